@@ -1,0 +1,41 @@
+"""A pinhole camera: OpenCV axes (x right, y down, z forward), pixel (0, 0) is the centre of the top left pixel."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+DEFAULT_FOV_DEG = 60.0
+"""Horizontal field of view assumed where nothing is known about a camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinholeCamera:
+    """An ideal camera with square pixels."""
+
+    focal_px: float
+    centre_px: tuple[float, float]
+    """Principal point (x, y)."""
+    size_px: tuple[int, int]
+    """(width, height)."""
+
+    @classmethod
+    def from_fov(cls, width: int, height: int, fov_deg: float = DEFAULT_FOV_DEG) -> "PinholeCamera":
+        """Camera with the principal point in the image's middle; `fov_deg` is the horizontal field of view."""
+        focal = width / 2 / np.tan(np.radians(fov_deg) / 2)
+        return cls(float(focal), ((width - 1) / 2, (height - 1) / 2), (width, height))
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """(3, 3) K with homogeneous pixel = K @ point."""
+        (cx, cy), f = self.centre_px, self.focal_px
+        return np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]])
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) of points (..., 3) in this camera's axes; points at z ≤ 0 have no meaning."""
+        return points[..., :2] / points[..., 2:] * self.focal_px + np.asarray(self.centre_px)
+
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Unit directions (..., 3), camera axes, of pixels (..., 2)."""
+        xy = (np.asarray(pixels, float) - np.asarray(self.centre_px)) / self.focal_px
+        ray = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)
+        return ray / np.linalg.norm(ray, axis=-1, keepdims=True)

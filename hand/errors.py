@@ -1,0 +1,5 @@
+"""The error that a user caused and can mend."""
+
+
+class UserError(Exception):
+    """One sentence for the user: what was wrong, with its value; what was expected; what to do. Shown without a traceback."""

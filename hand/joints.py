@@ -1,0 +1,41 @@
+"""The 21 joints of a hand: their order, names, parents and fingers (SNAP order, which MediaPipe shares)."""
+
+import numpy as np
+
+JOINT_NAMES = (
+    "wrist",
+    *("thumb_cmc", "thumb_mcp", "thumb_ip", "thumb_tip"),
+    *("index_mcp", "index_pip", "index_dip", "index_tip"),
+    *("middle_mcp", "middle_pip", "middle_dip", "middle_tip"),
+    *("ring_mcp", "ring_pip", "ring_dip", "ring_tip"),
+    *("little_mcp", "little_pip", "little_dip", "little_tip"),
+)
+JOINTS = len(JOINT_NAMES)
+WRIST = 0
+MIDDLE_MCP = 9
+
+FINGERS = {
+    "thumb": (1, 2, 3, 4),
+    "index": (5, 6, 7, 8),
+    "middle": (9, 10, 11, 12),
+    "ring": (13, 14, 15, 16),
+    "little": (17, 18, 19, 20),
+}
+TIPS = tuple(chain[-1] for chain in FINGERS.values())
+
+PARENTS = (-1, 0, 1, 2, 3, 0, 5, 6, 7, 0, 9, 10, 11, 0, 13, 14, 15, 0, 17, 18, 19)
+"""Parent joint of each joint; the wrist has none (-1)."""
+
+BONES = tuple((parent, joint) for joint, parent in enumerate(PARENTS) if parent >= 0)
+"""The 20 (parent, child) pairs, child in joint order."""
+
+
+def unit_hand(joints: np.ndarray) -> np.ndarray:
+    """Move the wrist to the origin and scale the wrist → middle MCP distance to 1.
+
+    `joints`: (..., 21, 3) in any length unit. A hand whose wrist and middle MCP coincide has no scale: its result is
+    not finite.
+    """
+    rooted = joints - joints[..., WRIST : WRIST + 1, :]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return rooted / np.linalg.norm(rooted[..., MIDDLE_MCP, :], axis=-1)[..., None, None]

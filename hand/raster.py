@@ -1,0 +1,116 @@
+"""Triangles to pixels in torch: exact, batched, deterministic, on CPU and GPU alike.
+
+Hand triangles are about a pixel in size, so every pixel centre inside a triangle's bounding box is a candidate; candidates are
+tested against the triangle's edges, and the nearest wins by a scatter-min over (depth, face) keys.
+"""
+
+from dataclasses import dataclass
+
+import torch
+
+_DEPTH_STEPS = 1 << 24
+"""Depth resolution of a key, per unit of length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fragments:
+    """The K pixels that a mesh covers in N images of one size."""
+
+    cell: torch.Tensor
+    """(K,) flat index into (N, H, W)."""
+    image: torch.Tensor
+    """(K,) which of the N images."""
+    face: torch.Tensor
+    """(K,)."""
+    weights: torch.Tensor
+    """(K, 3) perspective-correct barycentric weights."""
+    depth: torch.Tensor
+    """(K,) distance along the camera's z axis."""
+    shape: tuple[int, int, int]
+    """(N, H, W)."""
+
+    def interpolate(self, attribute: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+        """(K, C) values of a vertex attribute, (V, C) shared or (N, V, C) per image."""
+        corners = faces[self.face]
+        values = attribute[corners] if attribute.ndim == 2 else attribute[self.image[:, None], corners]
+        return (values * self.weights[..., None]).sum(1)
+
+    def dense(self, values: torch.Tensor, fill: float = 0.0) -> torch.Tensor:
+        """(N, H, W, C) image of per-fragment `values` (K, C), `fill` where nothing is covered."""
+        out = values.new_full((self.shape[0] * self.shape[1] * self.shape[2], values.shape[1]), fill)
+        out[self.cell] = values
+        return out.view(*self.shape, values.shape[1])
+
+
+def rasterise(pixels: torch.Tensor, depth: torch.Tensor, faces: torch.Tensor, size: tuple[int, int]) -> Fragments:
+    """Draw N meshes.
+
+    `pixels` (N, V, 2) vertices in the image, pixel (0, 0) is the centre of the top left one; `depth` (N, V) their z, positive
+    in front of the camera; `faces` (F, 3), F < 65,536, counter-clockwise from outside, seen from behind they are not
+    drawn; `size` (height, width). A triangle with a vertex at depth ≤ 0.05 is not drawn.
+    """
+    (height, width), n, count = size, len(pixels), len(faces)
+    corner = torch.cat([pixels, 1 / depth.clamp_min(1e-6)[..., None]], -1)[:, faces].flatten(0, 1)
+    a, b, c = corner.unbind(1)
+    ab, ac = b - a, c - a
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    near = (corner[..., 2] < 20).all(-1)
+    low = corner[..., :2].amin(1).ceil().clamp_min(0)
+    limit = corner.new_tensor([width - 1, height - 1])
+    high = torch.minimum(corner[..., :2].amax(1).floor(), limit)
+    # Outward normals face the camera where the image area, y downwards, is negative.
+    extent = (high - low + 1).clamp(0, max(size)) * ((area < -1e-9) & near)[:, None]
+    candidates = (extent[:, 0] * extent[:, 1]).long()
+    kept = candidates.nonzero()[:, 0]
+    candidates = candidates[kept]
+
+    # Everything a candidate needs of its triangle in one row, so that one gather fetches it.
+    a, ab, ac = a[kept], ab[kept], ac[kept]
+    inverse = 1 / area[kept, None]
+    row = torch.cat(
+        [low[kept] - a[:, :2], extent[kept, :1], ac[:, 1:2] * inverse, -ac[:, :1] * inverse, -ab[:, 1:2] * inverse, ab[:, :1] * inverse]
+        + [a[:, 2:], ab[:, 2:], ac[:, 2:]],
+        1,
+    )
+    origin = (kept // count) * (height * width) + low[kept, 1].long() * width + low[kept, 0].long()
+    owner = torch.repeat_interleave(candidates)
+    step = torch.arange(len(owner), device=owner.device) - (candidates.cumsum(0) - candidates)[owner]
+    row = row[owner]
+    wide = row[:, 2].long()
+    down = step.div(wide, rounding_mode="floor")
+    across = step - down * wide
+    dx, dy = row[:, 0] + across, row[:, 1] + down
+    u, v = row[:, 3] * dx + row[:, 4] * dy, row[:, 5] * dx + row[:, 6] * dy
+    inside = ((u >= 0) & (v >= 0) & (u + v <= 1)).nonzero()[:, 0]
+
+    owner, u, v, row = owner[inside], u[inside], v[inside], row[inside]
+    z = 1 / (row[:, 7] + u * row[:, 8] + v * row[:, 9])
+    cell = origin[owner] + down[inside] * width + across[inside]
+    face = kept[owner] % count
+    key = ((z * _DEPTH_STEPS).long() << 16) | face
+    empty = torch.iinfo(torch.int64).max
+    best = torch.full((n * height * width,), empty, dtype=torch.int64, device=key.device)
+    best.scatter_reduce_(0, cell, key, "amin")
+
+    cell = (best != empty).nonzero()[:, 0]
+    face = best[cell] & 0xFFFF
+    image = cell // (height * width)
+    spot = cell % (height * width)
+    a, b, c = corner[image * count + face].unbind(1)
+    ab, ac = b - a, c - a
+    inverse = 1 / (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
+    dx, dy = spot % width - a[:, 0], spot.div(width, rounding_mode="floor") - a[:, 1]
+    u, v = (ac[:, 1] * dx - ac[:, 0] * dy) * inverse, (ab[:, 0] * dy - ab[:, 1] * dx) * inverse
+    flat = torch.stack([1 - u - v, u, v], 1) * torch.stack([a[:, 2], b[:, 2], c[:, 2]], 1)
+    inverse_z = flat.sum(1)
+    return Fragments(cell, image, face, flat / inverse_z[:, None], 1 / inverse_z, (n, height, width))
+
+
+def vertex_normals(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
+    """(N, V, 3) unit normals of (N, V, 3) vertices, weighted by area."""
+    a, b, c = (vertices[:, faces[:, k]] for k in range(3))
+    normal = torch.linalg.cross(b - a, c - a)
+    total = torch.zeros_like(vertices)
+    for k in range(3):
+        total.index_add_(1, faces[:, k], normal)
+    return torch.nn.functional.normalize(total, dim=-1)

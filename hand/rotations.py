@@ -1,0 +1,76 @@
+"""Rotations, named destination_from_source, acting on column vectors; every result has determinant +1.
+
+Sets of row points turn by `points @ R.T`.
+"""
+
+import numpy as np
+
+
+def project_to_rotation(matrix: np.ndarray) -> np.ndarray:
+    """The rotation nearest to `matrix` (..., 3, 3) in the Frobenius norm: U diag(1, 1, det(U Vᵀ)) Vᵀ."""
+    u, _, vt = np.linalg.svd(matrix)
+    sign = np.linalg.det(u @ vt)
+    u = u.copy()
+    u[..., :, 2] *= sign[..., None]
+    return u @ vt
+
+
+def correlation(source: np.ndarray, destination: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """M = Σ w_j destination_j source_jᵀ, (..., 3, 3), from points (..., J, 3) and weights (..., J)."""
+    if weight is not None:
+        destination = destination * weight[..., None]
+    return np.swapaxes(destination, -1, -2) @ source
+
+
+def align(source: np.ndarray, destination: np.ndarray, weight: np.ndarray | None = None) -> np.ndarray:
+    """R_destination_from_source that minimises Σ w_j ‖R source_j − destination_j‖² over rotations (Kabsch 1976).
+
+    Points (..., J, 3), weights (..., J); no translation is removed. The determinant is always +1: without it a flat,
+    noisy hand gives a reflection about half of the time.
+    """
+    return project_to_rotation(correlation(source, destination, weight))
+
+
+def angle_deg(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Geodesic distance in degrees between rotations (..., 3, 3), accurate at small angles too."""
+    # The Frobenius distance is 2√2 sin(angle/2); acos of the trace loses half of the digits near zero.
+    distance = np.linalg.norm(np.asarray(a) - np.asarray(b), axis=(-2, -1))
+    return np.degrees(2 * np.arcsin(np.clip(distance / (2 * np.sqrt(2)), 0, 1)))
+
+
+def from_vector(vector: np.ndarray) -> np.ndarray:
+    """Rotation (..., 3, 3) by |vector| radians about `vector` (..., 3) (Rodrigues' formula)."""
+    vector = np.asarray(vector, float)
+    angle = np.linalg.norm(vector, axis=-1)[..., None, None]
+    k = skew(vector)
+    # sinc-like factors stay finite at zero
+    a = np.sinc(angle / np.pi)
+    b = 0.5 * np.sinc(angle / (2 * np.pi)) ** 2
+    return np.eye(3) + a * k + b * (k @ k)
+
+
+def to_vector(rotation: np.ndarray) -> np.ndarray:
+    """The vector (3,) with `from_vector(vector) == rotation` (3, 3) and a length of at most π."""
+    import cv2
+
+    return cv2.Rodrigues(np.asarray(rotation, float))[0][:, 0]
+
+
+def skew(vector: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) matrix K with K x = vector × x."""
+    x, y, z = np.moveaxis(np.asarray(vector, float), -1, 0)
+    zero = np.zeros_like(x)
+    return np.stack([np.stack(r, -1) for r in ((zero, -z, y), (z, zero, -x), (-y, x, zero))], -2)
+
+
+def between(source: np.ndarray, destination: np.ndarray) -> np.ndarray:
+    """The smallest rotation (3, 3) that turns direction `source` (3,) into direction `destination` (3,)."""
+    a, b = (np.asarray(v, float) / np.linalg.norm(v) for v in (source, destination))
+    axis, cosine = np.cross(a, b), float(a @ b)
+    if cosine < -1 + 1e-12:
+        # opposite: half a turn about any perpendicular axis
+        other = np.eye(3)[np.argmin(np.abs(a))]
+        axis = np.cross(a, other)
+        return from_vector(np.pi * axis / np.linalg.norm(axis))
+    k = skew(axis)
+    return np.eye(3) + k + k @ k / (1 + cosine)

@@ -1,0 +1,78 @@
+"""What flows through the pipeline, from a box around a hand to the merged hand."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from capture.views import PerView, View
+
+Side = Literal["left", "right"]
+"""Which hand of the person; not to be confused with the view of the camera."""
+
+
+@dataclass(frozen=True, slots=True)
+class HandBox:
+    """Where a hand is in a frame: a square."""
+
+    view: View
+    side: Side
+    centre_px: tuple[float, float]
+    """(x, y) in the frame."""
+    size_px: float
+    """Side length of the square that holds the hand with its margin."""
+    score: float
+    """In [0, 1]; 1 for a box that the user gave."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewHand:
+    """One view's hand."""
+
+    view: View
+    side: Side
+    joints: np.ndarray
+    """(21, 3) unit hand, that camera's axes."""
+    pixels: np.ndarray
+    """(21, 2) joints in the frame."""
+    confidence: np.ndarray
+    """(21,) in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """When a pair passed each station; host monotonic clock, ns."""
+
+    captured_ns: int
+    """The later of the two frames' capture times."""
+    received_ns: int
+    """The later of the two arrivals."""
+    started_ns: int
+    """The pipeline took the pair up."""
+    finished_ns: int
+    """The merged hand was ready."""
+
+    @property
+    def latency_ns(self) -> int:
+        """From capture to hand."""
+        return self.finished_ns - self.captured_ns
+
+
+@dataclass(frozen=True, slots=True)
+class DualHand:
+    """The hand that both views agree on."""
+
+    side: Side
+    joints: np.ndarray
+    """(21, 3) unit hand, left camera's axes."""
+    weight_left: np.ndarray
+    """(21,) share of the left view in each joint; 1 or 0 throughout where one view carries the hand alone."""
+    views: PerView[ViewHand | None]
+    """Each view's own hand; None where that view saw none."""
+    R_right_from_left: np.ndarray | None
+    """(3, 3) rotation in use, None until one is known."""
+    rotation_uncertainty_deg: float
+    """Standard deviation of that rotation; infinite until one is known."""
+    wrist_mm: np.ndarray | None
+    """(3,) wrist in the left camera's axes, None until the geometry gives it."""
+    timings: Timings
