@@ -10,6 +10,7 @@ import torch
 
 _DEPTH_STEPS = 1 << 24
 """Depth resolution of a key, per unit of length."""
+_EMPTY = torch.iinfo(torch.int64).max
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,8 @@ class Fragments:
     """(K, 3) perspective-correct barycentric weights."""
     depth: torch.Tensor
     """(K,) distance along the camera's z axis."""
+    coverage: torch.Tensor
+    """(K,) share of the pixel that the mesh covers."""
     shape: tuple[int, int, int]
     """(N, H, W)."""
 
@@ -42,68 +45,80 @@ class Fragments:
         return out.view(*self.shape, values.shape[1])
 
 
-def rasterise(pixels: torch.Tensor, depth: torch.Tensor, faces: torch.Tensor, size: tuple[int, int]) -> Fragments:
+def rasterise(pixels: torch.Tensor, depth: torch.Tensor, faces: torch.Tensor, size: tuple[int, int], samples: int = 1) -> Fragments:
     """Draw N meshes.
+
+    Each pixel is tested at samples² points: what covers any of them is a fragment, the nearest triangle stands for the pixel.
 
     `pixels` (N, V, 2) vertices in the image, pixel (0, 0) is the centre of the top left one; `depth` (N, V) their z, positive
     in front of the camera; `faces` (F, 3), F < 65,536, counter-clockwise from outside, seen from behind they are not
     drawn; `size` (height, width). A triangle with a vertex at depth ≤ 0.05 is not drawn.
     """
-    (height, width), n, count = size, len(pixels), len(faces)
-    corner = torch.cat([pixels, 1 / depth.clamp_min(1e-6)[..., None]], -1)[:, faces].flatten(0, 1)
-    a, b, c = corner.unbind(1)
-    ab, ac = b - a, c - a
-    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
-    near = (corner[..., 2] < 20).all(-1)
-    low = corner[..., :2].amin(1).ceil().clamp_min(0)
-    limit = corner.new_tensor([width - 1, height - 1])
-    high = torch.minimum(corner[..., :2].amax(1).floor(), limit)
-    # Outward normals face the camera where the image area, y downwards, is negative.
-    extent = (high - low + 1).clamp(0, max(size)) * ((area < -1e-9) & near)[:, None]
-    candidates = (extent[:, 0] * extent[:, 1]).long()
-    kept = candidates.nonzero()[:, 0]
-    candidates = candidates[kept]
+    n, count = len(pixels), len(faces)
+    height, width = (side * samples for side in size)
+    fine = (pixels + 0.5) * samples - 0.5
+    corner = torch.cat([fine, 1 / depth.clamp_min(1e-6)[..., None]], -1)[:, faces].flatten(0, 1)
+    best = _nearest(corner, (n, count, height, width))
+    blocks = best.view(n, size[0], samples, size[1], samples)
+    covered = (blocks != _EMPTY).float().mean((2, 4)).flatten()
+    best = blocks.amin((2, 4)).flatten()
 
-    # Everything a candidate needs of its triangle in one row, so that one gather fetches it.
-    a, ab, ac = a[kept], ab[kept], ac[kept]
-    inverse = 1 / area[kept, None]
-    row = torch.cat(
-        [low[kept] - a[:, :2], extent[kept, :1], ac[:, 1:2] * inverse, -ac[:, :1] * inverse, -ab[:, 1:2] * inverse, ab[:, :1] * inverse]
-        + [a[:, 2:], ab[:, 2:], ac[:, 2:]],
-        1,
-    )
-    origin = (kept // count) * (height * width) + low[kept, 1].long() * width + low[kept, 0].long()
-    owner = torch.repeat_interleave(candidates)
-    step = torch.arange(len(owner), device=owner.device) - (candidates.cumsum(0) - candidates)[owner]
-    row = row[owner]
-    wide = row[:, 2].long()
-    down = step.div(wide, rounding_mode="floor")
-    across = step - down * wide
-    dx, dy = row[:, 0] + across, row[:, 1] + down
-    u, v = row[:, 3] * dx + row[:, 4] * dy, row[:, 5] * dx + row[:, 6] * dy
-    inside = ((u >= 0) & (v >= 0) & (u + v <= 1)).nonzero()[:, 0]
-
-    owner, u, v, row = owner[inside], u[inside], v[inside], row[inside]
-    z = 1 / (row[:, 7] + u * row[:, 8] + v * row[:, 9])
-    cell = origin[owner] + down[inside] * width + across[inside]
-    face = kept[owner] % count
-    key = ((z * _DEPTH_STEPS).long() << 16) | face
-    empty = torch.iinfo(torch.int64).max
-    best = torch.full((n * height * width,), empty, dtype=torch.int64, device=key.device)
-    best.scatter_reduce_(0, cell, key, "amin")
-
-    cell = (best != empty).nonzero()[:, 0]
+    cell = (best != _EMPTY).nonzero()[:, 0]
     face = best[cell] & 0xFFFF
+    height, width = size
     image = cell // (height * width)
     spot = cell % (height * width)
     a, b, c = corner[image * count + face].unbind(1)
     ab, ac = b - a, c - a
     inverse = 1 / (ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0])
-    dx, dy = spot % width - a[:, 0], spot.div(width, rounding_mode="floor") - a[:, 1]
+    middle = (samples - 1) / 2
+    dx = spot % width * samples + middle - a[:, 0]
+    dy = spot.div(width, rounding_mode="floor") * samples + middle - a[:, 1]
     u, v = (ac[:, 1] * dx - ac[:, 0] * dy) * inverse, (ab[:, 0] * dy - ab[:, 1] * dx) * inverse
-    flat = torch.stack([1 - u - v, u, v], 1) * torch.stack([a[:, 2], b[:, 2], c[:, 2]], 1)
+    # At a silhouette the pixel's centre may lie beside the triangle: its nearest point stands in.
+    flat = torch.stack([1 - u - v, u, v], 1).clamp_min(0)
+    flat = flat / flat.sum(1, keepdim=True) * torch.stack([a[:, 2], b[:, 2], c[:, 2]], 1)
     inverse_z = flat.sum(1)
-    return Fragments(cell, image, face, flat / inverse_z[:, None], 1 / inverse_z, (n, height, width))
+    return Fragments(cell, image, face, flat / inverse_z[:, None], 1 / inverse_z, covered[cell], (n, height, width))
+
+
+def _nearest(corner: torch.Tensor, shape: tuple[int, int, int, int]) -> torch.Tensor:
+    """(N·H·W,) the least key, depth above face, at each pixel centre; `corner` (N·F, 3, 3) of x, y, 1/z; `shape` (N, F, H, W)."""
+    n, count, height, width = shape
+    a, b, c = corner.unbind(1)
+    ab, ac = b - a, c - a
+    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
+    near = (corner[..., 2] < 20).all(-1)
+    low = corner[..., :2].amin(1).ceil().clamp_min(0)
+    high = torch.minimum(corner[..., :2].amax(1).floor(), corner.new_tensor([width - 1, height - 1]))
+    # Outward normals face the camera where the image area, y downwards, is negative.
+    extent = (high - low + 1).clamp(0, max(height, width)) * ((area < -1e-9) & near)[:, None]
+    candidates = (extent[:, 0] * extent[:, 1]).long()
+    kept = candidates.nonzero()[:, 0]
+    candidates = candidates[kept]
+
+    # Everything a candidate needs of its triangle in one row, so that one gather fetches it.
+    a, ab, ac, low = a[kept], ab[kept], ac[kept], low[kept]
+    scale = 1 / area[kept, None]
+    edges = torch.cat([ac[:, 1:2], -ac[:, :1], -ab[:, 1:2], ab[:, :1]], 1) * scale
+    row = torch.cat([low - a[:, :2], extent[kept, :1], edges, a[:, 2:], ab[:, 2:], ac[:, 2:]], 1)
+    origin = (kept // count) * (height * width) + low[:, 1].long() * width + low[:, 0].long()
+    owner = torch.repeat_interleave(candidates)
+    step = torch.arange(len(owner), device=owner.device) - (candidates.cumsum(0) - candidates)[owner]
+    row = row[owner].unbind(1)
+    wide = row[2].long()
+    down = step.div(wide, rounding_mode="floor")
+    across = step - down * wide
+    dx, dy = row[0] + across, row[1] + down
+    u, v = row[3] * dx + row[4] * dy, row[5] * dx + row[6] * dy
+    inside = ((u >= 0) & (v >= 0) & (u + v <= 1)).nonzero()[:, 0]
+
+    owner = owner[inside]
+    z = 1 / (row[7] + u * row[8] + v * row[9])[inside]
+    key = ((z * _DEPTH_STEPS).long() << 16) | (kept[owner] % count)
+    cell = origin[owner] + down[inside] * width + across[inside]
+    best = torch.full((n * height * width,), _EMPTY, dtype=torch.int64, device=key.device)
+    return best.scatter_reduce_(0, cell, key, "amin")
 
 
 def vertex_normals(vertices: torch.Tensor, faces: torch.Tensor) -> torch.Tensor:
