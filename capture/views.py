@@ -33,4 +33,4 @@ class PerView(Generic[T]):
         return iter((self.left, self.right))
 
     def items(self) -> Iterator[tuple[View, T]]:
-        return iter((("left", self.left), ("right", self.right)))
+        return ((view, self[view]) for view in VIEWS)

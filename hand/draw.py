@@ -36,6 +36,8 @@ class DrawnCrops:
     """(N,) cosine between the back of the hand and the direction to the camera: 1 shows the back, −1 the palm."""
     tone: torch.Tensor
     """(N,) skin tone in [0, 9], light to dark."""
+    present: torch.Tensor
+    """(N,) bool: false where the picture shows no hand at all, only a place; the other fields then mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,8 +142,9 @@ def box_blur(image: torch.Tensor, radius: int) -> torch.Tensor:
 class Drawer:
     """Draws batches of crops; deterministic by seed on one kind of device."""
 
-    def __init__(self, size: int, backgrounds: Backgrounds, seed: int, device: torch.device | str = "cpu"):
-        self.size, self.backgrounds = size, backgrounds
+    def __init__(self, size: int, backgrounds: Backgrounds, seed: int, device: torch.device | str = "cpu", border: int = 0):
+        """Crops of `size` px, with `border` px more of the same picture on each side; the sum divisible by 16."""
+        self.size, self.border, self.backgrounds = size + 2 * border, border, backgrounds
         self.device = torch.device(device)
         self.model = HandModel.load(device)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
@@ -152,16 +155,19 @@ class Drawer:
         return torch.rand(*shape, generator=self.generator, device=self.device)
 
     @torch.no_grad()
-    def draw(self, n: int) -> DrawnCrops:
-        """`n` pictures and their truth."""
+    def draw(self, n: int, absent: float = 0.0) -> DrawnCrops:
+        """`n` pictures and their truth; a share `absent` of them is without the hand."""
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
         hand = self.model.pose(shape, pose)
-        view = _place(hand.joints, self.size, self.generator)
+        view = _place(hand.joints, self.size - 2 * self.border, self.generator)
         to_camera = view.rotation.transpose(1, 2)
         joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, hand.vertices))
         pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
         light, alpha, depth, look = self._hand(vertices, view)
+        present = self._uniform(n) >= absent
+        alpha = alpha * present[:, None, None, None]
+        depth = torch.where(present[:, None, None, None], depth, 1e3)
         light, front = self._scene(light, alpha, depth, joints[..., 2].mean(1))
         images = self._camera.shoot(light)
         rooted = joints - joints[:, :1]
@@ -173,6 +179,7 @@ class Drawer:
             family=family,
             facing=-view.rotation[:, 2, 2],
             tone=look.tone,
+            present=present,
         )
 
     def _hand(self, vertices: torch.Tensor, view: _View) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Appearance]:

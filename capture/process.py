@@ -1,0 +1,186 @@
+"""One process a camera: it opens its source, publishes it on a private socket, and never outlives its parent."""
+
+import multiprocessing
+import os
+import queue
+import shutil
+import signal
+import threading
+import time
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Literal
+
+from capture.publisher import Publisher, publish
+from capture.sources import DeviceMode, open_source
+from capture.views import View
+from hand.errors import UserError
+
+_GRACE_S = 1.0
+"""How long a camera may take to let go, e.g. out of a driver that waits for a frame."""
+
+
+@dataclass(frozen=True, slots=True)
+class CameraJob:
+    """What one capture process does; the list of these is the list of processes."""
+
+    view: View
+    source: str
+    """As the user wrote it; any kind but a feed."""
+    endpoint: str
+    """ipc address to publish on, in a directory that only this run uses."""
+    lossless: bool
+    """Every frame arrives, at the reader's pace; else frames come at the camera's pace and some may be lost."""
+    mode: DeviceMode
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """What the child says once: its camera is open and subscribed to, or why not."""
+
+    kind: Literal["ready", "failed"]
+    sentence: str | None
+
+
+class CameraProcess:
+    """A capture process, from the parent's side."""
+
+    def __init__(self, job: CameraJob) -> None:
+        self.job = job
+        context = multiprocessing.get_context("spawn")
+        self._control, child_control = context.Pipe()
+        self._process = context.Process(target=_run, args=(job, child_control), name=f"duohand-{job.view}", daemon=True)
+        # Ctrl-C goes to every process of the terminal; the parent alone answers it. The mask is inherited, so that
+        # not even a child that is still starting dies of it with a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            # Held open here too, the child's end would never show that the child is gone.
+            child_control.close()
+
+    def wait_ready(self, timeout_s: float) -> str | None:
+        """Wait until the camera is open and its socket subscribed to; give its note to the user.
+
+        Raises UserError, with the child's own sentence where it gave one.
+        """
+        try:
+            if not self._control.poll(timeout_s):
+                raise UserError(
+                    f"{self.job.view} camera: source {self.job.source!r} did not open within {timeout_s:g} s; "
+                    f"check that nothing else uses it"
+                )
+            report: _Report = self._control.recv()
+        except (EOFError, ConnectionError) as error:
+            raise UserError(self.obituary()) from error
+        if report.kind == "failed":
+            raise UserError(f"{self.job.view} camera: {report.sentence}")
+        return report.sentence
+
+    def go(self, start_ns: int) -> None:
+        """Let the frames come, from `start_ns` for a source that makes its own time."""
+        try:
+            self._control.send(start_ns)
+        except ConnectionError as error:
+            raise UserError(self.obituary()) from error
+
+    @property
+    def alive(self) -> bool:
+        return self._process.is_alive()
+
+    def obituary(self) -> str:
+        """One sentence about a process that ended and should not have."""
+        self._process.join(_GRACE_S)
+        return (
+            f"{self.job.view} camera: the capture process of {self.job.source!r} ended unexpectedly "
+            f"(exit code {self._process.exitcode}); start again"
+        )
+
+    def ask_to_stop(self) -> None:
+        """Begin the end, without waiting for it."""
+        try:
+            self._control.send(None)
+        except ConnectionError:
+            # Gone already, which is what was asked for.
+            return
+
+    def close(self) -> None:
+        """Return when the process is gone, by force if it must be."""
+        self.ask_to_stop()
+        self._process.join(2 * _GRACE_S)
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self._process.close()
+        self._control.close()
+
+
+class _Orders:
+    """What the parent wants of this process: a start time, then the end. The parent's death is an order to end."""
+
+    def __init__(self, job: CameraJob, control: Connection) -> None:
+        self.stop = threading.Event()
+        self._start_ns: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._directory = Path(job.endpoint.removeprefix("ipc://")).parent
+        self._control = control
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def start_ns(self) -> int | None:
+        """Wait for the start time; None if the end comes first."""
+        return self._start_ns.get()
+
+    def _listen(self) -> None:
+        orphaned = False
+        try:
+            while (order := self._control.recv()) is not None:
+                self._start_ns.put(order)
+        except (EOFError, ConnectionError):
+            orphaned = True
+        self.stop.set()
+        self._start_ns.put(None)
+        if orphaned:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        # This thread is a daemon: a main thread that returns in time ends the process before this does. One that
+        # hangs in a driver cannot be interrupted, and the system frees the camera anyway.
+        time.sleep(_GRACE_S)
+        os._exit(1)
+
+
+def _run(job: CameraJob, control: Connection) -> None:
+    """The child: everything that the user can cause is reported as one sentence."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The libraries' own complaints would stand beside our sentence and say less.
+    os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
+    import cv2
+
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    # Capture, network and viewer share the cores; the conversions here gain nothing from threads.
+    cv2.setNumThreads(1)
+
+    orders = _Orders(job, control)
+    try:
+        source = open_source(job.source, job.view, paced=not job.lossless, mode=job.mode)
+        try:
+            publisher = Publisher(job.endpoint, lossless=job.lossless)
+            try:
+                publisher.wait_for_subscriber(orders.stop)
+                control.send(_Report("ready", source.note))
+                start_ns = orders.start_ns()
+                if start_ns is not None:
+                    publish(source, publisher, job.view, start_ns, orders.stop)
+            finally:
+                publisher.close()
+        finally:
+            source.close()
+    except UserError as error:
+        _report_failure(control, str(error))
+
+
+def _report_failure(control: Connection, sentence: str) -> None:
+    try:
+        control.send(_Report("failed", sentence))
+    except ConnectionError:
+        # The parent is gone; there is nobody to tell.
+        return

@@ -1,0 +1,188 @@
+"""The wire: one camera message as bytes and back. PROTOCOL.md writes the format out for other programs.
+
+A message has three parts: topic (the view's name), msgpack header, payload. Nothing in it is ever unpickled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+import cv2
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from capture.frames import Frame
+from capture.views import View
+
+VERSION = 1
+HEADER_LIMIT = 4096
+"""Largest header, bytes."""
+PAYLOAD_LIMIT = 64 * 2**20
+"""Largest payload, bytes."""
+SIDE_LIMIT = 8192
+"""Largest width and height, px."""
+JPEG_QUALITY = 90
+
+Format = Literal["jpeg", "rgb8", "gray8"]
+Part = bytes | memoryview
+
+_Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+_Side = Annotated[int, Meta(ge=1, le=SIDE_LIMIT)]
+_Fov = Annotated[float, Meta(gt=0, lt=180)]
+T = TypeVar("T")
+
+
+class WireError(ValueError):
+    """A message that is not in the wire format; the sentence says what is wrong with it."""
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    """The one field that every version of the header has."""
+
+    version: int
+
+
+class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="frame"):
+    """What goes with an image."""
+
+    version: int
+    view: View
+    seq: _Count
+    """Counts the camera's frames from 0, dropped ones included, so that a gap shows a loss."""
+    captured_ns: _Count
+    """Capture time, monotonic clock of the sender's host."""
+    width: _Side
+    height: _Side
+    format: Format
+    fov_deg: _Fov | None = None
+    """Horizontal field of view, where the sender knows it."""
+
+
+class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="end"):
+    """The camera sends nothing more."""
+
+    version: int
+    view: View
+    seq: _Count
+    """The number that the next frame would have had."""
+    error: Annotated[str, Meta(max_length=500)] | None = None
+    """One sentence where the camera failed; None where its frames came to an end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Packet:
+    """A message whose header is sound and whose image is not decoded yet."""
+
+    header: FrameHeader | End
+    payload: Part
+
+
+_encoder = msgspec.msgpack.Encoder()
+_version_decoder = msgspec.msgpack.Decoder(_Versioned)
+_header_decoder = msgspec.msgpack.Decoder(FrameHeader | End)
+
+
+def encode(
+    view: View, seq: int, captured_ns: int, image: np.ndarray, format: Format = "rgb8", fov_deg: float | None = None
+) -> list[bytes]:
+    """The message of one image, (H, W, 3) uint8 RGB."""
+    height, width = image.shape[:2]
+    header = FrameHeader(VERSION, view, seq, captured_ns, width, height, format, fov_deg)
+    if format == "jpeg":
+        bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
+        payload = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
+    elif format == "gray8":
+        payload = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).tobytes()
+    else:
+        payload = image.tobytes()
+    return [view.encode(), _encoder.encode(header), payload]
+
+
+def encode_end(view: View, seq: int, error: str | None = None) -> list[bytes]:
+    """The message that ends a view's stream; `seq` is the number that the next frame would have had."""
+    return [view.encode(), _encoder.encode(End(VERSION, view, seq, error and error[:500])), b""]
+
+
+def unpack(parts: Sequence[Part]) -> Packet:
+    """Check everything about a message but its image, in a few microseconds.
+
+    Raises WireError.
+    """
+    if len(parts) != 3:
+        raise WireError(f"a message of {len(parts)} parts; expected 3: topic, header, payload")
+    topic, raw_header, payload = parts
+    if len(raw_header) > HEADER_LIMIT:
+        raise WireError(f"a header of {len(raw_header)} bytes; at most {HEADER_LIMIT} are allowed")
+    if len(payload) > PAYLOAD_LIMIT:
+        raise WireError(f"a payload of {len(payload)} bytes; at most {PAYLOAD_LIMIT} are allowed")
+    # The version comes first: of another version, no other complaint would make sense.
+    version = _decode(_version_decoder, raw_header).version
+    if version != VERSION:
+        raise WireError(f"a header of version {version}; expected {VERSION}: use the same release on both sides")
+    header = _decode(_header_decoder, raw_header)
+    # The topic is what was subscribed to; it is untrusted, so it is cut before it is shown.
+    if bytes(topic) != header.view.encode():
+        raise WireError(f"topic {bytes(topic[:20])!r} with view {header.view!r} in the header; they must be equal")
+    if isinstance(header, FrameHeader) and header.format != "jpeg":
+        expected = header.width * header.height * (3 if header.format == "rgb8" else 1)
+        if len(payload) != expected:
+            size = f"{header.width}×{header.height} {header.format}"
+            raise WireError(f"a payload of {len(payload)} bytes; {size} takes {expected}")
+    return Packet(header, payload)
+
+
+def decode(packet: Packet, received_ns: int) -> Frame:
+    """The frame in `packet`, whose header must be a FrameHeader; its image is read-only, and not copied from rgb8.
+
+    Raises WireError if the payload is not the image that the header announces.
+    """
+    header = packet.header
+    assert isinstance(header, FrameHeader)
+    data = np.frombuffer(packet.payload, np.uint8)
+    if header.format == "jpeg":
+        image = _decode_jpeg(data, header)
+    elif header.format == "gray8":
+        image = cv2.cvtColor(data.reshape(header.height, header.width), cv2.COLOR_GRAY2RGB)
+    else:
+        image = data.reshape(header.height, header.width, 3)
+    image.flags.writeable = False
+    return Frame(header.view, header.seq, header.captured_ns, received_ns, image, header.fov_deg)
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[T], raw: Part) -> T:
+    try:
+        return decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise WireError(f"a header that does not follow the protocol: {error}") from error
+
+
+def _decode_jpeg(data: np.ndarray, header: FrameHeader) -> np.ndarray:
+    # The size is read before decoding, so that a small file cannot claim gigabytes of pixels.
+    size = _jpeg_size(data[:65536].tobytes())
+    if size != (header.width, header.height):
+        raise WireError(f"a JPEG of size {size} under a header that says {(header.width, header.height)}")
+    try:
+        # An orientation tag would turn the image away from the announced size and from the lens.
+        image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    except cv2.error as error:
+        raise WireError(f"a JPEG that cannot be decoded: {error.err}") from error
+    if image is None:
+        raise WireError(f"a JPEG of {len(data)} bytes that cannot be decoded")
+    return image
+
+
+def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+    """(width, height) from the start-of-frame segment (ITU T.81, B.2.2); None if there is none."""
+    if not jpeg.startswith(b"\xff\xd8"):
+        return None
+    at = 2
+    while at + 9 <= len(jpeg) and jpeg[at] == 0xFF:
+        marker = jpeg[at + 1]
+        if marker == 0xFF:
+            at += 1
+        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
+            return int.from_bytes(jpeg[at + 7 : at + 9], "big"), int.from_bytes(jpeg[at + 5 : at + 7], "big")
+        else:
+            at += 2 + int.from_bytes(jpeg[at + 2 : at + 4], "big")
+    return None

@@ -1,0 +1,130 @@
+"""A crop is a camera: a virtual pinhole camera that is turned to the hand, and mirrored for left hands.
+
+A hand off the optical axis shows a side that a plain crop cannot tell from a turned hand. The crop's camera looks
+straight at it, so that what a network answers turns into the frame's axes by one known rotation.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from capture.views import View
+from hand.camera import PinholeCamera
+from hand.rotations import between
+from runtime.types import HandBox, Side
+
+
+@dataclass(frozen=True, slots=True)
+class CropCamera:
+    """The camera of one crop: S × S pixels, principal point in the middle, at the frame camera's place.
+
+    Crop axes are right-handed camera axes, save for a mirrored crop: its x is flipped, in the image and in joints alike.
+    """
+
+    frame: PinholeCamera
+    """The camera that took the frame."""
+    size: int
+    """S, px."""
+    focal_px: float
+    R_frame_from_crop: np.ndarray
+    """(3, 3) proper rotation; the mirror is not in it."""
+    mirror: bool
+    """True for left hands, which networks see as right hands."""
+
+    @classmethod
+    def looking_at(cls, box: HandBox, frame: PinholeCamera, size: int) -> "CropCamera":
+        """The camera whose crop of `size` px spans `box` at its centre, without roll (smallest rotation)."""
+        return cls.at(frame, np.array(box.centre_px), box.size_px, size, mirror=box.side == "left")
+
+    @classmethod
+    def at(cls, frame: PinholeCamera, centre_px: np.ndarray, size_px: float, size: int, *, mirror: bool) -> "CropCamera":
+        """As `looking_at`, from a square of `size_px` around `centre_px` (2,) in the frame."""
+        ray = frame.rays(centre_px)
+        # A pixel covers less angle the farther it is off the axis: cos²θ / f along the radius, cos θ / f across it.
+        # Their geometric mean keeps the hand's area.
+        angle_per_px = ray[2] ** 1.5 / frame.focal_px
+        focal_px = size / (size_px * angle_per_px)
+        return cls(frame, size, float(focal_px), between(np.array([0.0, 0.0, 1.0]), ray), mirror)
+
+    @property
+    def H_frame_from_crop(self) -> np.ndarray:
+        """(3, 3) homography, homogeneous frame pixel ~ H @ homogeneous crop pixel; the mirror is in it."""
+        middle = (self.size - 1) / 2
+        flip = -1.0 if self.mirror else 1.0
+        ray_from_pixel = np.array([[flip, 0, -flip * middle], [0, 1, -middle], [0, 0, self.focal_px]]) / self.focal_px
+        return self.frame.matrix @ self.R_frame_from_crop @ ray_from_pixel
+
+    def frame_from_crop(self, pixels: np.ndarray) -> np.ndarray:
+        """Frame pixels (..., 2) of crop pixels (..., 2)."""
+        return _map(self.H_frame_from_crop, pixels)
+
+    def crop_from_frame(self, pixels: np.ndarray) -> np.ndarray:
+        """Crop pixels (..., 2) of frame pixels (..., 2)."""
+        return _map(np.linalg.inv(self.H_frame_from_crop), pixels)
+
+    def joints_in_frame(self, joints: np.ndarray) -> np.ndarray:
+        """Joints (..., 21, 3) in the frame camera's axes from crop axes: unmirrored, then turned."""
+        return self.unmirrored(joints) @ self.R_frame_from_crop.T
+
+    def joints_in_crop(self, joints: np.ndarray) -> np.ndarray:
+        """Joints (..., 21, 3) in crop axes from the frame camera's axes."""
+        return self.unmirrored(joints @ self.R_frame_from_crop)
+
+    def unmirrored(self, joints: np.ndarray) -> np.ndarray:
+        """Joints (..., 21, 3) with x flipped where the crop is mirrored; its own inverse."""
+        return joints * np.array([-1.0, 1.0, 1.0]) if self.mirror else joints
+
+    def project(self, joints: np.ndarray) -> np.ndarray:
+        """Crop pixels (..., 2) of points (..., 3) in crop axes."""
+        return joints[..., :2] / joints[..., 2:] * self.focal_px + (self.size - 1) / 2
+
+    def cut(self, image: np.ndarray) -> np.ndarray:
+        """The crop (S, S, 3) uint8 of a frame (H, W, 3) uint8; black outside of the frame."""
+        H = self.H_frame_from_crop
+        middle = np.full(2, (self.size - 1) / 2)
+        across = self.frame_from_crop(middle + np.array([[-0.5, 0.0], [0.5, 0.0]]))
+        shrink = min(int(np.linalg.norm(across[1] - across[0])), *image.shape[:2])
+        if shrink >= 2:
+            # Bilinear sampling looks at four pixels only: average whole blocks first, of the part that is needed.
+            image, offset = _shrunk_part(image, self._corners(), shrink)
+            full_from_part = np.array([[shrink, 0, offset[0]], [0, shrink, offset[1]], [0, 0, 1]])
+            H = np.linalg.inv(full_from_part) @ H
+        return cv2.warpPerspective(image, H, (self.size, self.size), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+
+    def _corners(self) -> np.ndarray:
+        last = self.size - 1
+        return self.frame_from_crop(np.array([[0, 0], [last, 0], [0, last], [last, last]], float))
+
+
+@dataclass(frozen=True, slots=True)
+class HandCrop:
+    """What a network sees of one view."""
+
+    view: View
+    side: Side
+    camera: CropCamera
+    image: np.ndarray
+    """(S, S, 3) uint8 RGB."""
+
+    @classmethod
+    def cut(cls, box: HandBox, frame: PinholeCamera, image: np.ndarray, size: int) -> "HandCrop":
+        """Cut `box` out of `image` (H, W, 3), which `frame` took."""
+        camera = CropCamera.looking_at(box, frame, size)
+        return cls(box.view, box.side, camera, camera.cut(image))
+
+
+def _map(H: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    mapped = np.asarray(pixels, float) @ H[:, :2].T + H[:, 2]
+    return mapped[..., :2] / mapped[..., 2:]
+
+
+def _shrunk_part(image: np.ndarray, corners: np.ndarray, shrink: int) -> tuple[np.ndarray, np.ndarray]:
+    """The part of `image` around `corners`, with blocks of `shrink` px averaged, and where its pixel (0, 0) lies."""
+    height, width = image.shape[:2]
+    limit = np.array([width, height]) - shrink
+    low = np.clip(np.floor(corners.min(0)).astype(int) - 2 * shrink, 0, limit)
+    high = np.clip(np.ceil(corners.max(0)).astype(int) + 2 * shrink, low + shrink, [width, height])
+    columns, rows = (high - low) // shrink
+    part = image[low[1] : low[1] + rows * shrink, low[0] : low[0] + columns * shrink]
+    return cv2.resize(part, (int(columns), int(rows)), interpolation=cv2.INTER_AREA), low + (shrink - 1) / 2

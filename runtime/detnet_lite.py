@@ -1,0 +1,89 @@
+"""DetNet-lite: DetNet's maps from a trunk small enough to run and to adapt on a laptop's CPU.
+
+Where DetNet reads its location maps at one cell, DetNet-lite takes their mean under the heat map's distribution (integral
+regression, Sun et al. 2018). With a flat heat map that is plain regression, so that training starts at once; as the heat
+sharpens, each joint is read where it is seen. A fifth map tells how far each joint may be off.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from hand.joints import JOINTS
+from runtime.network import Decoded, MapNetwork, Maps
+
+STRIDE = 8
+"""Crop pixels a cell of the maps."""
+CONFIDENCE_SCALE = 0.35
+"""Expected joint error, in unit hands, at which the confidence is 1/e."""
+
+
+class DetNetLite(MapNetwork):
+    """S×S RGB to maps of S/8 × S/8; S divisible by 16, 64 for the weights that ship. About 0.1 GFLOP a view at 64."""
+
+    def __init__(self, root: int = 0, width: int = 48, deep: int = 224):
+        super().__init__()
+        self.root = root
+        self.stem = nn.Sequential(_conv(3, width // 3, 2), _conv(width // 3, width, 2), _Block(width))
+        self.middle = nn.Sequential(_conv(width, 2 * width, 2), _Block(2 * width))
+        self.deep = nn.Sequential(_conv(2 * width, deep, 2), _Block(deep))
+        self.lateral = nn.Conv2d(deep, 2 * width, 1)
+        self.fuse = _conv(2 * width, 2 * width, 1)
+        self.head = nn.Conv2d(2 * width, JOINTS * (1 + 3 + 3 + 1), 1)
+        # Maps start near zero: flat heat, the mean hand, an expected error of 1/e hands.
+        nn.init.normal_(self.head.weight, std=1e-3)
+        nn.init.zeros_(self.head.bias)
+        nn.init.constant_(self.head.bias[-JOINTS:], -1.0)
+
+    def forward(self, images: Tensor) -> Maps:
+        """Maps of RGB images (N, 3, S, S) in [−0.5, 0.5]; each heat map is a distribution over the cells."""
+        logits, delta, location, doubt = self.raw(images)
+        heat = logits.flatten(2).softmax(-1).view_as(logits)
+        return Maps(heat, delta, location, doubt)
+
+    def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Heat logits (N, 21, M, M) and the delta, location and doubt maps."""
+        near = self.middle(self.stem(images))
+        far = F.interpolate(self.lateral(self.deep(near)), scale_factor=2.0, mode="nearest")
+        maps = self.head(self.fuse(near + far))
+        return maps.split([JOINTS, 3 * JOINTS, 3 * JOINTS, JOINTS], 1)
+
+    def decode(self, maps: Maps, size: int) -> Decoded:
+        """Means under the heat maps; confidence falls with the error that the network expects of itself."""
+        joints = read(maps.location, maps.heat)
+        expected = read_scalar(maps.doubt, maps.heat).exp()
+        return Decoded(joints, mean_pixels(maps.heat, size), torch.exp(-expected / CONFIDENCE_SCALE))
+
+
+def read(maps: Tensor, heat: Tensor) -> Tensor:
+    """Vectors (N, 21, 3): the mean of maps (N, 63, M, M) under heat (N, 21, M, M)."""
+    return torch.einsum("njcp,njp->njc", maps.flatten(2).unflatten(1, (JOINTS, 3)), heat.flatten(2))
+
+
+def read_scalar(maps: Tensor, heat: Tensor) -> Tensor:
+    """Values (N, 21): the mean of maps (N, 21, M, M) under heat (N, 21, M, M)."""
+    return (maps * heat).sum((2, 3))
+
+
+def mean_pixels(heat: Tensor, size: int) -> Tensor:
+    """Crop pixels (N, 21, 2): the mean position under heat (N, 21, M, M) (soft arg-max)."""
+    cells = heat.shape[-1]
+    centres = (torch.arange(cells, device=heat.device, dtype=heat.dtype) + 0.5) * (size / cells) - 0.5
+    return torch.stack([(heat.sum(2) * centres).sum(-1), (heat.sum(3) * centres).sum(-1)], -1)
+
+
+def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class _Block(nn.Module):
+    """Two 3×3 convolutions beside a shortcut (He et al. 2016)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = _conv(channels, channels, 1)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
+        nn.init.zeros_(self.second[1].weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(self.first(x)))

@@ -1,0 +1,119 @@
+"""What every hand network answers, and the wrapper that turns crops into hands: uint8 images in, joints out."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from hand.joints import JOINTS, MIDDLE_MCP, WRIST
+
+
+class Maps(NamedTuple):
+    """A network's raw maps for N crops; M is the map size."""
+
+    heat: Tensor
+    """(N, 21, M, M) in [0, 1]."""
+    delta: Tensor
+    """(N, 63, M, M) unit bone vectors, channel 3 j + axis; the wrist's is zero."""
+    location: Tensor
+    """(N, 63, M, M) joint positions relative to the network's root, 0→9 length 1, channel 3 j + axis."""
+    doubt: Tensor | None = None
+    """(N, 21, M, M) logarithm of the expected joint error in unit hands, where the network says it (DetNet-lite)."""
+
+
+class Decoded(NamedTuple):
+    """Joints read from maps."""
+
+    joints: Tensor
+    """(N, 21, 3) relative to the network's own root, 0→9 length about 1, the network's axes."""
+    pixels: Tensor
+    """(N, 21, 2) in the crop; (0, 0) is the centre of the top left pixel."""
+    confidence: Tensor
+    """(N, 21) in [0, 1]."""
+
+
+class Hands(NamedTuple):
+    """What the exported graph returns."""
+
+    joints: Tensor
+    """(N, 21, 3) unit hands (wrist-rooted, 0→9 length 1), the network's axes."""
+    pixels: Tensor
+    """(N, 21, 2) in the crop."""
+    confidence: Tensor
+    """(N, 21) in [0, 1]."""
+    heat: Tensor
+    """(N, 21, M, M), for adaptation."""
+
+
+class MapNetwork(nn.Module):
+    """What DetNet and DetNet-lite share: images (N, 3, S, S) in [−0.5, 0.5] to `Maps`, and how to read them."""
+
+    root: int
+    """Joint that the location maps are relative to."""
+
+    def decode(self, maps: Maps, size: int) -> Decoded:
+        """Read the joints; `size` is the crop's S in pixels."""
+        raise NotImplementedError
+
+
+class HandNetwork(nn.Module):
+    """A map network with normalisation and decoding inside, so that no caller can get them wrong; exportable."""
+
+    def __init__(self, network: MapNetwork, crop_size: int):
+        super().__init__()
+        self.network = network
+        self.crop_size = crop_size
+
+    def forward(self, images: Tensor) -> Hands:
+        """Hands in crops (N, S, S, 3) uint8 RGB."""
+        maps = self.network(normalise(images))
+        decoded = self.network.decode(maps, self.crop_size)
+        return Hands(unit(decoded.joints), decoded.pixels, decoded.confidence, maps.heat)
+
+
+def normalise(images: Tensor) -> Tensor:
+    """Network input (N, 3, S, S) float32 in [−0.5, 0.5] from uint8 images (N, S, S, 3)."""
+    return images.permute(0, 3, 1, 2).float() / 255 - 0.5
+
+
+def unit(joints: Tensor) -> Tensor:
+    """Unit hands from joints (N, 21, 3) of any root and scale; a collapsed hand stays finite."""
+    rooted = joints - joints[:, WRIST : WRIST + 1]
+    length = rooted[:, MIDDLE_MCP : MIDDLE_MCP + 1].norm(dim=-1, keepdim=True)
+    return rooted / length.clamp_min(1e-6)
+
+
+def peaks(heat: Tensor) -> tuple[Tensor, Tensor]:
+    """Index (N, 21) of each heat map's arg-max in its flattened map, and the maximum (N, 21)."""
+    confidence, index = heat.flatten(2).max(-1)
+    return index, confidence
+
+
+def read_at(maps: Tensor, index: Tensor) -> Tensor:
+    """Vectors (N, 21, 3) of maps (N, 63, M, M) at flattened positions `index` (N, 21)."""
+    columns = maps.flatten(2).unflatten(1, (JOINTS, 3))
+    return columns.gather(3, index[:, :, None, None].expand(-1, -1, 3, 1)).squeeze(3)
+
+
+def peak_pixels(heat: Tensor, index: Tensor, size: int) -> Tensor:
+    """Crop pixels (N, 21, 2) of heat-map peaks, finer than a cell.
+
+    Each axis fits a parabola to the logarithm of three cells, which is exact for a Gaussian (Zhang et al. 2020,
+    Distribution-Aware Coordinate Representation, without its smoothing).
+    """
+    map_size = heat.shape[-1]
+    logs = heat.flatten(2).clamp_min(1e-6).log()
+    row, column = index // map_size, index % map_size
+
+    def at(r: Tensor, c: Tensor) -> Tensor:
+        flat = r.clamp(0, map_size - 1) * map_size + c.clamp(0, map_size - 1)
+        return logs.gather(2, flat.unsqueeze(2)).squeeze(2)
+
+    def offset(before: Tensor, middle: Tensor, after: Tensor) -> Tensor:
+        curvature = (2 * middle - before - after).clamp_min(1e-6)
+        return ((after - before) / (2 * curvature)).clamp(-0.5, 0.5)
+
+    middle = at(row, column)
+    x = column + offset(at(row, column - 1), middle, at(row, column + 1))
+    y = row + offset(at(row - 1, column), middle, at(row + 1, column))
+    return (torch.stack([x, y], -1) + 0.5) * (size / map_size) - 0.5

@@ -1,0 +1,110 @@
+"""Where the hand is next: a box around the last joints, and when to give up and search again."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from runtime.types import HandBox, Side, ViewHand
+
+BOX_MARGIN = 1.5
+"""A box's side over the longer side of the joints' bounding box; networks are trained on crops of this margin."""
+
+
+def box_around(pixels: np.ndarray) -> tuple[np.ndarray, float]:
+    """Centre (2,) and side length, both in px, of the square box that holds joints at `pixels` (21, 2)."""
+    low, high = pixels.min(0), pixels.max(0)
+    return (low + high) / 2, float(BOX_MARGIN * (high - low).max())
+
+
+@dataclass(frozen=True, slots=True)
+class TrackSettings:
+    """When a track is lost, and how the next box is guessed."""
+
+    min_confidence: float = 0.2
+    """Mean joint confidence below which the hand is lost."""
+    max_size_ratio: float = 1.8
+    """A box that grows or shrinks by more between two frames is implausible; the first, after a search, may do so twice over."""
+    min_size_px: float = 16.0
+    size_gain: float = 0.7
+    """Share of the new size in the next box's (logarithmic)."""
+    predict: bool = True
+    """Move the box with its velocity."""
+    velocity_gain: float = 0.5
+    """Share of the new velocity in the one used."""
+    max_gap_ns: int = 500_000_000
+    """A hand not seen for longer is lost."""
+
+
+class ViewTracker:
+    """One view's state: searching (`box_at` gives None and the locator must run) or tracking."""
+
+    def __init__(self, frame_size_px: tuple[int, int], settings: TrackSettings = TrackSettings()):
+        self._frame_size_px = np.array(frame_size_px)
+        self._settings = settings
+        self._track: _Track | None = None
+
+    @property
+    def tracking(self) -> bool:
+        return self._track is not None
+
+    def box_at(self, captured_ns: int) -> HandBox | None:
+        """Where to look in the frame captured then; None where the hand must be searched."""
+        track = self._track
+        if track is None or abs(captured_ns - track.captured_ns) > self._settings.max_gap_ns:
+            self._track = None
+            return None
+        if not self._settings.predict:
+            return track.box
+        centre = np.array(track.box.centre_px) + track.velocity * (captured_ns - track.captured_ns)
+        return replace(track.box, centre_px=(float(centre[0]), float(centre[1])))
+
+    def start(self, captured_ns: int, box: HandBox) -> None:
+        """Track from a box that the locator or the user gave."""
+        self._track = _Track(captured_ns, box, np.zeros(2), settled=False)
+
+    def take_side(self, side: Side) -> None:
+        """Correct which hand is tracked."""
+        if self._track is not None:
+            self._track = replace(self._track, box=replace(self._track.box, side=side))
+
+    def lose(self) -> None:
+        self._track = None
+
+    def update(self, captured_ns: int, hand: ViewHand) -> bool:
+        """Follow the joints found in the frame captured then; False where they are not believed and the hand is lost."""
+        track, settings = self._track, self._settings
+        assert track is not None, "update needs a started track"
+        centre, size = box_around(hand.pixels)
+        if not self._plausible(track, hand, centre, size):
+            self._track = None
+            return False
+        velocity = np.zeros(2)
+        if track.settled and captured_ns > track.captured_ns:
+            # A locator's first box is too coarse to tell a velocity.
+            raw = (centre - np.array(track.box.centre_px)) / (captured_ns - track.captured_ns)
+            velocity = track.velocity + settings.velocity_gain * (raw - track.velocity)
+        gain = settings.size_gain if track.settled else 1.0
+        size = track.box.size_px * (size / track.box.size_px) ** gain
+        box = replace(track.box, centre_px=(float(centre[0]), float(centre[1])), size_px=float(size))
+        self._track = _Track(captured_ns, box, velocity, settled=True)
+        return True
+
+    def _plausible(self, track: "_Track", hand: ViewHand, centre: np.ndarray, size: float) -> bool:
+        settings = self._settings
+        finite = np.isfinite(hand.pixels).all() and np.isfinite(hand.joints).all()
+        if not finite or hand.confidence.mean() < settings.min_confidence or size < settings.min_size_px:
+            return False
+        if np.any(centre < 0) or np.any(centre > self._frame_size_px - 1):
+            return False
+        limit = settings.max_size_ratio if track.settled else settings.max_size_ratio**2
+        return bool(1 / limit <= size / track.box.size_px <= limit)
+
+
+@dataclass(frozen=True, slots=True)
+class _Track:
+    captured_ns: int
+    box: HandBox
+    velocity: np.ndarray
+    """(2,) px/ns."""
+    settled: bool
+    """False until joints have placed the box."""

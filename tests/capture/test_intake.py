@@ -1,0 +1,114 @@
+"""From messages to pairs: what is malformed, lost, replaced or silent is counted or told, and never stops the rest."""
+
+import numpy as np
+import pytest
+
+from capture import wire
+from capture.intake import Intake
+from capture.views import VIEWS, PerView, View
+
+IMAGE = np.zeros((4, 6, 3), np.uint8)
+SECOND = 1_000_000_000
+
+
+def message(view: View, seq: int) -> list[bytes]:
+    return wire.encode(view, seq, 100 * seq, IMAGE)
+
+
+def make_intake(*, newest: bool = True) -> Intake:
+    names = PerView("ipc://l", "ipc://r")
+    return Intake(names, newest=newest, started_ns=0, silence_ns=SECOND, tolerance_ns=10)
+
+
+def test_what_arrived_is_in_pairs_in_drops_or_waits():
+    intake = make_intake()
+    pairs = []
+    for seq in range(5):
+        pairs += intake.take("left", [message("left", seq)], seq)
+        if seq != 2:
+            pairs += intake.take("right", [message("right", seq)], seq)
+    for view in VIEWS:
+        pairs += intake.take(view, [wire.encode_end(view, 5)], 9)
+    assert [(pair.left.seq, pair.right.seq) for pair in pairs] == [(0, 0), (1, 1), (3, 3), (4, 4)]
+    assert intake.received == PerView(5, 4)
+    assert intake.all_drops == {"out_of_tolerance": 1, "lost": 1}
+    assert intake.ended and intake.failure is None
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        [b"left"],
+        [b"left", b"\xc1", b""],
+        message("right", 0),
+        [*message("left", 0)[:2], b"short"],
+        [b"left", wire.encode("left", 0, 0, IMAGE, "jpeg")[1], b"no jpeg"],
+    ],
+)
+def test_a_malformed_message_is_counted_and_the_stream_goes_on(garbage):
+    intake = make_intake()
+    assert not intake.take("left", [garbage], 0)
+    assert intake.all_drops == {"malformed": 1}
+    assert intake.complaint is not None and "left camera" in intake.complaint
+    assert intake.received == PerView(0, 0)
+    intake.take("left", [message("left", 1)], 1)
+    assert len(intake.take("right", [message("right", 1)], 1)) == 1
+
+
+def test_of_a_batch_the_newest_wins_live():
+    intake = make_intake()
+    intake.take("left", [message("left", seq) for seq in range(4)], 0)
+    (pair,) = intake.take("right", [message("right", seq) for seq in range(4)], 0)
+    assert pair.left.seq == pair.right.seq == 3
+    assert intake.all_drops == {"superseded": 6}
+
+
+def test_where_every_pair_counts_a_view_that_is_ahead_waits():
+    intake = make_intake(newest=False)
+    sent = 0
+    while intake.wants("left"):
+        intake.take("left", [message("left", sent)], 0)
+        sent += 1
+    assert intake.wants("right")
+    pairs = intake.take("right", [message("right", seq) for seq in range(sent)], 0)
+    assert intake.wants("left")
+    for view in VIEWS:
+        pairs += intake.take(view, [wire.encode_end(view, sent)], 0)
+    assert [pair.left.seq for pair in pairs] == list(range(sent))
+    assert not intake.all_drops
+
+
+def test_a_sender_that_starts_again_is_no_loss():
+    intake = make_intake()
+    for seq in (7, 8, 0, 1, 4):
+        intake.take("left", [wire.encode("left", seq, intake.received.left, IMAGE)], 0)
+    assert intake.all_drops == {"lost": 2}
+
+
+def test_a_failed_camera_ends_the_stream_with_its_own_sentence():
+    intake = make_intake()
+    intake.take("right", [wire.encode_end("right", 0, "unplugged")], 0)
+    assert intake.ended
+    assert intake.failure == "right camera: unplugged"
+
+
+def test_a_silent_view_is_given_up_by_name():
+    intake = make_intake()
+    intake.take("left", [message("left", 0)], SECOND)
+    intake.check_silence(SECOND)
+    assert not intake.ended
+    intake.check_silence(SECOND + 1)
+    assert intake.ended
+    assert intake.failure == "right camera: no frame from 'ipc://r' for 1 s; check that it runs and publishes view 'right'"
+
+
+def test_a_view_is_not_silent_while_nobody_reads_it():
+    intake = make_intake()
+    intake.held_up(5 * SECOND)
+    intake.check_silence(6 * SECOND)
+    assert not intake.ended
+    # A view that has ended owes nothing; the other still may.
+    intake.take("left", [message("left", 0)], 6 * SECOND)
+    intake.take("left", [wire.encode_end("left", 1)], 6 * SECOND)
+    intake.check_silence(6 * SECOND + 1)
+    assert intake.failure is not None and intake.failure.startswith("right camera")

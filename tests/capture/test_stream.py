@@ -1,0 +1,219 @@
+"""Two real cameras' processes and sockets: every pair in order, the newest live, and nothing left behind."""
+
+import contextlib
+import multiprocessing
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+
+from capture import wire
+from capture.stream import PairStream
+from capture.views import VIEWS, PerView
+from hand.errors import UserError
+from tests.capture.clips import numbered_image, read_number, write_clip
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 30.0
+
+
+@pytest.fixture(autouse=True)
+def private_temporary_directory(tmp_path, monkeypatch):
+    """What a stream leaves on disk shows here, and nothing else does."""
+    directory = tmp_path / "t"
+    directory.mkdir()
+    monkeypatch.setenv("TMPDIR", str(directory))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    threads = set(threading.enumerate())
+    yield directory
+    assert not multiprocessing.active_children()
+    assert set(threading.enumerate()) == threads
+    assert not list(directory.iterdir())
+
+
+def clips(directory: Path, left: int, right: int) -> PerView[str]:
+    return PerView(str(write_clip(directory / "left.mp4", left)), str(write_clip(directory / "right.mp4", right)))
+
+
+def read_all(stream: PairStream) -> list:
+    """Pairs until the stream has ended."""
+    pairs = []
+    while not stream.ended:
+        pair = stream.next_pair(PATIENCE_S)
+        if pair is not None:
+            pairs.append(pair)
+    return pairs
+
+
+@contextlib.contextmanager
+def feeds(directory: Path):
+    """Two bound sockets that a test sends from itself, and their addresses."""
+    with zmq.Context() as context, context.socket(zmq.XPUB) as left, context.socket(zmq.XPUB) as right:
+        sockets = PerView(left, right)
+        sources = PerView.of(lambda view: f"ipc://{directory}/{view}")
+        for view, socket in sockets.items():
+            socket.linger = 0
+            socket.bind(sources[view])
+        yield sockets, sources
+
+
+def send(sockets: PerView[zmq.Socket], seq: int) -> None:
+    for view, socket in sockets.items():
+        socket.send_multipart(wire.encode(view, seq, 1000 * seq, numbered_image(seq)))
+
+
+def await_subscriptions(sockets: PerView[zmq.Socket]) -> None:
+    for view, socket in sockets.items():
+        assert socket.recv() == b"\x01" + view.encode()
+
+
+def test_every_pair_of_two_files_comes_in_order(tmp_path):
+    with PairStream(clips(tmp_path, 60, 60), every_pair=True) as stream:
+        pairs = read_all(stream)
+    assert [(pair.left.seq, pair.right.seq) for pair in pairs] == [(seq, seq) for seq in range(60)]
+    assert all(read_number(pair[view].image) == pair[view].seq for pair in pairs for view in VIEWS)
+    assert {pair.skew_ns for pair in pairs} == {0}
+    assert stream.drops == {} and stream.failure is None
+    assert stream.received == PerView(60, 60)
+
+
+def test_a_shorter_file_ends_the_stream_and_the_rest_has_no_partner(tmp_path):
+    with PairStream(clips(tmp_path, 5, 40), every_pair=True) as stream:
+        pairs = read_all(stream)
+    assert [pair.left.seq for pair in pairs] == list(range(5))
+    assert set(stream.drops) <= {"no_partner"} and stream.failure is None
+
+
+def test_live_files_play_at_their_pace_and_account_for_every_frame(tmp_path):
+    with PairStream(clips(tmp_path, 20, 20)) as stream:
+        pairs = read_all(stream)
+    lengths = [
+        (b.left.captured_ns - a.left.captured_ns) / (b.left.seq - a.left.seq) for a, b in zip(pairs, pairs[1:], strict=False)
+    ]
+    np.testing.assert_allclose(lengths, 1e9 / 30, rtol=1e-6)
+    assert all(pair[view].received_ns >= pair[view].captured_ns for pair in pairs for view in VIEWS)
+    lost = stream.drops.get("lost", 0)
+    assert sum(stream.received) + lost <= 40
+    assert sum(stream.received) == 2 * len(pairs) + sum(stream.drops.values()) - lost
+
+
+def test_feeds_are_read_directly_and_garbage_is_counted(tmp_path):
+    with feeds(tmp_path) as (sockets, sources), PairStream(sources, every_pair=True) as stream:
+        await_subscriptions(sockets)
+        for seq in range(10):
+            sockets.left.send_multipart([b"left", b"garbage", b""])
+            sockets.right.send_multipart([b"right"])
+            send(sockets, seq)
+        for view, socket in sockets.items():
+            socket.send_multipart(wire.encode_end(view, 10))
+        pairs = read_all(stream)
+    assert [read_number(pair.right.image) for pair in pairs] == list(range(10))
+    assert stream.drops == {"malformed": 20}
+    assert stream.complaint is not None
+
+
+def test_live_only_the_newest_unread_pair_is_kept(tmp_path):
+    with feeds(tmp_path) as (sockets, sources), PairStream(sources) as stream:
+        await_subscriptions(sockets)
+        for seq in range(5):
+            send(sockets, seq)
+        for view, socket in sockets.items():
+            socket.send_multipart(wire.encode_end(view, 5))
+        while sum(stream.received) < 10:
+            os.sched_yield()
+        (pair,) = read_all(stream)
+    assert pair.left.seq == pair.right.seq == 4
+    assert sum(stream.received) == 10 == 2 + sum(stream.drops.values())
+
+
+def test_a_feed_that_never_delivers_ends_the_stream_by_name(tmp_path):
+    with feeds(tmp_path) as (sockets, sources), PairStream(sources, silence_s=0.2) as stream:
+        assert stream.next_pair(PATIENCE_S) is None
+        assert stream.ended
+        assert stream.failure is not None and sources.left in stream.failure
+
+
+@pytest.mark.parametrize("every_pair", [False, True])
+def test_a_killed_camera_ends_the_stream_by_name(tmp_path, every_pair):
+    with PairStream(clips(tmp_path, 250, 250), every_pair=every_pair) as stream:
+        assert stream.next_pair(PATIENCE_S) is not None
+        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        read_all(stream)
+        assert stream.failure is not None and "ended unexpectedly (exit code -9)" in stream.failure
+
+
+@pytest.mark.parametrize("every_pair", [False, True])
+def test_closing_in_the_middle_leaves_nothing_and_may_be_repeated(tmp_path, every_pair):
+    with PairStream(clips(tmp_path, 250, 250), every_pair=every_pair) as stream:
+        assert stream.next_pair(PATIENCE_S) is not None
+    read_all(stream)
+    assert stream.failure is None
+    stream.close()
+
+
+def test_a_file_that_is_no_video_is_told_on_opening_and_undone(tmp_path):
+    (tmp_path / "notes.mp4").write_text("not a video")
+    good = write_clip(tmp_path / "left.mp4", 5)
+    with pytest.raises(UserError, match="right camera: .*notes.mp4.*cannot be read"):
+        PairStream(PerView(str(good), str(tmp_path / "notes.mp4"))).__enter__()
+
+
+def test_a_missing_file_is_told_before_anything_starts(tmp_path):
+    with pytest.raises(UserError, match="left camera: .*gone.mp4.*no such file"):
+        PairStream(PerView(str(tmp_path / "gone.mp4"), "0"))
+
+
+PARENT = """
+import sys
+from capture.stream import PairStream
+from capture.views import PerView
+from multiprocessing import active_children
+
+if __name__ == "__main__":
+    with PairStream(PerView(*sys.argv[1:3]), every_pair=True) as stream:
+        assert stream.next_pair(30.0) is not None
+        print(*(child.pid for child in active_children()), flush=True)
+        try:
+            sys.stdin.read()
+        except KeyboardInterrupt:
+            print("interrupted", flush=True)
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGKILL])
+def test_no_process_and_no_file_outlives_the_program(tmp_path, private_temporary_directory, ending):
+    sources = clips(tmp_path, 250, 250)
+    (tmp_path / "parent.py").write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, tmp_path / "parent.py", *sources],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+    )
+    assert parent.stdout
+    children = [int(pid) for pid in parent.stdout.readline().split()]
+    assert len(children) == 2
+    watched = [os.pidfd_open(pid) for pid in children]
+    if ending == signal.SIGINT:
+        # To the whole group, as a terminal sends Ctrl-C.
+        os.killpg(parent.pid, ending)
+    else:
+        parent.kill()
+    output, errors = parent.communicate(timeout=PATIENCE_S)
+    for descriptor in watched:
+        readable, _, _ = select.select([descriptor], [], [], PATIENCE_S)
+        os.close(descriptor)
+        assert readable, "a capture process outlived its parent"
+    if ending == signal.SIGINT:
+        assert output == "interrupted\n" and errors == "" and parent.returncode == 0

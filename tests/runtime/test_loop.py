@@ -1,0 +1,108 @@
+"""The loop: all pairs are taken, pictures come in order, and every way to end it ends it."""
+
+import threading
+from collections import deque
+
+import pytest
+
+from runtime.loop import Outbox, Shown, Stop, first_pair, run_loop
+from runtime.report import Report
+from tests.runtime.dual_hands import R_RIGHT_FROM_LEFT, dual_hand, frame_pair
+
+
+class ListedPairs:
+    """Pairs at hand, then the end; or, with `open_ended`, silence."""
+
+    def __init__(self, count: int, *, open_ended: bool = False):
+        self.left = deque(frame_pair(seq) for seq in range(count))
+        self.open_ended = open_ended
+
+    @property
+    def ended(self) -> bool:
+        return not self.left and not self.open_ended
+
+    def next_pair(self, timeout_s: float):
+        return self.left.popleft() if self.left else None
+
+
+class OneHand:
+    def step(self, pair):
+        return [dual_hand(pair, rotation=R_RIGHT_FROM_LEFT)]
+
+
+class Broken:
+    def step(self, pair):
+        raise ZeroDivisionError("a bug")
+
+
+class Screen:
+    """Notes what it is shown; `closes_after` pictures its window is closed."""
+
+    def __init__(self, closes_after: float = float("inf")):
+        self.seen: list[int] = []
+        self.closed = False
+        self.closes_after = closes_after
+
+    def show(self, pair, hand, status):
+        self.seen.append(pair.left.seq)
+        return len(self.seen) < self.closes_after
+
+    def close(self):
+        self.closed = True
+
+
+def run(pairs, pipeline=None, *, screen=None, **options) -> Report:
+    report, stop = Report(live=True, hand_size_mm=90), Stop()
+    first = first_pair(pairs, stop)
+    assert first is not None
+    make_screen = (lambda: screen) if screen else None
+    run_loop(first, pairs, pipeline or OneHand(), report, make_screen=make_screen, stop=stop, **options)
+    return report
+
+
+def test_an_ended_clip_ends_the_loop_and_every_pair_is_shown_once_in_order():
+    screen = Screen()
+    assert run(ListedPairs(12), screen=screen, every_pair=True).pairs == 12
+    assert screen.seen == list(range(12))
+    assert screen.closed
+
+
+def test_live_pictures_keep_their_order():
+    screen = Screen()
+    assert run(ListedPairs(12), screen=screen).pairs == 12
+    assert screen.seen == sorted(screen.seen)
+    assert screen.closed
+
+
+@pytest.mark.parametrize("every_pair", [False, True])
+def test_a_closed_window_ends_the_loop(every_pair):
+    screen = Screen(closes_after=1)
+    run(ListedPairs(50, open_ended=True), screen=screen, every_pair=every_pair)
+    assert len(screen.seen) == 1
+    assert screen.closed
+
+
+def test_the_time_limit_ends_a_loop_whose_cameras_go_on():
+    assert run(ListedPairs(3, open_ended=True), seconds=0.01).pairs >= 1
+
+
+def test_an_error_of_the_pipeline_reaches_the_caller_and_closes_the_screen():
+    screen = Screen()
+    with pytest.raises(ZeroDivisionError, match="a bug"):
+        run(ListedPairs(3), Broken(), screen=screen)
+    assert screen.closed
+    assert all(thread.name != "hands" for thread in threading.enumerate())
+
+
+def test_a_stream_that_ends_before_its_first_pair_gives_none():
+    assert first_pair(ListedPairs(0), Stop()) is None
+
+
+def test_the_outbox_holds_the_newest_or_every_one():
+    items = [Shown(frame_pair(seq), None, "") for seq in range(2)]
+    newest, every = Outbox(every=False), Outbox(every=True)
+    for item in items:
+        newest.put(item, Stop())
+        every.put(item, Stop())
+    assert [newest.get(0), newest.get(0)] == [items[1], None]
+    assert [every.get(0), every.get(0), every.get(0)] == [*items, None]

@@ -1,0 +1,75 @@
+"""Settings: the command line wins over the file, the file over the defaults; what is wrong is named."""
+
+from pathlib import Path
+
+import pytest
+
+from hand.errors import UserError
+from runtime.settings import Settings, read_file, read_settings
+
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text: str) -> Path:
+        path = tmp_path / "some.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(toml):
+    path = toml('left = "a.mp4"\nmerge = "max"\nsmooth = false\nroi_left = [10, 20, 30]')
+    settings = read_settings(["--config", str(path), "--left", "b.mp4", "--fov", "50", "70"])
+    assert settings.left == "b.mp4"
+    assert (settings.merge, settings.smooth, settings.roi_left) == ("max", False, (10, 20, 30))
+    assert (settings.fovs_deg.left, settings.fovs_deg.right) == (50, 70)
+    assert settings.hand_size_mm == Settings().hand_size_mm
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.toml")), ids=lambda path: path.name)
+def test_every_shipped_file_names_two_cameras(path):
+    assert all(read_file(path).sources)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("lft = 'a'", ("lft", "left")),
+        ("zzz = 1", ("zzz", "every_pair")),
+        ("left = 3", ("left", "str", "int")),
+        ("video = 3", ("video", "str", "int")),
+        ("merge = 'sum'", ("merge", "sum", "softmax, max, mean")),
+        ("roi_left = [1, 2]", ("roi_left", "3")),
+        ("fov_deg = [60, 190]", ("fov_deg", "190", "180")),
+        ("seconds = -1", ("seconds", "-1", "above 0")),
+        ("left", ("not TOML",)),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named_in_one_line(toml, text, names):
+    path = toml(text)
+    with pytest.raises(UserError) as raised:
+        read_file(path)
+    sentence = str(raised.value)
+    assert "\n" not in sentence
+    for name in (str(path), *names):
+        assert name in sentence
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(UserError, match="nowhere.toml"):
+        read_settings(["--config", "nowhere.toml"])
+
+
+def test_an_unknown_option_is_named_and_ends_with_2(capsys):
+    with pytest.raises(SystemExit) as raised:
+        read_settings(["--lft", "0"])
+    assert raised.value.code == 2
+    assert "--lft" in capsys.readouterr().err
+
+
+def test_a_missing_camera_is_named():
+    with pytest.raises(UserError, match="right view.*--right"):
+        _ = Settings(left="0").sources

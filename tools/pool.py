@@ -1,0 +1,75 @@
+"""A pool of drawn crops that a second process keeps renewing, for training on a CPU."""
+
+import multiprocessing
+import time
+from multiprocessing.synchronize import Event
+from pathlib import Path
+
+import torch
+
+from hand.backgrounds import Backgrounds
+from hand.draw import DrawnCrops, Drawer
+
+CAPACITY = 24_000
+"""Crops that the pool holds at most: what is drawn later takes the place of the oldest."""
+_DRAWN_AT_ONCE = 16
+
+
+BORDER = 8
+"""Pixels around a pooled crop, so that it can be turned."""
+
+
+def _draw_for_ever(
+    size: int, shared: DrawnCrops, counts: torch.Tensor, bank: Path | None, seed: int, absent: float, reuse: float, ended: Event
+) -> None:
+    torch.set_num_threads(1)
+    drawer = Drawer(size, Backgrounds.load(bank, "train"), seed, border=BORDER)
+    parent = multiprocessing.parent_process()
+    while not ended.is_set() and parent is not None and parent.is_alive():
+        drawn, used = counts.tolist()
+        if drawn > CAPACITY and used < drawn * (reuse - 1):
+            time.sleep(0.02)
+            continue
+        crops = drawer.draw(_DRAWN_AT_ONCE, absent)
+        spot = (drawn + torch.arange(_DRAWN_AT_ONCE)) % CAPACITY
+        for name in DrawnCrops.__slots__:
+            getattr(shared, name)[spot] = getattr(crops, name)
+        counts[0] += _DRAWN_AT_ONCE
+
+
+class CropPool:
+    """Random batches out of the latest drawn crops."""
+
+    def __init__(self, size: int, bank: Path | None, seed: int, absent: float, reuse: float):
+        sample = Drawer(size, Backgrounds.load(None, "train"), seed, border=BORDER).draw(1)
+        values = {name: getattr(sample, name) for name in DrawnCrops.__slots__}
+        self._shared = DrawnCrops(**{name: v.new_empty(CAPACITY, *v.shape[1:]).share_memory_() for name, v in values.items()})
+        self._counts = torch.zeros(2, dtype=torch.int64).share_memory_()
+        self._random = torch.Generator().manual_seed(seed)
+        context = multiprocessing.get_context("spawn")
+        self._ended = context.Event()
+        arguments = (size, self._shared, self._counts, bank, seed, absent, reuse, self._ended)
+        self._process = context.Process(target=_draw_for_ever, args=arguments, daemon=True)
+        self._process.start()
+
+    @property
+    def uses(self) -> float:
+        """How often a drawn crop has been used on average."""
+        drawn, used = self._counts.tolist()
+        return used / max(1, drawn)
+
+    def take(self, n: int) -> DrawnCrops:
+        """`n` crops at random; waits for the first thousand. Raises RuntimeError if the drawing process died."""
+        while (drawn := int(self._counts[0])) < 1000:
+            if not self._process.is_alive():
+                raise RuntimeError("the drawing process died; its error is above")
+            time.sleep(0.05)
+        pick = torch.randint(min(drawn, CAPACITY), (n,), generator=self._random)
+        self._counts[1] += n
+        return DrawnCrops(**{name: getattr(self._shared, name)[pick] for name in DrawnCrops.__slots__})
+
+    def close(self) -> None:
+        self._ended.set()
+        self._process.join(10)
+        if self._process.is_alive():
+            self._process.kill()
