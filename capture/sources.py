@@ -154,25 +154,25 @@ def open_source(text: str, view: View, *, paced: bool, mode: DeviceMode) -> Sour
 
             return FileSource(path, paced=paced)
         case Synthetic():
-            return _SyntheticSource(view)
+            return _SyntheticSource(view, paced=paced)
         case Feed(endpoint):
             raise UserError(f"source {endpoint!r} is a feed already; give a camera, a video file or synthetic")
 
 
 class _SyntheticSource:
-    """Puts off drawing until the start time is known; what takes long, the import, happens on opening."""
+    """The synthetic camera; its loop is drawn on opening, which takes some seconds."""
 
     note = None
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: View, *, paced: bool) -> None:
         from capture.synthetic import SyntheticSource
 
-        self._view: View = view
-        self._make = SyntheticSource
+        self._camera = SyntheticSource(view)
+        self._paced = paced
         self.fov_deg: float | None = SyntheticSource.fov_deg
 
     def frames(self, start_ns: int) -> Iterator[Shot]:
-        for shot in self._make(self._view, start_ns):
+        for shot in self._camera.frames(start_ns, paced=self._paced):
             yield Shot(*shot)
 
     def close(self) -> None:

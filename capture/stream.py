@@ -20,7 +20,8 @@ from hand.errors import UserError
 _QUEUED_PAIRS = 4
 _POLL_MS = 50
 _BATCH = 16
-_OPEN_TIMEOUT_S = 30.0
+_OPEN_TIMEOUT_S = 90.0
+"""The synthetic cameras draw their loop on opening: seconds, on a busy machine more."""
 _START_DELAY_NS = 20_000_000
 
 

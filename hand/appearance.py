@@ -37,7 +37,9 @@ def noise_volume(device: str) -> torch.Tensor:
 def noise(points: torch.Tensor) -> torch.Tensor:
     """(K, 4) values of the tileable noise at points (K, 3); its period is 1."""
     place = (points - points.floor()) * 2 - 1
-    return grid_sample(noise_volume(str(points.device)), place[None, None, None], align_corners=False, padding_mode="border")[0, :, 0, 0].T
+    return grid_sample(noise_volume(str(points.device)), place[None, None, None], align_corners=False, padding_mode="border")[
+        0, :, 0, 0
+    ].T
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,15 +116,19 @@ def sample_lights(n: int, generator: torch.Generator, device: torch.device) -> L
         warmth = (uniform(*shape, 1) - 0.5) * 0.7
         return torch.cat([1 + warmth, torch.ones_like(warmth), 1 - warmth], -1)
 
-    direction = normalize(torch.randn(n, 3, 3, generator=generator, device=device) - torch.tensor([0.0, 0.35, 0.7], device=device), dim=-1)
+    direction = normalize(
+        torch.randn(n, 3, 3, generator=generator, device=device) - torch.tensor([0.0, 0.35, 0.7], device=device), dim=-1
+    )
     strength = torch.stack([0.25 + 1.0 * uniform(), uniform() * 0.6 * (uniform() < 0.6), uniform() * 0.5 * (uniform() < 0.3)], 1)
     up = normalize(torch.randn(n, 3, generator=generator, device=device) - torch.tensor([0.0, 0.8, 0.4], device=device), dim=-1)
     sky, ground = 0.12 + 0.75 * uniform(1), 0.05 + 0.5 * uniform(1)
     return Lights(direction, colour(3) * strength[..., None], colour() * sky, colour() * ground, up)
 
 
-def albedo(look: Appearance, image: torch.Tensor, rest: torch.Tensor, regions: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-    """(K, 3) surface colour and (K,) how much of it is skin, of fragments in images `image` (K,) at `rest` (K, 3) on the rest hand."""
+def albedo(
+    look: Appearance, image: torch.Tensor, rest: torch.Tensor, regions: dict[str, torch.Tensor]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """(K, 3) surface colour and (K,) how much of it is skin, at points `rest` (K, 3) of the rest hand in images `image` (K,)."""
     tones = _tones(str(rest.device))
     tone = look.tone[image]
     first = tone.floor().long().clamp(0, TONES - 2)
@@ -160,8 +166,8 @@ def shade(
 ) -> torch.Tensor:  # fmt: skip
     """(K, 3) linear light towards the camera.
 
-    `normal`, `position` (K, 3) camera axes; `colour` (K, 3) albedo; `skin` (K,); `lit` (K,) share of the first light that arrives;
-    `open_sky` (K,) share of the ambient light. Diffuse light wraps around skin, red the farthest, as light under skin does.
+    `normal`, `position` (K, 3) camera axes; `colour` (K, 3) albedo; `skin` (K,); `lit` (K,) share of the first light that
+    arrives; `open_sky` (K,) share of the ambient light. Diffuse light wraps around skin, red the farthest, as light under skin does.
     """
     facing = (normal[:, None] * lights.direction[image]).sum(-1)
     wrap = skin[:, None, None] * colour.new_tensor([0.30, 0.12, 0.08])

@@ -47,7 +47,9 @@ class Backgrounds:
 
         count, height, width, _ = self.pictures.shape
         photograph = uniform() < (0.75 if self.photographs else 0.0)
-        pick = torch.where(photograph, uniform() * self.photographs, self.photographs + uniform() * (count - self.photographs)).long()
+        pick = torch.where(
+            photograph, uniform() * self.photographs, self.photographs + uniform() * (count - self.photographs)
+        ).long()
         # How many source pixels one pixel spans: from an enlarged detail to nearly the whole height.
         step = (0.25 * (0.95 * height / size / 0.25) ** uniform()) if size < 4 * height else uniform()
         step = step.clamp_max(height / size)

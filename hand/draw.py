@@ -3,17 +3,16 @@
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, interpolate, max_pool2d, normalize
+from torch.nn.functional import affine_grid, grid_sample, max_pool2d, normalize
 
-from hand.appearance import Appearance, albedo, sample_appearance, sample_lights, shade
+from hand.appearance import sample_appearance, sample_lights
 from hand.backgrounds import Backgrounds
 from hand.joints import MIDDLE_MCP
 from hand.model import HandModel
 from hand.photo import Camera
 from hand.prior import sample_poses
-from hand.raster import Fragments, rasterise, vertex_normals
+from hand.render import box_blur, render, turn_to_axis
 
-SUPERSAMPLING = 2
 BOX_MARGIN = 1.5
 """A hand's box is this many times the longer side of its joints' bounding box; `runtime.track` says the same."""
 
@@ -63,16 +62,8 @@ def random_rotations(n: int, generator: torch.Generator, device: torch.device) -
     return torch.stack(rows, 1).unflatten(1, (3, 3))
 
 
-def turn_to_axis(direction: torch.Tensor) -> torch.Tensor:
-    """(N, 3, 3) smallest rotations that turn `direction` (N, 3), somewhere in front, onto the z axis."""
-    x, y, z = normalize(direction, dim=1).unbind(1)
-    k = 1 / (1 + z)
-    rows = [1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z]
-    return torch.stack(rows, 1).unflatten(1, (3, 3))
-
-
 def _place(joints: torch.Tensor, size: int, generator: torch.Generator) -> _View:
-    """Cameras in all directions at 3 to 14 hands' distance, turned to the hand's box as `runtime.crop` does, not quite exactly."""
+    """Cameras in all directions, 3 to 14 hands away, turned to the hand's box as `runtime.crop` does, if not quite exactly."""
     n, device = len(joints), joints.device
 
     def uniform(*shape: int) -> torch.Tensor:
@@ -98,47 +89,6 @@ def _place(joints: torch.Tensor, size: int, generator: torch.Generator) -> _View
     return _View(rotation, origin, size / box)
 
 
-def _shadow(vertices: torch.Tensor, faces: torch.Tensor, towards: torch.Tensor, points: Fragments, position: torch.Tensor, size: int) -> torch.Tensor:
-    """(K,) share of a light from direction `towards` (N, 3) that reaches the fragments at `position` (K, 3)."""
-    turn = turn_to_axis(torch.where(towards[:, 2:] > -0.98, -towards, -towards + 0.2))
-    in_light = vertices @ turn.transpose(1, 2)
-    low, high = in_light.amin(1), in_light.amax(1)
-    scale = (size - 3) / (high - low)[:, :2].amax(1)
-    pixels = (in_light[..., :2] - low[:, None, :2]) * scale[:, None, None] + 1
-    drawn = rasterise(pixels, in_light[..., 2] - low[:, None, 2] + 1, faces, (size, size))
-    nearest = drawn.dense(drawn.depth[:, None], 1e3)[..., 0].flatten()
-    image = points.image
-    place = (turn[image] @ position[..., None])[..., 0] - low[image]
-    spot = place[:, :2] * scale[image, None] + 1
-    depth = place[:, 2] + 1
-    lit = torch.zeros_like(depth)
-    for dx, dy in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
-        x = (spot[:, 0] + dx - 0.5).round().long().clamp(0, size - 1)
-        y = (spot[:, 1] + dy - 0.5).round().long().clamp(0, size - 1)
-        lit += depth < nearest[image * size * size + y * size + x] + 0.09
-    return lit / 4
-
-
-def _open_sky(fragments: Fragments) -> torch.Tensor:
-    """(K,) ambient light that is left where the surface lies deeper than what is around it, from the depth image."""
-    n, height, width = fragments.shape
-    depth = fragments.dense(fragments.depth[:, None]).view(n, 1, height, width)
-    both = torch.cat([depth, (depth > 0).to(depth.dtype)], 1)
-    hidden = torch.zeros_like(depth)
-    for radius in (1, 3):
-        mean, covered = box_blur(both, radius * height // 32).split(1, 1)
-        hidden += ((depth - mean / covered.clamp_min(1e-6)) / 0.35).clamp(0, 0.45)
-    return 1 - hidden.flatten()[fragments.cell]
-
-
-def box_blur(image: torch.Tensor, radius: int) -> torch.Tensor:
-    """(N, C, H, W) means over about (2 radius + 1)² pixels, from a quarter of the resolution, since pooling wide windows is slow."""
-    small = avg_pool2d(image, 4)
-    kernel = max(1, radius // 4) * 2 + 1
-    small = avg_pool2d(avg_pool2d(small, (1, kernel), 1, (0, kernel // 2)), (kernel, 1), 1, (kernel // 2, 0))
-    return interpolate(small, scale_factor=4.0)
-
-
 class Drawer:
     """Draws batches of crops; deterministic by seed on one kind of device."""
 
@@ -149,7 +99,6 @@ class Drawer:
         self.model = HandModel.load(device)
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self._camera = Camera(self.generator, self.device)
-        self._surface = torch.cat([self.model.vertices, *(self.model.regions[k][:, None] for k in self.model.regions)], 1)
 
     def _uniform(self, *shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.device)
@@ -164,7 +113,11 @@ class Drawer:
         to_camera = view.rotation.transpose(1, 2)
         joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, hand.vertices))
         pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
-        light, alpha, depth, look = self._hand(vertices, view)
+        look = sample_appearance(n, self.generator, self.device)
+        lights = sample_lights(n, self.generator, self.device)
+        flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
+        corners = flat * view.focal[:, None, None] + (self.size - 1) / 2
+        light, alpha, depth = render(self.model, vertices, corners, (self.size, self.size), look, lights)
         present = self._uniform(n) >= absent
         alpha = alpha * present[:, None, None, None]
         depth = torch.where(present[:, None, None, None], depth, 1e3)
@@ -182,27 +135,9 @@ class Drawer:
             present=present,
         )
 
-    def _hand(self, vertices: torch.Tensor, view: _View) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, Appearance]:
-        """Light (N, 3, S, S), coverage (N, 1, S, S) and depth (N, 1, S, S; 1e3 where there is none) of the hand alone."""
-        n, faces, side = len(vertices), self.model.faces, self.size
-        flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
-        pixels = flat * view.focal[:, None, None] + (side - 1) / 2
-        fragments = rasterise(pixels, vertices[..., 2], faces, (side, side), SUPERSAMPLING)
-        look = sample_appearance(n, self.generator, self.device)
-        lights = sample_lights(n, self.generator, self.device)
-        moving = torch.cat([vertices, vertex_normals(vertices, faces)], -1)
-        position, normal = fragments.interpolate(moving, faces).split(3, 1)
-        surface = fragments.interpolate(self._surface, faces)
-        regions = {name: surface[:, 3 + k : 4 + k] for k, name in enumerate(self.model.regions)}
-        colour, skin = albedo(look, fragments.image, surface[:, :3], regions)
-        lit = _shadow(vertices, faces, lights.direction[:, 0], fragments, position, side)
-        light = shade(lights, look, fragments.image, normalize(normal, dim=1), position, colour, skin, lit, _open_sky(fragments))
-        layers = torch.cat([light, fragments.coverage[:, None]], 1)
-        light, alpha = fragments.dense(layers).permute(0, 3, 1, 2).split((3, 1), 1)
-        depth = fragments.dense(fragments.depth[:, None], 1e3).permute(0, 3, 1, 2)
-        return light, alpha, depth, look
-
-    def _scene(self, light: torch.Tensor, alpha: torch.Tensor, depth: torch.Tensor, middle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def _scene(
+        self, light: torch.Tensor, alpha: torch.Tensor, depth: torch.Tensor, middle: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         """The hand in its surroundings (N, 3, S, S), and the depth of what stands in front (N, 1, S, S)."""
         n, side = len(light), light.shape[-1]
         place = self.backgrounds.crops(n, side, self.generator)

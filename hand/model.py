@@ -152,6 +152,6 @@ class HandModel:
 @cache
 def _load(device: str) -> HandModel:
     with safe_open(ASSET, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is not a mapping)
     tensors = {name: t.long() if name == "faces" else t.float() for name, t in tensors.items()}
     return HandModel({name: t.to(device) for name, t in tensors.items()})

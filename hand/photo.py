@@ -80,7 +80,10 @@ class Camera:
         return image + strength * draw * (1.3 - image)
 
     def jpeg(self, image: torch.Tensor) -> torch.Tensor:
-        """What quantising 8×8 cosine blocks loses, at qualities from 25 to 95, on about 60 % of the images; sides divisible by 16."""
+        """What quantising 8×8 cosine blocks loses, at qualities from 25 to 95, on about 60 % of the images.
+
+        Height and width divisible by 16.
+        """
         chosen = (self._uniform(len(image)) < 0.6).nonzero()[:, 0]
         quality = 25 + 70 * self._uniform(len(image))[chosen]
         if not len(chosen):

@@ -57,6 +57,17 @@ def _templates(device: torch.device) -> torch.Tensor:
     return torch.tensor(rows, dtype=torch.float32, device=device)
 
 
+def family_pose(families: list[int], model: HandModel) -> HandPose:
+    """The families' own poses, without variation, a straight wrist; `families` are indices into FAMILIES."""
+    angles = _templates(model.joints.device)[families]
+    mcp, pip = angles[:, 0:8:2], angles[:, 1:8:2]
+    flex = torch.cat([angles[:, None, 8:11], torch.stack([mcp, pip, pip * 0.62], -1)], 1)
+    zero = torch.zeros_like(mcp)
+    spread, twist = torch.cat([angles[:, 11:12], zero], 1), torch.cat([angles[:, 12:13], zero], 1)
+    radians = math.pi / 180
+    return HandPose(flex * radians, spread * radians, twist * radians, torch.zeros(len(angles), 3, device=angles.device))
+
+
 def sample_poses(n: int, generator: torch.Generator, model: HandModel) -> tuple[HandPose, torch.Tensor]:
     """`n` poses and the family (n,) that each is nearest to, an index into FAMILIES.
 
@@ -89,7 +100,9 @@ def _propose(n: int, generator: torch.Generator, device: torch.device) -> tuple[
     angles = angles + normal(13) * torch.tensor([9.0, 10.0] * 4 + [8.0, 9.0, 12.0, 7.0, 7.0], device=device)
 
     free = uniform(1) < 0.1
-    span = torch.tensor([[-20.0, 90.0], [0.0, 105.0]] * 4 + [[-20, 40], [-20, 40], [-25, 60], [-25, 25], [-15, 30]], device=device)
+    span = torch.tensor(
+        [[-20.0, 90.0], [0.0, 105.0]] * 4 + [[-20, 40], [-20, 40], [-25, 60], [-25, 25], [-15, 30]], device=device
+    )
     angles = torch.where(free, span[:, 0] + uniform(13) * (span[:, 1] - span[:, 0]), angles)
 
     mcp, pip = angles[:, 0:8:2], angles[:, 1:8:2]
@@ -106,7 +119,7 @@ def _propose(n: int, generator: torch.Generator, device: torch.device) -> tuple[
 
     # Straight fingers fan out or close up together; flexion takes the room to spread away.
     fan = (normal(1) * 0.7) * torch.tensor([8.0, 2.0, -4.0, -9.0], device=device) + normal(4) * 3.5
-    room = (1 - mcp.clamp(0, 90) / 110)
+    room = 1 - mcp.clamp(0, 90) / 110
     spread = torch.cat([angles[:, 11:12].clamp(-32, 32), fan * room], 1)
     twist = torch.cat([angles[:, 12:13].clamp(-22, 35), normal(4) * 4], 1)
     wrist = normal(3) * torch.tensor([28.0, 11.0, 18.0], device=device)

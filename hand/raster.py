@@ -5,6 +5,7 @@ tested against the triangle's edges, and the nearest wins by a scatter-min over 
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 
@@ -45,7 +46,9 @@ class Fragments:
         return out.view(*self.shape, values.shape[1])
 
 
-def rasterise(pixels: torch.Tensor, depth: torch.Tensor, faces: torch.Tensor, size: tuple[int, int], samples: int = 1) -> Fragments:
+def rasterise(
+    pixels: torch.Tensor, depth: torch.Tensor, faces: torch.Tensor, size: tuple[int, int], samples: int = 1
+) -> Fragments:
     """Draw N meshes.
 
     Each pixel is tested at samples² points: what covers any of them is a fragment, the nearest triangle stands for the pixel.
@@ -60,8 +63,9 @@ def rasterise(pixels: torch.Tensor, depth: torch.Tensor, faces: torch.Tensor, si
     corner = torch.cat([fine, 1 / depth.clamp_min(1e-6)[..., None]], -1)[:, faces].flatten(0, 1)
     best = _nearest(corner, (n, count, height, width))
     blocks = best.view(n, size[0], samples, size[1], samples)
-    covered = (blocks != _EMPTY).float().mean((2, 4)).flatten()
-    best = blocks.amin((2, 4)).flatten()
+    points = [blocks[:, :, row, :, column].flatten() for row in range(samples) for column in range(samples)]
+    covered = sum((point != _EMPTY).float() for point in points) / len(points)
+    best = reduce(torch.minimum, points)
 
     cell = (best != _EMPTY).nonzero()[:, 0]
     face = best[cell] & 0xFFFF

@@ -7,7 +7,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 
-def save_checkpoint(folder: Path, student: nn.Module, teacher: nn.Module, optimiser: torch.optim.Optimizer, seen: int, piece_bytes: int) -> None:
+def save_checkpoint(
+    folder: Path, student: nn.Module, teacher: nn.Module, optimiser: torch.optim.Optimizer, seen: int, piece_bytes: int
+) -> None:
     """Write everything that resuming needs; the old state stays whole until the new one is."""
     tensors: dict[str, Tensor] = {"seen": torch.tensor(seen)}
     for part, module in (("student", student), ("teacher", teacher)):
@@ -42,7 +44,9 @@ def load_checkpoint(folder: Path, student: nn.Module, teacher: nn.Module, optimi
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= load_file(file)
     for part, module in (("student", student), ("teacher", teacher)):
-        module.load_state_dict({name.removeprefix(f"{part}."): value for name, value in tensors.items() if name.startswith(f"{part}.")})
+        module.load_state_dict(
+            {name.removeprefix(f"{part}."): value for name, value in tensors.items() if name.startswith(f"{part}.")}
+        )
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):

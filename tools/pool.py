@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from hand.backgrounds import Backgrounds
-from hand.draw import DrawnCrops, Drawer
+from hand.draw import Drawer, DrawnCrops
 
 CAPACITY = 24_000
 """Crops that the pool holds at most: what is drawn later takes the place of the oldest."""

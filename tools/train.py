@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from hand.backgrounds import Backgrounds
-from hand.draw import DrawnCrops, Drawer
+from hand.draw import Drawer, DrawnCrops
 from hand.errors import UserError
 from hand.joints import PARENTS
 from runtime.detnet_lite import mean_pixels, read, read_scalar
@@ -151,8 +151,10 @@ def detnet_loss(network: torch.nn.Module, drawn: DrawnCrops, size: int) -> tuple
     # Most cells are empty: unweighed, the answer zero is a long-lived valley.
     heat_loss = ((heat - target) ** 2 * (1 + 30 * target)).mean()
     share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2)
+
     def at_truth(maps: Tensor) -> Tensor:
         return maps.flatten(2).unflatten(1, (21, 3))
+
     location_error = (at_truth(location) - drawn.joints[..., None]).norm(dim=2)
     delta_error = (at_truth(delta) - bone_directions(drawn.joints)[..., None]).norm(dim=2)
     joint_loss, delta_loss = (share * location_error).sum(-1).mean(), (share * delta_error).sum(-1).mean()
@@ -171,7 +173,9 @@ def validate(hand_network: HandNetwork, held_out: DrawnCrops, batch: int) -> dic
     """Mean joint error in mm (a 90 mm hand) and in px of the crop, and the mean confidence with and without a hand."""
     hand_network.eval()
     parts = [hand_network(images) for images in held_out.images.split(batch)]
-    joints, pixels, confidence = (torch.cat([getattr(p, name).float() for p in parts]) for name in ("joints", "pixels", "confidence"))
+    joints, pixels, confidence = (
+        torch.cat([getattr(p, name).float() for p in parts]) for name in ("joints", "pixels", "confidence")
+    )
     shown = held_out.present
     return {
         "3d_mm": ((joints - held_out.joints).norm(dim=-1)[shown].mean() * HAND_MM).item(),
@@ -205,7 +209,9 @@ def train(settings: Settings) -> None:
         seen = load_checkpoint(checkpoint, student, teacher, optimiser)
         print(f"resumed {checkpoint} after {seen:,} pictures")
 
-    held_out = Drawer(size, Backgrounds.load(settings.backgrounds, "held_out", device), HELD_OUT_SEED, device).draw(settings.validate, 0.05)
+    held_out = Drawer(size, Backgrounds.load(settings.backgrounds, "held_out", device), HELD_OUT_SEED, device).draw(
+        settings.validate, 0.05
+    )
     if device.type == "cuda":
         drawer = Drawer(size, Backgrounds.load(settings.backgrounds, "train", device), settings.seed + seen % 900_000, device)
         pool, next_batch = None, lambda: drawer.draw(settings.batch, settings.absent)
@@ -218,10 +224,20 @@ def train(settings: Settings) -> None:
 
     def save(progress: float) -> None:
         figures = validate(teacher, held_out, 64)
-        print(f"\n{seen:,} pictures, {progress:.0%} of the time: " + ", ".join(f"{k} {v:.2f}" for k, v in figures.items()), flush=True)
-        log.write(msgspec.json.encode({"seen": seen, "progress": progress, **figures, "settings": {k: str(v) for k, v in asdict(settings).items()}}).decode() + "\n")
+        print(
+            f"\n{seen:,} pictures, {progress:.0%} of the time: " + ", ".join(f"{k} {v:.2f}" for k, v in figures.items()),
+            flush=True,
+        )
+        log.write(
+            msgspec.json.encode(
+                {"seen": seen, "progress": progress, **figures, "settings": {k: str(v) for k, v in asdict(settings).items()}}
+            ).decode()
+            + "\n"
+        )
         log.flush()
-        done = msgspec.structs.replace(manifest, images_seen=seen, accuracy={"validation_3d_mm": figures["3d_mm"], "validation_2d_px": figures["2d_px"]})
+        done = msgspec.structs.replace(
+            manifest, images_seen=seen, accuracy={"validation_3d_mm": figures["3d_mm"], "validation_2d_px": figures["2d_px"]}
+        )
         save_network(settings.run / "weights.safetensors", teacher, done)
         save_checkpoint(checkpoint, student, teacher, optimiser, seen, PIECE_BYTES)
 
@@ -252,7 +268,9 @@ def train(settings: Settings) -> None:
                 if steps % 20 == 0:
                     for name, value in figures.items():
                         smooth[name] = 0.95 * smooth.get(name, value.item()) + 0.05 * value.item()
-                    bar.set_postfix({k: f"{v:.1f}" for k, v in smooth.items()} | ({"use": f"{pool.uses:.1f}"} if pool else {}), refresh=False)
+                    bar.set_postfix(
+                        {k: f"{v:.1f}" for k, v in smooth.items()} | ({"use": f"{pool.uses:.1f}"} if pool else {}), refresh=False
+                    )
                 bar.update(settings.batch)
                 if time.monotonic() - saved > settings.validate_minutes * 60:
                     save(progress)

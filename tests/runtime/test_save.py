@@ -1,12 +1,16 @@
 """hands.jsonl: every hand gets a line that holds both views."""
 
+import importlib.util
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from capture.views import View
+from capture.views import PerView, View
 from hand.errors import UserError
+from hand.joints import unit_hand
 from runtime.save import HandWriter
 from tests.runtime.dual_hands import R_RIGHT_FROM_LEFT, dual_hand, frame_pair
 
@@ -66,3 +70,31 @@ def test_a_file_that_cannot_be_made_is_named(tmp_path):
         HandWriter(tmp_path / "file" / "hands.jsonl")
     with pytest.raises(UserError, match="--save"):
         HandWriter(tmp_path)
+
+
+def test_the_clips_own_reference_saved_as_hands_scores_no_error(tmp_path):
+    shared = Path(__file__).resolve().parents[3] / "shared"
+    clip, scorer = shared / "clips" / "two_webcams", shared / "eval" / "score_clip.py"
+    if not (clip.is_dir() and scorer.is_file()):
+        pytest.skip("the reference clip and its scorer are not beside this checkout")
+    spec = importlib.util.spec_from_file_location("score_clip", scorer)
+    assert spec and spec.loader
+    score_clip = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(score_clip)
+    reference = np.load(clip / "reference.npz")
+    rotation = np.array(json.loads((clip / "calibration.json").read_text())["R_right_from_left"])
+    hands = []
+    for seq, (left, right) in enumerate(zip(reference["joints_left_mm"], reference["joints_right_mm"], strict=True)):
+        if np.isfinite(left).all() and np.isfinite(right).all():
+            pair = frame_pair(seq)
+            hand = dual_hand(pair, rotation=rotation)
+            assert hand.views.left and hand.views.right
+            views = PerView(
+                replace(hand.views.left, joints=unit_hand(left)),
+                replace(hand.views.right, joints=unit_hand(right)),
+            )
+            hands.append((pair, replace(hand, joints=unit_hand(left), views=views)))
+    result = score_clip.score([json.dumps(line) for line in saved(tmp_path, hands)], clip, "right")
+    assert result["missed"] == 0
+    assert result["mono_m_mm"] < 0.01 and result["dual_m_mm"] < 0.01
+    assert result["rotation_error_deg"]["last"] < 0.01

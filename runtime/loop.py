@@ -1,0 +1,199 @@
+"""The live loop: one thread turns pairs into hands, the main thread shows the newest, and neither waits for the other."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from capture.frames import FramePair
+from runtime.report import Report
+from runtime.save import HandWriter
+from runtime.types import DualHand
+
+POLL_S = 0.1
+"""How long a wait may last before it looks whether to stop."""
+
+SHOW_PERIOD_S = 1 / 30
+"""Live, the viewer is given at most 30 pictures a second."""
+
+
+class Pairs(Protocol):
+    """Where pairs come from."""
+
+    @property
+    def ended(self) -> bool:
+        """No further pair will come once those at hand are taken."""
+        ...
+
+    def next_pair(self, timeout_s: float) -> FramePair | None: ...
+
+
+class Pipe(Protocol):
+    """What turns a pair into hands."""
+
+    def step(self, pair: FramePair) -> list[DualHand]: ...
+
+
+class Screen(Protocol):
+    """What shows a pair and its hand."""
+
+    def show(self, pair: FramePair, hand: DualHand | None, status: str) -> bool:
+        """False once its window was closed."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Stop:
+    """Asks the loop to stop. A plain flag: an Event's lock may be held by the very thread that a signal interrupts."""
+
+    asked = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the viewer is to show."""
+
+    pair: FramePair
+    hand: DualHand | None
+    status: str
+
+
+class Outbox:
+    """Pictures on their way to the viewer: the newest only, or every one in order with the sender held back."""
+
+    def __init__(self, *, every: bool):
+        self._items: deque[Shown] = deque()
+        self._every = every
+        self._changed = threading.Condition()
+
+    def put(self, item: Shown, stop: Stop) -> None:
+        """Hand over; with `every`, waits for room (2 items) until `stop` is asked."""
+        with self._changed:
+            if not self._every:
+                self._items.clear()
+            while len(self._items) >= 2 and not stop.asked:
+                self._changed.wait(POLL_S)
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def get(self, timeout_s: float) -> Shown | None:
+        with self._changed:
+            if self._changed.wait_for(lambda: self._items, timeout_s):
+                self._changed.notify_all()
+                return self._items.popleft()
+            return None
+
+
+class HandThread(threading.Thread):
+    """Takes pairs until they end or `stop` is asked; an error that ends it is kept in `error`."""
+
+    def __init__(self, take: Callable[[FramePair], None], pairs: Pairs, first: FramePair, stop: Stop):
+        super().__init__(name="hands")
+        self.error: BaseException | None = None
+        self._take = take
+        self._pairs = pairs
+        self._first = first
+        self._stop_asked = stop
+
+    def run(self) -> None:
+        try:
+            self._take(self._first)
+            while not self._stop_asked.asked:
+                pair = self._pairs.next_pair(POLL_S)
+                if pair is not None:
+                    self._take(pair)
+                elif self._pairs.ended:
+                    return
+        except BaseException as error:  # raised again on the main thread, by `run_loop`
+            self.error = error
+
+
+def first_pair(pairs: Pairs, stop: Stop) -> FramePair | None:
+    """Wait for the first pair; None where none comes, or `stop` is asked before."""
+    while not stop.asked:
+        pair = pairs.next_pair(POLL_S)
+        if pair is not None:
+            return pair
+        if pairs.ended:
+            return None
+    return None
+
+
+def run_loop(
+    first: FramePair,
+    pairs: Pairs,
+    pipeline: Pipe,
+    report: Report,
+    *,
+    make_screen: Callable[[], Screen] | None = None,
+    writer: HandWriter | None = None,
+    every_pair: bool = False,
+    on_pair: Callable[[], object] = lambda: None,
+    seconds: float | None = None,
+    stop: Stop,
+) -> None:
+    """Run until the pairs end, the window is closed, `seconds` are over or `stop` is asked.
+
+    `make_screen` is called on this thread, which must be the main one, while the hands already flow: a window takes a while
+    to open. `on_pair` is called after each pair. Raises what the pipeline raised.
+    """
+    outbox = Outbox(every=every_pair) if make_screen else None
+
+    def take(pair: FramePair) -> None:
+        started_ns = time.monotonic_ns()
+        hands = pipeline.step(pair)
+        report.add(pair, hands, started_ns, time.monotonic_ns())
+        if writer:
+            for hand in hands:
+                writer.write(pair, hand)
+        if outbox:
+            outbox.put(Shown(pair, hands[0] if hands else None, report.status()), stop)
+        on_pair()
+
+    thread = HandThread(take, pairs, first, stop)
+    deadline = time.monotonic() + seconds if seconds else None
+    thread.start()
+    screen = None
+    try:
+        if make_screen and outbox:
+            screen = make_screen()
+            _show(screen, outbox, thread, None if every_pair else SHOW_PERIOD_S, deadline, stop)
+        else:
+            _wait(thread, deadline, stop)
+    finally:
+        stop.asked = True
+        thread.join()
+        if screen:
+            screen.close()
+    if thread.error is not None:
+        raise thread.error
+
+
+def _show(screen: Screen, outbox: Outbox, thread: HandThread, period_s: float | None, deadline: float | None, stop: Stop) -> None:
+    shown: Shown | None = None
+    while not _over(deadline, stop):
+        ended = not thread.is_alive()
+        new = outbox.get(0 if ended else POLL_S)
+        if new is None and ended:
+            return
+        # A camera that pauses must not freeze the window, but a video of every pair must not repeat one.
+        shown = new or (shown if period_s else None)
+        began = time.monotonic()
+        if shown and not screen.show(shown.pair, shown.hand, shown.status):
+            return
+        if period_s:
+            # Resting as long as it draws, the viewer never takes more than half a core from the cameras and the network.
+            spent = time.monotonic() - began
+            time.sleep(max(period_s - spent, spent))
+
+
+def _wait(thread: HandThread, deadline: float | None, stop: Stop) -> None:
+    while thread.is_alive() and not _over(deadline, stop):
+        thread.join(POLL_S)
+
+
+def _over(deadline: float | None, stop: Stop) -> bool:
+    return stop.asked or (deadline is not None and time.monotonic() >= deadline)

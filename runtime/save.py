@@ -1,0 +1,107 @@
+"""`hands.jsonl`: one line for each merged hand, with both views, times and confidences."""
+
+import math
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from capture.frames import FramePair
+from capture.views import VIEWS, View
+from hand.errors import UserError
+from runtime.types import DualHand
+
+DIGITS = 5
+"""Decimals kept of joints: a unit hand's fifth is a micrometre."""
+
+_WAITING = 600
+
+
+class HandWriter:
+    """Writes hands in order; those from before the rotation was known wait for it, so that both views can be written.
+
+    At most `_WAITING` hands wait; the oldest beyond that is written without the rotation. Raises UserError where the file
+    cannot be made.
+    """
+
+    def __init__(self, path: Path):
+        self.lines = 0
+        """Lines written."""
+        self._waiting: deque[tuple[FramePair, DualHand]] = deque()
+        self._encoder = msgspec.json.Encoder()
+        make_folder_of(path)
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            raise UserError(f"cannot write hands to {path}: {error.strerror}; give --save a file that can be made") from error
+
+    def write(self, pair: FramePair, hand: DualHand) -> None:
+        """Add one hand of `pair`."""
+        self._waiting.append((pair, hand))
+        if hand.R_right_from_left is not None:
+            self._flush(hand.R_right_from_left)
+        elif len(self._waiting) > _WAITING:
+            self._write(*self._waiting.popleft(), None)
+
+    def close(self) -> None:
+        """Write what still waits and close the file."""
+        self._flush(None)
+        self._file.close()
+
+    def _flush(self, rotation: np.ndarray | None) -> None:
+        while self._waiting:
+            self._write(*self._waiting.popleft(), rotation)
+
+    def _write(self, pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> None:
+        self._file.write(self._encoder.encode(hand_line(pair, hand, rotation)) + b"\n")
+        self.lines += 1
+
+
+def make_folder_of(path: Path) -> None:
+    """Make the folder that `path` is to be written in; raises UserError where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder of {path}: {error.strerror}; name a file that can be made") from error
+
+
+def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> dict[str, Any]:
+    """What one line holds.
+
+    `rotation`: (3, 3) R_right_from_left, that of a later pair if `hand` came before the first one. A view that saw no hand of
+    its own gets the merged one as seen from there, marked `"own": false`; `joints` is null where no rotation carries it over.
+    """
+    timings = hand.timings
+    return {
+        "index": pair.left.seq,
+        "side": hand.side,
+        "views": {view: _view(view, pair, hand, rotation) for view in VIEWS},
+        "fused": {"joints": _numbers(hand.joints), "weight_left": _numbers(hand.weight_left)},
+        "R_right_from_left": _numbers(rotation, digits=9),
+        "rotation_uncertainty_deg": hand.rotation_uncertainty_deg if math.isfinite(hand.rotation_uncertainty_deg) else None,
+        "wrist_mm": _numbers(hand.wrist_mm, digits=2),
+        "skew_ns": pair.skew_ns,
+        "received_ns": timings.received_ns,
+        "started_ns": timings.started_ns,
+        "finished_ns": timings.finished_ns,
+    }
+
+
+def _view(view: View, pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> dict[str, Any]:
+    frame, own = pair[view], hand.views[view]
+    line: dict[str, Any] = {"seq": frame.seq, "captured_ns": frame.captured_ns, "own": own is not None}
+    if own is not None:
+        return line | {
+            "joints": _numbers(own.joints),
+            "confidence": _numbers(own.confidence),
+            "pixels": _numbers(own.pixels, digits=2),
+        }
+    if view == "left":
+        return line | {"joints": _numbers(hand.joints)}
+    return line | {"joints": None if rotation is None else _numbers(hand.joints @ rotation.T)}
+
+
+def _numbers(values: np.ndarray | None, digits: int = DIGITS) -> list | None:
+    return None if values is None else np.round(np.asarray(values, float), digits).tolist()

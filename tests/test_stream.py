@@ -1,0 +1,157 @@
+"""The application as its user runs it: real processes, real files, every way to end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+import torch
+
+from runtime.weights import Manifest, build_network, save_network
+from tests.capture.clips import write_clip
+
+ROOT = Path(__file__).resolve().parent.parent
+ROI = ["--roi-left", "32", "24", "40", "--roi-right", "32", "24", "40"]
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory) -> Path:
+    """A network that has learned nothing: these tests ask what the application does, not how well it sees."""
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    torch.manual_seed(0)
+    manifest = Manifest(architecture="detnet", root=0, crop_size=64, map_size=16, axes="crop", training_data="none")
+    save_network(path, build_network(manifest), manifest)
+    return path
+
+
+def start(*arguments: object, display: str | None = None) -> subprocess.Popen[str]:
+    """Start stream.py in a process group of its own, as a terminal does."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
+    if display:
+        environment["DISPLAY"] = display
+    return subprocess.Popen(
+        [sys.executable, "stream.py", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment | {"OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
+    """Exit code, output and errors, once it has ended with nothing left of its group."""
+    out, err = process.communicate(timeout=120)
+    # Python's own resource tracker goes a moment after the program that it serves.
+    assert not psutil.wait_procs(group(process.pid), timeout=10)[1]
+    assert "Traceback" not in err
+    return process.returncode, out, err
+
+
+def group(leader: int) -> list[psutil.Process]:
+    """The processes of a process group."""
+    members = []
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getpgid(process.pid) == leader:
+                members.append(process)
+    return members
+
+
+def clips(folder: Path, frames: int) -> list[object]:
+    return ["--left", write_clip(folder / "left.mp4", frames), "--right", write_clip(folder / "right.mp4", frames)]
+
+
+def test_every_pair_of_two_files_is_taken_and_the_summary_ends_the_run(tmp_path, weights):
+    hands = tmp_path / "hands.jsonl"
+    process = start(*clips(tmp_path, 12), "--every-pair", "--weights", weights, *ROI, "--save", hands)
+    code, out, err = finish(process)
+    assert code == 0, err
+    assert "12 at" in out
+    assert "nothing" in next(line for line in out.splitlines() if line.startswith("dropped"))
+    assert "no display" in err
+    saved = [json.loads(line)["index"] for line in hands.read_text().splitlines()]
+    assert saved and saved == sorted(set(saved) & set(range(12)))
+
+
+def test_a_clip_is_shown_in_a_window_and_its_end_closes_it(tmp_path, weights, display):
+    picture = tmp_path / "made" / "last.png"
+    process = start(*clips(tmp_path, 12), "--weights", weights, *ROI, "--picture", picture, display=display)
+    code, out, err = finish(process)
+    assert code == 0, err
+    assert "pairs/s" in out
+    assert "no display" not in err
+    assert picture.stat().st_size > 0
+
+
+def test_ctrl_c_ends_with_the_summary_and_leaves_no_process(tmp_path, weights):
+    process = start(*clips(tmp_path, 900), "--headless", "--weights", weights, *ROI)
+    assert process.stderr
+    assert any("Ctrl-C ends" in line for line in process.stderr)
+    children = psutil.Process(process.pid).children(recursive=True)
+    assert children
+    os.killpg(process.pid, signal.SIGINT)
+    code, out, _ = finish(process)
+    assert code == 0
+    assert "pairs/s" in out
+    assert not any(child.is_running() for child in children)
+
+
+def test_a_camera_that_dies_ends_the_run_with_1_and_a_sentence(tmp_path, weights):
+    process = start(*clips(tmp_path, 900), "--headless", "--weights", weights, *ROI)
+    assert process.stderr
+    assert any("Ctrl-C ends" in line for line in process.stderr)
+    cameras = [child for child in psutil.Process(process.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+    cameras[0].kill()
+    code, out, err = finish(process)
+    assert code == 1
+    assert "pairs/s" in out
+    assert "camera" in err
+
+
+def test_the_time_limit_ends_the_run(tmp_path, weights):
+    code, out, _ = finish(start(*clips(tmp_path, 900), "--headless", "--weights", weights, *ROI, "--seconds", "0.2"))
+    assert code == 0
+    assert "pairs/s" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        ([], ("--left",)),
+        (["--left", "gone.mp4", "--right", "gone.mp4"], ("gone.mp4", "no such file")),
+        (["--left", "http://a:1", "--right", "0"], ("http://a:1",)),
+        (["--config", "gone.toml"], ("gone.toml",)),
+        (["--left", "0", "--right", "1", "--engine", "onnx"], ("onnx",)),
+        (["--left", "0", "--right", "1", "--weights", "gone.safetensors"], ("gone.",)),
+    ],
+)
+def test_input_that_cannot_be_used_is_named_in_one_sentence(arguments, names):
+    code, out, err = finish(start(*arguments))
+    assert (code, out) == (2, "")
+    (sentence,) = err.splitlines()
+    for name in names:
+        assert name in sentence
+
+
+def test_weights_that_are_damaged_are_named(tmp_path, weights):
+    broken = tmp_path / "broken.safetensors"
+    broken.write_bytes(weights.read_bytes()[:-100])
+    broken.with_suffix(".json").write_bytes(weights.with_suffix(".json").read_bytes())
+    code, _, err = finish(start(*clips(tmp_path, 2), "--weights", broken, *ROI))
+    assert code == 2
+    assert str(broken) in err
+
+
+def test_a_video_that_is_no_video_is_named(tmp_path, weights):
+    left, right = write_clip(tmp_path / "left.mp4", 2), tmp_path / "right.mp4"
+    right.write_bytes(b"not a video")
+    code, _, err = finish(start("--left", left, "--right", right, "--weights", weights, *ROI, "--headless"))
+    assert code == 2
+    assert "right camera" in err and str(right) in err

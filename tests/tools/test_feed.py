@@ -1,0 +1,55 @@
+"""The example feed: another program's frames reach a stream, and what the user gets wrong is one sentence."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from capture.stream import PairStream
+from capture.views import VIEWS, PerView
+from tests.capture.clips import read_number, write_clip
+
+ROOT = Path(__file__).parents[2]
+
+
+def start_feed(*arguments: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tools.feed", *arguments]
+    return subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_two_feeds_reach_a_stream_whole(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", 30)
+    addresses = PerView.of(lambda view: f"ipc://{tmp_path}/{view}")
+    processes = [
+        start_feed("--source", str(clip), "--view", view, "--bind", addresses[view], "--every-frame", "--format", "rgb8")
+        for view in VIEWS
+    ]
+    # The two feeds start their clips at different moments, so a pair's numbers may differ; nothing may be lost.
+    numbers: list[int] = []
+    with PairStream(addresses, every_pair=True, tolerance_ns=10**12) as stream:
+        while not stream.ended:
+            pair = stream.next_pair(30.0)
+            if pair is not None:
+                numbers.append(read_number(pair.left.image))
+    for process in processes:
+        output, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+        assert "clip.mp4" in output
+    assert stream.failure is None
+    assert numbers and numbers == sorted(set(numbers))
+    assert "lost" not in stream.drops and "malformed" not in stream.drops
+
+
+@pytest.mark.parametrize(
+    ("source", "bind", "complaint"),
+    [
+        ("gone.mp4", "ipc:///tmp/x", "error: source 'gone.mp4': there is no such file"),
+        ("synthetic", "tcp://0.0.0.0:5601", "error: address 'tcp://0.0.0.0:5601' leaves this host"),
+    ],
+)
+def test_a_mistake_is_one_sentence(source, bind, complaint):
+    process = start_feed("--source", source, "--view", "left", "--bind", bind)
+    output, errors = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert errors.startswith(complaint) and errors.count("\n") == 1
