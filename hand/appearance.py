@@ -24,9 +24,9 @@ def _tones(device: str) -> torch.Tensor:
 
 
 @cache
-def noise_volume(device: str) -> torch.Tensor:
+def _noise_volume(texture: int, device: str) -> torch.Tensor:
     """(1, 4, 32, 32, 32) tileable noise, two smooth and two fine channels, about unit variance; always the same."""
-    spectrum = torch.randn(4, 32, 32, 32, generator=torch.Generator().manual_seed(7))
+    spectrum = torch.randn(4, 32, 32, 32, generator=torch.Generator().manual_seed(7 + texture))
     frequency = torch.fft.fftfreq(32) * 32
     radius = (frequency[:, None, None] ** 2 + frequency[:, None] ** 2 + frequency**2).sqrt()
     falloff = torch.stack([torch.exp(-((radius / cut) ** 2)) for cut in (2.5, 2.5, 7.0, 7.0)])
@@ -34,12 +34,12 @@ def noise_volume(device: str) -> torch.Tensor:
     return (volume / volume.std((1, 2, 3), keepdim=True))[None].to(device)
 
 
-def noise(points: torch.Tensor) -> torch.Tensor:
-    """(K, 4) values of the tileable noise at points (K, 3); its period is 1."""
+def noise(points: torch.Tensor, texture: int) -> torch.Tensor:
+    """(K, 4) values of tileable noise number `texture` at points (K, 3); its period is 1."""
     place = (points - points.floor()) * 2 - 1
-    return grid_sample(noise_volume(str(points.device)), place[None, None, None], align_corners=False, padding_mode="border")[
-        0, :, 0, 0
-    ].T
+    return grid_sample(
+        _noise_volume(texture, str(points.device)), place[None, None, None], align_corners=False, padding_mode="border"
+    )[0, :, 0, 0].T
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class Appearance:
     """(N, 2) strength and exponent of the highlight."""
     offset: torch.Tensor
     """(N, 3) where in the noise this hand lies."""
+    texture: int = 0
+    """Which noise all of them are made of; held-out hands have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Lights:
     """(N, 3) unit, camera axes."""
 
 
-def sample_appearance(n: int, generator: torch.Generator, device: torch.device) -> Appearance:
+def sample_appearance(n: int, generator: torch.Generator, device: torch.device, texture: int = 0) -> Appearance:
     def uniform(low: float, high: float, *shape: int) -> torch.Tensor:
         return low + (high - low) * torch.rand(n, *shape, generator=generator, device=device)
 
@@ -104,6 +106,7 @@ def sample_appearance(n: int, generator: torch.Generator, device: torch.device) 
         band=band,
         gloss=torch.stack([uniform(0, 1) ** 2 * 0.5, 6 + uniform(0, 1) ** 2 * 60], 1),
         offset=uniform(0, 1, 3),
+        texture=texture,
     )
 
 
@@ -140,8 +143,8 @@ def albedo(
     palm = base.new_tensor([0.62, 0.36, 0.26]) * (0.6 + 0.5 * (1 - dark)) * look.tint[image]
     share = regions["palm"] * blotch[:, 2:3] * (0.25 + 0.6 * dark)
     colour = torch.lerp(base, palm, share)
-    speck = noise(rest * 0.9 + look.offset[image])
-    fine = noise(rest * 4.3 + look.offset[image])
+    speck = noise(rest * 0.9 + look.offset[image], look.texture)
+    fine = noise(rest * 4.3 + look.offset[image], look.texture)
     mottle = 1 + blotch[:, :1] * speck[:, :1] + 0.5 * blotch[:, :1] * fine[:, 2:3]
     flush = 1 + blotch[:, :1] * speck[:, 1:2] * base.new_tensor([0.1, -0.5, -0.5])
     colour = colour * mottle * flush
@@ -154,7 +157,8 @@ def albedo(
     band = look.band[image]
     strap = (y > band[:, 0]) & (y < band[:, 1])
     sleeve = y < look.sleeve[image]
-    weave = (noise(rest * 2.1 * (1 + 3 * look.offset[image][:, :1]) + look.offset[image])[:, 1:2] > 0.4).float()
+    scale = 2.1 * (1 + 3 * look.offset[image][:, :1])
+    weave = (noise(rest * scale + look.offset[image], look.texture)[:, 1:2] > 0.4).float()
     cloth = torch.lerp(look.cloth[image, 0], look.cloth[image, 1], weave * (look.offset[image][:, 1:2] > 0.5))
     covered = strap | sleeve
     return torch.where(covered[:, None], cloth, colour).clamp(0.004, 1), (~covered).float()
@@ -167,7 +171,8 @@ def shade(
     """(K, 3) linear light towards the camera.
 
     `normal`, `position` (K, 3) camera axes; `colour` (K, 3) albedo; `skin` (K,); `lit` (K,) share of the first light that
-    arrives; `open_sky` (K,) share of the ambient light. Diffuse light wraps around skin, red the farthest, as light under skin does.
+    arrives; `open_sky` (K,) share of the ambient light. Diffuse light wraps around skin, red the farthest, as light that
+    travels under the skin does.
     """
     facing = (normal[:, None] * lights.direction[image]).sum(-1)
     wrap = skin[:, None, None] * colour.new_tensor([0.30, 0.12, 0.08])

@@ -25,18 +25,19 @@ class Backgrounds:
     """(P, H, W, 3) uint8 sRGB."""
     photographs: int
     """How many of them, the first ones, are photographs."""
+    split: Split
 
     @classmethod
     def load(cls, file: Path | None, split: Split, device: torch.device | str = "cpu") -> "Backgrounds":
         """Photographs of `file` (made by tools.backgrounds; none if None) and procedural pictures of this split's own seed."""
         made = procedural(PROCEDURAL, seed=11 if split == "train" else 12)
         if file is None:
-            return cls(made.to(device), 0)
+            return cls(made.to(device), 0, split)
         if not file.is_file():
             raise UserError(f"the background bank {file} does not exist; make it with 'python -m tools.backgrounds'")
         with safe_open(file, "pt") as bank:
             photographs = bank.get_tensor(split)
-        return cls(torch.cat([photographs, made]).to(device), len(photographs))
+        return cls(torch.cat([photographs, made]).to(device), len(photographs), split)
 
     def crops(self, n: int, size: int, generator: torch.Generator) -> torch.Tensor:
         """(n, 3, size, size) linear light: random details, turned, scaled and recoloured."""

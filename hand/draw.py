@@ -113,7 +113,7 @@ class Drawer:
         to_camera = view.rotation.transpose(1, 2)
         joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, hand.vertices))
         pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
-        look = sample_appearance(n, self.generator, self.device)
+        look = sample_appearance(n, self.generator, self.device, texture=int(self.backgrounds.split == "held_out"))
         lights = sample_lights(n, self.generator, self.device)
         flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
         corners = flat * view.focal[:, None, None] + (self.size - 1) / 2

@@ -41,9 +41,7 @@ def download(packages: tuple[str, ...], into: Path) -> None:
     try:
         subprocess.run(["apt-get", "-q", "download", *packages], cwd=into, check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        raise UserError(
-            "apt-get is not here, so wallpapers cannot be fetched; give --no-packages and --folder FOLDER of pictures"
-        ) from None
+        raise UserError("apt-get is not here to fetch wallpapers; give --no-packages and --folder FOLDER of pictures") from None
     except subprocess.CalledProcessError as error:
         reason = error.stderr.strip().splitlines()[-1]
         raise UserError(f"apt-get download failed ({reason}); run 'apt-get update' first, or give --no-packages") from None
@@ -70,10 +68,8 @@ def shrink(path: Path) -> list[np.ndarray]:
     height, width = image.shape[:2]
     tiles = [image]
     if height >= 4 * SIZE[0] and width >= 4 * SIZE[1]:
-        tiles += [
-            image[y : y + height // 3, x : x + width // 3]
-            for y, x in ((0, 0), (height // 3, width // 3), (height // 2, width // 8), (height // 2, width // 2))
-        ]
+        corners = ((0, 0), (1 / 3, 1 / 3), (1 / 2, 1 / 8), (1 / 2, 1 / 2))
+        tiles += [image[int(y * height) :, int(x * width) :][: height // 3, : width // 3] for y, x in corners]
     resized = (cv2.resize(tile, SIZE[::-1], interpolation=cv2.INTER_AREA) for tile in tiles)
     return [cv2.cvtColor(tile, cv2.COLOR_BGR2RGB) for tile in resized if tile.std() > 8]
 

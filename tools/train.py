@@ -142,7 +142,7 @@ def lite_loss(network: torch.nn.Module, drawn: DrawnCrops, size: int) -> tuple[T
 
 
 def detnet_loss(network: torch.nn.Module, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """DetNet: the published losses (heat MSE, delta and location at the truth's cells), with the heat's few bright cells weighed up."""
+    """DetNet: the published losses (heat MSE, delta and location around the truth), the heat's few bright cells weighed up."""
     heat, delta, location, _ = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
     heat, delta, location = heat.float(), delta.float(), location.float()
     cells = heat.shape[-1]
@@ -191,10 +191,16 @@ def train(settings: Settings) -> None:
     torch.manual_seed(settings.seed)
     settings.run.mkdir(parents=True, exist_ok=True)
     size = settings.crop_size
+    stride = 8 if settings.architecture == "detnet-lite" else 4
     manifest = Manifest(
-        architecture=settings.architecture, root=0, crop_size=size, map_size=size // (8 if settings.architecture == "detnet-lite" else 4),
-        axes="crop", training_data="drawn hands (hand.draw)", seed=settings.seed,
-    )  # fmt: skip
+        architecture=settings.architecture,
+        root=0,
+        crop_size=size,
+        map_size=size // stride,
+        axes="crop",
+        training_data="drawn hands (hand.draw)",
+        seed=settings.seed,
+    )
     student = build_network(manifest).to(device, memory_format=torch.channels_last)
     seen = 0
     if settings.start:
@@ -260,8 +266,8 @@ def train(settings: Settings) -> None:
                 optimiser.step()
                 steps += 1
                 seen += settings.batch
-                # The mean of the last thousand steps, of fewer in the beginning.
-                decay = min(0.999, 1 - 1 / (1 + steps / 3))
+                # The mean of the last five hundred steps, of fewer in the beginning.
+                decay = min(0.998, 1 - 1 / (1 + steps / 3))
                 with torch.no_grad():
                     for kept, new in zip(teacher.state_dict().values(), student.state_dict().values(), strict=True):
                         kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
