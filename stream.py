@@ -115,11 +115,12 @@ def _pipeline_maker(settings: Settings) -> "Callable[[PerView[PinholeCamera]], P
 
 
 def _cameras(settings: Settings, first: "FramePair") -> "PerView[PinholeCamera]":
-    from hand.camera import PinholeCamera
+    from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 
     def camera(view: View) -> PinholeCamera:
         height, width = first[view].image.shape[:2]
-        return PinholeCamera.from_fov(width, height, settings.fovs_deg[view])
+        fov_deg = settings.fovs_deg[view] or first[view].fov_deg or DEFAULT_FOV_DEG
+        return PinholeCamera.from_fov(width, height, fov_deg)
 
     cameras = PerView.of(camera)
     sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in cameras.items())

@@ -37,6 +37,8 @@ class DrawnCrops:
     """(N,) skin tone in [0, 9], light to dark."""
     present: torch.Tensor
     """(N,) bool: false where the picture shows no hand at all, only a place; the other fields then mean nothing."""
+    mirrored: torch.Tensor
+    """(N,) bool: true where the picture was mirrored into one of a left hand; the joints and pixels then mean nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ class Drawer:
         return torch.rand(*shape, generator=self.generator, device=self.device)
 
     @torch.no_grad()
-    def draw(self, n: int, absent: float = 0.0) -> DrawnCrops:
-        """`n` pictures and their truth; a share `absent` of them is without the hand."""
+    def draw(self, n: int, absent: float = 0.0, mirrored: float = 0.0) -> DrawnCrops:
+        """`n` pictures and their truth; a share `absent` of them is without the hand, a share `mirrored` shows a left one."""
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
         hand = self.model.pose(shape, pose)
@@ -123,6 +125,10 @@ class Drawer:
         depth = torch.where(present[:, None, None, None], depth, 1e3)
         light, front = self._scene(light, alpha, depth, joints[..., 2].mean(1))
         images = self._camera.shoot(light)
+        left = torch.zeros_like(present)
+        if mirrored:
+            left = self._uniform(n) < mirrored
+            images = torch.where(left[:, None, None, None], images.flip(2), images)
         rooted = joints - joints[:, :1]
         return DrawnCrops(
             images=images,
@@ -133,6 +139,7 @@ class Drawer:
             facing=-view.rotation[:, 2, 2],
             tone=look.tone,
             present=present,
+            mirrored=left,
         )
 
     def _scene(

@@ -16,6 +16,7 @@ from runtime.crop import CropCamera, HandCrop
 from runtime.engine import Engine
 from runtime.merge import DEFAULT_BETA, MergedHand, MergeRule, carry, merge
 from runtime.rotation import RotationEstimator
+from runtime.side import SideVote
 from runtime.smooth import OneEuroFilter, OneEuroSettings
 from runtime.track import TrackSettings, ViewTracker
 from runtime.types import DualHand, HandBox, Side, Timings, ViewHand
@@ -37,7 +38,7 @@ class PipelineSettings:
     """How the pipeline works; every default is what the live program uses."""
 
     hand_side: Literal["auto", "left", "right"] = "auto"
-    """Which hand of the person is shown; `auto` asks the locator, and takes a right hand where only a roi is given."""
+    """Which hand of the person is shown; `auto` finds out (`runtime.side`)."""
     roi: PerView[Roi | None] = PerView(None, None)
     """A box per view that is used in place of the locator."""
     merge_rule: MergeRule = "softmax"
@@ -72,12 +73,16 @@ class Pipeline:
         self._trackers = cameras.map(lambda camera: ViewTracker(camera.size_px, settings.track))
         self._smooth = OneEuroFilter(settings.smooth) if settings.smooth else None
         self._side: Side | None = None
+        self._vote = SideVote() if settings.hand_side == "auto" else None
 
     def step(self, pair: FramePair) -> list[DualHand]:
         """The hands in a pair: one or, where none is seen, none. Raises UserError for frames of an unexpected size."""
         started_ns = self._clock_ns()
         boxes = self._agree_on_side(PerView.of(lambda view: self._box(pair[view])))
         hands = self._predict(pair, boxes)
+        if not any(tracker.tracking for tracker in self._trackers):
+            # The next hand may be the other one.
+            self._vote = SideVote() if self._vote else None
         if hands.left is not None and hands.right is not None:
             self.rotation.update(
                 max(pair.left.captured_ns, pair.right.captured_ns),
@@ -122,33 +127,66 @@ class Pipeline:
         return boxes[0] if fixed == "auto" else replace(boxes[0], side=fixed)
 
     def _agree_on_side(self, boxes: PerView[HandBox | None]) -> PerView[HandBox | None]:
-        """Both views see the same hand of the person: the surer one says which."""
-        if boxes.left is None or boxes.right is None or boxes.left.side == boxes.right.side:
+        """Both views see the same hand of the person: what the vote says, at first what the surer view's locator says."""
+        if self._vote is None:
             return boxes
-        side = max((boxes.left, boxes.right), key=lambda box: box.score).side
+        if self._vote.side is None:
+            found = [box for box in boxes if box is not None]
+            if not found:
+                return boxes
+            surest = max(found, key=lambda box: box.score)
+            self._vote.start(surest.side, surest.score)
+        side = self._vote.side
+        assert side is not None
+        self._take_side(side)
+        return boxes.map(lambda box: replace(box, side=side) if box is not None else None)
+
+    def _take_side(self, side: Side) -> None:
         for tracker in self._trackers:
             tracker.take_side(side)
-        return PerView(replace(boxes.left, side=side), replace(boxes.right, side=side))
 
     def _predict(self, pair: FramePair, boxes: PerView[HandBox | None]) -> PerView[ViewHand | None]:
         """Each view's hand, all crops in one run of the engine; None where there is no box or the answer is not believed."""
-        size = self.engine.manifest.crop_size
-        crops = [HandCrop.cut(box, self._cameras[box.view], pair[box.view].image, size) for box in boxes if box is not None]
-        if not crops:
+        asked = [box for box in boxes if box is not None]
+        if not asked:
             return PerView(None, None)
+        both_ways = self._vote is not None and self._vote.due()
+        others = [replace(box, side=_other(box.side)) for box in asked] if both_ways else []
+        answers = self._answers(pair, asked + others)
+        answers, otherwise = answers[: len(asked)], answers[len(asked) :]
+        if both_ways and self._changes_side(answers, otherwise):
+            answers = otherwise
+            self._take_side(answers[0].side)
+            # What was learned from mirror images is wrong.
+            self.rotation = RotationEstimator()
+        found = {hand.view: hand for hand in answers if self._trackers[hand.view].update(pair[hand.view].captured_ns, hand)}
+        return PerView.of(found.get)
+
+    def _answers(self, pair: FramePair, boxes: list[HandBox]) -> list[ViewHand]:
+        """The network's hand in each box, all in one run."""
+        size, axes = self.engine.manifest.crop_size, self.engine.manifest.axes
+        crops = [HandCrop.cut(box, self._cameras[box.view], pair[box.view].image, size) for box in boxes]
         answer = self.engine(np.stack([crop.image for crop in crops]))
-        found: dict[View, ViewHand] = {}
-        for crop, joints, pixels, confidence in zip(crops, answer.joints, answer.pixels, answer.confidence, strict=True):
-            hand = ViewHand(
+        rows = zip(crops, answer.joints, answer.pixels, answer.confidence, strict=True)
+        return [
+            ViewHand(
                 crop.view,
                 crop.side,
-                _in_camera_axes(joints, crop.camera, self.engine.manifest.axes),
+                _in_camera_axes(joints, crop.camera, axes),
                 crop.camera.frame_from_crop(pixels),
                 confidence.astype(float),
             )
-            if self._trackers[crop.view].update(pair[crop.view].captured_ns, hand):
-                found[crop.view] = hand
-        return PerView.of(found.get)
+            for crop, joints, pixels, confidence in rows
+        ]
+
+    def _changes_side(self, answers: list[ViewHand], otherwise: list[ViewHand]) -> bool:
+        """Let the vote see both answers of each view; whether it now says the other side."""
+        assert self._vote is not None
+        before = self._vote.side
+        for hand, mirrored in zip(answers, otherwise, strict=True):
+            sure = {hand.side: float(hand.confidence.mean()), mirrored.side: float(mirrored.confidence.mean())}
+            self._vote.add(sure["right"], sure["left"])
+        return self._vote.side != before
 
     def _merge(self, hands: PerView[ViewHand | None]) -> MergedHand | None:
         R = self.rotation.rotation
@@ -163,6 +201,10 @@ class Pipeline:
             self._smooth.reset()
             self._side = side
         return unit_hand(self._smooth(captured_ns, joints))
+
+
+def _other(side: Side) -> Side:
+    return "left" if side == "right" else "right"
 
 
 def _in_camera_axes(joints: np.ndarray, camera: CropCamera, axes: Literal["crop", "frame"]) -> np.ndarray:

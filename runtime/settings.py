@@ -12,7 +12,6 @@ import msgspec
 import tyro
 
 from capture.views import PerView
-from hand.camera import DEFAULT_FOV_DEG
 from hand.errors import UserError
 from runtime.types import Side
 
@@ -51,11 +50,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The hand's first box in the left view, px: centre and side length of a square; none: the locator finds it."""
     roi_right: _Roi = None
     """The hand's first box in the right view."""
-    fov_deg: Annotated[tuple[float, float], tyro.conf.arg(metavar="LEFT RIGHT", aliases=["--fov"])] = (
-        DEFAULT_FOV_DEG,
-        DEFAULT_FOV_DEG,
-    )
-    """Horizontal field of view of the left and the right camera."""
+    fov_deg: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LEFT RIGHT", aliases=["--fov"])] = None
+    """Horizontal field of view of the left and the right camera; none: what a feed says of itself, else 60."""
     hand_size_mm: float = 90.0
     """Length from the wrist to the middle finger's knuckle; gives the hand its scale."""
     hand_side: Literal["auto", "left", "right"] = "auto"
@@ -82,8 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return PerView(self.roi_left, self.roi_right)
 
     @property
-    def fovs_deg(self) -> PerView[float]:
-        return PerView(*self.fov_deg)
+    def fovs_deg(self) -> PerView[float | None]:
+        return PerView(*self.fov_deg) if self.fov_deg else PerView(None, None)
 
     @property
     def side(self) -> Side | None:
@@ -141,7 +137,7 @@ def check(settings: Settings) -> Settings:
         value = getattr(settings, key)
         if value is not None and not value > 0:
             raise UserError(f"{key} is {value}: expected a number above 0")
-    for fov in settings.fov_deg:
+    for fov in settings.fov_deg or ():
         if not 0 < fov < 180:
             raise UserError(f"fov_deg is {fov}: expected degrees between 0 and 180, the camera's horizontal field of view")
     for view, roi in settings.rois.items():

@@ -20,7 +20,15 @@ BORDER = 8
 
 
 def _draw_for_ever(
-    size: int, shared: DrawnCrops, counts: torch.Tensor, bank: Path | None, seed: int, absent: float, reuse: float, ended: Event
+    size: int,
+    shared: DrawnCrops,
+    counts: torch.Tensor,
+    bank: Path | None,
+    seed: int,
+    absent: float,
+    mirrored: float,
+    reuse: float,
+    ended: Event,
 ) -> None:
     torch.set_num_threads(1)
     drawer = Drawer(size, Backgrounds.load(bank, "train"), seed, border=BORDER)
@@ -30,7 +38,7 @@ def _draw_for_ever(
         if drawn > CAPACITY and used < drawn * (reuse - 1):
             time.sleep(0.02)
             continue
-        crops = drawer.draw(_DRAWN_AT_ONCE, absent)
+        crops = drawer.draw(_DRAWN_AT_ONCE, absent, mirrored)
         spot = (drawn + torch.arange(_DRAWN_AT_ONCE)) % CAPACITY
         for name in DrawnCrops.__slots__:
             getattr(shared, name)[spot] = getattr(crops, name)
@@ -40,7 +48,7 @@ def _draw_for_ever(
 class CropPool:
     """Random batches out of the latest drawn crops."""
 
-    def __init__(self, size: int, bank: Path | None, seed: int, absent: float, reuse: float):
+    def __init__(self, size: int, bank: Path | None, seed: int, absent: float, mirrored: float, reuse: float):
         sample = Drawer(size, Backgrounds.load(None, "train"), seed, border=BORDER).draw(1)
         values = {name: getattr(sample, name) for name in DrawnCrops.__slots__}
         self._shared = DrawnCrops(**{name: v.new_empty(CAPACITY, *v.shape[1:]).share_memory_() for name, v in values.items()})
@@ -48,7 +56,7 @@ class CropPool:
         self._random = torch.Generator().manual_seed(seed)
         context = multiprocessing.get_context("spawn")
         self._ended = context.Event()
-        arguments = (size, self._shared, self._counts, bank, seed, absent, reuse, self._ended)
+        arguments = (size, self._shared, self._counts, bank, seed, absent, mirrored, reuse, self._ended)
         self._process = context.Process(target=_draw_for_ever, args=arguments, daemon=True)
         self._process.start()
 

@@ -170,18 +170,19 @@ LOSSES = {"detnet-lite": lite_loss, "detnet": detnet_loss}
 
 @torch.no_grad()
 def validate(hand_network: HandNetwork, held_out: DrawnCrops, batch: int) -> dict[str, float]:
-    """Mean joint error in mm (a 90 mm hand) and in px of the crop, and the mean confidence with and without a hand."""
+    """Mean joint error in mm (a 90 mm hand) and in px of the crop; mean confidence with a hand, without, with a left one."""
     hand_network.eval()
     parts = [hand_network(images) for images in held_out.images.split(batch)]
     joints, pixels, confidence = (
         torch.cat([getattr(p, name).float() for p in parts]) for name in ("joints", "pixels", "confidence")
     )
-    shown = held_out.present
+    shown = held_out.present & ~held_out.mirrored
     return {
         "3d_mm": ((joints - held_out.joints).norm(dim=-1)[shown].mean() * HAND_MM).item(),
         "2d_px": (pixels - held_out.pixels).norm(dim=-1)[shown].mean().item(),
         "confidence": confidence[shown].mean().item(),
-        "confidence_absent": confidence[~shown].mean().item() if (~shown).any() else float("nan"),
+        "confidence_absent": confidence[~held_out.present].mean().item(),
+        "confidence_left": confidence[held_out.mirrored].mean().item(),
     }
 
 
@@ -216,7 +217,7 @@ def train(settings: Settings) -> None:
         print(f"resumed {checkpoint} after {seen:,} pictures")
 
     held_out = Drawer(size, Backgrounds.load(settings.backgrounds, "held_out", device), HELD_OUT_SEED, device).draw(
-        settings.validate, 0.05
+        settings.validate, 0.05, 0.1
     )
     if device.type == "cuda":
         drawer = Drawer(size, Backgrounds.load(settings.backgrounds, "train", device), settings.seed + seen % 900_000, device)

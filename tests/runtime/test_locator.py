@@ -1,0 +1,176 @@
+"""Laws of the locator: frames to its input and back, maps to boxes, and what the weights that ship find."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from hand.backgrounds import Backgrounds
+from hand.cutouts import CutOutBank
+from hand.errors import UserError
+from hand.scenes import SceneDrawer, Scenes
+from runtime.locator import STRIDE, Locator, LocatorMaps, LocatorNetwork, find_peaks, fused, letter_box, load_locator
+from runtime.network import normalise
+from runtime.track import box_around
+from runtime.weights import Manifest, save_tensors
+from tools.scene_pool import varied
+from tools.train_locator import locator_loss, targets, validate
+
+SHARED = Path(__file__).parents[2].parent / "shared"
+
+
+def maps_of(scenes: Scenes) -> LocatorMaps:
+    """What a perfect network says of scenes."""
+    heat, away, _ = targets(scenes)
+    target, owner = heat.max(1, keepdim=True)
+
+    def of_owner(values: torch.Tensor) -> torch.Tensor:
+        return values[:, :, None, None].expand(-1, -1, *target.shape[2:]).gather(1, owner)
+
+    offset = away.gather(1, owner[..., None].expand(-1, -1, -1, -1, 2))[:, 0].permute(0, 3, 1, 2)
+    size = of_owner(scenes.sizes.clamp_min(1) / STRIDE).log()
+    return LocatorMaps(target.clamp(1e-4, 1 - 1e-4).logit(), of_owner(scenes.left.float()) * 2 - 1, size, offset)
+
+
+def one_hand(centre: tuple[float, float], size: float, left: bool = False, side: int = 128) -> Scenes:
+    return Scenes(
+        torch.zeros(1, side, side, 3, dtype=torch.uint8),
+        torch.tensor([[centre]]),
+        torch.tensor([[size]]),
+        torch.tensor([[left]]),
+        torch.tensor([[True]]),
+        torch.tensor([[False]]),
+    )
+
+
+@pytest.fixture(scope="module")
+def drawn() -> Scenes:
+    return SceneDrawer(128, CutOutBank(24, seed=2_000_000), Backgrounds.load(None, "held_out"), seed=2_000_000).draw(48)
+
+
+@pytest.mark.parametrize("centre", [(63.5, 63.5), (3.0, 120.2), (88.1, 40.0)])
+@pytest.mark.parametrize("left", [False, True])
+def test_what_the_maps_say_is_the_hand(centre: tuple[float, float], left: bool) -> None:
+    [[found]] = find_peaks(maps_of(one_hand(centre, 37.0, left)), 0.3)
+    assert found.centre == pytest.approx(centre, abs=1e-3)
+    assert found.size == pytest.approx(37.0, rel=1e-4)
+    assert found.left == left
+
+
+def test_a_weaker_peak_within_a_box_is_the_same_hand_and_one_beyond_is_another() -> None:
+    maps = maps_of(one_hand((64.0, 64.0), 60.0))
+    maps.centre[0, 0, 8, 10] = 1.0
+    maps.offset[0, :, 8, 10] = 0
+    assert len(find_peaks(maps, 0.3)[0]) == 1
+    maps.centre[0, 0, 2, 2] = 1.0
+    maps.offset[0, :, 2, 2] = 0
+    best, other = find_peaks(maps, 0.3)[0]
+    assert best.score > other.score
+    assert find_peaks(maps, 0.8)[0] == [best]
+
+
+def test_the_loss_of_perfect_maps_is_nearly_nothing(drawn: Scenes) -> None:
+    perfect, _ = locator_loss(maps_of(drawn)._replace(left=maps_of(drawn).left * 20), drawn)
+    flat, _ = locator_loss(LocatorNetwork()(normalise(drawn.images)), drawn)
+    assert perfect < 0.2 * flat
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_turned_and_mirrored_scenes_keep_their_hands(seed: int) -> None:
+    scenes = one_hand((40.0, 56.0), 24.0)
+    scenes.images[0, 56, 40] = 255
+    turned = varied(scenes, np.random.default_rng(seed))
+    if turned.shown.all():
+        x, y = turned.centres[0, 0].round().long().tolist()
+        assert (turned.images[0, y, x] == 255).all()
+    else:
+        assert turned.images.shape[1] < 128
+        assert turned.unsure.all()
+
+
+@pytest.mark.parametrize("shape", [(720, 720), (480, 640), (1080, 1920), (640, 480), (90, 160), (50, 51)])
+def test_a_letter_box_keeps_the_shape_and_can_be_undone(shape: tuple[int, int]) -> None:
+    image = np.zeros((*shape, 3), np.uint8)
+    image[:, shape[1] // 2 :] = 200
+    boxed, scale = letter_box(image, 128)
+    assert boxed.shape[0] % 32 == boxed.shape[1] % 32 == 0
+    assert max(shape) * scale == pytest.approx(128)
+    edge = (shape[1] // 2 - 0.5 + 0.5) * scale - 0.5
+    assert boxed[2, max(0, int(edge) - 1)].max() < 100 < boxed[2, int(edge) + 2].min()
+
+
+def test_folding_the_batch_norms_changes_nothing() -> None:
+    network = LocatorNetwork(8)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.5, 0.5)
+            module.running_var.uniform_(0.5, 2)
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+    images = torch.rand(1, 3, 64, 96) - 0.5
+    with torch.no_grad():
+        expected = network.eval()(images)
+        for got, wanted in zip(fused(network)(images), expected, strict=True):
+            torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-3)
+
+
+def test_the_weights_that_ship_find_drawn_hands(drawn: Scenes) -> None:
+    figures = validate(load_locator().network, drawn, 32)
+    assert figures["found"] > 0.5
+    assert figures["false_per_frame"] < 0.5
+
+
+def test_a_box_grows_with_the_frame(drawn: Scenes) -> None:
+    locate = load_locator()
+    image = drawn.images[int(drawn.shown.sum(1).argmax())].numpy()
+    small = locate(image, "right")
+    large = locate(cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST), "right")
+    assert [box.view for box in small] == ["right"] * len(small)
+    for one, four in zip(small[:1], large[:1], strict=True):
+        assert four.size_px == pytest.approx(4 * one.size_px, rel=1e-3)
+        assert (np.array(four.centre_px) + 0.5) / 4 - 0.5 == pytest.approx(np.array(one.centre_px), abs=1e-2)
+
+
+def test_a_plain_wall_holds_no_hand() -> None:
+    assert load_locator()(np.full((480, 640, 3), 170, np.uint8), "left") == []
+
+
+def test_weights_that_are_missing_or_of_another_network_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere"):
+        load_locator(tmp_path / "nowhere.safetensors")
+    other = tmp_path / "other.safetensors"
+    fields = {"root": 0, "crop_size": 128, "map_size": 16, "axes": "frame", "training_data": "none"}
+    save_tensors(other, LocatorNetwork(8).state_dict(), Manifest(architecture="detnet-lite", **fields))
+    with pytest.raises(UserError, match="detnet-lite"):
+        load_locator(other)
+    save_tensors(other, LocatorNetwork(8).state_dict(), Manifest(architecture="locator", **fields))
+    with pytest.raises(UserError, match="LocatorNetwork"):
+        load_locator(other)
+    save_tensors(other, LocatorNetwork(8).state_dict(), Manifest(architecture="locator", options={"depth": 3}, **fields))
+    with pytest.raises(UserError, match="depth"):
+        load_locator(other)
+
+
+@pytest.mark.skipif(not (SHARED / "clips").is_dir(), reason="the shared clips are not here")
+def test_real_hands_are_found() -> None:
+    reference = json.loads((SHARED / "clips/stills/reference.json").read_text())
+    locate = Locator(load_locator().network, 128, min_score=0.05)
+    overlaps = []
+    for name, truth in reference.items():
+        image = cv2.imread(str(SHARED / "clips/stills" / name))
+        assert image is not None
+        boxes = locate(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), "left")
+        overlaps.append(
+            overlap(boxes[0].centre_px, boxes[0].size_px, *box_around(np.array(truth["keypoints_px"]))) if boxes else 0
+        )
+    assert np.mean(np.array(overlaps) >= 0.3) >= 0.8
+
+
+def overlap(centre: tuple[float, float], size: float, other: np.ndarray, other_size: float) -> float:
+    """Intersection over union of two squares."""
+    low = np.maximum(np.array(centre) - size / 2, other - other_size / 2)
+    high = np.minimum(np.array(centre) + size / 2, other + other_size / 2)
+    common = np.prod(np.maximum(high - low, 0))
+    return float(common / (size**2 + other_size**2 - common))

@@ -1,0 +1,109 @@
+"""How long the parts take on this machine: `python -m tools.bench`, or some of them: `python -m tools.bench draw network`.
+
+One thread, medians over interleaved rounds, so that a busy moment hits all parts alike. Compare ratios within one run.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+import tyro
+
+Part = Literal["draw", "network", "locator", "crop", "rotation", "skin"]
+
+
+@dataclass
+class Settings:
+    """Time the parts."""
+
+    parts: tyro.conf.Positional[tuple[Part, ...]] = get_args(Part)
+    rounds: int = 15
+
+
+def make_draw() -> tuple[Callable[[], object], int, str]:
+    from hand.backgrounds import Backgrounds
+    from hand.draw import Drawer
+
+    drawer = Drawer(64, Backgrounds.load(None, "train"), 0)
+    return lambda: drawer.draw(16), 16, "one drawn training picture, 64 px"
+
+
+def make_network() -> tuple[Callable[[], object], int, str]:
+    from runtime.engine import choose_engine
+    from runtime.weights import DEFAULT_WEIGHTS
+
+    engine = choose_engine("auto", DEFAULT_WEIGHTS)
+    size = engine.manifest.crop_size
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+    return lambda: engine(images), 1, f"both views' crops through {engine.manifest.architecture} ({engine.description})"
+
+
+def make_locator() -> tuple[Callable[[], object], int, str]:
+    from runtime.locator import load_locator
+
+    locate = load_locator()
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    return lambda: locate(image, "left"), 1, "one frame of 640×480 through the locator"
+
+
+def make_crop() -> tuple[Callable[[], object], int, str]:
+    from hand.camera import PinholeCamera
+    from runtime.crop import HandCrop
+    from runtime.types import HandBox
+
+    image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    camera = PinholeCamera.from_fov(1280, 720)
+    box = HandBox("left", "right", (700.0, 300.0), 280.0, 1.0)
+    return lambda: HandCrop.cut(box, camera, image, 64), 1, "one crop of 280 px out of a 720p frame"
+
+
+def make_rotation() -> tuple[Callable[[], object], int, str]:
+    from runtime.rotation import RotationEstimator
+
+    random = np.random.default_rng(0)
+    estimator = RotationEstimator()
+    hands = random.normal(size=(400, 2, 21, 3))
+    count = iter(range(10**9))
+
+    def update() -> None:
+        number = next(count)
+        left, right = hands[number % len(hands)]
+        estimator.update(number * 33_000_000, left, right, np.ones(21))
+
+    for _ in range(200):
+        update()
+    return update, 1, "one update of the rotation, buffer full"
+
+
+def make_skin() -> tuple[Callable[[], object], int, str]:
+    from hand.model import HandModel
+    from runtime.skin import Skin
+
+    model = HandModel.load()
+    skin, joints = Skin(model), model.joints.numpy()
+    return lambda: skin.vertices(joints, "right"), 1, "the merged hand's skin"
+
+
+def main(settings: Settings) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    makers = {name: globals()[f"make_{name}"] for name in settings.parts}
+    parts = {name: make() for name, make in makers.items()}
+    spent: dict[str, list[float]] = {name: [] for name in parts}
+    for number in range(settings.rounds + 2):
+        for name, (run, units, _) in parts.items():
+            started = time.perf_counter()
+            run()
+            # The first two rounds warm up.
+            if number >= 2:
+                spent[name].append((time.perf_counter() - started) / units * 1e3)
+    for name, (_, _, what) in parts.items():
+        median, p90 = np.percentile(spent[name], [50, 90])
+        print(f"{name:10} {median:8.2f} ms  (p90 {p90:.2f})  {what}")
+
+
+if __name__ == "__main__":
+    main(tyro.cli(Settings))
