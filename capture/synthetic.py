@@ -30,7 +30,7 @@ SEED = 5
 
 # Two cameras 24 cm apart, turned towards each other by 33 degrees and rolled a little.
 R_RIGHT_FROM_LEFT = rotations.from_vector(np.array([0.06, 0.56, 0.08]))
-_RIGHT_IN_LEFT_MM = np.array([240.0, 12.0, 55.0])
+RIGHT_IN_LEFT_MM = np.array([240.0, 12.0, 55.0])
 _MIDDLE_MM = np.array([85.0, 10.0, 430.0])
 """Around which the hand moves, left camera's axes."""
 
@@ -153,7 +153,7 @@ def _picture(light: np.ndarray) -> np.ndarray:
 
 def _from_left(view: View) -> tuple[np.ndarray, np.ndarray]:
     """R_view_from_left (3, 3) and the camera's place in mm, left camera's axes."""
-    return PerView((np.eye(3), np.zeros(3)), (R_RIGHT_FROM_LEFT, _RIGHT_IN_LEFT_MM))[view]
+    return PerView((np.eye(3), np.zeros(3)), (R_RIGHT_FROM_LEFT, RIGHT_IN_LEFT_MM))[view]
 
 
 def _look(generator: torch.Generator) -> Appearance:

@@ -56,8 +56,8 @@ class RotationEstimator:
         if not (np.isfinite(left).all() and np.isfinite(right).all() and total > 0):
             return
         weight = weight / total
-        # Both hands are taken about their middles: about the wrists, one wrist's error would turn the whole hand.
-        left, right = left - weight @ left, right - weight @ right
+        # About the wrists, not about the middles: were the joints' errors independent, one wrist's would turn the whole
+        # hand, but a network's errors go together, and from the wrist to the fingers is what it sees best.
         own = align(left, right, weight)
         misfit = float(weight @ ((left @ own.T - right) ** 2).sum(-1))
         self._add(captured_ns, left, correlation(left, right, weight), own, misfit)

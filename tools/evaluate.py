@@ -13,7 +13,7 @@ import tyro
 from tqdm import tqdm
 
 from hand.backgrounds import Backgrounds
-from hand.draw import DrawnCrops, Drawer
+from hand.draw import Drawer, DrawnCrops
 from hand.errors import UserError
 from hand.joints import JOINT_NAMES
 from hand.prior import FAMILIES
@@ -66,7 +66,7 @@ def score(network: torch.nn.Module, hands: DrawnCrops) -> Scores:
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's coefficient of two flattened arrays."""
     ranks = [np.argsort(np.argsort(values.ravel())) for values in (a, b)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(np.stack(ranks))[0, 1])
 
 
 def groups(hands: DrawnCrops) -> dict[str, dict[str, np.ndarray]]:

@@ -59,6 +59,8 @@ class Settings:
     """How often a drawn picture is used, on a CPU."""
     absent: float = 0.05
     """Share of pictures without a hand."""
+    mirrored: float = 0.06
+    """Share of pictures of a left hand, about which DetNet-lite learns only that it must doubt itself."""
     validate: int = 512
     """Held-out hands a validation."""
     validate_minutes: float = 5.0
@@ -87,7 +89,9 @@ def turned(drawn: DrawnCrops, size: int, generator: torch.Generator) -> DrawnCro
     images = (images * gain).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     joints = torch.cat([drawn.joints[..., :2] @ roll.transpose(1, 2), drawn.joints[..., 2:]], -1)
     pixels = (drawn.pixels - (source - 1) / 2) @ roll.transpose(1, 2) * zoom[:, None, None] + (size - 1) / 2
-    return DrawnCrops(images, joints, pixels, drawn.visible, drawn.family, drawn.facing, drawn.tone, drawn.present)
+    return DrawnCrops(
+        images, joints, pixels, drawn.visible, drawn.family, drawn.facing, drawn.tone, drawn.present, drawn.mirrored
+    )
 
 
 def _inside_frame(n: int, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
@@ -123,12 +127,14 @@ def lite_loss(network: torch.nn.Module, drawn: DrawnCrops, size: int) -> tuple[T
     cells = logits.shape[-1]
     log_heat = logits.flatten(2).log_softmax(-1)
     heat = log_heat.exp().view_as(logits)
-    present = drawn.present[:, None].float()
+    # Where a left hand is shown there is nothing to learn but doubt: its heat is left alone, it may look like a right one's.
+    right = (~drawn.mirrored)[:, None].float()
+    present = drawn.present[:, None].float() * right
     inside = ((drawn.pixels > -0.5) & (drawn.pixels < size - 0.5)).all(-1) * present
     target = heat_targets(drawn.pixels, cells, size, 0.55).flatten(2)
     target = torch.where((present * inside)[..., None] > 0, target / target.sum(-1, keepdim=True).clamp_min(1e-6), 1 / cells**2)
     # Joints outside of the crop have no cell; pictures without a hand are to have no opinion.
-    known = torch.where(present > 0, inside, torch.ones_like(inside))
+    known = torch.where(present > 0, inside, torch.ones_like(inside)) * right
     heat_loss = (-(target * log_heat).sum(-1) * known).mean()
     off_px = ((mean_pixels(heat, size) - drawn.pixels).norm(dim=-1) * inside).sum() / inside.sum().clamp_min(1)
     distance = (read(location, heat) - drawn.joints).norm(dim=-1)
@@ -146,7 +152,7 @@ def detnet_loss(network: torch.nn.Module, drawn: DrawnCrops, size: int) -> tuple
     heat, delta, location, _ = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
     heat, delta, location = heat.float(), delta.float(), location.float()
     cells = heat.shape[-1]
-    present = drawn.present[:, None].float()
+    present = (drawn.present & ~drawn.mirrored)[:, None].float()
     target = heat_targets(drawn.pixels, cells, size, 1.2) * present[..., None, None]
     # Most cells are empty: unweighed, the answer zero is a long-lived valley.
     heat_loss = ((heat - target) ** 2 * (1 + 30 * target)).mean()
@@ -221,9 +227,16 @@ def train(settings: Settings) -> None:
     )
     if device.type == "cuda":
         drawer = Drawer(size, Backgrounds.load(settings.backgrounds, "train", device), settings.seed + seen % 900_000, device)
-        pool, next_batch = None, lambda: drawer.draw(settings.batch, settings.absent)
+        pool, next_batch = None, lambda: drawer.draw(settings.batch, settings.absent, settings.mirrored)
     else:
-        pool = CropPool(size, settings.backgrounds, settings.seed + 1 + seen % 900_000, settings.absent, settings.reuse)
+        pool = CropPool(
+            size,
+            settings.backgrounds,
+            settings.seed + 1 + seen % 900_000,
+            settings.absent,
+            settings.mirrored,
+            settings.reuse,
+        )
         generator = torch.Generator().manual_seed(settings.seed + seen)
         next_batch = lambda: turned(pool.take(settings.batch), size, generator)  # noqa: E731
     loss_of, autocast = LOSSES[settings.architecture], torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda")

@@ -41,7 +41,7 @@ def test_ten_noisy_pairs_with_outliers_are_enough(seed):
     for i in rng.choice(10, 3, replace=False):
         right[i] = right[i] @ random_rotation(rng).T
     estimator = fed(seen(rng, hands, 0.1), right)
-    assert estimator.rotation is not None and angle_deg(estimator.rotation, FACING) < 6
+    assert estimator.rotation is not None and angle_deg(estimator.rotation, FACING) < 9
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -96,8 +96,8 @@ def test_a_still_hand_does_not_push_the_diverse_ones_out():
     hands = np.concatenate([moving, still])
     estimator = fed(seen(rng, hands, 0.01), seen(rng, hands @ FACING.T, 0.01), RotationEstimator(capacity=64))
     assert estimator.count == 64
-    centred = moving - moving.mean(1, keepdims=True)
-    kept = [np.sqrt(((estimator._hand - hand) ** 2).sum(-1).mean(-1)).min() < 0.05 for hand in centred]
+    rooted = moving - moving[:, :1]
+    kept = [np.sqrt(((estimator._hand - hand) ** 2).sum(-1).mean(-1)).min() < 0.05 for hand in rooted]
     assert np.mean(kept) > 0.95
 
 
