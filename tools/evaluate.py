@@ -19,7 +19,7 @@ from hand.joints import JOINT_NAMES
 from hand.prior import FAMILIES
 from runtime.weights import DEFAULT_WEIGHTS, load_network
 from tools.backgrounds import DEFAULT_BANK
-from tools.train import HAND_MM
+from tools.losses import HAND_MM
 
 SEED = 2_000_000
 """Neither training nor validation during training draws from here."""
@@ -65,8 +65,8 @@ def score(network: torch.nn.Module, hands: DrawnCrops) -> Scores:
 
 def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's coefficient of two flattened arrays."""
-    ranks = [np.argsort(np.argsort(values.ravel())) for values in (a, b)]
-    return float(np.corrcoef(np.stack(ranks))[0, 1])
+    of_a, of_b = (np.argsort(np.argsort(values.ravel())) for values in (a, b))
+    return float(np.corrcoef(of_a, of_b)[0, 1])
 
 
 def groups(hands: DrawnCrops) -> dict[str, dict[str, np.ndarray]]:
@@ -102,7 +102,7 @@ def report(hands: DrawnCrops, scores: Scores, size: int) -> str:
                 mm, px = scores.error_mm[mask].mean(), scores.error_px[mask].mean()
                 lines.append(f"{question:14} {answer:13} {mask.sum():5d} hands  {mm:5.1f} mm  {px:5.2f} px")
         lines.append("")
-    by_joint = scores.error_mm.mean(0)
+    by_joint = scores.error_mm.mean(axis=0).tolist()
     lines.append(
         "by joint       " + ", ".join(f"{name} {value:.0f}" for name, value in zip(JOINT_NAMES[1:], by_joint[1:], strict=True))
     )

@@ -189,7 +189,7 @@ def regions(
             if k == 2:
                 length = np.linalg.norm(joints[chain[3]] - joints[joint])
                 beside = np.abs(offset @ side_axis)
-                plate = smoothstep(reach, 0.45 * length, 0.55 * length) * smoothstep(-beside, -0.08, -0.055)
+                plate = smoothstep(reach / length, 0.45, 0.55) * smoothstep(-beside, -0.08, -0.055)
                 out["nail"] = np.maximum(out["nail"], plate * smoothstep(facing, 0.45, 0.7) * mine)
     out["palm"] = smoothstep(-(normals * dorsal).sum(1), -0.25, 0.45)
     return out

@@ -1,4 +1,4 @@
-"""A pool of drawn crops that a second process keeps renewing, for training on a CPU."""
+"""A pool of drawn crops that a second process keeps renewing, for training on a CPU, and how a crop is used anew."""
 
 import multiprocessing
 import time
@@ -6,6 +6,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 
 import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
@@ -67,8 +69,11 @@ class CropPool:
         return used / max(1, drawn)
 
     def take(self, n: int) -> DrawnCrops:
-        """`n` crops at random; waits for the first thousand. Raises RuntimeError if the drawing process died."""
-        while (drawn := int(self._counts[0])) < 1000:
+        """`n` crops at random; waits for the first forty batches, at most 1000 crops.
+
+        Raises RuntimeError if the drawing process died.
+        """
+        while (drawn := int(self._counts[0])) < min(40 * n, 1000):
             if not self._process.is_alive():
                 raise RuntimeError("the drawing process died; its error is above")
             time.sleep(0.05)
@@ -81,3 +86,35 @@ class CropPool:
         self._process.join(10)
         if self._process.is_alive():
             self._process.kill()
+
+
+def turned(drawn: DrawnCrops, size: int, generator: torch.Generator) -> DrawnCrops:
+    """The same hands under a camera rolled about its axis and zoomed: exact for image, joints and pixels."""
+    n, device = len(drawn.images), drawn.images.device
+    angle = torch.rand(n, generator=generator, device=device) * 2 * torch.pi
+    zoom = 0.9 + 0.25 * torch.rand(n, generator=generator, device=device)
+    cos, sin = angle.cos(), angle.sin()
+    roll = torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1)
+    source = drawn.images.shape[1]
+    theta = roll.transpose(1, 2) * (size / (source * zoom))[:, None, None]
+    grid = F.affine_grid(torch.cat([theta, theta.new_zeros(n, 2, 1)], 2), [n, 3, size, size], align_corners=False)
+    images = F.grid_sample(drawn.images.permute(0, 3, 1, 2).float(), grid, padding_mode="reflection", align_corners=False)
+    images = images * _inside_frame(n, size, generator, device)
+    gain = 0.85 + 0.3 * torch.rand(n, 1, 1, 1, generator=generator, device=device)
+    images = (images * gain).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
+    joints = torch.cat([drawn.joints[..., :2] @ roll.transpose(1, 2), drawn.joints[..., 2:]], -1)
+    pixels = (drawn.pixels - (source - 1) / 2) @ roll.transpose(1, 2) * zoom[:, None, None] + (size - 1) / 2
+    return DrawnCrops(
+        images, joints, pixels, drawn.visible, drawn.family, drawn.facing, drawn.tone, drawn.present, drawn.mirrored
+    )
+
+
+def _inside_frame(n: int, size: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """(n, 1, size, size) 1 in the camera's frame, 0 beyond its edge, which cuts some crops: those are black there."""
+    edge = torch.rand(n, 1, 1, 1, generator=generator, device=device) * 0.35 * size
+    edge = torch.where(torch.rand(n, 1, 1, 1, generator=generator, device=device) < 0.12, edge, torch.zeros_like(edge))
+    side = torch.randint(4, (n, 1, 1, 1), generator=generator, device=device)
+    span = torch.arange(size, device=device)
+    x, y = span[None, :].expand(size, size), span[:, None].expand(size, size)
+    distance = torch.where(side == 0, x, torch.where(side == 1, size - 1 - x, torch.where(side == 2, y, size - 1 - y)))
+    return (distance >= edge).float()

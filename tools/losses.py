@@ -1,0 +1,82 @@
+"""What the networks are trained by: one loss for each architecture."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from hand.draw import DrawnCrops
+from hand.joints import PARENTS
+from runtime.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
+from runtime.network import MapNetwork, normalise, peak_pixels, peaks, read_at
+
+HAND_MM = 90.0
+"""Wrist to middle MCP of the hand that errors are told for."""
+
+
+def bone_directions(joints: Tensor) -> Tensor:
+    """(N, 21, 3) unit vectors from each joint's parent to it; the wrist's is zero."""
+    vectors = joints - joints[:, [max(parent, 0) for parent in PARENTS]]
+    return F.normalize(vectors, dim=-1, eps=1e-6)
+
+
+def heat_targets(pixels: Tensor, cells: int, size: int, sigma: float) -> Tensor:
+    """(N, 21, cells, cells) Gaussians around crop pixels (N, 21, 2), of `sigma` cells, with a peak of 1."""
+    place = (pixels + 0.5) * (cells / size) - 0.5
+    centre = torch.arange(cells, device=pixels.device, dtype=pixels.dtype)
+    x = torch.exp(-((place[..., :1] - centre) ** 2) / (2 * sigma**2))
+    y = torch.exp(-((place[..., 1:] - centre) ** 2) / (2 * sigma**2))
+    return y[..., :, None] * x[..., None, :]
+
+
+def lite_loss(network: DetNetLite, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """DetNet-lite: cross-entropy of the heat, distances of the joints in 2D and 3D, bone directions, and the error foretold."""
+    logits, delta, location, doubt = network.raw(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
+    logits, delta, location, doubt = (m.float() for m in (logits, delta, location, doubt))
+    cells = logits.shape[-1]
+    log_heat = logits.flatten(2).log_softmax(-1)
+    heat = log_heat.exp().view_as(logits)
+    # Where a left hand is shown there is nothing to learn but doubt: its heat is left alone, it may look like a right one's.
+    right = (~drawn.mirrored)[:, None].float()
+    present = drawn.present[:, None].float() * right
+    inside = ((drawn.pixels > -0.5) & (drawn.pixels < size - 0.5)).all(-1) * present
+    target = heat_targets(drawn.pixels, cells, size, 0.55).flatten(2)
+    target = torch.where((present * inside)[..., None] > 0, target / target.sum(-1, keepdim=True).clamp_min(1e-6), 1 / cells**2)
+    # Joints outside of the crop have no cell; pictures without a hand are to have no opinion.
+    known = torch.where(present > 0, inside, torch.ones_like(inside)) * right
+    heat_loss = (-(target * log_heat).sum(-1) * known).mean()
+    off_px = ((mean_pixels(heat, size) - drawn.pixels).norm(dim=-1) * inside).sum() / inside.sum().clamp_min(1)
+    distance = (read(location, heat) - drawn.joints).norm(dim=-1)
+    joint_loss = (distance * present).mean()
+    delta_loss = ((read(delta, heat) - bone_directions(drawn.joints)).norm(dim=-1) * present).mean()
+    error = torch.where(present > 0, distance, torch.ones_like(distance)).detach()
+    expected = read_scalar(doubt, heat.detach())
+    doubt_loss = (error * torch.exp(-expected) + expected).mean()
+    loss = 0.2 * heat_loss + 2.0 * off_px / size * 4 + 3.0 * joint_loss + 0.3 * delta_loss + 0.1 * doubt_loss
+    return loss, {"3d_mm": joint_loss.detach() * HAND_MM, "2d_px": off_px.detach()}
+
+
+def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """DetNet: the published losses (heat MSE, delta and location around the truth), the heat's few bright cells weighed up."""
+    heat, delta, location, _ = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
+    heat, delta, location = heat.float(), delta.float(), location.float()
+    cells = heat.shape[-1]
+    present = (drawn.present & ~drawn.mirrored)[:, None].float()
+    target = heat_targets(drawn.pixels, cells, size, 1.2) * present[..., None, None]
+    # Most cells are empty: unweighed, the answer zero is a long-lived valley.
+    heat_loss = ((heat - target) ** 2 * (1 + 30 * target)).mean()
+    share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2)
+
+    def at_truth(maps: Tensor) -> Tensor:
+        return maps.flatten(2).unflatten(1, (21, 3))
+
+    location_error = (at_truth(location) - drawn.joints[..., None]).norm(dim=2)
+    delta_error = (at_truth(delta) - bone_directions(drawn.joints)[..., None]).norm(dim=2)
+    joint_loss, delta_loss = (share * location_error).sum(-1).mean(), (share * delta_error).sum(-1).mean()
+    with torch.no_grad():
+        index, _ = peaks(heat)
+        off_px = ((peak_pixels(heat, index, size) - drawn.pixels).norm(dim=-1) * present).mean()
+        distance = ((read_at(location, index) - drawn.joints).norm(dim=-1) * present).mean()
+    return 30 * heat_loss + 3 * joint_loss + 0.3 * delta_loss, {"3d_mm": distance * HAND_MM, "2d_px": off_px}
+
+
+LOSSES = {"detnet-lite": lite_loss, "detnet": detnet_loss}
