@@ -30,11 +30,11 @@ class Backgrounds:
     @classmethod
     def load(cls, file: Path | None, split: Split, device: torch.device | str = "cpu") -> "Backgrounds":
         """Photographs of `file` (made by tools.backgrounds; none if None) and procedural pictures of this split's own seed."""
+        if file is not None and not file.is_file():
+            raise UserError(f"the background bank {file} does not exist; make it with 'python -m tools.backgrounds'")
         made = procedural(PROCEDURAL, seed=11 if split == "train" else 12)
         if file is None:
             return cls(made.to(device), 0, split)
-        if not file.is_file():
-            raise UserError(f"the background bank {file} does not exist; make it with 'python -m tools.backgrounds'")
         with safe_open(file, "pt") as bank:
             photographs = bank.get_tensor(split)
         return cls(torch.cat([photographs, made]).to(device), len(photographs), split)

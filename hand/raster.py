@@ -64,7 +64,7 @@ def rasterise(
     best = _nearest(corner, (n, count, height, width))
     blocks = best.view(n, size[0], samples, size[1], samples)
     points = [blocks[:, :, row, :, column].flatten() for row in range(samples) for column in range(samples)]
-    covered = sum((point != _EMPTY).float() for point in points) / len(points)
+    covered = torch.stack([point != _EMPTY for point in points]).float().mean(0)
     best = reduce(torch.minimum, points)
 
     cell = (best != _EMPTY).nonzero()[:, 0]

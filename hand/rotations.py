@@ -67,10 +67,12 @@ def between(source: np.ndarray, destination: np.ndarray) -> np.ndarray:
     """The smallest rotation (3, 3) that turns direction `source` (3,) into direction `destination` (3,)."""
     a, b = (np.asarray(v, float) / np.linalg.norm(v) for v in (source, destination))
     axis, cosine = np.cross(a, b), float(a @ b)
-    if cosine < -1 + 1e-12:
+    if cosine < 0 and axis @ axis < 1e-16:
         # opposite: half a turn about any perpendicular axis
         other = np.eye(3)[np.argmin(np.abs(a))]
         axis = np.cross(a, other)
         return from_vector(np.pi * axis / np.linalg.norm(axis))
     k = skew(axis)
-    return np.eye(3) + k + k @ k / (1 + cosine)
+    # One factor, written twice: 1 + cosine loses its digits near half a turn, the axis' length near no turn.
+    factor = 1 / (1 + cosine) if cosine > 0 else (1 - cosine) / float(axis @ axis)
+    return np.eye(3) + k + factor * (k @ k)

@@ -17,7 +17,7 @@ from runtime.network import normalise
 from runtime.track import box_around
 from runtime.weights import Manifest, save_tensors
 from tools.scene_pool import varied
-from tools.train_locator import locator_loss, targets, validate
+from tools.train_locator import Pupil, locator_loss, targets, validate
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 
@@ -35,10 +35,19 @@ def maps_of(scenes: Scenes) -> LocatorMaps:
     return LocatorMaps(target.clamp(1e-4, 1 - 1e-4).logit(), of_owner(scenes.left.float()) * 2 - 1, size, offset)
 
 
+def joint_maps_of(scenes: Scenes) -> torch.Tensor:
+    """Where the joints of the hand around each cell are."""
+    heat, _, _ = targets(scenes)
+    joints = ((scenes.joints - scenes.centres[:, :, None]) / scenes.sizes[..., None, None].clamp_min(1)).flatten(2)
+    owner = heat.argmax(1)
+    return joints[torch.arange(len(joints))[:, None, None], owner].permute(0, 3, 1, 2)
+
+
 def one_hand(centre: tuple[float, float], size: float, left: bool = False, side: int = 128) -> Scenes:
     return Scenes(
         torch.zeros(1, side, side, 3, dtype=torch.uint8),
         torch.tensor([[centre]]),
+        torch.tensor(centre).expand(1, 1, 21, 2),
         torch.tensor([[size]]),
         torch.tensor([[left]]),
         torch.tensor([[True]]),
@@ -48,7 +57,7 @@ def one_hand(centre: tuple[float, float], size: float, left: bool = False, side:
 
 @pytest.fixture(scope="module")
 def drawn() -> Scenes:
-    return SceneDrawer(128, CutOutBank(24, seed=2_000_000), Backgrounds.load(None, "held_out"), seed=2_000_000).draw(48)
+    return SceneDrawer(96, CutOutBank(24, seed=2_000_000), Backgrounds.load(None, "held_out"), seed=2_000_000).draw(48)
 
 
 @pytest.mark.parametrize("centre", [(63.5, 63.5), (3.0, 120.2), (88.1, 40.0)])
@@ -73,9 +82,11 @@ def test_a_weaker_peak_within_a_box_is_the_same_hand_and_one_beyond_is_another()
 
 
 def test_the_loss_of_perfect_maps_is_nearly_nothing(drawn: Scenes) -> None:
-    perfect, _ = locator_loss(maps_of(drawn)._replace(left=maps_of(drawn).left * 20), drawn)
-    flat, _ = locator_loss(LocatorNetwork()(normalise(drawn.images)), drawn)
-    assert perfect < 0.2 * flat
+    perfect, joints = maps_of(drawn), joint_maps_of(drawn)
+    least, _ = locator_loss(perfect._replace(left=perfect.left * 20), joints, drawn)
+    maps, points = Pupil(8)(normalise(drawn.images))
+    untaught, _ = locator_loss(maps, points, drawn)
+    assert least < 0.1 * untaught
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -106,8 +117,9 @@ def test_folding_the_batch_norms_changes_nothing() -> None:
     network = LocatorNetwork(8)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.uniform_(-0.5, 0.5)
-            module.running_var.uniform_(0.5, 2)
+            assert module.running_mean is not None and module.running_var is not None
+            torch.nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
             torch.nn.init.uniform_(module.weight, 0.5, 1.5)
     images = torch.rand(1, 3, 64, 96) - 0.5
     with torch.no_grad():
