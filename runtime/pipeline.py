@@ -8,7 +8,7 @@ from typing import Literal, Protocol
 import numpy as np
 
 from capture.frames import Frame, FramePair
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
@@ -18,11 +18,21 @@ from runtime.merge import DEFAULT_BETA, MergedHand, MergeRule, carry, merge
 from runtime.rotation import RotationEstimator
 from runtime.side import SideVote
 from runtime.smooth import OneEuroFilter, OneEuroSettings
-from runtime.track import TrackSettings, ViewTracker
+from runtime.track import TrackSettings, ViewTracker, box_around
 from runtime.types import DualHand, HandBox, Side, Timings, ViewHand
 
 Roi = tuple[float, float, float]
 """Centre x, centre y and side length of a box in the frame, px."""
+FORGET_SIDE_NS = 2_000_000_000
+"""A hand that comes back after no longer than this is taken for the same one."""
+SECOND_LOOK_EVERY = 3
+"""While a track is in doubt, every how many-th frame the locator is asked too."""
+MOST_CANDIDATES = 2
+"""Boxes of the locator that are tried in a view."""
+FAR_OFF_SHIFT = 0.12
+"""Share of a box's side by which the hand in it may be off its middle before it is looked at again."""
+FAR_OFF_RATIO = 1.25
+"""And by what factor it may be larger or smaller."""
 
 
 class Locator(Protocol):
@@ -74,18 +84,23 @@ class Pipeline:
         self._smooth = OneEuroFilter(settings.smooth) if settings.smooth else None
         self._side: Side | None = None
         self._vote = SideVote() if settings.hand_side == "auto" else None
+        self._seen_ns = 0
+        """When a view last followed a hand."""
 
     def step(self, pair: FramePair) -> list[DualHand]:
         """The hands in a pair: one or, where none is seen, none. Raises UserError for frames of an unexpected size."""
         started_ns = self._clock_ns()
-        boxes = self._agree_on_side(PerView.of(lambda view: self._box(pair[view])))
+        boxes = self._agree_on_side(PerView.of(lambda view: self._candidates(pair[view])))
         hands = self._predict(pair, boxes)
-        if not any(tracker.tracking for tracker in self._trackers):
+        captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
+        if any(tracker.tracking for tracker in self._trackers):
+            self._seen_ns = captured_ns
+        elif self._vote and captured_ns - self._seen_ns > FORGET_SIDE_NS:
             # The next hand may be the other one.
-            self._vote = SideVote() if self._vote else None
+            self._vote = SideVote()
         if hands.left is not None and hands.right is not None:
             self.rotation.update(
-                max(pair.left.captured_ns, pair.right.captured_ns),
+                captured_ns,
                 hands.left.joints,
                 hands.right.joints,
                 np.sqrt(hands.left.confidence * hands.right.confidence),
@@ -94,14 +109,13 @@ class Pipeline:
         if merged is None:
             return []
         side: Side = next(hand.side for hand in hands if hand is not None)
-        captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         joints = self._smoothed(captured_ns, side, merged.joints)
         timings = Timings(captured_ns, max(pair.left.received_ns, pair.right.received_ns), started_ns, self._clock_ns())
         R, uncertainty_deg = self.rotation.rotation, self.rotation.uncertainty_deg
         return [DualHand(side, joints, merged.weight_left, hands, R, uncertainty_deg, None, timings)]
 
-    def _box(self, frame: Frame) -> HandBox | None:
-        """Where the hand is in this frame: the track's box, else one newly found."""
+    def _candidates(self, frame: Frame) -> list[HandBox]:
+        """Where the hand may be in this frame: the track's box; where there is none or it is in doubt, what the locator finds."""
         width, height = self._cameras[frame.view].size_px
         if frame.image.shape[:2] != (height, width):
             got = f"{frame.image.shape[1]}×{frame.image.shape[0]}"
@@ -109,29 +123,27 @@ class Pipeline:
         tracker = self._trackers[frame.view]
         box = tracker.box_at(frame.captured_ns)
         if box is None:
-            box = self._find(frame)
-            if box is not None:
-                tracker.start(frame.captured_ns, box)
-        return box
+            return self._find(frame)
+        if tracker.doubtful and frame.seq % SECOND_LOOK_EVERY == 0 and self._settings.roi[frame.view] is None:
+            return [box, *self._find(frame)]
+        return [box]
 
-    def _find(self, frame: Frame) -> HandBox | None:
+    def _find(self, frame: Frame) -> list[HandBox]:
         fixed = self._settings.hand_side
         roi = self._settings.roi[frame.view]
         if roi is not None:
             x, y, size = roi
-            return HandBox(frame.view, "right" if fixed == "auto" else fixed, (x, y), size, 1.0)
+            return [HandBox(frame.view, "right" if fixed == "auto" else fixed, (x, y), size, 1.0)]
         assert self._locate is not None
-        boxes = self._locate(frame.image, frame.view)
-        if not boxes:
-            return None
-        return boxes[0] if fixed == "auto" else replace(boxes[0], side=fixed)
+        boxes = self._locate(frame.image, frame.view)[:MOST_CANDIDATES]
+        return boxes if fixed == "auto" else [replace(box, side=fixed) for box in boxes]
 
-    def _agree_on_side(self, boxes: PerView[HandBox | None]) -> PerView[HandBox | None]:
-        """Both views see the same hand of the person: what the vote says, at first what the surer view's locator says."""
+    def _agree_on_side(self, boxes: PerView[list[HandBox]]) -> PerView[list[HandBox]]:
+        """Both views see the same hand of the person: what the vote says, at first what the locator says where it is surest."""
         if self._vote is None:
             return boxes
         if self._vote.side is None:
-            found = [box for box in boxes if box is not None]
+            found = [box for view_boxes in boxes for box in view_boxes]
             if not found:
                 return boxes
             surest = max(found, key=lambda box: box.score)
@@ -139,52 +151,76 @@ class Pipeline:
         side = self._vote.side
         assert side is not None
         self._take_side(side)
-        return boxes.map(lambda box: replace(box, side=side) if box is not None else None)
+        return boxes.map(lambda view_boxes: [replace(box, side=side) for box in view_boxes])
 
     def _take_side(self, side: Side) -> None:
         for tracker in self._trackers:
             tracker.take_side(side)
 
-    def _predict(self, pair: FramePair, boxes: PerView[HandBox | None]) -> PerView[ViewHand | None]:
-        """Each view's hand, all crops in one run of the engine; None where there is no box or the answer is not believed."""
-        asked = [box for box in boxes if box is not None]
+    def _predict(self, pair: FramePair, boxes: PerView[list[HandBox]]) -> PerView[ViewHand | None]:
+        """Each view's hand, of its candidates the one that the network is surest of; None where no answer is believed."""
+        asked = [box for view_boxes in boxes for box in view_boxes]
         if not asked:
             return PerView(None, None)
         both_ways = self._vote is not None and self._vote.due()
         others = [replace(box, side=_other(box.side)) for box in asked] if both_ways else []
         answers = self._answers(pair, asked + others)
-        answers, otherwise = answers[: len(asked)], answers[len(asked) :]
-        if both_ways and self._changes_side(answers, otherwise):
-            answers = otherwise
-            self._take_side(answers[0].side)
+        chosen, otherwise = _surest(answers[: len(asked)]), _surest(answers[len(asked) :])
+        if both_ways and self._changes_side(chosen, otherwise):
+            chosen = otherwise
+            self._take_side(chosen[0].box.side)
             # What was learned from mirror images is wrong.
             self.rotation = RotationEstimator()
-        found = {hand.view: hand for hand in answers if self._trackers[hand.view].update(pair[hand.view].captured_ns, hand)}
+        found: dict[View, ViewHand] = {}
+        for answer in self._refined(pair, chosen):
+            tracker, captured_ns = self._trackers[answer.hand.view], pair[answer.hand.view].captured_ns
+            if answer.box != tracker.box_at(captured_ns) and answer.box in asked + others:
+                tracker.start(captured_ns, answer.box)
+            if tracker.update(captured_ns, answer.hand):
+                found[answer.hand.view] = answer.hand
         return PerView.of(found.get)
 
-    def _answers(self, pair: FramePair, boxes: list[HandBox]) -> list[ViewHand]:
+    def _refined(self, pair: FramePair, answers: list["_Answer"]) -> list["_Answer"]:
+        """The same hands, looked at once more where the box was far off the hand in it, if that does not make them less sure."""
+        again = {answer.hand.view: _recentred(answer) for answer in answers if _is_far_off(answer)}
+        if not again:
+            return answers
+        second = {answer.hand.view: answer for answer in self._answers(pair, list(again.values()))}
+        return [
+            _Answer(answer.box, better.hand)
+            if (better := second.get(answer.hand.view)) and better.sure >= answer.sure
+            else answer
+            for answer in answers
+        ]
+
+    def _answers(self, pair: FramePair, boxes: list[HandBox]) -> list["_Answer"]:
         """The network's hand in each box, all in one run."""
         size, axes = self.engine.manifest.crop_size, self.engine.manifest.axes
         crops = [HandCrop.cut(box, self._cameras[box.view], pair[box.view].image, size) for box in boxes]
         answer = self.engine(np.stack([crop.image for crop in crops]))
-        rows = zip(crops, answer.joints, answer.pixels, answer.confidence, strict=True)
+        rows = zip(boxes, crops, answer.joints, answer.pixels, answer.confidence, strict=True)
         return [
-            ViewHand(
-                crop.view,
-                crop.side,
-                _in_camera_axes(joints, crop.camera, axes),
-                crop.camera.frame_from_crop(pixels),
-                confidence.astype(float),
+            _Answer(
+                box,
+                ViewHand(
+                    crop.view,
+                    crop.side,
+                    _in_camera_axes(joints, crop.camera, axes),
+                    crop.camera.frame_from_crop(pixels),
+                    confidence.astype(float),
+                ),
             )
-            for crop, joints, pixels, confidence in rows
+            for box, crop, joints, pixels, confidence in rows
         ]
 
-    def _changes_side(self, answers: list[ViewHand], otherwise: list[ViewHand]) -> bool:
+    def _changes_side(self, answers: list["_Answer"], otherwise: list["_Answer"]) -> bool:
         """Let the vote see both answers of each view; whether it now says the other side."""
         assert self._vote is not None
         before = self._vote.side
-        for hand, mirrored in zip(answers, otherwise, strict=True):
-            sure = {hand.side: float(hand.confidence.mean()), mirrored.side: float(mirrored.confidence.mean())}
+        for answer, mirrored in zip(answers, otherwise, strict=True):
+            if max(answer.sure, mirrored.sure) < self._settings.track.min_confidence:
+                continue
+            sure = {answer.box.side: answer.sure, mirrored.box.side: mirrored.sure}
             self._vote.add(sure["right"], sure["left"])
         return self._vote.side != before
 
@@ -201,6 +237,39 @@ class Pipeline:
             self._smooth.reset()
             self._side = side
         return unit_hand(self._smooth(captured_ns, joints))
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What the network says of one box."""
+
+    box: HandBox
+    hand: ViewHand
+
+    @property
+    def sure(self) -> float:
+        return float(self.hand.confidence.mean())
+
+
+def _surest(answers: list[_Answer]) -> list[_Answer]:
+    """Of each view's answers the surest, left view first."""
+    of_view = (tuple(answer for answer in answers if answer.hand.view == view) for view in VIEWS)
+    return [max(same, key=lambda answer: answer.sure) for same in of_view if same]
+
+
+def _is_far_off(answer: _Answer) -> bool:
+    """Whether the box missed the hand that was seen in it by more than training crops do."""
+    centre, size = box_around(answer.hand.pixels)
+    if not np.isfinite(size) or size <= 0:
+        return False
+    shift = np.abs(centre - np.array(answer.box.centre_px)).max() / answer.box.size_px
+    ratio = size / answer.box.size_px
+    return bool(shift > FAR_OFF_SHIFT or not 1 / FAR_OFF_RATIO < ratio < FAR_OFF_RATIO)
+
+
+def _recentred(answer: _Answer) -> HandBox:
+    centre, size = box_around(answer.hand.pixels)
+    return replace(answer.box, centre_px=(float(centre[0]), float(centre[1])), size_px=max(size, 8.0))
 
 
 def _other(side: Side) -> Side:

@@ -6,7 +6,7 @@ FIRST_PAIRS = 12
 """Pairs after a hand was found in which both answers are asked for."""
 LATER_EVERY = 10
 """Of the later pairs, every how many-th."""
-MEMORY = 0.9
+MEMORY = 0.97
 """What is left of the evidence after another test: a wrong start is forgotten."""
 LOCATOR_WEIGHT = 0.02
 """What the locator's word counts, in mean confidence; it sees the whole frame, but coarsely."""

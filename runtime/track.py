@@ -22,6 +22,10 @@ class TrackSettings:
 
     min_confidence: float = 0.2
     """Mean joint confidence below which the hand is lost."""
+    start_confidence: float = 0.24
+    """Mean joint confidence that a box newly found must reach: a locator finds elbows too."""
+    doubt_ratio: float = 0.85
+    """A confidence below this share of the track's best, which fades by a hundredth a frame, puts the track in doubt."""
     max_size_ratio: float = 1.8
     """A box that grows or shrinks by more between two frames is implausible; the first, after a search, may do so twice over."""
     min_size_px: float = 16.0
@@ -46,6 +50,12 @@ class ViewTracker:
     @property
     def tracking(self) -> bool:
         return self._track is not None
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether the last hand was much less sure than those before: the track may be leaving the hand."""
+        track = self._track
+        return track is not None and track.sure < self._settings.doubt_ratio * track.surest
 
     def box_at(self, captured_ns: int) -> HandBox | None:
         """Where to look in the frame captured then; None where the hand must be searched."""
@@ -86,13 +96,15 @@ class ViewTracker:
         gain = settings.size_gain if track.settled else 1.0
         size = track.box.size_px * (size / track.box.size_px) ** gain
         box = replace(track.box, centre_px=(float(centre[0]), float(centre[1])), size_px=float(size))
-        self._track = _Track(captured_ns, box, velocity, settled=True)
+        sure = float(hand.confidence.mean())
+        self._track = _Track(captured_ns, box, velocity, settled=True, sure=sure, surest=max(sure, 0.99 * track.surest))
         return True
 
     def _plausible(self, track: "_Track", hand: ViewHand, centre: np.ndarray, size: float) -> bool:
         settings = self._settings
         finite = np.isfinite(hand.pixels).all() and np.isfinite(hand.joints).all()
-        if not finite or hand.confidence.mean() < settings.min_confidence or size < settings.min_size_px:
+        needed = settings.min_confidence if track.settled else settings.start_confidence
+        if not finite or hand.confidence.mean() < needed or size < settings.min_size_px:
             return False
         if np.any(centre < 0) or np.any(centre > self._frame_size_px - 1):
             return False
@@ -108,3 +120,7 @@ class _Track:
     """(2,) px/ns."""
     settled: bool
     """False until joints have placed the box."""
+    sure: float = 0.0
+    """Mean confidence of the last hand."""
+    surest: float = 0.0
+    """The highest of them, fading."""

@@ -63,6 +63,10 @@ class Scene:
         self.hidden: set[View] = set()
         self.located: list[View] = []
         self.called: dict[View, tuple[Side, float]] = {"left": (side, 0.9), "right": (side, 0.8)}
+        self.sure = 0.9
+        """The network's confidence in a hand that it sees."""
+        self.decoy = False
+        """Whether the locator is surer of a place without a hand."""
 
     def joints(self, view: View) -> np.ndarray:
         """(21, 3) joints in the view's axes, metres; the hand moves, turns and bends."""
@@ -90,7 +94,10 @@ class Scene:
             return []
         (x, y), size = box_around(self.pixels(view))
         side, score = self.called[view]
-        return [HandBox(view, side, (x + 5, y - 4), 1.2 * size, score)]
+        boxes = [HandBox(view, side, (x + 5, y - 4), 1.2 * size, score)]
+        if self.decoy:
+            boxes.insert(0, HandBox(view, side, (x + 2 * size, y - 2 * size), size, 0.99))
+        return boxes
 
 
 class Oracle:
@@ -117,9 +124,10 @@ class Oracle:
         points = self._scene.joints(view)
         in_axes = camera.joints_in_crop(points) if self.manifest.axes == "crop" else camera.unmirrored(points)
         # Like a network, it knows right hands only: a crop mirrored the wrong way makes it doubt.
-        sure = 0.9 if camera.mirror == (self._scene.side == "left") else 0.7
-        confidence = np.full(21, 0.0 if view in self._scene.hidden else sure)
-        return unit_hand(in_axes), camera.crop_from_frame(self._scene.pixels(view)), confidence
+        sure = self._scene.sure if camera.mirror == (self._scene.side == "left") else self._scene.sure - 0.2
+        pixels = camera.crop_from_frame(self._scene.pixels(view))
+        seen = view not in self._scene.hidden and ((pixels > -SIZE / 4) & (pixels < 1.25 * SIZE)).all()
+        return unit_hand(in_axes), pixels, np.full(21, sure if seen else 0.0)
 
 
 def camera_of(image: np.ndarray, view: View) -> CropCamera:
@@ -214,6 +222,28 @@ def test_the_network_says_which_hand_it_is_whatever_the_locator_called_it(called
         (hand,) = pipeline.step(scene.pair())
         assert hand.side == "left" and all(seen is not None and seen.side == "left" for seen in hand.views)
         np.testing.assert_allclose(hand.joints, scene.truth(), atol=EXACT)
+
+
+def test_of_two_places_the_one_with_the_hand_is_taken():
+    scene = Scene()
+    scene.decoy = True
+    pipeline = pipeline_on(scene)
+    for scene.seq in range(3):
+        (hand,) = pipeline.step(scene.pair())
+        assert all(seen is not None for seen in hand.views)
+        np.testing.assert_allclose(hand.joints, scene.truth(), atol=EXACT)
+
+
+def test_a_track_in_doubt_asks_the_locator_again():
+    scene = Scene()
+    pipeline = pipeline_on(scene)
+    for scene.seq in range(5):
+        pipeline.step(scene.pair())
+    assert scene.located == ["left", "right"]
+    scene.sure = 0.6
+    for scene.seq in range(5, 12):
+        assert pipeline.step(scene.pair())
+    assert len(scene.located) > 2
 
 
 def test_a_user_may_give_the_side_and_the_boxes():
