@@ -96,7 +96,8 @@ class Scene:
         side, score = self.called[view]
         boxes = [HandBox(view, side, (x + 5, y - 4), 1.2 * size, score)]
         if self.decoy:
-            boxes.insert(0, HandBox(view, side, (x + 2 * size, y - 2 * size), size, 0.99))
+            beside = x + (1 if x < CAMERAS[view].size_px[0] / 2 else -1) * 1.2 * size
+            boxes.insert(0, HandBox(view, side, (beside, y), 0.8 * size, 0.99))
         return boxes
 
 
