@@ -1,10 +1,13 @@
 """A training run's state on disk, in pieces small enough to travel."""
 
+import shutil
 from pathlib import Path
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+
+from hand.errors import UserError
 
 
 def save_checkpoint(
@@ -26,27 +29,30 @@ def save_checkpoint(
         pieces[-1][name] = value.cpu().contiguous()
         room -= size
     fresh, old = folder.with_suffix(".new"), folder.with_suffix(".old")
-    fresh.mkdir(parents=True, exist_ok=True)
+    for leftover in (fresh, old):
+        shutil.rmtree(leftover, ignore_errors=True)
+    fresh.mkdir(parents=True)
     for number, piece in enumerate(pieces):
         save_file(piece, fresh / f"{number:03d}.safetensors")
     if folder.is_dir():
         folder.rename(old)
     fresh.rename(folder)
-    if old.is_dir():
-        for file in old.iterdir():
-            file.unlink()
-        old.rmdir()
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def load_checkpoint(folder: Path, student: nn.Module, teacher: nn.Module, optimiser: torch.optim.Optimizer) -> int:
-    """Restore what `save_checkpoint` wrote; returns the pictures seen."""
+    """Restore what `save_checkpoint` wrote; returns the pictures seen. Raises UserError for another network's checkpoint."""
     tensors: dict[str, Tensor] = {}
     for file in sorted(folder.glob("*.safetensors")):
         tensors |= load_file(file)
     for part, module in (("student", student), ("teacher", teacher)):
-        module.load_state_dict(
-            {name.removeprefix(f"{part}."): value for name, value in tensors.items() if name.startswith(f"{part}.")}
-        )
+        prefix = f"{part}."
+        try:
+            module.load_state_dict(
+                {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+            )
+        except RuntimeError as error:
+            raise UserError(f"{folder} is of another network: give this run a folder of its own") from error
     state: dict[int, dict[str, Tensor]] = {}
     for name, value in tensors.items():
         if name.startswith("optimiser."):
