@@ -57,7 +57,7 @@ class Props:
         canvas.paint(rows, colour, (height * canvas.side + 0.5).clamp(0, 1))
 
     def thing(self, canvas: Canvas, rows: torch.Tensor, smallest: float, largest: float) -> None:
-        """Boxes and ellipses, plain or patterned like keys and print."""
+        """Boxes and ellipses, plain, barred or patterned like keys and print, some of them as brown as skin."""
         k = len(rows)
         if not k:
             return
@@ -69,10 +69,13 @@ class Props:
         power = torch.where(self._uniform(k, 1, 1, 1) < 0.4, 2.0, 10.0)
         inside = (along / long).abs() ** power + (across / short).abs() ** power
         pitch = 2 + 12 * self._uniform(k, 1, 1, 1)
-        pattern = torch.sin(along * 6.3 / pitch).clamp(-0.5, 0.5) * torch.sin(across * 6.3 / pitch).clamp(-0.5, 0.5)
+        bars = torch.sin(along * 6.3 / pitch).clamp(-0.5, 0.5)
+        cross = torch.sin(across * 6.3 / pitch).clamp(-0.5, 0.5)
+        pattern = bars * torch.where(self._uniform(k, 1, 1, 1) < 0.5, cross, torch.full_like(cross, 0.4))
         strength = 2.5 * self._uniform(k, 1, 1, 1) * (self._uniform(k, 1, 1, 1) < 0.4)
         slope = (self._uniform(k, 1, 1, 1) - 0.5) * along / long
-        colour = self._plain(k) * (1 + strength * pattern + slope).clamp_min(0.05)
+        brown = self._uniform(k, 1, 1, 1) < 0.25
+        colour = torch.where(brown, self._skin(k), self._plain(k)) * (1 + strength * pattern + slope).clamp_min(0.05)
         canvas.paint(rows, colour, ((1 - inside) * short / 2 + 0.5).clamp(0, 1))
 
     def head(self, canvas: Canvas, rows: torch.Tensor) -> None:
@@ -130,7 +133,7 @@ class Props:
 
     def _plain(self, n: int) -> torch.Tensor:
         """(n, 3, 1, 1) colours of things: mostly nearly grey, some of them vivid."""
-        vivid = torch.where(self._uniform(n, 1) < 0.35, 1.0, 0.15)
+        vivid = torch.where(self._uniform(n, 1) < 0.25, 1.0, 0.15)
         grey = self._uniform(n, 1)
         return (grey + (self._uniform(n, 3) - grey) * vivid).clamp_min(0.01).pow(2.2)[..., None, None]
 

