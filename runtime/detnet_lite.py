@@ -32,8 +32,7 @@ class DetNetLite(MapNetwork):
         self.head = nn.Conv2d(2 * width, JOINTS * (1 + 3 + 3 + 1), 1)
         # Maps start near zero: flat heat, the mean hand, an expected error of 1/e hands.
         nn.init.normal_(self.head.weight, std=1e-3)
-        nn.init.zeros_(self.head.bias)
-        nn.init.constant_(self.head.bias[-JOINTS:], -1.0)
+        self.head.bias.data = torch.cat([torch.zeros(7 * JOINTS), torch.full((JOINTS,), -1.0)])
 
     def forward(self, images: Tensor) -> Maps:
         """Maps of RGB images (N, 3, S, S) in [−0.5, 0.5]; each heat map is a distribution over the cells."""
@@ -50,6 +49,7 @@ class DetNetLite(MapNetwork):
 
     def decode(self, maps: Maps, size: int) -> Decoded:
         """Means under the heat maps; confidence falls with the error that the network expects of itself."""
+        assert maps.doubt is not None, "DetNet-lite says how far off it may be"
         joints = read(maps.location, maps.heat)
         expected = read_scalar(maps.doubt, maps.heat).exp()
         return Decoded(joints, mean_pixels(maps.heat, size), torch.exp(-expected / CONFIDENCE_SCALE))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from hand.errors import UserError
-from runtime.network import HandNetwork
+from runtime.network import HandNetwork, fused
 from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
 EngineName = Literal["auto", "torch", "onnx", "onnx-int8", "tensorrt"]
@@ -56,7 +56,7 @@ class TorchEngine:
         self.manifest = manifest
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.description = f"torch on {self.device.type}"
-        self._network = network.eval().to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self._network = fused(network).to(self.device)
 
     def __call__(self, images: np.ndarray) -> Predictions:
         size = self.manifest.crop_size

@@ -1,7 +1,6 @@
 """Where hands are in a whole frame: a small network of centre heat maps (Zhou et al. 2019, "Objects as points")."""
 
 import math
-from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +12,7 @@ from torch.nn import functional as F
 
 from capture.views import View
 from hand.errors import UserError
-from runtime.network import normalise
+from runtime.network import fused, normalise
 from runtime.types import HandBox
 from runtime.weights import ASSETS, fill, load_tensors
 
@@ -186,20 +185,6 @@ def load_locator(path: Path = DEFAULT_WEIGHTS, min_score: float = MIN_SCORE) -> 
     network = LocatorNetwork(**manifest.options)
     fill(network, tensors, path)
     return Locator(fused(network), manifest.crop_size, min_score)
-
-
-def fused(network: LocatorNetwork) -> LocatorNetwork:
-    """The same network for inference alone: batch-norms are folded into the convolutions before them."""
-    network.eval()
-    for module in list(network.modules()):
-        if not isinstance(module, nn.Sequential):
-            continue
-        layers = list(module)
-        for place, (first, second) in enumerate(pairwise(layers)):
-            if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                module[place] = nn.utils.fuse_conv_bn_eval(first, second)
-                module[place + 1] = nn.Identity()
-    return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
 
 
 def _whole(pixels: int) -> int:

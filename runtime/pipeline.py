@@ -27,7 +27,7 @@ FORGET_SIDE_NS = 2_000_000_000
 """A hand that comes back after no longer than this is taken for the same one."""
 SECOND_LOOK_EVERY = 3
 """While a track is in doubt, every how many-th frame the locator is asked too."""
-MOST_CANDIDATES = 2
+MOST_CANDIDATES = 4
 """Boxes of the locator that are tried in a view."""
 FAR_OFF_SHIFT = 0.12
 """Share of a box's side by which the hand in it may be off its middle before it is looked at again."""

@@ -12,6 +12,8 @@ REDUNDANCY_SCALE = 0.12
 CANDIDATES = 5
 """Newest pairs whose own rotations are tried as a start, besides the last estimate."""
 ITERATIONS = 3
+TRUST_POWER = 4
+"""Power of a pair's mean joint weight that it counts with: pairs of which the network is unsure are mostly wrong."""
 
 
 class RotationEstimator:
@@ -39,6 +41,7 @@ class RotationEstimator:
         self._M = np.empty((0, 3, 3))
         self._own = np.empty((0, 3, 3))
         self._misfit = np.empty(0)
+        self._trust = np.empty(0)
         self._redundancy = np.empty((0, 0))
         """How much two pairs tell the same, in (0, 1]."""
 
@@ -55,15 +58,16 @@ class RotationEstimator:
         total = weight.sum()
         if not (np.isfinite(left).all() and np.isfinite(right).all() and total > 0):
             return
+        trust = float(weight.mean()) ** TRUST_POWER
         weight = weight / total
         # About the wrists, not about the middles: were the joints' errors independent, one wrist's would turn the whole
         # hand, but a network's errors go together, and from the wrist to the fingers is what it sees best.
         own = align(left, right, weight)
         misfit = float(weight @ ((left @ own.T - right) ** 2).sum(-1))
-        self._add(captured_ns, left, correlation(left, right, weight), own, misfit)
+        self._add(captured_ns, left, correlation(left, right, weight), own, misfit, trust)
         self._solve()
 
-    def _add(self, captured_ns: int, hand: np.ndarray, M: np.ndarray, own: np.ndarray, misfit: float) -> None:
+    def _add(self, captured_ns: int, hand: np.ndarray, M: np.ndarray, own: np.ndarray, misfit: float, trust: float) -> None:
         self._keep(captured_ns - self._time_ns <= self._max_age_ns)
         if self.count >= self._capacity:
             # Of the two hands that resemble each other most the older leaves: what remains is diverse.
@@ -82,17 +86,18 @@ class RotationEstimator:
         self._M = np.concatenate([self._M, M[None]])
         self._own = np.concatenate([self._own, own[None]])
         self._misfit = np.append(self._misfit, misfit)
+        self._trust = np.append(self._trust, trust)
 
     def _keep(self, keep: np.ndarray) -> None:
         if keep.all():
             return
         self._time_ns, self._hand, self._misfit = self._time_ns[keep], self._hand[keep], self._misfit[keep]
-        self._M, self._own = self._M[keep], self._own[keep]
+        self._M, self._own, self._trust = self._M[keep], self._own[keep], self._trust[keep]
         self._redundancy = self._redundancy[keep][:, keep]
 
     def _solve(self) -> None:
         M, own = self._M, self._own
-        share = 1 / self._redundancy.sum(1)
+        share = self._trust / self._redundancy.sum(1)
         # Half of the typical misfit is added: two bad hands may fit each other well by chance.
         variance = self._misfit + 0.5 * np.median(self._misfit) + 1e-9
         best = np.einsum("nij,nij->n", own, M)

@@ -20,9 +20,9 @@ def box_around(pixels: np.ndarray) -> tuple[np.ndarray, float]:
 class TrackSettings:
     """When a track is lost, and how the next box is guessed."""
 
-    min_confidence: float = 0.2
+    min_confidence: float = 0.22
     """Mean joint confidence below which the hand is lost."""
-    start_confidence: float = 0.24
+    start_confidence: float = 0.26
     """Mean joint confidence that a box newly found must reach: a locator finds elbows too."""
     doubt_ratio: float = 0.85
     """A confidence below this share of the track's best, which fades by a hundredth a frame, puts the track in doubt."""

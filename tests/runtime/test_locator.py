@@ -12,8 +12,8 @@ from hand.backgrounds import Backgrounds
 from hand.cutouts import CutOutBank
 from hand.errors import UserError
 from hand.scenes import SceneDrawer, Scenes
-from runtime.locator import STRIDE, LocatorMaps, LocatorNetwork, find_peaks, fused, letter_box, load_locator
-from runtime.network import normalise
+from runtime.locator import STRIDE, LocatorMaps, LocatorNetwork, find_peaks, letter_box, load_locator
+from runtime.network import fused, normalise
 from runtime.track import box_around
 from runtime.weights import Manifest, save_tensors
 from tools.scene_pool import varied
