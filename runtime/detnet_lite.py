@@ -32,6 +32,7 @@ class DetNetLite(MapNetwork):
         self.head = nn.Conv2d(2 * width, JOINTS * (1 + 3 + 3 + 1), 1)
         # Maps start near zero: flat heat, the mean hand, an expected error of 1/e hands.
         nn.init.normal_(self.head.weight, std=1e-3)
+        assert self.head.bias is not None
         self.head.bias.data = torch.cat([torch.zeros(7 * JOINTS), torch.full((JOINTS,), -1.0)])
 
     def forward(self, images: Tensor) -> Maps:
@@ -82,8 +83,9 @@ class _Block(nn.Module):
     def __init__(self, channels: int):
         super().__init__()
         self.first = _conv(channels, channels, 1)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), nn.BatchNorm2d(channels))
-        nn.init.zeros_(self.second[1].weight)
+        last = nn.BatchNorm2d(channels)
+        nn.init.zeros_(last.weight)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), last)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(x + self.second(self.first(x)))
