@@ -90,22 +90,25 @@ def _nearest(corner: torch.Tensor, shape: tuple[int, int, int, int]) -> torch.Te
     """(N·H·W,) the least key, depth above face, at each pixel centre; `corner` (N·F, 3, 3) of x, y, 1/z; `shape` (N, F, H, W)."""
     n, count, height, width = shape
     a, b, c = corner.unbind(1)
-    ab, ac = b - a, c - a
-    area = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
-    near = (corner[..., 2] < 20).all(-1)
-    low = corner[..., :2].amin(1).ceil().clamp_min(0)
-    high = torch.minimum(corner[..., :2].amax(1).floor(), corner.new_tensor([width - 1, height - 1]))
+    area = (b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0])
+    near = torch.maximum(torch.maximum(a[:, 2], b[:, 2]), c[:, 2]) < 20
     # Outward normals face the camera where the image area, y downwards, is negative.
-    extent = (high - low + 1).clamp(0, max(height, width)) * ((area < -1e-9) & near)[:, None]
+    kept = ((area < -1e-9) & near).nonzero()[:, 0]
+    a, b, c = a[kept], b[kept], c[kept]
+    low = torch.minimum(torch.minimum(a[:, :2], b[:, :2]), c[:, :2]).ceil().clamp_min(0)
+    high = torch.maximum(torch.maximum(a[:, :2], b[:, :2]), c[:, :2]).floor()
+    high = torch.minimum(high, corner.new_tensor([width - 1, height - 1]))
+    extent = (high - low + 1).clamp(0, max(height, width))
     candidates = (extent[:, 0] * extent[:, 1]).long()
-    kept = candidates.nonzero()[:, 0]
-    candidates = candidates[kept]
+    some = candidates.nonzero()[:, 0]
+    kept, candidates, low, extent = kept[some], candidates[some], low[some], extent[some]
+    a = a[some]
+    ab, ac = b[some] - a, c[some] - a
 
     # Everything a candidate needs of its triangle in one row, so that one gather fetches it.
-    a, ab, ac, low = a[kept], ab[kept], ac[kept], low[kept]
     scale = 1 / area[kept, None]
     edges = torch.cat([ac[:, 1:2], -ac[:, :1], -ab[:, 1:2], ab[:, :1]], 1) * scale
-    row = torch.cat([low - a[:, :2], extent[kept, :1], edges, a[:, 2:], ab[:, 2:], ac[:, 2:]], 1)
+    row = torch.cat([low - a[:, :2], extent[:, :1], edges, a[:, 2:], ab[:, 2:], ac[:, 2:]], 1)
     origin = (kept // count) * (height * width) + low[:, 1].long() * width + low[:, 0].long()
     owner = torch.repeat_interleave(candidates)
     step = torch.arange(len(owner), device=owner.device) - (candidates.cumsum(0) - candidates)[owner]
