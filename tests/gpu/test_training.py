@@ -1,0 +1,47 @@
+"""What training needs of a GPU: hands drawn there, and a run that learns, saves and is resumed."""
+
+import pytest
+import torch
+
+from hand.backgrounds import Backgrounds
+from hand.draw import Drawer
+from runtime.engine import TorchEngine
+from runtime.weights import load_network
+from tools.train import Settings, train
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
+
+
+def test_hands_drawn_on_the_gpu_are_hands():
+    drawn = Drawer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").draw(64, 0.1, 0.1)
+    assert drawn.images.shape == (64, 64, 64, 3) and drawn.images.is_cuda
+    assert drawn.images.float().std() > 20
+    torch.testing.assert_close(drawn.joints[:, 9].norm(dim=-1), torch.ones(64, device="cuda"))
+    again = Drawer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").draw(64, 0.1, 0.1)
+    # Sums of normals come in any order there, so a few pixels may round differently.
+    assert (drawn.images.float() - again.images.float()).abs().mean() < 0.1
+
+
+@pytest.mark.parametrize("architecture", ["detnet-lite", "detnet"])
+def test_a_run_on_the_gpu_is_saved_and_resumed(tmp_path, architecture):
+    size = 64 if architecture == "detnet-lite" else 128
+    settings = Settings(
+        run=tmp_path,
+        architecture=architecture,
+        minutes=0.05,
+        crop_size=size,
+        batch=32,
+        backgrounds=None,
+        validate=32,
+        device="cuda",
+    )
+    seen = []
+    for _ in range(2):
+        train(settings)
+        network, manifest = load_network(tmp_path / "weights.safetensors")
+        seen.append(manifest.images_seen)
+    assert 0 < seen[0] < seen[1]
+    engine = TorchEngine(network, manifest)
+    assert engine.description == "torch on cuda"
+    hands = engine(Drawer(size, Backgrounds.load(None, "held_out"), 5).draw(2).images.numpy())
+    assert hands.joints.shape == (2, 21, 3) and abs(hands.joints).max() < 20
