@@ -15,7 +15,7 @@ from hand.joints import unit_hand
 from runtime.crop import CropCamera, HandCrop
 from runtime.engine import Engine
 from runtime.merge import DEFAULT_BETA, MergedHand, MergeRule, carry, merge
-from runtime.rotation import RotationEstimator
+from runtime.rotation import SURE_DEG, RotationEstimator
 from runtime.side import SideVote
 from runtime.smooth import OneEuroFilter, OneEuroSettings
 from runtime.track import TrackSettings, ViewTracker, box_around
@@ -226,7 +226,8 @@ class Pipeline:
 
     def _merge(self, hands: PerView[ViewHand | None]) -> MergedHand | None:
         R = self.rotation.rotation
-        if hands.left is not None and hands.right is not None and R is not None:
+        sure = self.rotation.uncertainty_deg <= SURE_DEG
+        if hands.left is not None and hands.right is not None and R is not None and sure:
             return merge(PerView(hands.left, hands.right), R, self._settings.merge_rule, self._settings.merge_beta)
         return carry(hands, R)
 

@@ -4,6 +4,8 @@ import numpy as np
 
 from hand.rotations import align, correlation, project_to_rotation
 
+SURE_DEG = 12.0
+"""Uncertainty up to which a rotation is fit to merge two views by; beyond, one view alone is nearer to the truth."""
 CAPACITY = 96
 MAX_AGE_NS = 120 * 10**9
 """Pairs older than this leave: somebody may have moved a camera."""

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from capture.frames import FramePair
 from capture.views import VIEWS, View
 from hand.errors import UserError
+from runtime.rotation import SURE_DEG
 from runtime.types import DualHand
 
 DIGITS = 5
@@ -20,9 +22,9 @@ _WAITING = 600
 
 
 class HandWriter:
-    """Writes hands in order; those from before the rotation was known wait for it, so that both views can be written.
+    """Writes hands in order; those from before the rotation was sure wait for it, so that both views can be written.
 
-    At most `_WAITING` hands wait; the oldest beyond that is written without the rotation. Raises UserError where the file
+    At most `_WAITING` hands wait; the oldest beyond that is written with what is known. Raises UserError where the file
     cannot be made.
     """
 
@@ -30,6 +32,8 @@ class HandWriter:
         self.lines = 0
         """Lines written."""
         self._waiting: deque[tuple[FramePair, DualHand]] = deque()
+        self._rotation: np.ndarray | None = None
+        """The latest one."""
         self._encoder = msgspec.json.Encoder()
         make_folder_of(path)
         try:
@@ -39,23 +43,28 @@ class HandWriter:
 
     def write(self, pair: FramePair, hand: DualHand) -> None:
         """Add one hand of `pair`."""
-        self._waiting.append((pair, hand))
         if hand.R_right_from_left is not None:
-            self._flush(hand.R_right_from_left)
-        elif len(self._waiting) > _WAITING:
-            self._write(*self._waiting.popleft(), None)
+            self._rotation = hand.R_right_from_left
+        if hand.rotation_uncertainty_deg <= SURE_DEG:
+            self._flush()
+            self._write(pair, hand)
+            return
+        # A later rotation stands in for the unsure one.
+        self._waiting.append((pair, replace(hand, R_right_from_left=None)))
+        if len(self._waiting) > _WAITING:
+            self._write(*self._waiting.popleft())
 
     def close(self) -> None:
         """Write what still waits and close the file."""
-        self._flush(None)
+        self._flush()
         self._file.close()
 
-    def _flush(self, rotation: np.ndarray | None) -> None:
+    def _flush(self) -> None:
         while self._waiting:
-            self._write(*self._waiting.popleft(), rotation)
+            self._write(*self._waiting.popleft())
 
-    def _write(self, pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> None:
-        self._file.write(self._encoder.encode(hand_line(pair, hand, rotation)) + b"\n")
+    def _write(self, pair: FramePair, hand: DualHand) -> None:
+        self._file.write(self._encoder.encode(hand_line(pair, hand, self._rotation)) + b"\n")
         self.lines += 1
 
 
