@@ -180,8 +180,9 @@ from multiprocessing import active_children
 if __name__ == "__main__":
     with PairStream(PerView(*sys.argv[1:3]), every_pair=True) as stream:
         assert stream.next_pair(30.0) is not None
-        print(*(child.pid for child in active_children()), flush=True)
         try:
+            # Within: the signal may come as soon as this line is out.
+            print(*(child.pid for child in active_children()), flush=True)
             sys.stdin.read()
         except KeyboardInterrupt:
             print("interrupted", flush=True)
