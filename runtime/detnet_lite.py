@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hand.joints import JOINTS
-from runtime.network import Decoded, MapNetwork, Maps
+from runtime.network import Block, Decoded, MapNetwork, Maps, conv
 
 STRIDE = 8
 """Crop pixels a cell of the maps."""
@@ -24,11 +24,11 @@ class DetNetLite(MapNetwork):
     def __init__(self, root: int = 0, width: int = 48, deep: int = 224):
         super().__init__()
         self.root = root
-        self.stem = nn.Sequential(_conv(3, width // 3, 2), _conv(width // 3, width, 2), _Block(width))
-        self.middle = nn.Sequential(_conv(width, 2 * width, 2), _Block(2 * width))
-        self.deep = nn.Sequential(_conv(2 * width, deep, 2), _Block(deep))
+        self.stem = nn.Sequential(conv(3, width // 3, 2), conv(width // 3, width, 2), Block(width))
+        self.middle = nn.Sequential(conv(width, 2 * width, 2), Block(2 * width))
+        self.deep = nn.Sequential(conv(2 * width, deep, 2), Block(deep))
         self.lateral = nn.Conv2d(deep, 2 * width, 1)
-        self.fuse = _conv(2 * width, 2 * width, 1)
+        self.fuse = conv(2 * width, 2 * width, 1)
         self.head = nn.Conv2d(2 * width, JOINTS * (1 + 3 + 3 + 1), 1)
         # Maps start near zero: flat heat, the mean hand, an expected error of 1/e hands.
         nn.init.normal_(self.head.weight, std=1e-3)
@@ -71,21 +71,3 @@ def mean_pixels(heat: Tensor, size: int) -> Tensor:
     cells = heat.shape[-1]
     centres = (torch.arange(cells, device=heat.device, dtype=heat.dtype) + 0.5) * (size / cells) - 0.5
     return torch.stack([(heat.sum(2) * centres).sum(-1), (heat.sum(3) * centres).sum(-1)], -1)
-
-
-def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
-
-
-class _Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut (He et al. 2016)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.first = _conv(channels, channels, 1)
-        last = nn.BatchNorm2d(channels)
-        nn.init.zeros_(last.weight)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), last)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(self.first(x)))

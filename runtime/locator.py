@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from capture.views import View
 from hand.errors import UserError
-from runtime.network import fused, normalise
+from runtime.network import Block, conv, fused, normalise
 from runtime.types import HandBox
 from runtime.weights import ASSETS, fill, load_tensors
 
@@ -54,13 +54,13 @@ class LocatorNetwork(nn.Module):
     def __init__(self, width: int = 24):
         super().__init__()
         self.fine = nn.Sequential(
-            _conv(3, 16, 2), _conv(16, width, 2), _Block(width), _conv(width, 2 * width, 2), *_blocks(2 * width)
+            conv(3, 16, 2), conv(16, width, 2), Block(width), conv(width, 2 * width, 2), *_blocks(2 * width)
         )
-        self.middle = nn.Sequential(_conv(2 * width, 4 * width, 2), *_blocks(4 * width))
-        self.coarse = nn.Sequential(_conv(4 * width, 5 * width, 2), *_blocks(5 * width))
+        self.middle = nn.Sequential(conv(2 * width, 4 * width, 2), *_blocks(4 * width))
+        self.coarse = nn.Sequential(conv(4 * width, 5 * width, 2), *_blocks(5 * width))
         self.from_coarse = nn.Conv2d(5 * width, 4 * width, 1)
         self.from_middle = nn.Conv2d(4 * width, 2 * width, 1)
-        self.fuse = _conv(2 * width, 2 * width, 1)
+        self.fuse = conv(2 * width, 2 * width, 1)
         self.head = nn.Conv2d(2 * width, 5, 1)
         nn.init.normal_(self.head.weight, std=1e-2)
         # Almost no cell holds a hand; a box is about four cells wide.
@@ -191,23 +191,5 @@ def _whole(pixels: int) -> int:
     return -(-pixels // DEEPEST_STRIDE) * DEEPEST_STRIDE
 
 
-def _conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
-
-
 def _blocks(channels: int) -> list[nn.Module]:
-    return [_Block(channels), _Block(channels)]
-
-
-class _Block(nn.Module):
-    """Two 3×3 convolutions beside a shortcut (He et al. 2016)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.first = _conv(channels, channels, 1)
-        last = nn.BatchNorm2d(channels)
-        nn.init.zeros_(last.weight)
-        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), last)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.relu(x + self.second(self.first(x)))
+    return [Block(channels), Block(channels)]

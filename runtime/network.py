@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from hand.joints import JOINTS, MIDDLE_MCP, WRIST
 
@@ -134,3 +135,22 @@ def peak_pixels(heat: Tensor, index: Tensor, size: int) -> Tensor:
     x = column + offset(at(row, column - 1), middle, at(row, column + 1))
     y = row + offset(at(row - 1, column), middle, at(row + 1, column))
     return (torch.stack([x, y], -1) + 0.5) * (size / map_size) - 0.5
+
+
+def conv(inputs: int, outputs: int, stride: int) -> nn.Sequential:
+    """3×3 convolution, batch-norm, ReLU."""
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True))
+
+
+class Block(nn.Module):
+    """Two 3×3 convolutions beside a shortcut (He et al. 2016)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.first = conv(channels, channels, 1)
+        last = nn.BatchNorm2d(channels)
+        nn.init.zeros_(last.weight)
+        self.second = nn.Sequential(nn.Conv2d(channels, channels, 3, 1, 1, bias=False), last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(x + self.second(self.first(x)))
