@@ -39,8 +39,11 @@ class Backgrounds:
             photographs = bank.get_tensor(split)
         return cls(torch.cat([photographs, made]).to(device), len(photographs), split)
 
-    def crops(self, n: int, size: int, generator: torch.Generator) -> torch.Tensor:
-        """(n, 3, size, size) linear light: random details, turned, scaled and recoloured."""
+    def crops(self, n: int, size: int, generator: torch.Generator, roll: torch.Tensor | None = None) -> torch.Tensor:
+        """(n, 3, size, size) linear light: random details, turned, scaled and recoloured.
+
+        `roll` (n,): radians by which their content is turned clockwise besides.
+        """
         device = self.pictures.device
 
         def uniform(*shape: int) -> torch.Tensor:
@@ -54,7 +57,7 @@ class Backgrounds:
         # How many source pixels one pixel spans: from an enlarged detail to nearly the whole height.
         step = (0.25 * (0.95 * height / size / 0.25) ** uniform()) if size < 4 * height else uniform()
         step = step.clamp_max(height / size)
-        angle = (uniform() - 0.5) * 1.2
+        angle = (uniform() - 0.5) * 1.2 + (0 if roll is None else -roll)
         flip = torch.where(uniform() < 0.5, -1.0, 1.0)
         span = torch.arange(size, device=device) - (size - 1) / 2
         y, x = torch.meshgrid(span, span, indexing="ij")

@@ -1,4 +1,4 @@
-"""Hands with their forearms, each drawn alone, to be laid into whole frames."""
+"""Hands with their forearms, and whole people, each drawn alone, to be laid into whole frames."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,15 @@ from hand.appearance import sample_appearance, sample_lights
 from hand.draw import random_rotations
 from hand.joints import JOINTS, WRIST
 from hand.model import HandModel
+from hand.people import HANDS, PeopleDrawer
 from hand.prior import sample_poses
 from hand.render import render, turn_to_axis
 
 SIZE = 144
 """Side of a cut-out in px, divisible by 4."""
 LEVELS = 3
+PEOPLE_SIZE = 160
+"""Side of a picture of people in px; a scene shows a part of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ def draw_cutouts(n: int, generator: torch.Generator, device: torch.device) -> tu
 
     look, lights = sample_appearance(n, generator, device), sample_lights(n, generator, device)
     vertices, corners = seen(hand.vertices)
-    light, alpha, _ = render(model, vertices, pixels(corners), (SIZE, SIZE), look, lights)
-    return torch.cat([light * alpha, alpha], 1), pixels(joints), pixels(seen(elbow)[1])[:, 0]
+    drawn = render(model, vertices, pixels(corners), (SIZE, SIZE), look, lights)
+    return torch.cat([drawn.light * drawn.alpha, drawn.alpha], 1), pixels(joints), pixels(seen(elbow)[1])[:, 0]
 
 
 def arm_ends(layers: torch.Tensor, joints: torch.Tensor, elbow: torch.Tensor) -> ArmEnds:
@@ -125,4 +128,33 @@ class CutOutBank:
         for level in self.levels:
             level[spot] = layers.half()
             layers = avg_pool2d(layers, 2)
+        self._drawn += n
+
+
+class PeopleBank:
+    """People, each as one camera sees them; the oldest can be renewed."""
+
+    def __init__(self, count: int, seed: int, device: torch.device | str = "cpu"):
+        self._drawer = PeopleDrawer(PEOPLE_SIZE, seed, device)
+        self.layers = torch.zeros(count, 4, PEOPLE_SIZE, PEOPLE_SIZE, dtype=torch.float16, device=device)
+        """(count, 4, S, S)."""
+        self.joints = torch.zeros(count, HANDS, JOINTS, 2, device=device)
+        """(count, 2, 21, 2) px, right and left hand."""
+        self.seen = torch.zeros(count, HANDS, JOINTS, device=device)
+        """(count, 2, 21) 1 where a joint is in sight."""
+        self.heads = torch.zeros(count, 2, device=device)
+        """(count, 2) px, the point between the eyes; far outside for who wears the camera."""
+        self._drawn = 0
+        while self._drawn < count:
+            self.renew(min(8, count - self._drawn))
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def renew(self, n: int) -> None:
+        """Draw `n` people in place of the oldest."""
+        drawn = self._drawer.draw(n)
+        spot = (self._drawn + torch.arange(n, device=self.layers.device)) % len(self)
+        self.layers[spot] = drawn.layers.half()
+        self.joints[spot], self.seen[spot], self.heads[spot] = drawn.joints, drawn.seen, drawn.heads
         self._drawn += n

@@ -1,20 +1,27 @@
 """Drawn hands to learn from: random right hands in front of random places, as a crop camera sees them, with their truth."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
 import torch
-from torch.nn.functional import affine_grid, grid_sample, max_pool2d, normalize
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d, normalize
 
-from hand.appearance import sample_appearance, sample_lights
+from hand.appearance import Lights, sample_appearance, sample_lights
 from hand.backgrounds import Backgrounds
-from hand.joints import MIDDLE_MCP
-from hand.model import HandModel
+from hand.joints import FINGER_MCPS, MIDDLE_MCP, WRIST
+from hand.model import HandModel, axis_angle
 from hand.photo import Camera
 from hand.prior import sample_poses
 from hand.render import box_blur, render, turn_to_axis
 
 BOX_MARGIN = 1.5
 """A hand's box is this many times the longer side of its joints' bounding box; `runtime.track` says the same."""
+ROLL_JITTER_DEG = 15.0
+"""Standard deviation of the fingers' direction about upright: what tracking gets wrong."""
+ANY_ROLL = 0.2
+"""Share of crops of any roll, as a hand is when it is first found."""
+SURFACE_CELL = 4
+"""Pixels a cell of the surface maps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,11 @@ class DrawnCrops:
     """(N,) bool: false where the picture shows no hand at all, only a place; the other fields then mean nothing."""
     mirrored: torch.Tensor
     """(N,) bool: true where the picture was mirrored into one of a left hand; the joints and pixels then mean nothing."""
+    focal: torch.Tensor
+    """(N,) px; the principal point is the picture's middle."""
+    surface: torch.Tensor
+    """(N, 5, S/4, S/4) float16: the share of each cell in which the hand is seen, and, times that share, where on the rest
+    hand it is (x, y, z, hand axes) and how far behind the wrist (unit hands)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +63,8 @@ class _View:
     """(N, 3) wrist in camera axes, unit hands."""
     focal: torch.Tensor
     """(N,) px."""
+    roll: torch.Tensor
+    """(N,) radians by which the picture's content was turned clockwise to stand the hand upright."""
 
 
 def random_rotations(n: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
@@ -64,8 +78,16 @@ def random_rotations(n: int, generator: torch.Generator, device: torch.device) -
     return torch.stack(rows, 1).unflatten(1, (3, 3))
 
 
-def _place(joints: torch.Tensor, size: int, generator: torch.Generator) -> _View:
-    """Cameras in all directions, 3 to 14 hands away, turned to the hand's box as `runtime.crop` does, if not quite exactly."""
+def _about_axis(angle: torch.Tensor) -> torch.Tensor:
+    """(N, 3, 3) rotations about the optical axis; positive `angle` (N,) turns clockwise in the picture."""
+    return axis_angle(angle.new_tensor([0.0, 0.0, 1.0]), angle)
+
+
+def _place(joints: torch.Tensor, size: int, any_roll: float, generator: torch.Generator) -> _View:
+    """Cameras in all directions, 3 to 14 hands away, turned to the hand's box as `runtime.crop` does, if not quite exactly.
+
+    They are rolled so that the fingers' knuckles stand above the wrist, but for the share `any_roll` of them.
+    """
     n, device = len(joints), joints.device
 
     def uniform(*shape: int) -> torch.Tensor:
@@ -76,29 +98,63 @@ def _place(joints: torch.Tensor, size: int, generator: torch.Generator) -> _View
     distance = 3.2 * (14 / 3.2) ** uniform()
     origin = -centre
     origin[:, 2] += distance
+
+    def seen() -> torch.Tensor:
+        points = joints @ rotation.transpose(1, 2) + origin[:, None]
+        return points[..., :2] / points[..., 2:].clamp_min(0.2)
+
+    def turned(turn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return turn @ rotation, (turn @ origin[..., None])[..., 0]
+
+    flat = seen()
+    up = flat[:, FINGER_MCPS].mean(1) - flat[:, WRIST]
+    upright = -torch.atan2(up[:, 0], -up[:, 1])
+    upright = upright + torch.randn(n, generator=generator, device=device) * math.radians(ROLL_JITTER_DEG)
+    roll = torch.where(uniform() < any_roll, torch.zeros_like(upright), upright)
+    rotation, origin = turned(_about_axis(roll))
+    extent = flat.new_ones(n)
     for last in (False, True):
-        seen = joints @ rotation.transpose(1, 2) + origin[:, None]
-        flat = seen[..., :2] / seen[..., 2:].clamp_min(0.2)
+        flat = seen()
         low, high = flat.amin(1), flat.amax(1)
         extent = (high - low).amax(1)
         middle = (low + high) / 2
         if last:
             shift = (torch.randn(n, 2, generator=generator, device=device) * 0.07).clamp(-0.2, 0.2)
             middle = middle + shift * extent[:, None] * BOX_MARGIN
-        turn = turn_to_axis(torch.cat([middle, torch.ones_like(middle[:, :1])], 1))
-        rotation, origin = turn @ rotation, (turn @ origin[..., None])[..., 0]
+        rotation, origin = turned(turn_to_axis(torch.cat([middle, torch.ones_like(middle[:, :1])], 1)))
     box = (extent * BOX_MARGIN * (0.82 + 0.5 * uniform())).clamp_min(0.02)
-    return _View(rotation, origin, size / box)
+    return _View(rotation, origin, size / box, roll)
+
+
+def _rolled(lights: Lights, roll: torch.Tensor) -> Lights:
+    """The lights of a room before cameras rolled as `_View.roll` says."""
+    turn = _about_axis(roll).transpose(1, 2)
+    return replace(lights, direction=lights.direction @ turn, up=(lights.up[:, None] @ turn)[:, 0])
 
 
 class Drawer:
     """Draws batches of crops; deterministic by seed on one kind of device."""
 
-    def __init__(self, size: int, backgrounds: Backgrounds, seed: int, device: torch.device | str = "cpu", border: int = 0):
-        """Crops of `size` px, with `border` px more of the same picture on each side; the sum divisible by 16."""
-        self.size, self.border, self.backgrounds = size + 2 * border, border, backgrounds
+    def __init__(
+        self,
+        size: int,
+        backgrounds: Backgrounds,
+        seed: int,
+        device: torch.device | str = "cpu",
+        border: int = 0,
+        *,
+        any_roll: float = ANY_ROLL,
+        model: HandModel | None = None,
+        texture: int | None = None,
+    ):
+        """Crops of `size` px, with `border` px more of the same picture on each side; the sum divisible by 16.
+
+        `model` is another hand to draw; `texture` the number of the skin's noise, if not that of the backgrounds' split.
+        """
+        self.size, self.border, self.backgrounds, self.any_roll = size + 2 * border, border, backgrounds, any_roll
         self.device = torch.device(device)
-        self.model = HandModel.load(device)
+        self.model = model or HandModel.load(device)
+        self._texture = int(backgrounds.split == "held_out") if texture is None else texture
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self._camera = Camera(self.generator, self.device)
 
@@ -111,28 +167,33 @@ class Drawer:
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
         hand = self.model.pose(shape, pose)
-        view = _place(hand.joints, self.size - 2 * self.border, self.generator)
+        view = _place(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator)
         to_camera = view.rotation.transpose(1, 2)
         joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, hand.vertices))
         pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
-        look = sample_appearance(n, self.generator, self.device, texture=int(self.backgrounds.split == "held_out"))
-        lights = sample_lights(n, self.generator, self.device)
+        look = sample_appearance(n, self.generator, self.device, self._texture)
+        lights = _rolled(sample_lights(n, self.generator, self.device), view.roll)
         flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
         corners = flat * view.focal[:, None, None] + (self.size - 1) / 2
-        light, alpha, depth = render(self.model, vertices, corners, (self.size, self.size), look, lights)
+        hand_layer = render(self.model, vertices, corners, (self.size, self.size), look, lights)
         present = self._uniform(n) >= absent
-        alpha = alpha * present[:, None, None, None]
-        depth = torch.where(present[:, None, None, None], depth, 1e3)
-        light, front = self._scene(light, alpha, depth, joints[..., 2].mean(1))
+        alpha = hand_layer.alpha * present[:, None, None, None]
+        depth = torch.where(present[:, None, None, None], hand_layer.depth, 1e3)
+        light, front = self._scene(hand_layer.light, alpha, depth, joints[..., 2].mean(1), view.roll)
         images = self._camera.shoot(light)
         left = torch.zeros_like(present)
         if mirrored:
             left = self._uniform(n) < mirrored
             images = torch.where(left[:, None, None, None], images.flip(2), images)
         rooted = joints - joints[:, :1]
+        length = rooted[:, MIDDLE_MCP].norm(dim=1)[:, None, None]
+        assert hand_layer.rest is not None
+        behind = (depth - joints[:, :1, 2:, None]) / length[..., None]
+        shown = alpha * (front >= depth)
+        surface = torch.cat([shown, shown * hand_layer.rest, shown * behind.clamp(-4, 4)], 1)
         return DrawnCrops(
             images=images,
-            joints=rooted / rooted[:, MIDDLE_MCP].norm(dim=1)[:, None, None],
+            joints=rooted / length,
             pixels=pixels,
             visible=self._visible(pixels, joints[..., 2], front),
             family=family,
@@ -140,14 +201,16 @@ class Drawer:
             tone=look.tone,
             present=present,
             mirrored=left,
+            focal=view.focal,
+            surface=avg_pool2d(surface, SURFACE_CELL).half(),
         )
 
     def _scene(
-        self, light: torch.Tensor, alpha: torch.Tensor, depth: torch.Tensor, middle: torch.Tensor
+        self, light: torch.Tensor, alpha: torch.Tensor, depth: torch.Tensor, middle: torch.Tensor, roll: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """The hand in its surroundings (N, 3, S, S), and the depth of what stands in front (N, 1, S, S)."""
         n, side = len(light), light.shape[-1]
-        place = self.backgrounds.crops(n, side, self.generator)
+        place = self.backgrounds.crops(n, side, self.generator, roll)
         place = self._distract(place, light, alpha)
         # The hand's own soft shadow on what is behind it.
         shift = [int(v) for v in ((self._uniform(2) - 0.5) * side * 0.2).tolist()]

@@ -13,6 +13,8 @@ JOINT_NAMES = (
 JOINTS = len(JOINT_NAMES)
 WRIST = 0
 MIDDLE_MCP = 9
+FINGER_MCPS = (5, 9, 13, 17)
+"""The fingers' knuckles, the thumb's left out."""
 
 FINGERS = {
     "thumb": (1, 2, 3, 4),

@@ -144,5 +144,5 @@ def _collision(joints: torch.Tensor) -> torch.Tensor:
     between = ((0.15 - distance).clamp_min(0) * other).sum((1, 2))
     # The palm is a slab under the metacarpals.
     x, y, z = cloud.unbind(-1)
-    inside = (z > -0.17) & (z < 0.12) & (y > 0.1) & (y < 0.8) & (x.abs() < 0.36) & (who > 0)
-    return between + (inside * (z + 0.17).clamp(0, 0.2)).sum(1)
+    inside = (z > -0.11) & (z < 0.18) & (y > 0.1) & (y < 0.8) & (x.abs() < 0.36) & (who > 0)
+    return between + (inside * (z + 0.11).clamp(0, 0.2)).sum(1)

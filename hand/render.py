@@ -1,18 +1,65 @@
 """One hand in one light before one camera: posed skin in, light, coverage and depth out, batched in torch."""
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
 from torch.nn.functional import avg_pool2d, interpolate, normalize
 
 from hand.appearance import Appearance, Lights, albedo, shade
+from hand.joints import TIPS
 from hand.model import HandModel
+from hand.objects import ThingLayer, Things, contact
 from hand.raster import Fragments, rasterise, vertex_normals
 
 SAMPLES = 2
 """Points a pixel and axis at which the hand's outline is tested, unless the caller says otherwise."""
 SHADOW_SIDE = 128
 """Largest side of the shadow map, px."""
+SHADOW_BIAS = 0.09
+"""Depth by which what lies below a lit surface counts as that surface, unit hands."""
+FINGER_RADIUS = 0.1
+"""Flesh around a joint, unit hands."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShadowMap:
+    """What a light sees of N hands."""
+
+    turn: torch.Tensor
+    """(N, 3, 3) R_light_from_camera."""
+    low: torch.Tensor
+    """(N, 3) the hand's least coordinates in the light's axes."""
+    scale: torch.Tensor
+    """(N,) px a unit hand."""
+    nearest: torch.Tensor
+    """(N · size²,) depth behind `low`, plus 1; 1e3 where there is no hand."""
+    size: int
+    """px."""
+
+    @classmethod
+    def cast(cls, vertices: torch.Tensor, faces: torch.Tensor, towards: torch.Tensor, size: int) -> "ShadowMap":
+        """The shadow of hands (N, V, 3) in lights from directions `towards` (N, 3), camera axes."""
+        turn = turn_to_axis(torch.where(towards[:, 2:] > -0.98, -towards, -towards + 0.2))
+        in_light = vertices @ turn.transpose(1, 2)
+        low, high = in_light.amin(1), in_light.amax(1)
+        scale = (size - 3) / (high - low)[:, :2].amax(1)
+        pixels = (in_light[..., :2] - low[:, None, :2]) * scale[:, None, None] + 1
+        drawn = rasterise(pixels, in_light[..., 2] - low[:, None, 2] + 1, faces, (size, size))
+        return cls(turn, low, scale, drawn.dense(drawn.depth[:, None], 1e3).flatten(), size)
+
+    def lit(self, image: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
+        """(K,) share of the light that reaches the places `position` (K, 3) of `image` (K,)."""
+        turn = self.turn.index_select(0, image)
+        place = turn[..., 0] * position[:, :1] + turn[..., 1] * position[:, 1:2] + turn[..., 2] * position[:, 2:]
+        place = place - self.low.index_select(0, image)
+        depth = place[:, 2] + (1 - SHADOW_BIAS)
+        corner = (place[:, :2] * self.scale.index_select(0, image)[:, None] + 1).floor().long().clamp(0, self.size - 2)
+        first = (image * self.size + corner[:, 1]) * self.size + corner[:, 0]
+        lit = torch.zeros_like(depth)
+        for step in (0, 1, self.size, self.size + 1):
+            lit += depth < self.nearest.index_select(0, first + step)
+        return lit / 4
 
 
 class Rendered(NamedTuple):
@@ -24,6 +71,10 @@ class Rendered(NamedTuple):
     """(N, 1, H, W) share of each pixel that the hand covers."""
     depth: torch.Tensor
     """(N, 1, H, W) along the camera's z axis, 1e3 where there is no hand."""
+    rest: torch.Tensor | None
+    """(N, 3, H, W) where on the rest hand the surface lies, hand axes, 0 where there is no hand; not made `per_vertex`."""
+    shadow: ShadowMap
+    """What the first light sees."""
 
 
 def render(
@@ -36,18 +87,20 @@ def render(
     *,
     samples: int = SAMPLES,
     per_vertex: bool = False,
+    things: Things | None = None,
 ) -> Rendered:
     """Draw N posed hands.
 
     `vertices` (N, V, 3) in camera axes, unit hands; `pixels` (N, V, 2) where the camera sees them; `size` (height, width).
-    With `per_vertex` light is worked out at the vertices and not at every pixel: coarser, and many times quicker where
-    a hand covers many pixels.
+    `things` cast their shadows on the hands, but do not hide them. With `per_vertex` light is worked out at the vertices and
+    not at every pixel: coarser, and many times quicker where a hand covers many pixels.
     """
     n, count, _ = vertices.shape
     faces = model.faces
     fragments = rasterise(pixels, vertices[..., 2], faces, size, samples)
     normals = vertex_normals(vertices, faces)
-    still = torch.cat([model.vertices, *(values[:, None] for values in model.regions.values())], 1)
+    areas = model.regions | {"tip": _fingertips(model)}
+    still = torch.cat([model.vertices, *(values[:, None] for values in areas.values())], 1)
     if per_vertex:
         image = torch.arange(n, device=vertices.device).repeat_interleave(count)
         position, normal, surface = vertices.flatten(0, 1), normals.flatten(0, 1), still.repeat(n, 1)
@@ -56,16 +109,36 @@ def render(
         image, surface = fragments.image, fragments.interpolate(still, faces)
         position, normal = fragments.interpolate(torch.cat([vertices, normals], -1), faces).split(3, 1)
         open_sky = _open_sky(fragments)
-    regions = {name: surface[:, 3 + k : 4 + k] for k, name in enumerate(model.regions)}
-    colour, skin = albedo(look, image, surface[:, :3], regions)
-    lit = _shadow(vertices, faces, lights.direction[:, 0], image, position, min(max(size), SHADOW_SIDE))
-    light = shade(lights, look, image, normalize(normal, dim=1), position, colour, skin, lit, open_sky)
+    regions = {name: surface[:, 3 + k : 4 + k] for k, name in enumerate(areas)}
+    matter = albedo(look, image, surface[:, :3], regions, model.joints)
+    shadow = ShadowMap.cast(vertices, faces, lights.direction[:, 0], min(max(size), SHADOW_SIDE))
+    lit = shadow.lit(image, position)
+    if things is not None:
+        lit = lit * ~things.blocks(image, position, lights.direction[image, 0])
+        open_sky = open_sky * things.openness(image, position)
+    normal = normalize(normal, dim=1)
+    light = shade(lights, matter.gloss, image, normal, position, matter.colour, matter.skin, lit, open_sky)
     if per_vertex:
         light = fragments.interpolate(light.view(n, count, 3), faces)
     layers = torch.cat([light, fragments.coverage[:, None]], 1)
     light, alpha = fragments.dense(layers).permute(0, 3, 1, 2).split((3, 1), 1)
     depth = fragments.dense(fragments.depth[:, None], 1e3).permute(0, 3, 1, 2)
-    return Rendered(light, alpha, depth)
+    rest = None if per_vertex else fragments.dense(surface[:, :3]).permute(0, 3, 1, 2)
+    return Rendered(light, alpha, depth, rest, shadow)
+
+
+def render_things(
+    things: Things, joints: torch.Tensor, focal: torch.Tensor, side: int, lights: Lights, shadow: ShadowMap, prints: torch.Tensor
+) -> ThingLayer:
+    """Draw the things around N hands, which do not hide them, but cast their `shadow` on them.
+
+    `joints` (N, 21, 3) camera axes; `focal` (N,) px of pictures of `side` px; `prints` (N, 3, T, T) linear light, with which
+    some things are printed.
+    """
+    pixels = things.seen(focal, side)
+    image = pixels.cell // side**2
+    away = (pixels.position[:, None] - joints[image]).square().sum(-1).amin(1).sqrt() - FINGER_RADIUS
+    return things.draw(pixels, side, lights, prints, shadow.lit(image, pixels.position), contact(away))
 
 
 def turn_to_axis(direction: torch.Tensor) -> torch.Tensor:
@@ -76,26 +149,9 @@ def turn_to_axis(direction: torch.Tensor) -> torch.Tensor:
     return torch.stack(rows, 1).unflatten(1, (3, 3))
 
 
-def _shadow(
-    vertices: torch.Tensor, faces: torch.Tensor, towards: torch.Tensor, image: torch.Tensor, position: torch.Tensor, size: int
-) -> torch.Tensor:
-    """(K,) share of a light from direction `towards` (N, 3) that reaches the fragments at `position` (K, 3)."""
-    turn = turn_to_axis(torch.where(towards[:, 2:] > -0.98, -towards, -towards + 0.2))
-    in_light = vertices @ turn.transpose(1, 2)
-    low, high = in_light.amin(1), in_light.amax(1)
-    scale = (size - 3) / (high - low)[:, :2].amax(1)
-    pixels = (in_light[..., :2] - low[:, None, :2]) * scale[:, None, None] + 1
-    drawn = rasterise(pixels, in_light[..., 2] - low[:, None, 2] + 1, faces, (size, size))
-    nearest = drawn.dense(drawn.depth[:, None], 1e3)[..., 0].flatten()
-    place = (turn[image] @ position[..., None])[..., 0] - low[image]
-    spot = place[:, :2] * scale[image, None] + 1
-    depth = place[:, 2] + 1
-    lit = torch.zeros_like(depth)
-    for dx, dy in ((0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
-        x = (spot[:, 0] + dx - 0.5).round().long().clamp(0, size - 1)
-        y = (spot[:, 1] + dy - 0.5).round().long().clamp(0, size - 1)
-        lit += depth < nearest[image * size * size + y * size + x] + 0.09
-    return lit / 4
+def _fingertips(model: HandModel) -> torch.Tensor:
+    """(V,) how near each vertex of the rest hand is to a fingertip, in [0, 1]."""
+    return torch.exp(-((torch.cdist(model.vertices, model.joints[list(TIPS)]).amin(1) / 0.16) ** 2))
 
 
 def _open_sky(fragments: Fragments) -> torch.Tensor:
@@ -118,4 +174,4 @@ def box_blur(image: torch.Tensor, radius: int) -> torch.Tensor:
     small = avg_pool2d(image, 4)
     kernel = max(1, radius // 4) * 2 + 1
     small = avg_pool2d(avg_pool2d(small, (1, kernel), 1, (0, kernel // 2)), (kernel, 1), 1, (kernel // 2, 0))
-    return interpolate(small, scale_factor=4.0)
+    return interpolate(small, scale_factor=4.0, mode="bilinear", align_corners=False)

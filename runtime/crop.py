@@ -34,18 +34,22 @@ class CropCamera:
 
     @classmethod
     def looking_at(cls, box: HandBox, frame: PinholeCamera, size: int) -> "CropCamera":
-        """The camera whose crop of `size` px spans `box` at its centre, without roll (smallest rotation)."""
-        return cls.at(frame, np.array(box.centre_px), box.size_px, size, mirror=box.side == "left")
+        """The camera whose crop of `size` px spans `box` at its centre: turned there by the smallest rotation, then rolled."""
+        return cls.at(frame, np.array(box.centre_px), box.size_px, size, mirror=box.side == "left", roll_deg=box.roll_deg)
 
     @classmethod
-    def at(cls, frame: PinholeCamera, centre_px: np.ndarray, size_px: float, size: int, *, mirror: bool) -> "CropCamera":
+    def at(
+        cls, frame: PinholeCamera, centre_px: np.ndarray, size_px: float, size: int, *, mirror: bool, roll_deg: float = 0.0
+    ) -> "CropCamera":
         """As `looking_at`, from a square of `size_px` around `centre_px` (2,) in the frame."""
         ray = frame.rays(centre_px)
         # A pixel covers less angle the farther it is off the axis: cos²θ / f along the radius, cos θ / f across it.
         # Their geometric mean keeps the hand's area.
         angle_per_px = ray[2] ** 1.5 / frame.focal_px
         focal_px = size / (size_px * angle_per_px)
-        return cls(frame, size, float(focal_px), between(np.array([0.0, 0.0, 1.0]), ray), mirror)
+        cos, sin = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
+        roll = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        return cls(frame, size, float(focal_px), between(np.array([0.0, 0.0, 1.0]), ray) @ roll, mirror)
 
     @property
     def H_frame_from_crop(self) -> np.ndarray:

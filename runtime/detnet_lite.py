@@ -23,7 +23,7 @@ class DetNetLite(MapNetwork):
 
     def __init__(self, root: int = 0, width: int = 48, deep: int = 224):
         super().__init__()
-        self.root = root
+        self.root, self.width = root, width
         self.stem = nn.Sequential(conv(3, width // 3, 2), conv(width // 3, width, 2), Block(width))
         self.middle = nn.Sequential(conv(width, 2 * width, 2), Block(2 * width))
         self.deep = nn.Sequential(conv(2 * width, deep, 2), Block(deep))
@@ -43,10 +43,18 @@ class DetNetLite(MapNetwork):
 
     def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Heat logits (N, 21, M, M) and the delta, location and doubt maps."""
-        near = self.middle(self.stem(images))
+        return self.read(self.features(images)[1])
+
+    def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Fine features (N, width, S/4, S/4), and those that the maps are read from (N, 2 · width, S/8, S/8)."""
+        fine = self.stem(images)
+        near = self.middle(fine)
         far = F.interpolate(self.lateral(self.deep(near)), scale_factor=2.0, mode="nearest")
-        maps = self.head(self.fuse(near + far))
-        return maps.split([JOINTS, 3 * JOINTS, 3 * JOINTS, JOINTS], 1)
+        return fine, self.fuse(near + far)
+
+    def read(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """As `raw`, of what `features` gives."""
+        return self.head(features).split([JOINTS, 3 * JOINTS, 3 * JOINTS, JOINTS], 1)
 
     def decode(self, maps: Maps, size: int) -> Decoded:
         """Means under the heat maps; confidence falls with the error that the network expects of itself."""

@@ -12,13 +12,13 @@ from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
-from runtime.crop import CropCamera, HandCrop
 from runtime.engine import Engine
+from runtime.look import Answer, Place, look, look_again
 from runtime.merge import DEFAULT_BETA, MergedHand, MergeRule, carry, merge
 from runtime.rotation import SURE_DEG, RotationEstimator
 from runtime.side import SideVote
 from runtime.smooth import OneEuroFilter, OneEuroSettings
-from runtime.track import TrackSettings, ViewTracker, box_around
+from runtime.track import TrackSettings, ViewTracker
 from runtime.types import DualHand, HandBox, Side, Timings, ViewHand
 
 Roi = tuple[float, float, float]
@@ -29,10 +29,6 @@ SECOND_LOOK_EVERY = 3
 """While a track is in doubt, every how many-th frame the locator is asked too."""
 MOST_CANDIDATES = 4
 """Boxes of the locator that are tried in a view."""
-FAR_OFF_SHIFT = 0.12
-"""Share of a box's side by which the hand in it may be off its middle before it is looked at again."""
-FAR_OFF_RATIO = 1.25
-"""And by what factor it may be larger or smaller."""
 
 
 class Locator(Protocol):
@@ -80,7 +76,7 @@ class Pipeline:
         self._cameras = cameras
         self._settings = settings
         self._clock_ns = clock_ns
-        self._trackers = cameras.map(lambda camera: ViewTracker(camera.size_px, settings.track))
+        self._trackers = cameras.map(lambda camera: ViewTracker(camera.size_px, settings.track, upright=engine.manifest.upright))
         self._smooth = OneEuroFilter(settings.smooth) if settings.smooth else None
         self._side: Side | None = None
         self._vote = SideVote() if settings.hand_side == "auto" else None
@@ -164,7 +160,7 @@ class Pipeline:
             return PerView(None, None)
         both_ways = self._vote is not None and self._vote.due()
         others = [replace(box, side=_other(box.side)) for box in asked] if both_ways else []
-        answers = self._answers(pair, asked + others)
+        answers = self._look(pair, asked + others)
         chosen, otherwise = _surest(answers[: len(asked)]), _surest(answers[len(asked) :])
         if both_ways and self._changes_side(chosen, otherwise):
             chosen = otherwise
@@ -172,48 +168,18 @@ class Pipeline:
             # What was learned from mirror images is wrong.
             self.rotation = RotationEstimator()
         found: dict[View, ViewHand] = {}
-        for answer in self._refined(pair, chosen):
+        for first, answer in zip(chosen, look_again(self.engine, chosen), strict=True):
             tracker, captured_ns = self._trackers[answer.hand.view], pair[answer.hand.view].captured_ns
-            if answer.box != tracker.box_at(captured_ns) and answer.box in asked + others:
-                tracker.start(captured_ns, answer.box)
+            if first.box != tracker.box_at(captured_ns):
+                tracker.start(captured_ns, first.box)
             if tracker.update(captured_ns, answer.hand):
                 found[answer.hand.view] = answer.hand
         return PerView.of(found.get)
 
-    def _refined(self, pair: FramePair, answers: list["_Answer"]) -> list["_Answer"]:
-        """The same hands, looked at once more where the box was far off the hand in it, if that does not make them less sure."""
-        again = {answer.hand.view: _recentred(answer) for answer in answers if _is_far_off(answer)}
-        if not again:
-            return answers
-        second = {answer.hand.view: answer for answer in self._answers(pair, list(again.values()))}
-        return [
-            _Answer(answer.box, better.hand)
-            if (better := second.get(answer.hand.view)) and better.sure >= answer.sure
-            else answer
-            for answer in answers
-        ]
+    def _look(self, pair: FramePair, boxes: list[HandBox]) -> list[Answer]:
+        return look(self.engine, [Place(box, self._cameras[box.view], pair[box.view].image) for box in boxes])
 
-    def _answers(self, pair: FramePair, boxes: list[HandBox]) -> list["_Answer"]:
-        """The network's hand in each box, all in one run."""
-        size, axes = self.engine.manifest.crop_size, self.engine.manifest.axes
-        crops = [HandCrop.cut(box, self._cameras[box.view], pair[box.view].image, size) for box in boxes]
-        answer = self.engine(np.stack([crop.image for crop in crops]))
-        rows = zip(boxes, crops, answer.joints, answer.pixels, answer.confidence, strict=True)
-        return [
-            _Answer(
-                box,
-                ViewHand(
-                    crop.view,
-                    crop.side,
-                    _in_camera_axes(joints, crop.camera, axes),
-                    crop.camera.frame_from_crop(pixels),
-                    confidence.astype(float),
-                ),
-            )
-            for box, crop, joints, pixels, confidence in rows
-        ]
-
-    def _changes_side(self, answers: list["_Answer"], otherwise: list["_Answer"]) -> bool:
+    def _changes_side(self, answers: list[Answer], otherwise: list[Answer]) -> bool:
         """Let the vote see both answers of each view; whether it now says the other side."""
         assert self._vote is not None
         before = self._vote.side
@@ -240,44 +206,11 @@ class Pipeline:
         return unit_hand(self._smooth(captured_ns, joints))
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What the network says of one box."""
-
-    box: HandBox
-    hand: ViewHand
-
-    @property
-    def sure(self) -> float:
-        return float(self.hand.confidence.mean())
-
-
-def _surest(answers: list[_Answer]) -> list[_Answer]:
+def _surest(answers: list[Answer]) -> list[Answer]:
     """Of each view's answers the surest, left view first."""
     of_view = (tuple(answer for answer in answers if answer.hand.view == view) for view in VIEWS)
     return [max(same, key=lambda answer: answer.sure) for same in of_view if same]
 
 
-def _is_far_off(answer: _Answer) -> bool:
-    """Whether the box missed the hand that was seen in it by more than training crops do."""
-    centre, size = box_around(answer.hand.pixels)
-    if not np.isfinite(size) or size <= 0:
-        return False
-    shift = np.abs(centre - np.array(answer.box.centre_px)).max() / answer.box.size_px
-    ratio = size / answer.box.size_px
-    return bool(shift > FAR_OFF_SHIFT or not 1 / FAR_OFF_RATIO < ratio < FAR_OFF_RATIO)
-
-
-def _recentred(answer: _Answer) -> HandBox:
-    centre, size = box_around(answer.hand.pixels)
-    return replace(answer.box, centre_px=(float(centre[0]), float(centre[1])), size_px=max(size, 8.0))
-
-
 def _other(side: Side) -> Side:
     return "left" if side == "right" else "right"
-
-
-def _in_camera_axes(joints: np.ndarray, camera: CropCamera, axes: Literal["crop", "frame"]) -> np.ndarray:
-    """Unit hand (21, 3) in the frame camera's axes from a network's answer."""
-    joints = joints.astype(float)
-    return unit_hand(camera.joints_in_frame(joints) if axes == "crop" else camera.unmirrored(joints))

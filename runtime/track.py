@@ -4,16 +4,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from hand.joints import FINGER_MCPS, WRIST
 from runtime.types import HandBox, Side, ViewHand
 
 BOX_MARGIN = 1.5
 """A box's side over the longer side of the joints' bounding box; networks are trained on crops of this margin."""
 
 
-def box_around(pixels: np.ndarray) -> tuple[np.ndarray, float]:
-    """Centre (2,) and side length, both in px, of the square box that holds joints at `pixels` (21, 2)."""
-    low, high = pixels.min(0), pixels.max(0)
-    return (low + high) / 2, float(BOX_MARGIN * (high - low).max())
+def box_around(pixels: np.ndarray, roll_deg: float = 0.0) -> tuple[np.ndarray, float]:
+    """Centre (2,) and side length, both in px, of the square, turned clockwise by `roll_deg`, that holds joints (21, 2)."""
+    cos, sin = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
+    frame_from_box = np.array([[cos, -sin], [sin, cos]])
+    in_box = pixels @ frame_from_box
+    low, high = in_box.min(0), in_box.max(0)
+    return frame_from_box @ (low + high) / 2, float(BOX_MARGIN * (high - low).max())
+
+
+def roll_of(pixels: np.ndarray) -> float:
+    """Degrees clockwise from up to the direction from the wrist to the middle of the fingers' knuckles; joints (21, 2) px."""
+    x, y = pixels[list(FINGER_MCPS)].mean(0) - pixels[WRIST]
+    return float(np.degrees(np.arctan2(x, -y)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +52,10 @@ class TrackSettings:
 class ViewTracker:
     """One view's state: searching (`box_at` gives None and the locator must run) or tracking."""
 
-    def __init__(self, frame_size_px: tuple[int, int], settings: TrackSettings = TrackSettings()):
+    def __init__(self, frame_size_px: tuple[int, int], settings: TrackSettings = TrackSettings(), *, upright: bool = False):
+        """With `upright`, boxes are turned as the hand is."""
         self._frame_size_px = np.array(frame_size_px)
+        self._upright = upright
         self._settings = settings
         self._track: _Track | None = None
 
@@ -84,7 +96,8 @@ class ViewTracker:
         """Follow the joints found in the frame captured then; False where they are not believed and the hand is lost."""
         track, settings = self._track, self._settings
         assert track is not None, "update needs a started track"
-        centre, size = box_around(hand.pixels)
+        roll_deg = roll_of(hand.pixels) if self._upright else track.box.roll_deg
+        centre, size = box_around(hand.pixels, roll_deg)
         if not self._plausible(track, hand, centre, size):
             self._track = None
             return False
@@ -95,7 +108,7 @@ class ViewTracker:
             velocity = track.velocity + settings.velocity_gain * (raw - track.velocity)
         gain = settings.size_gain if track.settled else 1.0
         size = track.box.size_px * (size / track.box.size_px) ** gain
-        box = replace(track.box, centre_px=(float(centre[0]), float(centre[1])), size_px=float(size))
+        box = replace(track.box, centre_px=(float(centre[0]), float(centre[1])), size_px=float(size), roll_deg=roll_deg)
         sure = float(hand.confidence.mean())
         self._track = _Track(captured_ns, box, velocity, settled=True, sure=sure, surest=max(sure, 0.99 * track.surest))
         return True

@@ -13,7 +13,7 @@ Side = Literal["left", "right"]
 
 @dataclass(frozen=True, slots=True)
 class HandBox:
-    """Where a hand is in a frame: a square."""
+    """Where a hand is in a frame: a square, which may be turned."""
 
     view: View
     side: Side
@@ -23,6 +23,8 @@ class HandBox:
     """Side length of the square that holds the hand with its margin."""
     score: float
     """In [0, 1]; 1 for a box that the user gave."""
+    roll_deg: float = 0.0
+    """By how much the square's up is turned clockwise from the frame's."""
 
 
 @dataclass(frozen=True, slots=True)

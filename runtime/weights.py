@@ -37,6 +37,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Side of its maps in cells."""
     axes: Literal["crop", "frame"]
     """Whose axes the joints are in: the turned camera's of the crop, or the frame camera's."""
+    upright: bool = False
+    """Whether crops are to be rolled so that the fingers' knuckles stand above the wrist."""
     options: dict[str, int] = {}
     """Further arguments of the architecture's constructor."""
     training_data: str

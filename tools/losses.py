@@ -1,16 +1,17 @@
 """What the networks are trained by: one loss for each architecture."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from hand.draw import DrawnCrops
 from hand.joints import PARENTS
 from runtime.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
-from runtime.network import MapNetwork, normalise, peak_pixels, peaks, read_at
+from runtime.network import MapNetwork, conv, normalise, peak_pixels, peaks, read_at
 
 HAND_MM = 90.0
 """Wrist to middle MCP of the hand that errors are told for."""
+SURFACE_WEIGHT = 1.0
 
 
 def bone_directions(joints: Tensor) -> Tensor:
@@ -28,10 +29,15 @@ def heat_targets(pixels: Tensor, cells: int, size: int, sigma: float) -> Tensor:
     return y[..., :, None] * x[..., None, :]
 
 
-def lite_loss(network: DetNetLite, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """DetNet-lite: cross-entropy of the heat, distances of the joints in 2D and 3D, bone directions, and the error foretold."""
-    logits, delta, location, doubt = network.raw(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
-    logits, delta, location, doubt = (m.float() for m in (logits, delta, location, doubt))
+def lite_loss(
+    network: DetNetLite, drawn: DrawnCrops, size: int, surface: nn.Module | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """DetNet-lite: cross-entropy of the heat, distances of the joints in 2D and 3D, bone directions, and the error foretold.
+
+    With a `surface` head the features must also tell, everywhere, which part of the hand is seen.
+    """
+    fine, features = network.features(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
+    logits, delta, location, doubt = (m.float() for m in network.read(features))
     cells = logits.shape[-1]
     log_heat = logits.flatten(2).log_softmax(-1)
     heat = log_heat.exp().view_as(logits)
@@ -52,7 +58,42 @@ def lite_loss(network: DetNetLite, drawn: DrawnCrops, size: int) -> tuple[Tensor
     expected = read_scalar(doubt, heat.detach())
     doubt_loss = (error * torch.exp(-expected) + expected).mean()
     loss = 0.2 * heat_loss + 2.0 * off_px / size * 4 + 3.0 * joint_loss + 0.3 * delta_loss + 0.1 * doubt_loss
-    return loss, {"3d_mm": joint_loss.detach() * HAND_MM, "2d_px": off_px.detach()}
+    figures = {"3d_mm": joint_loss.detach() * HAND_MM, "2d_px": off_px.detach()}
+    if surface is not None:
+        told = surface_loss(surface(fine, features).float(), drawn)
+        loss = loss + SURFACE_WEIGHT * told
+        figures["surface"] = told.detach()
+    return loss, figures
+
+
+def surface_loss(told: Tensor, drawn: DrawnCrops) -> Tensor:
+    """Of maps (N, 5, S/4, S/4): cross-entropy of where the hand is, distance of which part of it and how deep."""
+    share = drawn.surface[:, :1].float() * drawn.present[:, None, None, None]
+    # Left hands' surfaces are right ones' mirror images, of which nothing is asked.
+    counts = (~drawn.mirrored)[:, None, None, None].float()
+    mask_loss = (F.binary_cross_entropy_with_logits(told[:, :1], share, reduction="none") * counts).mean()
+    where = drawn.surface[:, 1:].float() / drawn.surface[:, :1].float().clamp_min(1e-3)
+    off = (told[:, 1:] - where.clamp(-2, 2)).abs() * told.new_tensor([1.0, 1.0, 2.0, 1.0])[:, None, None]
+    weight = share * counts
+    return mask_loss + (off * weight).sum() / (4 * weight.sum().clamp_min(1))
+
+
+class SurfaceHead(nn.Module):
+    """What is learnt beside the joints and thrown away afterwards: at every fourth pixel, whether the hand is seen, which part
+    of it, and how deep. Twenty-one joints teach a picture's few cells, a surface all of them (cf. Güler et al. 2018, DensePose).
+    """
+
+    def __init__(self, network: DetNetLite):
+        super().__init__()
+        fine, coarse = network.width, 2 * network.width
+        self.lateral = nn.Conv2d(coarse, fine, 1)
+        self.fuse = conv(fine, fine, 1)
+        self.read = nn.Conv2d(fine, 5, 1)
+
+    def forward(self, fine: Tensor, features: Tensor) -> Tensor:
+        """(N, 5, S/4, S/4): a logit, then x, y, z on the rest hand and the depth behind the wrist."""
+        grown = F.interpolate(self.lateral(features), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.read(self.fuse(F.relu(fine + grown)))
 
 
 def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
@@ -77,6 +118,3 @@ def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tens
         off_px = ((peak_pixels(heat, index, size) - drawn.pixels).norm(dim=-1) * present).mean()
         distance = ((read_at(location, index) - drawn.joints).norm(dim=-1) * present).mean()
     return 30 * heat_loss + 3 * joint_loss + 0.3 * delta_loss, {"3d_mm": distance * HAND_MM, "2d_px": off_px}
-
-
-LOSSES = {"detnet-lite": lite_loss, "detnet": detnet_loss}

@@ -3,8 +3,9 @@
     pip install -e '.[make]' && python -m tools.make_hand
 
 Running the project does not need this: the result is committed. What is changed on the way: the wrist is moved to the
-wrist's crease, the MCP joints to the knuckles, the thumb's CMC to the base of its metacarpal; tips are read off the mesh;
-a forearm is joined to the open wrist; shape variation is reduced to principal components. Lengths are unit hands.
+wrist's crease, the MCP joints to the knuckles, the thumb's CMC to the base of its metacarpal; the rig's joints, which lie
+right under the back's skin, are moved to the middle of the fingers; tips are read off the mesh; a forearm is joined to the
+open wrist; shape variation is reduced to principal components. Lengths are unit hands.
 """
 
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ KNUCKLE_SHIFT = 0.22
 """Share of the proximal phalanx by which an MCP is moved from the finger web back to the knuckle."""
 TIP_DEPTH = 0.02
 """How far inside the finger the tip joint lies, in unit hands: about 2 mm."""
+KNUCKLE_DEPTH = 0.06
+"""How far MCPs are moved from under the skin into the metacarpal's head, in unit hands: about 5 mm."""
 FOREARM_RINGS, FOREARM_LENGTH = 14, 2.4
 
 HAND_CHANGES = (
@@ -66,10 +69,38 @@ def place_joints(vertices: np.ndarray, heads: dict[str, np.ndarray]) -> np.ndarr
         joints[chain[3]] = vertices[end].mean(0)
     joints[0] = heads["wrist.R"] + WRIST_SHIFT * (joints[MIDDLE_MCP] - heads["wrist.R"])
     size = np.linalg.norm(joints[MIDDLE_MCP] - joints[0])
+    knuckles = [chain[0] for name, chain in FINGERS.items() if name != "thumb"]
+    joints[knuckles] -= hand_axes(joints)[2] * KNUCKLE_DEPTH * size
     for tip in TIPS:
         inward = joints[PARENTS[tip]] - joints[tip]
         joints[tip] += inward / np.linalg.norm(inward) * TIP_DEPTH * size
     return joints
+
+
+def centred(vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, chain: tuple[int, ...], k: int) -> np.ndarray:
+    """(3,) the `k`-th joint of a finger, moved across the finger to the middle between the skin on either side."""
+    joint, before = joints[chain[k]], joints[chain[k - 1]]
+    along = (joint - before) / np.linalg.norm(joint - before)
+    # A finger's end has no two sides, and slopes to the pad: half of the way to the middle of the finger before it.
+    back, share = (0.06, 0.5) if k == 3 else (0.0, 1.0)
+    moved = joint
+    for axis in np.linalg.svd(along[None])[2][1:]:
+        sides = (first_hit(vertices, faces, joint - back * along, direction) for direction in (axis, -axis))
+        moved = moved + axis * share * np.subtract(*sides) / 2
+    return moved
+
+
+def first_hit(vertices: np.ndarray, faces: np.ndarray, origin: np.ndarray, direction: np.ndarray) -> float:
+    """Distance from a point inside the mesh to its skin along a unit `direction` (Möller and Trumbore 1997)."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    first, second = b - a, c - a
+    normal = np.cross(direction, second)
+    determinant = (first * normal).sum(1)
+    scale = 1 / np.where(np.abs(determinant) < 1e-15, np.inf, determinant)
+    u = ((origin - a) * normal).sum(1) * scale
+    beside = np.cross(origin - a, first)
+    v, distance = beside @ direction * scale, (second * beside).sum(1) * scale
+    return float(distance[(u >= 0) & (v >= 0) & (u + v <= 1) & (distance > 0)].min())
 
 
 def hand_axes(joints: np.ndarray) -> np.ndarray:
@@ -249,6 +280,8 @@ def main(settings: Settings) -> None:
     print(f"{kept} shape directions hold {np.sum(deviation[:kept] ** 2) / np.sum(deviation**2):.1%} of the variance")
     count = vertices.shape[1]
     mean_vertices, mean_joints = np.split(mean.reshape(-1, 3), [count])
+    for chain in FINGERS.values():
+        mean_joints[list(chain[1:])] = [centred(mean_vertices, faces, mean_joints, chain, k) for k in (1, 2, 3)]
     weights = bone_weights(model, mean_vertices, tube.shape[1])
     axes = bone_axes(model, orientations.mean(0), mean_joints)
     labels = regions(mean_vertices, vertex_normals(mean_vertices, faces), mean_joints, weights, axes)

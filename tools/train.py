@@ -1,8 +1,8 @@
 """Train a hand network on drawn hands: `python -m tools.train runs/lite --minutes 60`.
 
-Hands are drawn as training goes. On a GPU every picture is drawn for the step that uses it; on a CPU, where drawing costs
-as much as learning, a second process keeps a pool filled and each picture is used a few times, turned and scaled anew.
-Runs are resumed from their checkpoint; the best guess so far is saved every few minutes as ready weights.
+On a GPU every hand is drawn for the step that uses it; on a CPU, where drawing takes longer than learning, hands come from a
+bank drawn before (`tools.bank`), each use rolled, scaled and lit anew. Runs are resumed from their checkpoint; the best guess
+so far is saved every few minutes as ready weights. With `--pictures` the same bank and seed give the same weights.
 """
 
 import time
@@ -13,18 +13,22 @@ from typing import Literal
 import msgspec
 import torch
 import tyro
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
 from hand.errors import UserError
+from hand.joints import JOINTS
+from runtime.detnet_lite import DetNetLite
 from runtime.network import HandNetwork
 from runtime.weights import Manifest, build_network, fill, load_tensors, save_network
+from tools.augment import turned
 from tools.backgrounds import DEFAULT_BANK
+from tools.bank import BORDER, HandBank
 from tools.checkpoints import load_checkpoint, save_checkpoint
-from tools.losses import HAND_MM, LOSSES
-from tools.pool import CropPool, turned
+from tools.losses import HAND_MM, SurfaceHead, detnet_loss, lite_loss
+from tools.muon import Muon, inner_weights
 
 HELD_OUT_SEED = 1_000_000
 """Validation hands are drawn from this seed on; training seeds stay below."""
@@ -43,9 +47,14 @@ class Settings:
     architecture: Literal["detnet-lite", "detnet"] = "detnet-lite"
     minutes: float = 60.0
     """Time to train in this call; the learning rate falls to zero at its end."""
+    pictures: int | None = None
+    """Pictures to train on in this call, in place of a time."""
+    bank: Path = Path("data/hands")
+    """Hands to learn from on a CPU, drawn by tools.bank."""
     crop_size: int = 64
-    batch: int = 64
-    rate: float = 2e-3
+    batch: int = 32
+    optimiser: Literal["muon", "adamw"] = "muon"
+    rate: float = 4e-3
     """Peak learning rate."""
     seed: int = 0
     backgrounds: Path | None = DEFAULT_BANK
@@ -54,13 +63,13 @@ class Settings:
     """Weights to start from instead of random ones."""
     device: str = "auto"
     threads: int = 1
-    """Threads of a CPU for learning; drawing takes one more."""
-    reuse: float = 3.0
-    """How often a drawn picture is used, on a CPU."""
+    """Threads of a CPU."""
+    surface: bool = True
+    """Whether DetNet-lite learns beside the joints which part of the hand each pixel shows."""
     absent: float = 0.05
-    """Share of pictures without a hand."""
+    """Share of pictures without a hand, where they are drawn on a GPU."""
     mirrored: float = 0.06
-    """Share of pictures of a left hand, about which DetNet-lite learns only that it must doubt itself."""
+    """Likewise of pictures of a left hand, about which DetNet-lite learns only that it must doubt itself."""
     validate: int = 512
     """Held-out hands a validation."""
     validate_minutes: float = 5.0
@@ -91,6 +100,36 @@ def validate(hand_network: HandNetwork, held_out: DrawnCrops, batch: int) -> dic
     }
 
 
+class Learner(nn.Module):
+    """What learns: the network that will ship, and what only helps it to learn."""
+
+    def __init__(self, manifest: Manifest, surface: bool):
+        super().__init__()
+        self.hand = build_network(manifest)
+        network = self.hand.network
+        self.surface = SurfaceHead(network) if surface and isinstance(network, DetNetLite) else None
+
+    def loss(self, drawn: DrawnCrops) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and its figures by name."""
+        network, size = self.hand.network, self.hand.crop_size
+        if isinstance(network, DetNetLite):
+            return lite_loss(network, drawn, size, self.surface)
+        return detnet_loss(network, drawn, size)
+
+    def optimiser(self, name: Literal["muon", "adamw"], rate: float) -> torch.optim.Optimizer:
+        if name == "adamw":
+            return torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
+        inner = inner_weights(self, self._ends())
+        chosen = {id(weight) for weight in inner}
+        return Muon(inner, [weight for weight in self.parameters() if id(weight) not in chosen], rate)
+
+    def _ends(self) -> tuple[nn.Module, ...]:
+        """The layers that take pictures in and give maps, whose channels are so many a joint, out."""
+        convolutions = [m for m in self.hand.network.modules() if isinstance(m, nn.Conv2d)]
+        read = () if self.surface is None else (self.surface.read,)
+        return (convolutions[0], *(c for c in convolutions if c.out_channels % JOINTS == 0), *read)
+
+
 class Run:
     """One training run: its networks, its data and its folder."""
 
@@ -109,28 +148,30 @@ class Run:
             crop_size=settings.crop_size,
             map_size=settings.crop_size // STRIDES[settings.architecture],
             axes="crop",
+            upright=True,
             training_data="drawn hands (hand.draw)",
             seed=settings.seed,
         )
         self.student, self.teacher = (
-            build_network(self.manifest).to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            Learner(self.manifest, settings.surface).to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             for _ in range(2)
         )
-        self.optimiser = torch.optim.AdamW(self.student.parameters(), lr=settings.rate, weight_decay=0.01, betas=(0.9, 0.98))
+        self.optimiser = self.student.optimiser(settings.optimiser, settings.rate)
         self.seen = self._restore()
         self.steps = 0
         bank = settings.backgrounds
         self.held_out = Drawer(
             settings.crop_size, Backgrounds.load(bank, "held_out", self.device), HELD_OUT_SEED, self.device
         ).draw(settings.validate, 0.05, 0.1)
-        # A resumed run draws other hands than before.
+        # A resumed run sees other hands than before.
         seed = settings.seed + 1 + self.seen % 900_000
-        self.pool: CropPool | None = None
+        self.bank: HandBank | None = None
         self._generator = torch.Generator(device=self.device).manual_seed(seed)
         if self.device.type == "cuda":
-            self._drawer = Drawer(settings.crop_size, Backgrounds.load(bank, "train", self.device), seed, self.device)
+            places = Backgrounds.load(bank, "train", self.device)
+            self._drawer = Drawer(settings.crop_size, places, seed, self.device, border=BORDER)
         else:
-            self.pool = CropPool(settings.crop_size, bank, seed, settings.absent, settings.mirrored, settings.reuse)
+            self.bank = HandBank(settings.bank, settings.crop_size, seed)
 
     def _restore(self) -> int:
         """Fill the networks from the checkpoint, else from the weights to start from; the pictures that they have seen."""
@@ -141,16 +182,18 @@ class Run:
         seen = 0
         if self.settings.start:
             tensors, started = load_tensors(self.settings.start)
-            fill(self.student.network, tensors, self.settings.start)
+            fill(self.student.hand.network, tensors, self.settings.start)
             seen = started.images_seen or 0
         self.teacher.load_state_dict(self.student.state_dict())
         return seen
 
     def batch(self) -> DrawnCrops:
         settings = self.settings
-        if self.pool:
-            return turned(self.pool.take(settings.batch), settings.crop_size, self._generator)
-        return self._drawer.draw(settings.batch, settings.absent, settings.mirrored)
+        if self.bank:
+            drawn = self.bank.take(settings.batch)
+        else:
+            drawn = self._drawer.draw(settings.batch, settings.absent, settings.mirrored)
+        return turned(drawn, settings.crop_size, self._generator)
 
     def step(self, progress: float) -> dict[str, Tensor]:
         """Learn from one batch at `progress` in [0, 1] of the run; its figures."""
@@ -159,7 +202,7 @@ class Run:
         drawn = self.batch()
         self.student.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
-            loss, figures = LOSSES[self.settings.architecture](self.student.network, drawn, self.settings.crop_size)
+            loss, figures = self.student.loss(drawn)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
@@ -181,7 +224,7 @@ class Run:
 
     def save(self, progress: float) -> None:
         """Validate the teacher; write log line, weights and checkpoint."""
-        figures = validate(self.teacher, self.held_out, 64)
+        figures = validate(self.teacher.hand, self.held_out, 64)
         shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
         tqdm.write(f"{self.seen:,} pictures, {progress:.0%} of the time: {shown}")
         settings = {name: str(value) for name, value in asdict(self.settings).items()}
@@ -190,36 +233,36 @@ class Run:
             log.write(msgspec.json.encode(line) + b"\n")
         accuracy = {"validation_3d_mm": figures["3d_mm"], "validation_2d_px": figures["2d_px"]}
         done = msgspec.structs.replace(self.manifest, images_seen=self.seen, accuracy=accuracy)
-        save_network(self.settings.run / "weights.safetensors", self.teacher, done)
+        save_network(self.settings.run / "weights.safetensors", self.teacher.hand, done)
+        if self.bank and self.settings.pictures is None:
+            self.bank.refresh()
         save_checkpoint(self.checkpoint, self.student, self.teacher, self.optimiser, self.seen, PIECE_BYTES)
-
-    def close(self) -> None:
-        if self.pool:
-            self.pool.close()
 
 
 def train(settings: Settings) -> None:
     """Train for as long as the settings say, with a progress bar, saving on the way."""
     run = Run(settings)
-    length_s = settings.minutes * 60
+    first = run.seen
+    begun = saved = time.monotonic()
+
+    def progress() -> float:
+        if settings.pictures is not None:
+            return (run.seen - first) / settings.pictures
+        return (time.monotonic() - begun) / (settings.minutes * 60)
+
     smooth: dict[str, float] = {}
-    try:
-        with tqdm(unit="img", unit_scale=True, initial=run.seen, smoothing=0.05, mininterval=5) as bar:
-            begun = saved = time.monotonic()
-            while (elapsed := time.monotonic() - begun) < length_s:
-                figures = run.step(elapsed / length_s)
-                if run.steps % 20 == 0:
-                    for name, value in figures.items():
-                        smooth[name] = 0.95 * smooth.get(name, value.item()) + 0.05 * value.item()
-                    used = {"use": f"{run.pool.uses:.1f}"} if run.pool else {}
-                    bar.set_postfix({name: f"{value:.1f}" for name, value in smooth.items()} | used, refresh=False)
-                bar.update(settings.batch)
-                if time.monotonic() - saved > settings.validate_minutes * 60:
-                    run.save(elapsed / length_s)
-                    saved = time.monotonic()
-            run.save(1.0)
-    finally:
-        run.close()
+    with tqdm(unit="img", unit_scale=True, initial=run.seen, smoothing=0.05, mininterval=5) as bar:
+        while (done := progress()) < 1:
+            figures = run.step(done)
+            if run.steps % 20 == 0:
+                for name, value in figures.items():
+                    smooth[name] = 0.95 * smooth.get(name, value.item()) + 0.05 * value.item()
+                bar.set_postfix({name: f"{value:.2f}" for name, value in smooth.items()}, refresh=False)
+            bar.update(settings.batch)
+            if time.monotonic() - saved > settings.validate_minutes * 60:
+                run.save(done)
+                saved = time.monotonic()
+        run.save(1.0)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,17 @@
 """Drawn crops are seen by one camera each, show right hands in their boxes, and come back from their seed."""
 
+import math
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import torch
 
 from hand import draw
+from hand.appearance import sample_lights
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops, random_rotations
+from hand.model import HandModel
 from hand.prior import FAMILIES
 from runtime import track
 from tests.hand.pinhole import reprojection_error_px
@@ -16,13 +20,19 @@ SIZE = 64
 PLACES = Backgrounds.load(None, "train")
 
 
-def drawn_with(seed: int = 1, n: int = 8, border: int = 0, **shares: float) -> DrawnCrops:
-    return Drawer(SIZE, PLACES, seed, border=border).draw(n, **shares)
+def drawn_with(seed: int = 1, n: int = 8, border: int = 0, any_roll: float = draw.ANY_ROLL, **shares: float) -> DrawnCrops:
+    return Drawer(SIZE, PLACES, seed, border=border, any_roll=any_roll).draw(n, **shares)
 
 
 @pytest.fixture(scope="module")
 def crops() -> DrawnCrops:
-    return drawn_with(seed=0, n=160)
+    """Of any roll."""
+    return drawn_with(seed=0, n=160, any_roll=1.0)
+
+
+@pytest.fixture(scope="module")
+def upright() -> DrawnCrops:
+    return drawn_with(seed=0, n=160, any_roll=0.0)
 
 
 def at(images: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
@@ -75,6 +85,37 @@ def test_hands_are_seen_from_all_sides(crops):
     assert torch.bincount(quadrants, minlength=4).min() > 15
     assert len(crops.family.unique()) > 0.9 * len(FAMILIES)
     assert crops.tone.min() < 1 and crops.tone.max() > 8
+
+
+def test_upright_hands_stand_as_the_trackers_crops_do(upright):
+    rolls = np.array([track.roll_of(pixels) for pixels in upright.pixels.numpy()])
+    assert abs(rolls.mean()) < 5 and 0.6 * draw.ROLL_JITTER_DEG < rolls.std() < 1.6 * draw.ROLL_JITTER_DEG
+    assert upright.facing.min() < -0.9 and upright.facing.max() > 0.9
+
+
+def test_light_falls_from_the_rooms_ceiling_however_the_crop_is_rolled():
+    lights = sample_lights(400, torch.Generator().manual_seed(0), torch.device("cpu"))
+    upside_down = draw._rolled(lights, torch.full((400,), math.pi))
+    torch.testing.assert_close(upside_down.up * torch.tensor([-1.0, -1.0, 1.0]), lights.up)
+    quarter = draw._rolled(lights, torch.full((400,), math.pi / 2))
+    # Clockwise by a quarter, the ceiling comes to be on the right.
+    assert lights.up[:, 1].mean() < -0.2 and quarter.up[:, 0].mean() > 0.2
+
+
+def test_the_surface_map_tells_which_part_of_the_hand_is_where(upright):
+    share, where = upright.surface[:, 0].float(), upright.surface[:, 1:].float()
+    assert upright.surface.shape == (160, 5, 16, 16) and share.max() <= 1 and 0.05 < share.mean() < 0.6
+    cell = ((upright.pixels + 0.5) / draw.SURFACE_CELL).long().clamp(0, 15)
+    rest = HandModel.load().joints
+    rows = torch.arange(160)
+    for joint in (5, 9, 12, 17):
+        x, y = cell[:, joint].T
+        shown = upright.visible[:, joint] & (share[rows, y, x] > 0.9)
+        assert shown.sum() > 12
+        on_hand = where[rows, :3, y, x] / share[rows, y, x, None]
+        assert (on_hand[shown] - rest[joint]).norm(dim=1).median() < 0.25
+        depth = where[rows, 3, y, x] / share[rows, y, x]
+        assert (depth - upright.joints[:, joint, 2])[shown].abs().median() < 0.15
 
 
 def test_the_box_is_the_trackers_within_its_jitter(crops):

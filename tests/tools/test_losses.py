@@ -9,7 +9,7 @@ from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
 from runtime.detnet import DetNet
 from runtime.detnet_lite import DetNetLite
-from tools.losses import bone_directions, detnet_loss, heat_targets, lite_loss
+from tools.losses import bone_directions, detnet_loss, heat_targets, lite_loss, surface_loss
 
 SIZE = 32
 
@@ -30,7 +30,7 @@ class Oracle(DetNetLite):
         self.location = drawn.joints.flatten(1)[..., None, None] * cells
         self.doubt = torch.full((len(drawn.joints), 21, 4, 4), doubt)
 
-    def raw(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+    def read(self, features: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         return self.logits, self.delta, self.location, self.doubt
 
 
@@ -66,6 +66,17 @@ def test_without_a_right_hand_the_joints_are_not_learnt_but_doubt_is(batch, show
     torch.testing.assert_close(lite_loss(Oracle(elsewhere), other, SIZE), lite_loss(Oracle(batch), other, SIZE))
     assert lite_loss(Oracle(batch, doubt=0.0), other, SIZE)[0] < lite_loss(Oracle(batch), other, SIZE)[0]
     assert lite_loss(Oracle(batch, doubt=0.0), batch, SIZE)[0] > lite_loss(Oracle(batch), batch, SIZE)[0]
+
+
+def test_the_surface_seen_has_the_least_loss_and_left_hands_ask_for_none(batch):
+    share = batch.surface[:, :1].float()
+    where = batch.surface[:, 1:].float() / share.clamp_min(1e-3)
+    truth = torch.cat([torch.logit(share.clamp(1e-4, 1 - 1e-4)), where], 1)
+    least = surface_loss(truth, batch)
+    for wrong in (truth.roll(1, 0), truth.flip(3), torch.cat([truth[:, :1], truth[:, 1:] + 0.2], 1)):
+        assert surface_loss(wrong, batch) > least + 0.05
+    left = replace(batch, mirrored=torch.ones_like(batch.mirrored))
+    assert surface_loss(truth.roll(1, 0), left) == 0
 
 
 def test_a_few_steps_lessen_the_loss(batch):

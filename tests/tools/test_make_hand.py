@@ -8,8 +8,11 @@ from hand.model import HandModel
 from tools.make_hand import (
     FOREARM_LENGTH,
     FOREARM_RINGS,
+    KNUCKLE_DEPTH,
     KNUCKLE_SHIFT,
     boundary_loop,
+    centred,
+    first_hit,
     forearm,
     forearm_faces,
     hand_axes,
@@ -105,7 +108,9 @@ def test_knuckles_move_back_and_the_wrist_into_the_hand():
         skin += [base + [0.005 * np.cos(t), 0.095, 0.005 * np.sin(t)] for t in np.linspace(0, 2 * np.pi, 8, endpoint=False)]
     joints = place_joints(np.array(skin), heads)
     for number, chain in enumerate(list(FINGERS.values())[1:], 2):
-        np.testing.assert_allclose(joints[chain[0]], heads[f"finger{number}-1.R"] - [0, KNUCKLE_SHIFT * 0.04, 0])
+        size = np.linalg.norm(joints[9, :2] - joints[0, :2])
+        into_hand = joints[chain[0]] - heads[f"finger{number}-1.R"]
+        np.testing.assert_allclose(into_hand, [0, -KNUCKLE_SHIFT * 0.04, -KNUCKLE_DEPTH * size], atol=1e-9)
         np.testing.assert_array_equal(joints[chain[1]], heads[f"finger{number}-2.R"])
         tip = joints[chain[3]] - heads[f"finger{number}-3.R"]
         np.testing.assert_allclose(tip[[0, 2]], 0, atol=1e-9)
@@ -117,3 +122,17 @@ def test_smoothstep_rises_from_nothing_to_one():
     values = smoothstep(np.linspace(-1, 2, 301), 0.0, 1.0)
     assert (np.diff(values) >= 0).all()
     assert (values[:101] == 0).all() and (values[200:] == 1).all() and values[150] == pytest.approx(0.5)
+
+
+def test_a_joint_under_the_skin_is_moved_to_the_middle_of_its_finger():
+    # A finger along y with a rectangular section, its joints 2 mm under the back's skin.
+    corners = [(x, z) for x, z in ((-8, -12), (8, -12), (8, 4), (-8, 4))]
+    skin = np.array([(x, y, z) for y in (0, 80) for x, z in corners], float)
+    faces = np.array([f for k in range(4) for f in ((k, (k + 1) % 4, k + 4), ((k + 1) % 4, (k + 1) % 4 + 4, k + 4))])
+    joints = np.zeros((21, 3))
+    joints[[5, 6, 7, 8]] = [(1, y, 2) for y in (0, 40, 60, 79)]
+    for k, joint in ((1, 6), (2, 7)):
+        np.testing.assert_allclose(centred(skin, faces, joints, (5, 6, 7, 8), k), [0, joints[joint, 1], -4], atol=1e-6)
+    tip = centred(skin, faces, joints, (5, 6, 7, 8), 3)
+    np.testing.assert_allclose(tip, [0.5, 79, -1], atol=1e-6)
+    assert first_hit(skin, faces, np.array([1.0, 40, 2]), np.array([0.0, 0, 1])) == pytest.approx(2)

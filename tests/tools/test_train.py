@@ -1,16 +1,26 @@
 """Training leaves weights that load, says how it goes, and goes on where it stopped."""
 
 import json
-import multiprocessing
+from pathlib import Path
 
 import pytest
 import torch
 
 from hand.errors import UserError
 from runtime.weights import load_network
+from tools import bank
 from tools.train import Settings, learning_rate, train
 
 SIZE = 32
+
+
+@pytest.fixture(scope="module")
+def hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bank of one shard."""
+    folder = tmp_path_factory.mktemp("hands")
+    settings = bank.Settings(folder, shards=1, crop_size=SIZE, backgrounds=None)
+    bank.save_shard(bank.draw_shard(settings, 0, 40), bank.shard_file(folder, 0))
+    return folder
 
 
 def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
@@ -22,24 +32,50 @@ def test_the_rate_rises_to_its_peak_and_falls_to_nothing():
     assert learning_rate(2.0, 1.5) == rates[-1]
 
 
-def test_a_run_leaves_weights_log_and_checkpoint_and_is_resumed(tmp_path):
-    settings = Settings(
-        run=tmp_path / "run", minutes=1e-4, crop_size=SIZE, batch=8, backgrounds=None, validate=8, device="cpu", seed=5
-    )
-    # Drawing takes longer than this, so each run ends after one step.
+def tiny(run: Path, hands: Path, **others: object) -> Settings:
+    few = {"pictures": 16, "crop_size": SIZE, "batch": 8, "backgrounds": None, "validate": 8, "device": "cpu", "seed": 5}
+    return Settings(run=run, bank=hands, **(few | others))  # pyright: ignore[reportArgumentType]
+
+
+def test_a_run_leaves_weights_log_and_checkpoint_and_is_resumed(tmp_path, hands):
+    settings = tiny(tmp_path / "run", hands)
     for number in (1, 2):
         train(settings)
         network, manifest = load_network(settings.run / "weights.safetensors")
         assert (manifest.architecture, manifest.crop_size, manifest.map_size) == ("detnet-lite", SIZE, SIZE // 8)
-        assert manifest.images_seen == 8 * number
+        assert manifest.upright and manifest.images_seen == 16 * number
         assert network(torch.zeros(1, SIZE, SIZE, 3, dtype=torch.uint8)).joints.isfinite().all()
         lines = [json.loads(line) for line in (settings.run / "log.jsonl").read_text().splitlines()]
-        assert [line["seen"] for line in lines] == [8 * k for k in range(1, number + 1)]
+        assert [line["seen"] for line in lines] == [16 * k for k in range(1, number + 1)]
         assert lines[-1]["3d_mm"] == pytest.approx(manifest.accuracy["validation_3d_mm"])
         assert (settings.run / "checkpoint").is_dir()
-        assert not multiprocessing.active_children(), "the drawing process outlived its run"
 
 
-def test_a_run_without_its_bank_of_backgrounds_says_so(tmp_path):
+def test_the_same_bank_and_seed_give_the_same_weights(tmp_path, hands):
+    sums = set()
+    for name in ("first", "again"):
+        train(tiny(tmp_path / name, hands))
+        sums.add(load_network(tmp_path / name / "weights.safetensors")[1].sha256)
+    assert len(sums) == 1
+    train(tiny(tmp_path / "other", hands, seed=6))
+    assert load_network(tmp_path / "other" / "weights.safetensors")[1].sha256 not in sums
+
+
+def test_the_surface_is_learnt_beside_the_joints_but_not_shipped(tmp_path, hands):
+    for surface in (True, False):
+        train(tiny(tmp_path / str(surface), hands, surface=surface))
+    both = [load_network(tmp_path / name / "weights.safetensors")[0].state_dict() for name in ("True", "False")]
+    assert both[0].keys() == both[1].keys()
+    assert any(not torch.equal(both[0][name], both[1][name]) for name in both[0])
+
+
+def test_a_run_without_its_bank_says_how_to_make_it(tmp_path, hands):
     with pytest.raises(UserError, match="python -m tools.backgrounds"):
-        train(Settings(run=tmp_path, backgrounds=tmp_path / "none.safetensors", crop_size=SIZE, device="cpu"))
+        train(tiny(tmp_path, hands, backgrounds=tmp_path / "none.safetensors"))
+    with pytest.raises(UserError, match="python -m tools.bank"):
+        train(tiny(tmp_path, tmp_path / "none"))
+
+
+def test_a_bank_of_another_crop_size_is_refused(tmp_path, hands):
+    with pytest.raises(UserError, match="32 px, expected .* 64"):
+        train(tiny(tmp_path, hands, crop_size=64))

@@ -1,15 +1,17 @@
-"""Pooled crops come back turned and zoomed, picture, joints and pixels alike."""
+"""Banked crops come back turned and zoomed, picture, joints and pixels alike."""
 
 from dataclasses import fields, replace
 
 import pytest
 import torch
+from torch.nn.functional import avg_pool2d
 
 from hand.backgrounds import Backgrounds
-from hand.draw import Drawer, DrawnCrops
+from hand.draw import SURFACE_CELL, Drawer, DrawnCrops
 from tests.hand.pinhole import reprojection_error_px
+from tools.augment import turned
+from tools.bank import BORDER
 from tools.losses import heat_targets
-from tools.pool import BORDER, turned
 
 SIZE = 32
 
@@ -56,11 +58,23 @@ def test_the_picture_turns_with_its_pixels(crops, joint):
     assert off.median() < 0.15 and (off < 0.5).float().mean() > 0.8
 
 
+def test_surface_maps_turn_with_the_picture(crops):
+    # Where the hand is seen, turned at the maps' resolution, is where it is seen in the turned picture.
+    bright = crops.surface[:, :1].float().repeat_interleave(SURFACE_CELL, 2).repeat_interleave(SURFACE_CELL, 3)
+    shown = replace(crops, images=(bright * 200).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).to(torch.uint8))
+    after = turned(shown, SIZE, torch.Generator().manual_seed(3))
+    assert after.surface.shape == (24, 5, SIZE // SURFACE_CELL, SIZE // SURFACE_CELL)
+    seen = avg_pool2d(after.images[..., :1].permute(0, 3, 1, 2).float() / 200, SURFACE_CELL)
+    lit = seen.flatten(1).mean(1) > 0.1
+    assert lit.sum() > 12
+    assert torch.corrcoef(torch.stack([seen[lit].flatten(), after.surface[lit, :1].flatten()]))[0, 1] > 0.9
+
+
 def test_the_same_hands_come_back_turned_another_way(crops, batch):
     again = turned(crops, SIZE, torch.Generator().manual_seed(3))
     other = turned(crops, SIZE, torch.Generator().manual_seed(4))
     assert torch.equal(again.images, batch.images) and torch.equal(again.pixels, batch.pixels)
     assert not torch.equal(other.pixels, batch.pixels)
     assert batch.images.shape == (24, SIZE, SIZE, 3)
-    for name in {f.name for f in fields(DrawnCrops)} - {"images", "joints", "pixels"}:
+    for name in {f.name for f in fields(DrawnCrops)} - {"images", "joints", "pixels", "focal", "surface"}:
         assert getattr(batch, name) is getattr(crops, name)
