@@ -14,6 +14,8 @@ from safetensors import safe_open
 from hand.joints import FINGERS, JOINTS, PARENTS, TIPS
 
 ASSET = Path(__file__).parent / "assets" / "hand.safetensors"
+FOREIGN_ASSET = ASSET.with_name("foreign_hand.safetensors")
+"""Another artist's hand, by `tools.make_foreign`. It judges networks; training never draws it."""
 
 BONE_JOINTS = tuple(joint for joint in range(JOINTS) if joint not in TIPS)
 """The joint at which each of the 16 bones turns; bone 0 is the palm, which turns at the wrist."""
@@ -80,9 +82,9 @@ class HandModel:
         self.rest_flex = self._rest_flex()
 
     @classmethod
-    def load(cls, device: torch.device | str = "cpu") -> "HandModel":
-        """The hand that ships with the project; loaded once a device."""
-        return _load(str(device))
+    def load(cls, device: torch.device | str = "cpu", asset: Path = ASSET) -> "HandModel":
+        """The hand that ships with the project, or another one made like it; loaded once a device."""
+        return _load(str(device), asset)
 
     @property
     def components(self) -> int:
@@ -150,8 +152,8 @@ class HandModel:
 
 
 @cache
-def _load(device: str) -> HandModel:
-    with safe_open(ASSET, "pt") as file:
+def _load(device: str, asset: Path) -> HandModel:
+    with safe_open(asset, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is not a mapping)
     tensors = {name: t.long() if name == "faces" else t.float() for name, t in tensors.items()}
     return HandModel({name: t.to(device) for name, t in tensors.items()})
