@@ -21,12 +21,19 @@ CONFIDENCE_SCALE = 0.35
 class DetNetLite(MapNetwork):
     """S×S RGB to maps of S/8 × S/8; S divisible by 16, 64 for the weights that ship. About 0.1 GFLOP a view at 64."""
 
-    def __init__(self, root: int = 0, width: int = 48, deep: int = 224):
+    def __init__(
+        self, root: int = 0, width: int = 48, deep: int = 224, fine_blocks: int = 1, middle_blocks: int = 1, deep_blocks: int = 1
+    ):
+        """`width` channels at a quarter of the crop's size, twice as many at an eighth, `deep` at a sixteenth; blocks at each."""
         super().__init__()
         self.root, self.width = root, width
-        self.stem = nn.Sequential(conv(3, width // 3, 2), conv(width // 3, width, 2), Block(width))
-        self.middle = nn.Sequential(conv(width, 2 * width, 2), Block(2 * width))
-        self.deep = nn.Sequential(conv(2 * width, deep, 2), Block(deep))
+
+        def blocks(channels: int, count: int) -> list[nn.Module]:
+            return [Block(channels) for _ in range(count)]
+
+        self.stem = nn.Sequential(conv(3, width // 3, 2), conv(width // 3, width, 2), *blocks(width, fine_blocks))
+        self.middle = nn.Sequential(conv(width, 2 * width, 2), *blocks(2 * width, middle_blocks))
+        self.deep = nn.Sequential(conv(2 * width, deep, 2), *blocks(deep, deep_blocks))
         self.lateral = nn.Conv2d(deep, 2 * width, 1)
         self.fuse = conv(2 * width, 2 * width, 1)
         self.head = nn.Conv2d(2 * width, JOINTS * (1 + 3 + 3 + 1), 1)

@@ -13,12 +13,19 @@ _A, _B, _C = 3.4445, -4.7750, 2.0315
 
 
 def orthogonal(matrix: Tensor) -> Tensor:
-    """About U Vᵀ of `matrix` = U S Vᵀ (rows, columns), by a Newton-Schulz iteration; singular values end in about [0.7, 1.2]."""
+    """About U Vᵀ of `matrix` = U S Vᵀ (rows, columns), by a Newton-Schulz iteration; singular values end in about [0.7, 1.2].
+
+    The iteration x ← (A + B x xᵀ + C (x xᵀ)²) x is followed in x xᵀ alone, whose side is the shorter one.
+    """
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
     x = x / (x.norm() + 1e-7)
+    gram = x @ x.T
+    product = one = torch.eye(len(x), dtype=x.dtype, device=x.device)
     for _ in range(ROUNDS):
-        gram = x @ x.T
-        x = _A * x + (_B * gram + _C * gram @ gram) @ x
+        factor = _A * one + _B * gram + _C * gram @ gram
+        product = factor @ product
+        gram = factor @ gram @ factor
+    x = product @ x
     return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 

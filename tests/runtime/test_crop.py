@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from hand.camera import PinholeCamera
 from runtime.crop import CropCamera, HandCrop
+from runtime.track import roll_of
 from runtime.types import HandBox
 from tests.runtime.hands import flexed_hand
 
@@ -22,6 +23,7 @@ def cameras(draw) -> CropCamera:
         (draw(st.floats(0, 639)), draw(st.floats(0, 479))),
         draw(st.floats(40, 400)),
         1.0,
+        draw(st.sampled_from([0.0, 30.0, -135.0])),
     )
     return CropCamera.looking_at(box, FRAME, draw(st.sampled_from([64, 128])))
 
@@ -49,8 +51,22 @@ def test_crop_looks_at_the_middle_of_its_box_and_spans_it_there(camera):
     np.testing.assert_allclose(FRAME.rays(camera.frame_from_crop(middle)), camera.R_frame_from_crop[:, 2], atol=1e-9)
     steps = camera.frame_from_crop(middle + np.array([[0.01, 0], [0, 0.01], [0, 0]]))
     area = abs(np.linalg.det(steps[:2] - steps[2])) / 1e-4
-    box = HandBox("left", "right", tuple(camera.frame_from_crop(middle)), np.sqrt(area) * camera.size, 1.0)
+    x, y = camera.frame_from_crop(middle)
+    box = HandBox("left", "right", (float(x), float(y)), np.sqrt(area) * camera.size, 1.0)
     assert CropCamera.looking_at(box, FRAME, camera.size).focal_px == pytest.approx(camera.focal_px, rel=1e-3)
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+@pytest.mark.parametrize("roll_deg", [30.0, 90.0, -160.0])
+def test_a_box_turned_as_the_hand_is_shows_it_upright(side, roll_deg):
+    # A hand on the axis whose knuckles lie clockwise of up by the roll.
+    up = np.array([np.sin(np.radians(roll_deg)), -np.cos(np.radians(roll_deg))])
+    joints = np.array(FRAME.centre_px) + np.outer(np.linspace(-40, 40, 21), up)
+    assert roll_of(joints) == pytest.approx(roll_deg)
+    box = HandBox("left", side, FRAME.centre_px, 200.0, 1.0, roll_deg)
+    shown = CropCamera.looking_at(box, FRAME, 64).crop_from_frame(joints)
+    assert roll_of(shown) == pytest.approx(0, abs=1e-6)
+    np.testing.assert_allclose(shown[:, 0], 31.5, atol=1e-6)
 
 
 def test_on_the_axis_a_crop_is_a_plain_square():

@@ -1,6 +1,5 @@
 """Laws of the locator: frames to its input and back, maps to boxes, and what the weights that ship find."""
 
-import json
 from pathlib import Path
 
 import cv2
@@ -14,10 +13,10 @@ from hand.errors import UserError
 from hand.scenes import SceneDrawer, Scenes
 from runtime.locator import STRIDE, LocatorMaps, LocatorNetwork, find_peaks, letter_box, load_locator
 from runtime.network import fused, normalise
-from runtime.track import box_around
 from runtime.weights import Manifest, save_tensors
+from tools.evaluate_locator import SEARCH_SCORE, find_drawn, score_drawn, score_real, still_pictures
+from tools.locator_losses import Pupil, locator_loss, targets
 from tools.scene_pool import varied
-from tools.train_locator import Pupil, locator_loss, targets, validate
 
 SHARED = Path(__file__).parents[2].parent / "shared"
 
@@ -129,9 +128,9 @@ def test_folding_the_batch_norms_changes_nothing() -> None:
 
 
 def test_the_weights_that_ship_find_drawn_hands(drawn: Scenes) -> None:
-    figures = validate(load_locator().network, drawn, 32)
-    assert figures["found"] > 0.5
-    assert figures["false_per_frame"] < 0.8
+    score = score_drawn(find_drawn(load_locator().network, drawn), drawn)
+    assert score.found > 0.5
+    assert score.false_per_frame < 0.8
 
 
 def test_a_box_grows_with_the_frame(drawn: Scenes) -> None:
@@ -167,22 +166,5 @@ def test_weights_that_are_missing_or_of_another_network_are_refused(tmp_path: Pa
 
 @pytest.mark.skipif(not (SHARED / "clips").is_dir(), reason="the shared clips are not here")
 def test_real_hands_are_found() -> None:
-    reference = json.loads((SHARED / "clips/stills/reference.json").read_text())
-    locate = load_locator(min_score=0.05)
-    overlaps = []
-    for name, truth in reference.items():
-        image = cv2.imread(str(SHARED / "clips/stills" / name))
-        assert image is not None
-        boxes = locate(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), "left")
-        overlaps.append(
-            overlap(boxes[0].centre_px, boxes[0].size_px, *box_around(np.array(truth["keypoints_px"]))) if boxes else 0
-        )
-    assert np.mean(np.array(overlaps) >= 0.3) >= 0.7
-
-
-def overlap(centre: tuple[float, float], size: float, other: np.ndarray, other_size: float) -> float:
-    """Intersection over union of two squares."""
-    low = np.maximum(np.array(centre) - size / 2, other - other_size / 2)
-    high = np.minimum(np.array(centre) + size / 2, other + other_size / 2)
-    common = np.prod(np.maximum(high - low, 0))
-    return float(common / (size**2 + other_size**2 - common))
+    score = score_real(still_pictures(SHARED / "clips/stills"), load_locator(min_score=SEARCH_SCORE))
+    assert score.best >= 0.7
