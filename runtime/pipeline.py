@@ -12,6 +12,7 @@ from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
+from runtime.agree import Agreement
 from runtime.engine import Engine
 from runtime.look import Answer, Place, look, look_again
 from runtime.merge import DEFAULT_BETA, MergedHand, MergeRule, carry, merge
@@ -27,8 +28,10 @@ FORGET_SIDE_NS = 2_000_000_000
 """A hand that comes back after no longer than this is taken for the same one."""
 SECOND_LOOK_EVERY = 3
 """While a track is in doubt, every how many-th frame the locator is asked too."""
-MOST_CANDIDATES = 4
+MOST_CANDIDATES = 3
 """Boxes of the locator that are tried in a view."""
+ROLLS_DEG = (0.0, 120.0, 240.0)
+"""How a box of unknown roll is turned for networks that want hands upright; they find their way from the nearest."""
 
 
 class Locator(Protocol):
@@ -77,6 +80,7 @@ class Pipeline:
         self._settings = settings
         self._clock_ns = clock_ns
         self._trackers = cameras.map(lambda camera: ViewTracker(camera.size_px, settings.track, upright=engine.manifest.upright))
+        self._agreement = Agreement()
         self._smooth = OneEuroFilter(settings.smooth) if settings.smooth else None
         self._side: Side | None = None
         self._vote = SideVote() if settings.hand_side == "auto" else None
@@ -101,6 +105,10 @@ class Pipeline:
                 hands.right.joints,
                 np.sqrt(hands.left.confidence * hands.right.confidence),
             )
+        doubted = self._agreement.doubted(hands, self._sure_rotation)
+        if doubted is not None:
+            self._trackers[doubted].lose()
+            hands = PerView.of(lambda view: None if view == doubted else hands[view])
         merged = self._merge(hands)
         if merged is None:
             return []
@@ -129,10 +137,14 @@ class Pipeline:
         roi = self._settings.roi[frame.view]
         if roi is not None:
             x, y, size = roi
-            return [HandBox(frame.view, "right" if fixed == "auto" else fixed, (x, y), size, 1.0)]
-        assert self._locate is not None
-        boxes = self._locate(frame.image, frame.view)[:MOST_CANDIDATES]
-        return boxes if fixed == "auto" else [replace(box, side=fixed) for box in boxes]
+            boxes = [HandBox(frame.view, "right", (x, y), size, 1.0)]
+        else:
+            assert self._locate is not None
+            boxes = self._locate(frame.image, frame.view)[:MOST_CANDIDATES]
+        if fixed != "auto":
+            boxes = [replace(box, side=fixed) for box in boxes]
+        rolls = ROLLS_DEG if self.engine.manifest.upright else (0.0,)
+        return [replace(box, roll_deg=roll_deg) for box in boxes for roll_deg in rolls]
 
     def _agree_on_side(self, boxes: PerView[list[HandBox]]) -> PerView[list[HandBox]]:
         """Both views see the same hand of the person: what the vote says, at first what the locator says where it is surest."""
@@ -190,12 +202,15 @@ class Pipeline:
             self._vote.add(sure["right"], sure["left"])
         return self._vote.side != before
 
+    @property
+    def _sure_rotation(self) -> np.ndarray | None:
+        return self.rotation.rotation if self.rotation.uncertainty_deg <= SURE_DEG else None
+
     def _merge(self, hands: PerView[ViewHand | None]) -> MergedHand | None:
-        R = self.rotation.rotation
-        sure = self.rotation.uncertainty_deg <= SURE_DEG
-        if hands.left is not None and hands.right is not None and R is not None and sure:
-            return merge(PerView(hands.left, hands.right), R, self._settings.merge_rule, self._settings.merge_beta)
-        return carry(hands, R)
+        sure = self._sure_rotation
+        if hands.left is not None and hands.right is not None and sure is not None:
+            return merge(PerView(hands.left, hands.right), sure, self._settings.merge_rule, self._settings.merge_beta)
+        return carry(hands, self.rotation.rotation)
 
     def _smoothed(self, captured_ns: int, side: Side, joints: np.ndarray) -> np.ndarray:
         if self._smooth is None:
