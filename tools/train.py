@@ -6,7 +6,7 @@ so far is saved every few minutes as ready weights. With `--pictures` the same b
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -45,6 +45,8 @@ class Settings:
     run: tyro.conf.Positional[Path]
     """Folder of the run: checkpoint, weights and log; a run that is there already is resumed."""
     architecture: Literal["detnet-lite", "detnet"] = "detnet-lite"
+    options: dict[str, int] = field(default_factory=dict)
+    """Further arguments of the architecture, such as 'width 63 deep 320'."""
     minutes: float = 60.0
     """Time to train in this call; the learning rate falls to zero at its end."""
     pictures: int | None = None
@@ -60,7 +62,7 @@ class Settings:
     backgrounds: Path | None = DEFAULT_BANK
     """Bank made by tools.backgrounds; 'None' for procedural backgrounds alone."""
     start: Path | None = None
-    """Weights to start from instead of random ones."""
+    """Weights to start from instead of random ones; of a network with as many blocks or fewer."""
     device: str = "auto"
     threads: int = 1
     """Threads of a CPU."""
@@ -149,6 +151,7 @@ class Run:
             map_size=settings.crop_size // STRIDES[settings.architecture],
             axes="crop",
             upright=True,
+            options=settings.options,
             training_data="drawn hands (hand.draw)",
             seed=settings.seed,
         )
@@ -182,7 +185,9 @@ class Run:
         seen = 0
         if self.settings.start:
             tensors, started = load_tensors(self.settings.start)
-            fill(self.student.hand.network, tensors, self.settings.start)
+            network = self.student.hand.network
+            # Blocks that the weights lack start as identities: a network may grow.
+            fill(network, network.state_dict() | tensors, self.settings.start)
             seen = started.images_seen or 0
         self.teacher.load_state_dict(self.student.state_dict())
         return seen

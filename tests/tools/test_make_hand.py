@@ -107,14 +107,14 @@ def test_knuckles_move_back_and_the_wrist_into_the_hand():
             heads[f"finger{number}-{part}.R"] = base + [0, reach, 0]
         skin += [base + [0.005 * np.cos(t), 0.095, 0.005 * np.sin(t)] for t in np.linspace(0, 2 * np.pi, 8, endpoint=False)]
     joints = place_joints(np.array(skin), heads)
-    for number, chain in enumerate(list(FINGERS.values())[1:], 2):
+    for number, (name, chain) in enumerate(list(FINGERS.items())[1:], 2):
         size = np.linalg.norm(joints[9, :2] - joints[0, :2])
         into_hand = joints[chain[0]] - heads[f"finger{number}-1.R"]
-        np.testing.assert_allclose(into_hand, [0, -KNUCKLE_SHIFT * 0.04, -KNUCKLE_DEPTH * size], atol=1e-9)
+        np.testing.assert_allclose(into_hand, [0, -KNUCKLE_SHIFT[name] * 0.04, -KNUCKLE_DEPTH * size], atol=1e-9)
         np.testing.assert_array_equal(joints[chain[1]], heads[f"finger{number}-2.R"])
         tip = joints[chain[3]] - heads[f"finger{number}-3.R"]
         np.testing.assert_allclose(tip[[0, 2]], 0, atol=1e-9)
-        assert 0.02 < tip[1] < 0.025
+        assert 0.018 < tip[1] < 0.025
     assert 0 < joints[0] @ joints[9] < 0.2 * joints[9] @ joints[9]
 
 
