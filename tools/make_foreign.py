@@ -35,7 +35,7 @@ WRIST_SHIFT = 0.08
 """Share of the rig's wrist → middle MCP by which the wrist is moved to the crease: as on our hand, the arm widens from there."""
 CMC_SHIFT = 0.4
 """Share of the rig's thumb metacarpal by which the CMC is moved back to the bone's base, as far from the wrist as on our hand."""
-TIP_DEPTH = 0.032
+TIP_DEPTH = 0.064
 """How far inside the finger's end the tip joint lies, in unit hands, as on our hand; the rig's lies 0.10 to 0.14 inside."""
 
 FINGER_LENGTH, THUMB_LENGTH, OUTER_LENGTH = 0.06, 0.05, 0.05

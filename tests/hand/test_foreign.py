@@ -100,7 +100,7 @@ def test_tips_lie_as_deep_as_on_our_hand():
 
 @pytest.mark.parametrize("growth", [1.1, 1.2, 1.3, 1.5])
 def test_the_wrist_lies_where_ours_does_below_the_widening_of_the_hand(growth):
-    assert widens_at(FOREIGN, growth) == pytest.approx(widens_at(OURS, growth), abs=0.02)
+    assert widens_at(FOREIGN, growth) == pytest.approx(widens_at(OURS, growth), abs=0.04)
 
 
 def test_the_thumb_begins_as_far_from_the_wrist_and_rests_as_ours():
