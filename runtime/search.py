@@ -19,14 +19,14 @@ from runtime.types import HandBox, Side, ViewHand
 
 ROLLS_DEG = (0.0, 90.0, 180.0, 270.0)
 SIDES: tuple[Side, Side] = ("right", "left")
-GRID_SHARES = (1.0, 0.7, 0.45)
+GRID_SHARES = (1.0, 0.75, 0.55, 0.4)
 """Sides of the boxes that cover a picture, as shares of its shorter side."""
 GRID_STEP = 0.4
 """Most that neighbouring boxes are apart, as a share of their side."""
 FINALISTS = 12
 """Answers that are looked at again."""
-SAME_OVERLAP = 0.25
-"""Intersection over union of two hands' boxes above which they are the same hand."""
+SAME_COVERED = 0.5
+"""Share of the smaller hand's box that the other's covers above which they are the same hand."""
 BATCH = 64
 
 
@@ -61,7 +61,7 @@ def _spread(length: int, side: float) -> list[float]:
 def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iterable[HandBox]) -> list[Found]:
     """The hands that the network sees in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the surest first.
 
-    No two of them overlap by more than `SAME_OVERLAP`; how sure is sure enough is left to the caller.
+    No two of them cover each other by more than `SAME_COVERED`; how sure is sure enough is left to the caller.
     """
     places = [
         Place(replace(box, side=side, roll_deg=box.roll_deg + roll), camera, image)
@@ -81,7 +81,7 @@ def distinct(found: Sequence[Found]) -> list[Found]:
     """Those of `found`, best first, that are not the same hand as a better one."""
     kept: list[Found] = []
     for one in found:
-        if all(_overlap(one.hand.pixels, other.hand.pixels) <= SAME_OVERLAP for other in kept):
+        if all(_covered(one.hand.pixels, other.hand.pixels) <= SAME_COVERED for other in kept):
             kept.append(one)
     return kept
 
@@ -92,8 +92,8 @@ def _is_in(answer: Answer, camera: PinholeCamera) -> bool:
     return bool(np.all(centre >= 0) and np.all(centre <= np.array(camera.size_px) - 1))
 
 
-def _overlap(a: np.ndarray, b: np.ndarray) -> float:
-    """Intersection over union of the bounding boxes of joints (21, 2) and (21, 2)."""
+def _covered(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of the smaller one of the bounding boxes of joints (21, 2) and (21, 2) that the larger one covers."""
     low, high = np.maximum(a.min(0), b.min(0)), np.minimum(a.max(0), b.max(0))
     common = np.prod((high - low).clip(0))
-    return float(common / max(np.prod(np.ptp(a, 0)) + np.prod(np.ptp(b, 0)) - common, 1e-9))
+    return float(common / max(min(np.prod(np.ptp(a, 0)), np.prod(np.ptp(b, 0))), 1e-9))

@@ -1,0 +1,163 @@
+"""Hands in photographs: `python -m tools.predict IMAGE… --save predictions.jsonl --draw FOLDER`.
+
+One JSON line a photograph, hands best first:
+{"image": name, "hands": [{"side", "score", "keypoints_px" (21×2), "joints" (21×3), "confidence" (21)}]}
+Keypoints are pixels of the picture as it is shown (its EXIF orientation taken into account), joints unit hands in the axes of
+the camera that took it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import msgspec
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
+from hand.errors import UserError
+from hand.joints import BONES, FINGERS
+from runtime import locator, weights
+from runtime.engine import Engine, choose_engine
+from runtime.locator import Locator, load_locator
+from runtime.search import Found, grid, search
+
+LOCATOR_SCORE = 0.02
+"""The search sorts out what is no hand, so the locator may name much that is none."""
+MOST_HANDS = 4
+COLOURS = ((255, 90, 80), (255, 200, 60), (90, 220, 110), (80, 190, 255), (200, 130, 255))
+"""RGB of the fingers, from the thumb on."""
+
+
+@dataclass
+class Settings:
+    """Find hands in photographs."""
+
+    images: tyro.conf.Positional[list[Path]]
+    """Pictures that OpenCV reads (JPEG, PNG, …)."""
+    save: Path | None = None
+    """JSON lines file to write."""
+    draw: Path | None = None
+    """Folder to draw the hands into, one PNG a picture."""
+    weights: Path = weights.DEFAULT_WEIGHTS
+    locator_weights: Path = locator.DEFAULT_WEIGHTS
+    fov: float = DEFAULT_FOV_DEG
+    """Horizontal field of view of the cameras, degrees."""
+    min_score: float = 0.4
+    """Hands that score less are left out, but for the best of each picture."""
+    threads: int = 1
+    """Of a CPU."""
+
+
+class HandLine(msgspec.Struct, frozen=True):
+    """A hand in a picture, as it is saved."""
+
+    side: str
+    score: float
+    keypoints_px: list[list[float]]
+    """(21, 2)."""
+    joints: list[list[float]]
+    """(21, 3) unit hand."""
+    confidence: list[float]
+    """(21,)."""
+
+    @classmethod
+    def of(cls, found: Found) -> "HandLine":
+        hand = found.hand
+        return cls(
+            hand.side,
+            round(found.score, 4),
+            hand.pixels.round(2).tolist(),
+            hand.joints.round(4).tolist(),
+            hand.confidence.round(4).tolist(),
+        )
+
+
+class PictureLine(msgspec.Struct, frozen=True):
+    """A picture's line."""
+
+    image: str
+    hands: list[HandLine]
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, turned as its EXIF orientation says. Raises UserError where it is missing or no picture."""
+    if not path.is_file():
+        raise UserError(f"{path} is not there: give the path of a picture")
+    # imread would print warnings of its own and fails on some paths.
+    image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
+    if image is None:
+        raise UserError(f"{path} is not a picture that OpenCV reads: give a JPEG or PNG")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def find_hands(engine: Engine, locate: Locator, image: np.ndarray, fov_deg: float = DEFAULT_FOV_DEG) -> list[Found]:
+    """The hands in an image (H, W, 3) uint8 RGB, best first: around what the locator finds, and everywhere else."""
+    height, width = image.shape[:2]
+    camera = PinholeCamera.from_fov(width, height, fov_deg)
+    return search(engine, image, camera, [*locate(image, "left"), *grid((width, height))])[:MOST_HANDS]
+
+
+def believed(found: Iterable[Found], min_score: float) -> list[Found]:
+    """The best of `found`, which are best first, and the others that score at least `min_score`."""
+    return [one for number, one in enumerate(found) if number == 0 or one.score >= min_score]
+
+
+def draw_hands(image: np.ndarray, found: Iterable[Found]) -> np.ndarray:
+    """A copy of the image (H, W, 3) RGB, small ones enlarged, with each hand's skeleton, side and score."""
+    scale = max(1, round(640 / max(image.shape[:2])))
+    picture = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)
+    unit = max(picture.shape[:2]) / 640
+    thick = max(1, round(2.5 * unit))
+    for one in found:
+        points = np.round(((one.hand.pixels + 0.5) * scale - 0.5).clip(-1e5, 1e5)).astype(int).tolist()
+        for start, end in BONES:
+            cv2.line(picture, points[start], points[end], _colour(end), thick, cv2.LINE_AA)
+        for joint, point in enumerate(points):
+            cv2.circle(picture, point, round(3.5 * unit) + 1, (20, 20, 20), -1, cv2.LINE_AA)
+            cv2.circle(picture, point, round(2 * unit) + 1, _colour(joint), -1, cv2.LINE_AA)
+        x, y = np.clip(np.min(points, axis=0) - [0, round(8 * unit)], [2, round(16 * unit)], picture.shape[1::-1]).tolist()
+        for colour, width in (((0, 0, 0), 3 * thick), ((255, 255, 255), thick)):
+            text = f"{one.hand.side} {one.score:.2f}"
+            cv2.putText(picture, text, (x, y), cv2.FONT_HERSHEY_DUPLEX, 0.7 * unit, colour, width, cv2.LINE_AA)
+    return picture
+
+
+def _colour(joint: int) -> tuple[int, int, int]:
+    for colour, chain in zip(COLOURS, FINGERS.values(), strict=True):
+        if joint in chain:
+            return colour
+    return (235, 235, 235)
+
+
+def main(settings: Settings) -> None:
+    engine = choose_engine("torch", settings.weights, threads=settings.threads)
+    locate = load_locator(settings.locator_weights, LOCATOR_SCORE)
+    if settings.draw:
+        settings.draw.mkdir(parents=True, exist_ok=True)
+    lines = []
+    for path in tqdm(settings.images, desc="pictures", unit="picture"):
+        image = read_picture(path)
+        found = believed(find_hands(engine, locate, image, settings.fov), settings.min_score)
+        lines.append(msgspec.json.encode(PictureLine(path.name, [HandLine.of(one) for one in found])))
+        if settings.draw:
+            picture = cv2.cvtColor(draw_hands(image, found), cv2.COLOR_RGB2BGR)
+            if not cv2.imwrite(str(settings.draw / f"{path.stem}.png"), picture):
+                raise UserError(f"cannot write into {settings.draw}: give a folder that may be written to")
+    text = b"".join(line + b"\n" for line in lines)
+    if settings.save:
+        settings.save.parent.mkdir(parents=True, exist_ok=True)
+        settings.save.write_bytes(text)
+    elif not settings.draw:
+        print(text.decode(), end="")
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    try:
+        main(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None
