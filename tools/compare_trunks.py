@@ -23,11 +23,11 @@ from tools.bank import HandBank
 
 TRUNKS: Mapping[str, dict[str, int]] = {
     "narrow": {"width": 33, "deep": 144},
+    "shallow": {"middle_blocks": 1, "deep_blocks": 1},
     "shipped": {},
+    "fine": {"fine_blocks": 2},
+    "deep": {"deep_blocks": 4},
     "wide": {"width": 63, "deep": 320},
-    "fine": {"fine_blocks": 2, "middle_blocks": 2},
-    "middle": {"middle_blocks": 3},
-    "deep": {"deep_blocks": 3},
 }
 """Name → options of DetNetLite. Widths are divisible by three."""
 
