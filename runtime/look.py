@@ -26,6 +26,8 @@ FAR_OFF_RATIO = 1.25
 FAR_OFF_ROLL_DEG = 25.0
 """And by how much it may be rolled, for networks that want it upright."""
 SMALLEST_BOX_PX = 8.0
+ROLLS_DEG = (0.0, 120.0, 240.0)
+"""How a box of unknown roll is turned for networks that want hands upright; they find their way from the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,11 @@ class Answer:
         return float(self.hand.confidence.mean())
 
 
+def turns(box: HandBox, upright: bool) -> list[HandBox]:
+    """The box, of which no roll is known, in all the ways that a first look tries."""
+    return [replace(box, roll_deg=box.roll_deg + roll_deg) for roll_deg in (ROLLS_DEG if upright else (0.0,))]
+
+
 def look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
     """The network's hand in each place, all in one run."""
     if not places:
@@ -77,6 +84,13 @@ def look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
         )
         for place, crop, joints, pixels, confidence in rows
     ]
+
+
+def first_look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
+    """To each place of unknown roll, the surest answer of those to all its turns."""
+    ways = [turns(place.box, engine.manifest.upright) for place in places]
+    answers = iter(look(engine, [replace(place, box=box) for place, boxes in zip(places, ways, strict=True) for box in boxes]))
+    return [max((next(answers) for _ in boxes), key=lambda answer: answer.sure) for boxes in ways]
 
 
 def look_again(engine: Engine, answers: Sequence[Answer]) -> list[Answer]:

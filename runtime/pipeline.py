@@ -14,7 +14,7 @@ from hand.errors import UserError
 from hand.joints import unit_hand
 from runtime.agree import Agreement
 from runtime.engine import Engine
-from runtime.look import Answer, Place, look, look_again
+from runtime.look import Answer, Place, look, look_again, turns
 from runtime.merge import DEFAULT_BETA, MergedHand, MergeRule, carry, merge
 from runtime.rotation import SURE_DEG, RotationEstimator
 from runtime.side import SideVote
@@ -30,8 +30,6 @@ SECOND_LOOK_EVERY = 3
 """While a track is in doubt, every how many-th frame the locator is asked too."""
 MOST_CANDIDATES = 3
 """Boxes of the locator that are tried in a view."""
-ROLLS_DEG = (0.0, 120.0, 240.0)
-"""How a box of unknown roll is turned for networks that want hands upright; they find their way from the nearest."""
 
 
 class Locator(Protocol):
@@ -143,8 +141,7 @@ class Pipeline:
             boxes = self._locate(frame.image, frame.view)[:MOST_CANDIDATES]
         if fixed != "auto":
             boxes = [replace(box, side=fixed) for box in boxes]
-        rolls = ROLLS_DEG if self.engine.manifest.upright else (0.0,)
-        return [replace(box, roll_deg=roll_deg) for box in boxes for roll_deg in rolls]
+        return [turned for box in boxes for turned in turns(box, self.engine.manifest.upright)]
 
     def _agree_on_side(self, boxes: PerView[list[HandBox]]) -> PerView[list[HandBox]]:
         """Both views see the same hand of the person: what the vote says, at first what the locator says where it is surest."""

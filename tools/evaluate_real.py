@@ -22,7 +22,7 @@ from hand.joints import MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
 from runtime.engine import Engine
 from runtime.locator import Locator
-from runtime.look import Place, look, look_again
+from runtime.look import Place, first_look, look_again
 from runtime.merge import merge
 from runtime.rotation import RotationEstimator
 from runtime.search import SIDES
@@ -86,7 +86,7 @@ def score_clip(engine: Engine, folder: Path) -> ClipScores:
         if not all(np.isfinite(values[number]).all() for values in (*joints, *pixels)):
             continue
         places = [_place(image, truth[number], view) for view, image, truth in zip(VIEWS, pair, pixels, strict=True)]
-        left, right = (answer.hand for answer in look_again(engine, look(engine, places)))
+        left, right = (answer.hand for answer in look_again(engine, first_look(engine, places)))
         estimator.update(number * 33_000_000, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
         hands.append(PerView(left, right))
         numbers.append(number)
@@ -129,7 +129,7 @@ def score_stills(engine: Engine, locate: Locator, folder: Path) -> StillsScores:
     for name, reference in tqdm(json.loads(file.read_text()).items(), desc="photographs", unit="picture"):
         image, truth = read_picture(folder / name), np.array(reference["keypoints_px"])
         size = extent(truth[None])[0]
-        both = look_again(engine, look(engine, [_place(image, truth, "left", side) for side in SIDES]))
+        both = look_again(engine, first_look(engine, [_place(image, truth, "left", side) for side in SIDES]))
         given.append(np.linalg.norm(max(both, key=lambda answer: answer.sure).hand.pixels - truth, axis=1) / size)
         hands = find_hands(engine, locate, image)
         if not hands:

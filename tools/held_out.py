@@ -14,7 +14,7 @@ from hand.draw import Drawer, DrawnCrops
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.prior import FAMILIES
 from runtime.engine import Engine
-from runtime.look import Answer, Place, look, look_again
+from runtime.look import Answer, Place, first_look, look_again
 from runtime.types import HandBox
 from tools.losses import HAND_MM
 
@@ -66,7 +66,7 @@ class Judged:
 
     hands: HeldOut
     first: Scores
-    """Of the frames, boxes as given."""
+    """Of the frames, in boxes as given, turned several ways."""
     final: Scores
     """Of the frames, after looking again as the program does."""
     tracked: Scores
@@ -96,7 +96,7 @@ def judge(engine: Engine, hands: HeldOut) -> Judged:
     final: list[Answer] = []
     places = [place_of(hands.frames, number, size) for number in range(len(hands.frames.images))]
     for start in tqdm(range(0, len(places), BATCH), desc=f"looking, {hands.kind} hand", unit=f"x{BATCH}"):
-        answers = look(engine, places[start : start + BATCH])
+        answers = first_look(engine, places[start : start + BATCH])
         first += answers
         final += look_again(engine, answers)
     parts = [engine(images.numpy()) for images in hands.upright.images.split(BATCH)]

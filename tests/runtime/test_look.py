@@ -7,7 +7,7 @@ from hand.camera import PinholeCamera
 from hand.joints import FINGER_MCPS, unit_hand
 from runtime.crop import CropCamera
 from runtime.engine import Predictions
-from runtime.look import MOST_LOOKS, Place, look, look_again
+from runtime.look import MOST_LOOKS, ROLLS_DEG, Place, first_look, look, look_again
 from runtime.track import box_around, roll_of
 from runtime.types import HandBox
 from runtime.weights import Manifest
@@ -65,6 +65,21 @@ def test_answers_come_back_in_the_frame_and_its_cameras_axes(side, roll_deg):
     np.testing.assert_allclose(camera.crop_from_frame(answer.hand.pixels), standing(), atol=1e-9)
     np.testing.assert_allclose(camera.joints_in_crop(answer.hand.joints), HAND, atol=1e-9)
     assert answer.hand.side == side and answer.sure == pytest.approx(0.51)
+
+
+def test_of_a_first_looks_turns_the_surest_is_taken_for_each_place():
+    class Upside(Fixed):
+        """Surest where a crop's second turn comes, of the three of each place."""
+
+        def __call__(self, images: np.ndarray) -> Predictions:
+            answer = super().__call__(images)
+            answer.confidence[:] = np.tile([0.2, 0.6, 0.4], len(images) // 3)[:, None]
+            return answer
+
+    answers = first_look(Upside(standing(), upright=True), [place(), place(roll_deg=10.0)])
+    assert [answer.box.roll_deg for answer in answers] == [ROLLS_DEG[1], ROLLS_DEG[1] + 10]
+    (plain,) = first_look(Fixed(standing(), upright=False), [place()])
+    assert plain.box == place().box
 
 
 def test_a_box_that_fits_is_looked_at_once():
