@@ -8,11 +8,14 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d
 
 from hand.appearance import Lights, sample_appearance, sample_lights
 from hand.backgrounds import Backgrounds
+from hand.grasps import ThingSampler
 from hand.joints import FINGER_MCPS, MIDDLE_MCP, WRIST
 from hand.model import HandModel, axis_angle
 from hand.photo import Camera
 from hand.prior import sample_poses
-from hand.render import box_blur, render, turn_to_axis
+from hand.render import Rendered, box_blur, render, render_things, turn_to_axis
+from hand.sleeves import sleeved
+from hand.spectrum import SpectrumMixer
 
 BOX_MARGIN = 1.5
 """A hand's box is this many times the longer side of its joints' bounding box; `runtime.track` says the same."""
@@ -20,6 +23,10 @@ ROLL_JITTER_DEG = 15.0
 """Standard deviation of the fingers' direction about upright: what tracking gets wrong."""
 ANY_ROLL = 0.2
 """Share of crops of any roll, as a hand is when it is first found."""
+SHADOWED = 0.6
+"""Share of pictures with a desk or wall behind the hand on which its shadow falls."""
+PRINT_SIDE = 48
+"""Side of the pictures that things are printed with, px."""
 SURFACE_CELL = 4
 """Pixels a cell of the surface maps."""
 
@@ -157,6 +164,8 @@ class Drawer:
         self._texture = int(backgrounds.split == "held_out") if texture is None else texture
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self._camera = Camera(self.generator, self.device)
+        self._things = ThingSampler(self.generator, self.device)
+        self._mix_spectrum = SpectrumMixer(backgrounds, self.generator)
 
     def _uniform(self, *shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.device)
@@ -169,18 +178,25 @@ class Drawer:
         hand = self.model.pose(shape, pose)
         view = _place(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator)
         to_camera = view.rotation.transpose(1, 2)
-        joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, hand.vertices))
-        pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
         look = sample_appearance(n, self.generator, self.device, self._texture)
+        skin = sleeved(hand.vertices, self.model, look)
+        joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, skin))
+        pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
         lights = _rolled(sample_lights(n, self.generator, self.device), view.roll)
         flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
         corners = flat * view.focal[:, None, None] + (self.size - 1) / 2
-        hand_layer = render(self.model, vertices, corners, (self.size, self.size), look, lights)
+        things = self._things.sample(joints, view.focal, self.size)
+        hand_layer = render(self.model, vertices, corners, (self.size, self.size), look, lights, things=things)
+        prints = self.backgrounds.crops(n, PRINT_SIDE, self.generator)
+        thing_layer = render_things(things, joints, view.focal, self.size, lights, hand_layer.shadow, prints)
         present = self._uniform(n) >= absent
         alpha = hand_layer.alpha * present[:, None, None, None]
         depth = torch.where(present[:, None, None, None], hand_layer.depth, 1e3)
-        light, front = self._scene(hand_layer.light, alpha, depth, joints[..., 2].mean(1), view.roll)
-        images = self._camera.shoot(light)
+        place = self._surroundings(hand_layer, alpha, joints, view)
+        # Hands and places share their light's level only loosely.
+        level = 0.75 + 0.5 * self._uniform(n, 1, 1, 1)
+        light, front = thing_layer.around(hand_layer.light * level, alpha, depth, place)
+        images = self._camera.shoot(light, self._mix_spectrum)
         left = torch.zeros_like(present)
         if mirrored:
             left = self._uniform(n) < mirrored
@@ -205,24 +221,32 @@ class Drawer:
             surface=avg_pool2d(surface, SURFACE_CELL).half(),
         )
 
-    def _scene(
-        self, light: torch.Tensor, alpha: torch.Tensor, depth: torch.Tensor, middle: torch.Tensor, roll: torch.Tensor
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """The hand in its surroundings (N, 3, S, S), and the depth of what stands in front (N, 1, S, S)."""
-        n, side = len(light), light.shape[-1]
-        place = self.backgrounds.crops(n, side, self.generator, roll)
-        place = self._distract(place, light, alpha)
-        # The hand's own soft shadow on what is behind it.
-        shift = [int(v) for v in ((self._uniform(2) - 0.5) * side * 0.2).tolist()]
-        cast = box_blur(torch.roll(alpha, shift, (2, 3)), side // 10)
-        strength = 0.75 * self._uniform(n, 1, 1, 1) * (self._uniform(n, 1, 1, 1) < 0.5)
-        place = place * (1 - strength * cast)
-        # Hands and places share their light's level only loosely.
-        light = light * (0.75 + 0.5 * self._uniform(n, 1, 1, 1))
-        scene = torch.lerp(place, light, alpha)
-        thing, mask, thing_depth = self._occluders(n, side, middle)
-        hides = mask * (thing_depth < depth) * ((self._uniform(n, 1, 1, 1) < 0.85) | (alpha > 0))
-        return torch.lerp(scene, thing, hides), torch.where(hides > 0.5, thing_depth, depth)
+    def _surroundings(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: _View) -> torch.Tensor:
+        """What is behind the hand (N, 3, S, S): a room, other hands, and the hand's own shadow on it."""
+        n, side = len(alpha), self.size
+        place = self.backgrounds.crops(n, side, self.generator, view.roll)
+        # Rooms, walls and desks have less colour than wallpapers.
+        place = torch.lerp(place.mean(1, keepdim=True), place, self._uniform(n, 1, 1, 1) ** 0.7)
+        place = self._distract(place, hand.light, alpha)
+        return place * self._own_shadow(hand, alpha, joints, view)
+
+    def _own_shadow(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: _View) -> torch.Tensor:
+        """(N, 1, S, S) share of the light that the hand leaves to a desk or wall behind it, which it often touches."""
+        n, side = len(alpha), self.size
+        shadow = alpha.new_ones(n, 1, side, side)
+        chosen = (self._uniform(n) < SHADOWED).nonzero()[:, 0]
+        m = len(chosen)
+        if m:
+            slant = (self._uniform(m, 2) - 0.5) * 1.6
+            normal = normalize(torch.cat([slant, -slant.new_ones(m, 1)], 1), dim=1)
+            # As far behind the joint that is nearest to the plane as a finger is thick, or farther.
+            height = (joints[chosen] * normal[:, None]).sum(-1).amin(1)
+            gap = 0.08 + (self._uniform(m) - 0.5).clamp_min(0) * 2
+            point = normal * (height - gap)[:, None]
+            lit = hand.shadow.on_planes(chosen, normal, point, view.focal[chosen], side)
+            lit = torch.lerp(lit, box_blur(lit, side // 12), self._uniform(m, 1, 1, 1))
+            shadow[chosen] = 1 - (0.15 + 0.7 * self._uniform(m, 1, 1, 1)) * (1 - lit)
+        return torch.where(alpha.amax((1, 2, 3), keepdim=True) > 0, shadow, 1.0)
 
     def _distract(self, place: torch.Tensor, light: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
         """Other hands, arms and skin-coloured shapes behind the hand."""
@@ -245,39 +269,6 @@ class Drawer:
             place = place.clone()
             place[chosen] = place[chosen] * (1 - moved[:, 3:]) + moved[:, :3]
         return place
-
-    def _occluders(self, n: int, side: int, middle: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """One object an image on about two fifths of them: its light (N, 3, S, S), mask and depth (N, 1, S, S).
-
-        A tilted, textured sheet with the outline of a rounded box or an ellipse, in front of the hand or somewhere among
-        the fingers, so that it hides some and is held by others.
-        """
-
-        def uniform(*shape: int) -> torch.Tensor:
-            return self._uniform(n, *shape)
-
-        present = uniform(1, 1) < 0.38
-        span = torch.linspace(-1, 1, side, device=self.device)
-        y, x = torch.meshgrid(span, span, indexing="ij")
-        held = uniform(1, 1) < 0.6
-        angle = uniform(1, 1) * torch.pi
-        direction = uniform(1, 1) * 2 * torch.pi
-        reach = torch.where(held, 0.45 * uniform(1, 1), 0.45 + 0.6 * uniform(1, 1))
-        dx, dy = x - direction.cos() * reach, y - direction.sin() * reach
-        along, across = dx * angle.cos() + dy * angle.sin(), dy * angle.cos() - dx * angle.sin()
-        long, short = 0.2 + 0.8 * uniform(1, 1), 0.07 + 0.33 * uniform(1, 1)
-        power = torch.where(uniform(1, 1) < 0.5, 2.0, 8.0)
-        inside = (along / long).abs() ** power + (across / short).abs() ** power
-        mask = ((1.05 - inside) * 8).clamp(0, 1) * present
-        tilt = (uniform(2, 1, 1) - 0.5) * 1.2
-        offset = torch.where(held, (uniform(1, 1) - 0.5) * 0.9, -0.5 - uniform(1, 1))
-        depth = middle[:, None, None] + offset + tilt[:, 0] * x + tilt[:, 1] * y
-        texture = self.backgrounds.crops(n, side, self.generator)
-        plain = uniform(3, 1, 1) ** 2.2
-        texture = torch.lerp(texture, plain.expand_as(texture), (uniform(1, 1, 1) < 0.5).float() * 0.85)
-        # Rounded: darker towards the edge.
-        texture = texture * (1.1 - 0.6 * inside.clamp(0, 1) ** 2)[:, None]
-        return texture, mask[:, None], depth[:, None]
 
     def _visible(self, pixels: torch.Tensor, depth: torch.Tensor, front: torch.Tensor) -> torch.Tensor:
         """(N, 21) whether the nearest surface around each joint's pixel is the joint's own finger."""

@@ -1,6 +1,7 @@
-"""What a camera does to an image: exposure, white balance, blur, noise, JPEG, batched in torch on linear RGB (N, 3, H, W)."""
+"""What a camera does to an image: lens, exposure, white balance, blur, sharpening, noise, JPEG, batched in torch."""
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch.nn.functional import avg_pool2d, conv2d, interpolate, pad
@@ -23,11 +24,28 @@ class Camera:
     def _uniform(self, n: int, *shape: int) -> torch.Tensor:
         return torch.rand(n, *shape, generator=self._generator, device=self._device)
 
+    def vignette(self, light: torch.Tensor) -> torch.Tensor:
+        """A wide lens's fall-off towards the frame's corners on a fifth of the images, of which a crop shows some part."""
+        n, side = len(light), light.shape[-1]
+        chosen = (self._uniform(n) < 0.2).nonzero()[:, 0]
+        if not len(chosen):
+            return light
+        k = len(chosen)
+        # The frame is one to four crops wide, and the crop anywhere in it.
+        span = torch.linspace(-1, 1, side, device=light.device)
+        frame, place = 1 + 3 * self._uniform(k, 1), self._uniform(k, 2) * 2 - 1
+        x, y = ((span + place[:, i : i + 1] * (frame - 1)) / frame for i in (0, 1))
+        tangent = (x[:, None] ** 2 + y[:, :, None] ** 2) * (0.2 + 0.8 * self._uniform(k, 1, 1))
+        light = light.clone()
+        # Light falls with the fourth power of the cosine.
+        light[chosen] *= (1 / (1 + tangent) ** 2)[:, None]
+        return light
+
     def expose(self, light: torch.Tensor) -> torch.Tensor:
         """Linear light to an sRGB-like picture in [0, 1]: exposure, white balance, contrast, saturation, grey cameras."""
         n = len(light)
         mean = light.mean((1, 2, 3), keepdim=True)
-        target = 0.06 * (0.28 / 0.06) ** self._uniform(n, 1, 1, 1)
+        target = 0.06 * (0.4 / 0.06) ** self._uniform(n, 1, 1, 1)
         blend = 0.3 + 0.7 * self._uniform(n, 1, 1, 1)
         gain = (target / mean.clamp_min(1e-3)) ** blend
         balance = 1 + (self._uniform(n, 3, 1, 1) - 0.5) * 0.3
@@ -35,12 +53,17 @@ class Camera:
         # A shoulder instead of a hard clip, as cameras have.
         image = torch.where(image > 0.8, 0.8 + 0.2 * torch.tanh((image - 0.8) / 0.35), image)
         image = image.clamp_min(1e-5) ** (1 / 2.2)
-        contrast = 0.75 + 0.5 * self._uniform(n, 1, 1, 1)
+        contrast = 0.8 + 0.6 * self._uniform(n, 1, 1, 1)
         centre = image.mean((1, 2, 3), keepdim=True)
         image = (image - centre) * contrast + centre
-        grey = (image * image.new_tensor(_YCC[0])[:, None, None]).sum(1, keepdim=True)
-        saturation = 0.5 + 0.9 * self._uniform(n, 1, 1, 1)
-        saturation = torch.where(self._uniform(n, 1, 1, 1) < 0.12, torch.zeros_like(saturation), saturation)
+        # Most colour cameras agree on what is bright; sensors without colours see more red, and some see infrared.
+        mono = self._uniform(n, 1, 1, 1) < 0.15
+        red = image.new_tensor([0.7, 0.2, 0.1])[:, None, None]
+        weights = torch.where(mono, self._uniform(n, 1, 1, 1), 0.0)
+        weights = torch.lerp(image.new_tensor(_YCC[0])[:, None, None].expand(n, 3, 1, 1), red, weights)
+        grey = (image * weights).sum(1, keepdim=True)
+        saturation = 0.4 + 0.8 * self._uniform(n, 1, 1, 1)
+        saturation = torch.where(mono, torch.zeros_like(saturation), saturation)
         return (grey + (image - grey) * saturation).clamp(0, 1)
 
     def blur(self, image: torch.Tensor) -> torch.Tensor:
@@ -72,20 +95,39 @@ class Camera:
             image[coarse] = interpolate(small, size=(height, width), mode="bilinear", align_corners=False)
         return image
 
+    def sharpen(self, image: torch.Tensor) -> torch.Tensor:
+        """Halos around edges on a quarter of the images, as webcams' sharpening makes them."""
+        chosen = (self._uniform(len(image)) < 0.25).nonzero()[:, 0]
+        if not len(chosen):
+            return image
+        some = image[chosen]
+        soft = avg_pool2d(pad(some, (1,) * 4, mode="replicate"), 3, 1)
+        image = image.clone()
+        image[chosen] = some + (0.2 + 0.9 * self._uniform(len(chosen), 1, 1, 1)) * (some - soft)
+        return image
+
     def noise(self, image: torch.Tensor) -> torch.Tensor:
-        """Sensor noise: more in dark parts, partly in colour."""
+        """Sensor noise: more in dark parts, strong in few images, smeared into blotches by half of the cameras.
+
+        A crop is mostly shrunk from its frame, so that little of the frame's noise is left in it.
+        """
         n = len(image)
-        strength = 0.05 * self._uniform(n, 1, 1, 1) ** 2
+        strength = 0.035 * self._uniform(n, 1, 1, 1) ** 3
         draw = torch.randn(image.shape, generator=self._generator, device=image.device)
+        draw = torch.where(_is_grey(image), draw[:, :1], draw)
+        smeared = (self._uniform(n) < 0.5).nonzero()[:, 0]
+        if len(smeared):
+            # Averaging nine leaves a third; blotches are weaker than grain, but not as weak.
+            draw[smeared] = 1.8 * avg_pool2d(draw[smeared], 3, 1, 1)
         return image + strength * draw * (1.3 - image)
 
     def jpeg(self, image: torch.Tensor) -> torch.Tensor:
-        """What quantising 8×8 cosine blocks loses, at qualities from 25 to 95, on about 60 % of the images.
+        """What quantising 8×8 cosine blocks loses, at qualities from 30 to 95, on about 40 % of the images.
 
         Height and width divisible by 16.
         """
-        chosen = (self._uniform(len(image)) < 0.6).nonzero()[:, 0]
-        quality = 25 + 70 * self._uniform(len(image))[chosen]
+        chosen = (self._uniform(len(image)) < 0.4).nonzero()[:, 0]
+        quality = 30 + 65 * self._uniform(len(image))[chosen]
         if not len(chosen):
             return image
         scale = torch.where(quality < 50, 50 / quality, 2 - quality / 50)[:, None, None, None, None]
@@ -98,10 +140,22 @@ class Camera:
         image[chosen] = torch.einsum("dc,nchw->ndhw", back, torch.cat([luma, chroma], 1))
         return image
 
-    def shoot(self, light: torch.Tensor) -> torch.Tensor:
-        """All of it: linear light (N, 3, H, W) to a uint8 picture (N, H, W, 3)."""
-        image = self.jpeg(self.noise(self.blur(self.expose(light))))
+    def shoot(self, light: torch.Tensor, between: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
+        """All of it: linear light (N, 3, H, W) to a uint8 picture (N, H, W, 3).
+
+        `between` may change what the lens and the exposure made, sRGB in [0, 1], before noise and compression come on top.
+        """
+        image = self.blur(self.expose(self.vignette(light)))
+        if between:
+            changed = between(image)
+            image = torch.where(_is_grey(image), changed.mean(1, keepdim=True), changed)
+        image = self.jpeg(self.noise(self.sharpen(image)))
         return (image.clamp(0, 1) * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+
+def _is_grey(image: torch.Tensor) -> torch.Tensor:
+    """(N, 1, 1, 1) bool: images of cameras without colours."""
+    return ((image.amax(1) - image.amin(1)).amax((1, 2)) < 1e-4)[:, None, None, None]
 
 
 def _quantise(plane: torch.Tensor, table: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
 """One hand in one light before one camera: posed skin in, light, coverage and depth out, batched in torch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch.nn.functional import avg_pool2d, interpolate, normalize
@@ -12,11 +13,11 @@ from hand.model import HandModel
 from hand.objects import ThingLayer, Things, contact
 from hand.raster import Fragments, rasterise, vertex_normals
 
-SAMPLES = 2
-"""Points a pixel and axis at which the hand's outline is tested, unless the caller says otherwise."""
 SHADOW_SIDE = 128
 """Largest side of the shadow map, px."""
-SHADOW_BIAS = 0.09
+SHADOW_LIFT = 0.03
+"""How far off the surface it is asked whether light arrives, unit hands: a map's pixel spans slopes of the surface."""
+SHADOW_BIAS = 0.04
 """Depth by which what lies below a lit surface counts as that surface, unit hands."""
 FINGER_RADIUS = 0.1
 """Flesh around a joint, unit hands."""
@@ -61,6 +62,22 @@ class ShadowMap:
             lit += depth < self.nearest.index_select(0, first + step)
         return lit / 4
 
+    def on_planes(
+        self, image: torch.Tensor, normal: torch.Tensor, point: torch.Tensor, focal: torch.Tensor, side: int
+    ) -> torch.Tensor:
+        """(M, 1, side, side) share of the light that arrives on a plane in each of the images `image` (M,), 1 beside planes.
+
+        The planes have `normal` (M, 3), towards the camera, and go through `point` (M, 3), camera axes, as cameras of `focal`
+        (M,) px see them.
+        """
+        slope = (torch.arange(side, device=focal.device) - (side - 1) / 2) / focal[:, None]
+        # How fast a ray nears the plane, by its slopes along x and y.
+        rate = normal[:, 0, None, None] * slope[:, None] + normal[:, 1, None, None] * slope[..., None] + normal[:, 2, None, None]
+        depth = ((normal * point).sum(1)[:, None, None] / rate.clamp_max(-1e-3)).clamp(0, 100)
+        position = torch.stack([slope[:, None] * depth, slope[..., None] * depth, depth], -1)
+        lit = self.lit(image.repeat_interleave(side * side), position.view(-1, 3)).view(-1, side, side)
+        return torch.where(rate < -1e-3, lit, 1.0)[:, None]
+
 
 class Rendered(NamedTuple):
     """N hands, alone."""
@@ -85,19 +102,21 @@ def render(
     look: Appearance,
     lights: Lights,
     *,
-    samples: int = SAMPLES,
+    samples: Literal[1, 2] = 2,
     per_vertex: bool = False,
     things: Things | None = None,
 ) -> Rendered:
     """Draw N posed hands.
 
     `vertices` (N, V, 3) in camera axes, unit hands; `pixels` (N, V, 2) where the camera sees them; `size` (height, width).
-    `things` cast their shadows on the hands, but do not hide them. With `per_vertex` light is worked out at the vertices and
-    not at every pixel: coarser, and many times quicker where a hand covers many pixels.
+    A pixel is the mean of its four corners, which it shares with its neighbours: one sample a pixel, and soft edges; with
+    `samples` 1 it is its centre. `things` cast their shadows on the hands, but do not hide them. With `per_vertex` light is
+    worked out at the vertices and not at every pixel: coarser, and many times quicker where a hand covers many pixels.
     """
     n, count, _ = vertices.shape
     faces = model.faces
-    fragments = rasterise(pixels, vertices[..., 2], faces, size, samples)
+    corners = samples - 1
+    fragments = rasterise(pixels + corners / 2, vertices[..., 2], faces, (size[0] + corners, size[1] + corners))
     normals = vertex_normals(vertices, faces)
     areas = model.regions | {"tip": _fingertips(model)}
     still = torch.cat([model.vertices, *(values[:, None] for values in areas.values())], 1)
@@ -112,19 +131,41 @@ def render(
     regions = {name: surface[:, 3 + k : 4 + k] for k, name in enumerate(areas)}
     matter = albedo(look, image, surface[:, :3], regions, model.joints)
     shadow = ShadowMap.cast(vertices, faces, lights.direction[:, 0], min(max(size), SHADOW_SIDE))
-    lit = shadow.lit(image, position)
+    normal = normalize(normal, dim=1)
+    lit = shadow.lit(image, position + SHADOW_LIFT * normal)
     if things is not None:
         lit = lit * ~things.blocks(image, position, lights.direction[image, 0])
         open_sky = open_sky * things.openness(image, position)
-    normal = normalize(normal, dim=1)
     light = shade(lights, matter.gloss, image, normal, position, matter.colour, matter.skin, lit, open_sky)
     if per_vertex:
         light = fragments.interpolate(light.view(n, count, 3), faces)
-    layers = torch.cat([light, fragments.coverage[:, None]], 1)
-    light, alpha = fragments.dense(layers).permute(0, 3, 1, 2).split((3, 1), 1)
+    light = fragments.dense(torch.cat([light, torch.ones_like(light[:, :1])], 1)).permute(0, 3, 1, 2)
     depth = fragments.dense(fragments.depth[:, None], 1e3).permute(0, 3, 1, 2)
     rest = None if per_vertex else fragments.dense(surface[:, :3]).permute(0, 3, 1, 2)
-    return Rendered(light, alpha, depth, rest, shadow)
+    if corners:
+        nearest = _over_corners(torch.minimum, depth)
+        rest = None if rest is None else _of_nearest_corners(rest, depth, nearest)
+        light, depth = _over_corners(torch.add, light) / 4, nearest
+    alpha = light[:, 3:]
+    return Rendered(light[:, :3] / alpha.clamp_min(0.25), alpha, depth, rest, shadow)
+
+
+def _over_corners(both: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], image: torch.Tensor) -> torch.Tensor:
+    """(N, C, H, W) from the values (N, C, H + 1, W + 1) at the corners of pixels, joined two by two."""
+    rows = both(image[:, :, :-1], image[:, :, 1:])
+    return both(rows[..., :-1], rows[..., 1:])
+
+
+def _of_nearest_corners(image: torch.Tensor, depth: torch.Tensor, nearest: torch.Tensor) -> torch.Tensor:
+    """(N, C, H, W) means over those corners of a pixel that show one surface, the nearest, from values at corners."""
+    height, width = nearest.shape[2:]
+    total, count = torch.zeros_like(nearest), torch.zeros_like(nearest)
+    for y in (0, 1):
+        for x in (0, 1):
+            same = (depth[:, :, y : y + height, x : x + width] < nearest + 0.1).float()
+            total = total + same * image[:, :, y : y + height, x : x + width]
+            count += same
+    return total / count
 
 
 def render_things(
@@ -167,11 +208,12 @@ def _open_sky(fragments: Fragments) -> torch.Tensor:
 
 
 def box_blur(image: torch.Tensor, radius: int) -> torch.Tensor:
-    """(N, C, H, W) means over about (2 radius + 1)² pixels; H and W divisible by 4.
+    """(N, C, H, W) means over about (2 radius + 1)² pixels.
 
     Taken at a quarter of the resolution, since pooling over wide windows is slow on a CPU.
     """
-    small = avg_pool2d(image, 4)
+    height, width = image.shape[2:]
+    small = avg_pool2d(image, 4, ceil_mode=True)
     kernel = max(1, radius // 4) * 2 + 1
     small = avg_pool2d(avg_pool2d(small, (1, kernel), 1, (0, kernel // 2)), (kernel, 1), 1, (kernel // 2, 0))
-    return interpolate(small, scale_factor=4.0, mode="bilinear", align_corners=False)
+    return interpolate(small, scale_factor=4.0, mode="bilinear", align_corners=False)[..., :height, :width]

@@ -5,7 +5,19 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hand.appearance import SLEEVE_NONE, TONES, Appearance, Lights, albedo, linear, noise, sample_appearance, sample_lights, shade
+from hand.appearance import (
+    SLEEVE_NONE,
+    TONES,
+    Appearance,
+    Lights,
+    albedo,
+    grain,
+    linear,
+    noise,
+    sample_appearance,
+    sample_lights,
+    shade,
+)
 from hand.model import HandModel
 
 MODEL = HandModel.load()
@@ -16,7 +28,8 @@ VERTICES = len(MODEL.vertices)
 def plain_looks(n: int) -> Appearance:
     """Bare arms of equal people but for their tones, from the lightest to the darkest."""
     look = sample_appearance(1, torch.Generator().manual_seed(0), CPU)
-    same = {name: getattr(look, name).expand(n, *getattr(look, name).shape[1:]) for name in ("tint", "cloth", "gloss", "offset")}
+    equal = ("tint", "cloth", "gloss", "offset", "ring_finger", "metal")
+    same = {name: getattr(look, name).expand(n, *getattr(look, name).shape[1:]) for name in equal}
     return replace(
         look,
         **same,
@@ -25,6 +38,8 @@ def plain_looks(n: int) -> Appearance:
         nail=torch.zeros(n, 3),
         sleeve=torch.full((n,), SLEEVE_NONE),
         band=torch.tensor([[0.0, -1.0]]).expand(n, 2),
+        flush=torch.zeros(n),
+        ring=torch.full((n,), -1.0),
     )
 
 
@@ -32,9 +47,10 @@ def surface(look: Appearance) -> tuple[torch.Tensor, torch.Tensor]:
     """(N, V, 3) colours and (N, V) skin shares of the whole hand."""
     n = len(look.tone)
     image = torch.arange(n).repeat_interleave(VERTICES)
-    regions = {name: values.repeat(n)[:, None] for name, values in MODEL.regions.items()}
-    colour, skin = albedo(look, image, MODEL.vertices.repeat(n, 1), regions)
-    return colour.view(n, VERTICES, 3), skin.view(n, VERTICES)
+    areas = MODEL.regions | {"tip": torch.zeros(VERTICES)}
+    regions = {name: values.repeat(n)[:, None] for name, values in areas.items()}
+    matter = albedo(look, image, MODEL.vertices.repeat(n, 1), regions, MODEL.joints)
+    return matter.colour.view(n, VERTICES, 3), matter.skin.view(n, VERTICES)
 
 
 def lit(lights: Lights, open_sky: float = 1.0) -> torch.Tensor:
@@ -44,7 +60,7 @@ def lit(lights: Lights, open_sky: float = 1.0) -> torch.Tensor:
     look = replace(plain_looks(1), gloss=torch.tensor([[0.0, 10.0]]))
     image, ones = torch.zeros(50, dtype=torch.long), torch.ones(50)
     ahead = torch.tensor([0.0, 0.0, 5.0]).expand(50, 3)
-    return shade(lights, look, image, normal, ahead, torch.full((50, 3), 0.4), ones, ones, ones * open_sky)
+    return shade(lights, look.gloss.expand(50, 2), image, normal, ahead, torch.full((50, 3), 0.4), ones, ones, ones * open_sky)
 
 
 def test_tones_run_from_light_to_dark():
@@ -61,6 +77,24 @@ def test_cloth_covers_the_arm_up_to_the_sleeves_edge():
     _, skin = surface(look)
     assert (skin[0] == 1).all()
     assert torch.equal(skin[1] == 0, MODEL.vertices[:, 1] < -0.5)
+
+
+def test_a_ring_is_a_band_around_one_finger():
+    look = replace(plain_looks(2), ring=torch.tensor([-1.0, 0.08]), ring_finger=torch.tensor([13, 13]))
+    _, skin = surface(look)
+    ring = MODEL.vertices[skin[1] == 0]
+    assert (skin[0] == 1).all() and len(ring) >= 4
+    bone = MODEL.joints[14] - MODEL.joints[13]
+    along = (ring - MODEL.joints[13]) @ bone / bone.square().sum()
+    assert along.min() > 0 and along.max() < 1
+    middles = (MODEL.joints[[5, 9, 13, 17]] + MODEL.joints[[6, 10, 14, 18]]) / 2
+    assert torch.cdist(ring, middles).argmin(1).eq(2).float().mean() > 0.9, "on a finger beside it"
+
+
+def test_grain_is_noise_at_its_grid_points():
+    random = torch.Generator().manual_seed(3)
+    points = (torch.randint(32, (500, 3), generator=random) + 0.5) / 32
+    torch.testing.assert_close(grain(points, 0), noise(points, 0), atol=1e-3, rtol=0)
 
 
 def test_colours_are_those_of_matter():

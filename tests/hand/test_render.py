@@ -63,7 +63,7 @@ def at(image: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def test_the_mask_covers_the_projected_joints(scene, drawn):
-    assert (at(drawn.alpha, scene.project(scene.joints)) == 1).float().mean() > 0.98
+    assert (at(drawn.alpha, scene.project(scene.joints)) >= 0.5).float().mean() > 0.98
     assert 0.05 < drawn.alpha.mean() < 0.5
 
 
