@@ -6,14 +6,16 @@ so that a capture time alone tells the truth.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from capture.views import PerView, View
 from hand import rotations
-from hand.appearance import Appearance, Lights, linear, sample_appearance
+from hand.appearance import Appearance, linear, sample_appearance
 from hand.camera import PinholeCamera
+from hand.light import Lights
 from hand.model import HandModel, HandPose, PosedHand
 from hand.prior import FAMILIES, family_pose
 from hand.render import render
@@ -158,17 +160,19 @@ def _from_left(view: View) -> tuple[np.ndarray, np.ndarray]:
 
 def _look(generator: torch.Generator) -> Appearance:
     """One person's hand: bare arm, natural nails, medium tone."""
-    sampled = sample_appearance(1, generator, torch.device("cpu"))
-    return Appearance(
+    return replace(
+        sample_appearance(1, generator, torch.device("cpu")),
         tone=torch.tensor([4.0]),
         tint=torch.ones(1, 3),
         blotch=torch.tensor([[0.06, 0.3, 0.6, 0.8]]),
         nail=torch.tensor([[0.72, 0.44, 0.38]]),
         cloth=linear(torch.tensor([[[0.2, 0.28, 0.4], [0.25, 0.33, 0.45]]])),
         sleeve=torch.tensor([-1.0]),
+        looseness=torch.tensor([0.03]),
         band=torch.tensor([[0.0, -1.0]]),
         gloss=torch.tensor([[0.12, 18.0]]),
-        offset=sampled.offset,
+        flush=torch.tensor([0.4]),
+        ring=torch.tensor([-1.0]),
     )
 
 

@@ -1,26 +1,23 @@
 """Drawn hands to learn from: random right hands in front of random places, as a crop camera sees them, with their truth."""
 
-import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d, normalize
 
-from hand.appearance import Lights, sample_appearance, sample_lights
+from hand.aim import Aim, aim
+from hand.appearance import sample_appearance
 from hand.backgrounds import Backgrounds
 from hand.grasps import ThingSampler
-from hand.joints import FINGER_MCPS, MIDDLE_MCP, WRIST
-from hand.model import HandModel, axis_angle
+from hand.joints import MIDDLE_MCP
+from hand.light import rolled, sample_lights
+from hand.model import HandModel
 from hand.photo import Camera
 from hand.prior import sample_poses
-from hand.render import Rendered, box_blur, render, render_things, turn_to_axis
+from hand.render import Rendered, box_blur, render, render_things
 from hand.sleeves import sleeved
 from hand.spectrum import SpectrumMixer
 
-BOX_MARGIN = 1.5
-"""A hand's box is this many times the longer side of its joints' bounding box; `runtime.track` says the same."""
-ROLL_JITTER_DEG = 15.0
-"""Standard deviation of the fingers' direction about upright: what tracking gets wrong."""
 ANY_ROLL = 0.2
 """Share of crops of any roll, as a hand is when it is first found."""
 SHADOWED = 0.6
@@ -60,85 +57,6 @@ class DrawnCrops:
     hand it is (x, y, z, hand axes) and how far behind the wrist (unit hands)."""
 
 
-@dataclass(frozen=True, slots=True)
-class _View:
-    """Where the crop cameras stand."""
-
-    rotation: torch.Tensor
-    """(N, 3, 3) R_camera_from_hand."""
-    origin: torch.Tensor
-    """(N, 3) wrist in camera axes, unit hands."""
-    focal: torch.Tensor
-    """(N,) px."""
-    roll: torch.Tensor
-    """(N,) radians by which the picture's content was turned clockwise to stand the hand upright."""
-
-
-def random_rotations(n: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
-    """(n, 3, 3) uniformly distributed, from normalised quaternions (Shoemake 1992)."""
-    w, x, y, z = normalize(torch.randn(n, 4, generator=generator, device=device), dim=1).unbind(1)
-    rows = [
-        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    ]
-    return torch.stack(rows, 1).unflatten(1, (3, 3))
-
-
-def _about_axis(angle: torch.Tensor) -> torch.Tensor:
-    """(N, 3, 3) rotations about the optical axis; positive `angle` (N,) turns clockwise in the picture."""
-    return axis_angle(angle.new_tensor([0.0, 0.0, 1.0]), angle)
-
-
-def _place(joints: torch.Tensor, size: int, any_roll: float, generator: torch.Generator) -> _View:
-    """Cameras in all directions, 3 to 14 hands away, turned to the hand's box as `runtime.crop` does, if not quite exactly.
-
-    They are rolled so that the fingers' knuckles stand above the wrist, but for the share `any_roll` of them.
-    """
-    n, device = len(joints), joints.device
-
-    def uniform(*shape: int) -> torch.Tensor:
-        return torch.rand(n, *shape, generator=generator, device=device)
-
-    rotation = random_rotations(n, generator, device)
-    centre = (rotation @ joints[:, MIDDLE_MCP, :, None])[..., 0]
-    distance = 3.2 * (14 / 3.2) ** uniform()
-    origin = -centre
-    origin[:, 2] += distance
-
-    def seen() -> torch.Tensor:
-        points = joints @ rotation.transpose(1, 2) + origin[:, None]
-        return points[..., :2] / points[..., 2:].clamp_min(0.2)
-
-    def turned(turn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return turn @ rotation, (turn @ origin[..., None])[..., 0]
-
-    flat = seen()
-    up = flat[:, FINGER_MCPS].mean(1) - flat[:, WRIST]
-    upright = -torch.atan2(up[:, 0], -up[:, 1])
-    upright = upright + torch.randn(n, generator=generator, device=device) * math.radians(ROLL_JITTER_DEG)
-    roll = torch.where(uniform() < any_roll, torch.zeros_like(upright), upright)
-    rotation, origin = turned(_about_axis(roll))
-    extent = flat.new_ones(n)
-    for last in (False, True):
-        flat = seen()
-        low, high = flat.amin(1), flat.amax(1)
-        extent = (high - low).amax(1)
-        middle = (low + high) / 2
-        if last:
-            shift = (torch.randn(n, 2, generator=generator, device=device) * 0.07).clamp(-0.2, 0.2)
-            middle = middle + shift * extent[:, None] * BOX_MARGIN
-        rotation, origin = turned(turn_to_axis(torch.cat([middle, torch.ones_like(middle[:, :1])], 1)))
-    box = (extent * BOX_MARGIN * (0.82 + 0.5 * uniform())).clamp_min(0.02)
-    return _View(rotation, origin, size / box, roll)
-
-
-def _rolled(lights: Lights, roll: torch.Tensor) -> Lights:
-    """The lights of a room before cameras rolled as `_View.roll` says."""
-    turn = _about_axis(roll).transpose(1, 2)
-    return replace(lights, direction=lights.direction @ turn, up=(lights.up[:, None] @ turn)[:, 0])
-
-
 class Drawer:
     """Draws batches of crops; deterministic by seed on one kind of device."""
 
@@ -176,13 +94,13 @@ class Drawer:
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
         hand = self.model.pose(shape, pose)
-        view = _place(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator)
+        view = aim(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator)
         to_camera = view.rotation.transpose(1, 2)
         look = sample_appearance(n, self.generator, self.device, self._texture)
         skin = sleeved(hand.vertices, self.model, look)
         joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, skin))
         pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
-        lights = _rolled(sample_lights(n, self.generator, self.device), view.roll)
+        lights = rolled(sample_lights(n, self.generator, self.device), view.roll)
         flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
         corners = flat * view.focal[:, None, None] + (self.size - 1) / 2
         things = self._things.sample(joints, view.focal, self.size)
@@ -221,7 +139,7 @@ class Drawer:
             surface=avg_pool2d(surface, SURFACE_CELL).half(),
         )
 
-    def _surroundings(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: _View) -> torch.Tensor:
+    def _surroundings(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:
         """What is behind the hand (N, 3, S, S): a room, other hands, and the hand's own shadow on it."""
         n, side = len(alpha), self.size
         place = self.backgrounds.crops(n, side, self.generator, view.roll)
@@ -230,7 +148,7 @@ class Drawer:
         place = self._distract(place, hand.light, alpha)
         return place * self._own_shadow(hand, alpha, joints, view)
 
-    def _own_shadow(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: _View) -> torch.Tensor:
+    def _own_shadow(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:
         """(N, 1, S, S) share of the light that the hand leaves to a desk or wall behind it, which it often touches."""
         n, side = len(alpha), self.size
         shadow = alpha.new_ones(n, 1, side, side)

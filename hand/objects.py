@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import torch
 
-from hand.appearance import Lights, shade
+from hand.light import Lights, shade
 from hand.superquadrics import Superquadrics
 
 _DEPTH_STEPS = 1 << 20
@@ -126,7 +126,7 @@ class Things:
     def draw(
         self, pixels: ThingPixels, side: int, lights: Lights, prints: torch.Tensor, lit: torch.Tensor, open_sky: torch.Tensor
     ) -> ThingLayer:
-        """Light what is `seen`; `prints` (N, 3, T, T) linear; `lit`, `open_sky` (K,) as `hand.appearance.shade` takes them."""
+        """Light what is `seen`; `prints` (N, 3, T, T) linear; `lit`, `open_sky` (K,) as `hand.light.shade` takes them."""
         n, count = self.exists.shape
         row, image = pixels.row, pixels.row // count
         bodies = self.bodies[row]

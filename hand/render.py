@@ -7,8 +7,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch.nn.functional import avg_pool2d, interpolate, normalize
 
-from hand.appearance import Appearance, Lights, albedo, shade
+from hand.aim import turn_to_axis
+from hand.appearance import Appearance, albedo
 from hand.joints import TIPS
+from hand.light import Lights, shade
 from hand.model import HandModel
 from hand.objects import ThingLayer, Things, contact
 from hand.raster import Fragments, rasterise, vertex_normals
@@ -180,14 +182,6 @@ def render_things(
     image = pixels.cell // side**2
     away = (pixels.position[:, None] - joints[image]).square().sum(-1).amin(1).sqrt() - FINGER_RADIUS
     return things.draw(pixels, side, lights, prints, shadow.lit(image, pixels.position), contact(away))
-
-
-def turn_to_axis(direction: torch.Tensor) -> torch.Tensor:
-    """(N, 3, 3) smallest rotations that turn `direction` (N, 3), somewhere in front, onto the z axis."""
-    x, y, z = normalize(direction, dim=1).unbind(1)
-    k = 1 / (1 + z)
-    rows = [1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z]
-    return torch.stack(rows, 1).unflatten(1, (3, 3))
 
 
 def _fingertips(model: HandModel) -> torch.Tensor:

@@ -5,19 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hand.appearance import (
-    SLEEVE_NONE,
-    TONES,
-    Appearance,
-    Lights,
-    albedo,
-    grain,
-    linear,
-    noise,
-    sample_appearance,
-    sample_lights,
-    shade,
-)
+from hand.appearance import SLEEVE_NONE, TONES, Appearance, albedo, grain, linear, noise, sample_appearance
+from hand.light import Lights, sample_lights, shade
 from hand.model import HandModel
 
 MODEL = HandModel.load()

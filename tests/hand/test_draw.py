@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from hand import draw
-from hand.appearance import sample_lights
+from hand import aim, draw
+from hand.aim import random_rotations
 from hand.backgrounds import Backgrounds
-from hand.draw import Drawer, DrawnCrops, random_rotations
+from hand.draw import Drawer, DrawnCrops
+from hand.light import rolled, sample_lights
 from hand.model import HandModel
 from hand.prior import FAMILIES
 from runtime import track
@@ -89,15 +90,15 @@ def test_hands_are_seen_from_all_sides(crops):
 
 def test_upright_hands_stand_as_the_trackers_crops_do(upright):
     rolls = np.array([track.roll_of(pixels) for pixels in upright.pixels.numpy()])
-    assert abs(rolls.mean()) < 5 and 0.6 * draw.ROLL_JITTER_DEG < rolls.std() < 1.6 * draw.ROLL_JITTER_DEG
+    assert abs(rolls.mean()) < 5 and 0.6 * aim.ROLL_JITTER_DEG < rolls.std() < 1.6 * aim.ROLL_JITTER_DEG
     assert upright.facing.min() < -0.9 and upright.facing.max() > 0.9
 
 
 def test_light_falls_from_the_rooms_ceiling_however_the_crop_is_rolled():
     lights = sample_lights(400, torch.Generator().manual_seed(0), torch.device("cpu"))
-    upside_down = draw._rolled(lights, torch.full((400,), math.pi))
+    upside_down = rolled(lights, torch.full((400,), math.pi))
     torch.testing.assert_close(upside_down.up * torch.tensor([-1.0, -1.0, 1.0]), lights.up)
-    quarter = draw._rolled(lights, torch.full((400,), math.pi / 2))
+    quarter = rolled(lights, torch.full((400,), math.pi / 2))
     # Clockwise by a quarter, the ceiling comes to be on the right.
     assert lights.up[:, 1].mean() < -0.2 and quarter.up[:, 0].mean() > 0.2
 
@@ -119,7 +120,7 @@ def test_the_surface_map_tells_which_part_of_the_hand_is_where(upright):
 
 
 def test_the_box_is_the_trackers_within_its_jitter(crops):
-    assert draw.BOX_MARGIN == track.BOX_MARGIN
+    assert aim.BOX_MARGIN == track.BOX_MARGIN
     for pixels in crops.pixels.numpy():
         centre, size = track.box_around(pixels)
         # Drawn boxes are 0.82 to 1.32 times as large, and up to a fifth of one beside the hand.

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hand import grasps
-from hand.draw import random_rotations
+from hand.aim import random_rotations
 from hand.grasps import ThingSampler, flesh
 from hand.model import HandModel
 from hand.objects import Things

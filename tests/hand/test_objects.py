@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hand.appearance import sample_lights
+from hand.light import sample_lights
 from hand.objects import CONTACT, Things
 from hand.superquadrics import Superquadrics
 

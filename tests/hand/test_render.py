@@ -3,11 +3,12 @@
 import pytest
 import torch
 
-from hand.appearance import Lights, sample_appearance, sample_lights
-from hand.draw import random_rotations
+from hand.aim import random_rotations, turn_to_axis
+from hand.appearance import sample_appearance
+from hand.light import Lights, sample_lights
 from hand.model import HandModel
 from hand.prior import sample_poses
-from hand.render import Rendered, box_blur, render, turn_to_axis
+from hand.render import Rendered, box_blur, render
 
 MODEL = HandModel.load()
 HANDS, SIDE, FOCAL, DISTANCE = 6, 96, 150.0, 5.0

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from hand.draw import random_rotations
+from hand.aim import random_rotations
 from hand.superquadrics import Superquadrics
 
 CPU = torch.device("cpu")
