@@ -1,17 +1,21 @@
 """Hands with their forearms, and whole people, each drawn alone, to be laid into whole frames."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
-from torch.nn.functional import avg_pool2d, grid_sample, normalize
+from torch.nn.functional import avg_pool2d, grid_sample, interpolate, normalize
 
-from hand.appearance import sample_appearance, sample_lights
-from hand.draw import random_rotations
+from hand.aim import random_rotations, turn_to_axis
+from hand.appearance import linear, sample_appearance
+from hand.draw import PRINT_SIDE
+from hand.grasps import ThingSampler
 from hand.joints import JOINTS, WRIST
+from hand.light import sample_lights
 from hand.model import HandModel
 from hand.people import HANDS, PeopleDrawer
 from hand.prior import sample_poses
-from hand.render import render, turn_to_axis
+from hand.render import render, render_things
 
 SIZE = 144
 """Side of a cut-out in px, divisible by 4."""
@@ -39,11 +43,23 @@ class ArmEnds:
         return ArmEnds(*(getattr(self, name)[pick] for name in ArmEnds.__slots__))
 
 
-def draw_cutouts(n: int, generator: torch.Generator, device: torch.device) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Layers (n, 4, SIZE, SIZE), linear light times coverage and coverage; joints (n, 21, 2) and elbows (n, 2) in px.
+class DrawnCutOuts(NamedTuple):
+    """N hands with their forearms, alone, many of them with things that they hold or that lie about."""
 
-    A hand takes about a third of its cut-out, so that most of the forearm shows; the elbow may lie beyond.
-    """
+    layers: torch.Tensor
+    """(N, 4, SIZE, SIZE) linear light times coverage, and coverage."""
+    bare: torch.Tensor
+    """(N, 4, SIZE, SIZE) the same without the things."""
+    joints: torch.Tensor
+    """(N, 21, 2) px."""
+    elbows: torch.Tensor
+    """(N, 2) px; may lie beyond the cut-out."""
+    free: torch.Tensor
+    """(N,) share of the joints before which no thing stands."""
+
+
+def draw_cutouts(n: int, generator: torch.Generator, device: torch.device) -> DrawnCutOuts:
+    """Hands from all sides; a hand takes about a third of its cut-out, so that most of the forearm shows."""
     model = HandModel.load(device)
     pose, _ = sample_poses(n, generator, model)
     hand = model.pose(torch.randn(n, model.components, generator=generator, device=device), pose)
@@ -53,31 +69,40 @@ def draw_cutouts(n: int, generator: torch.Generator, device: torch.device) -> tu
     middle = (hand.joints.amin(1) + hand.joints.amax(1)) / 2
     # Farther than crops are, since a forearm that points at the camera must end before it.
     distance = 4.8 * (14 / 4.8) ** torch.rand(n, generator=generator, device=device)
-    rotation = (
-        turn_to_axis(torch.randn(n, 3, generator=generator, device=device) * 0.2 + rotation.new_tensor([0, 0, 1])) @ rotation
-    )
     origin = -(rotation @ middle[..., None])[..., 0]
     origin[:, 2] += distance
+    flat = _flat(hand.joints @ rotation.transpose(1, 2) + origin[:, None])
+    turn = turn_to_axis(torch.cat([(flat.amin(1) + flat.amax(1)) / 2, torch.ones_like(flat[:, 0, :1])], 1))
+    rotation, origin = turn @ rotation, (turn @ origin[..., None])[..., 0]
+    joints, vertices, elbow = (p @ rotation.transpose(1, 2) + origin[:, None] for p in (hand.joints, hand.vertices, elbow))
+    flat = _flat(joints)
+    extent = (flat.amax(1) - flat.amin(1)).amax(1)
+    focal = SIZE / (2.5 + 1.5 * torch.rand(n, generator=generator, device=device)) / extent
 
-    def seen(points: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        turned = points @ rotation.transpose(1, 2) + origin[:, None]
-        return turned, turned[..., :2] / turned[..., 2:].clamp_min(1e-3)
-
-    _, joints = seen(hand.joints)
-    low, high = joints.amin(1, keepdim=True), joints.amax(1, keepdim=True)
-    focal = SIZE / (2.5 + 1.5 * torch.rand(n, 1, 1, generator=generator, device=device)) / (high - low).amax(2, keepdim=True)
-
-    def pixels(flat: torch.Tensor) -> torch.Tensor:
-        return (flat - (low + high) / 2) * focal + (SIZE - 1) / 2
+    def pixels(points: torch.Tensor) -> torch.Tensor:
+        return _flat(points) * focal[:, None, None] + (SIZE - 1) / 2
 
     look, lights = sample_appearance(n, generator, device), sample_lights(n, generator, device)
-    vertices, corners = seen(hand.vertices)
-    drawn = render(model, vertices, pixels(corners), (SIZE, SIZE), look, lights)
-    return torch.cat([drawn.light * drawn.alpha, drawn.alpha], 1), pixels(joints), pixels(seen(elbow)[1])[:, 0]
+    things = ThingSampler(generator, device).sample(joints, focal, SIZE)
+    drawn = render(model, vertices, pixels(vertices), (SIZE, SIZE), look, lights, things=things)
+    prints = linear(interpolate(torch.rand(n, 3, 5, 5, generator=generator, device=device), size=PRINT_SIDE))
+    layer = render_things(things, joints, focal, SIZE, lights, drawn.shadow, prints)
+    light, _ = layer.around(drawn.light, drawn.alpha, drawn.depth, torch.zeros_like(drawn.light))
+    alpha = 1 - (1 - drawn.alpha) * (1 - layer.alpha)
+    bare = torch.cat([drawn.light * drawn.alpha, drawn.alpha], 1)
+    places = pixels(joints)
+    spot = places.round().long().clamp(0, SIZE - 1)
+    before = layer.depth.flatten(1).gather(1, spot[..., 1] * SIZE + spot[..., 0]) < joints[..., 2]
+    return DrawnCutOuts(torch.cat([light, alpha], 1), bare, places, pixels(elbow)[:, 0], 1 - before.float().mean(1))
+
+
+def _flat(points: torch.Tensor) -> torch.Tensor:
+    """(N, ·, 2) of points (N, ·, 3) in camera axes at depth 1."""
+    return points[..., :2] / points[..., 2:].clamp_min(1e-3)
 
 
 def arm_ends(layers: torch.Tensor, joints: torch.Tensor, elbow: torch.Tensor) -> ArmEnds:
-    """Arm ends of what `draw_cutouts` drew; width and colour are read a little before the end."""
+    """Arm ends of hands that `draw_cutouts` drew without things; width and colour are read a little before the end."""
     wrist = joints[:, WRIST]
     along = elbow - wrist
     direction = normalize(along + 1e-3, dim=1)
@@ -106,6 +131,8 @@ class CutOutBank:
         """Layers (count, 4, S, S), each level half as wide as the one before."""
         self.joints = torch.zeros(count, JOINTS, 2, device=device)
         """(count, 21, 2) px."""
+        self.free = torch.zeros(count, device=device)
+        """(count,) share of the joints before which no thing stands."""
         shapes = {"place": (2,), "direction": (2,), "radius": (), "colour": (3,)}
         ends = {name: torch.zeros(count, *shape, device=device) for name, shape in shapes.items()}
         self.arms = ArmEnds(**ends, elbow=torch.zeros(count, dtype=torch.bool, device=device))
@@ -119,12 +146,13 @@ class CutOutBank:
     @torch.no_grad()
     def renew(self, n: int) -> None:
         """Draw `n` hands in place of the oldest."""
-        layers, joints, elbow = draw_cutouts(n, self._generator, self.device)
+        drawn = draw_cutouts(n, self._generator, self.device)
         spot = (self._drawn + torch.arange(n, device=self.device)) % len(self)
-        ends = arm_ends(layers, joints, elbow)
+        ends = arm_ends(drawn.bare, drawn.joints, drawn.elbows)
         for name in ArmEnds.__slots__:
             getattr(self.arms, name)[spot] = getattr(ends, name)
-        self.joints[spot] = joints
+        self.joints[spot], self.free[spot] = drawn.joints, drawn.free
+        layers = drawn.layers
         for level in self.levels:
             level[spot] = layers.half()
             layers = avg_pool2d(layers, 2)

@@ -57,7 +57,7 @@ class Props:
         canvas.paint(rows, colour, (height * canvas.side + 0.5).clamp(0, 1))
 
     def thing(self, canvas: Canvas, rows: torch.Tensor, smallest: float, largest: float) -> None:
-        """Boxes and ellipses, plain, barred or patterned like keys and print, some of them as brown as skin."""
+        """Boxes and ellipses: plain, barred or patterned like keys and print, with pictures on them, or as brown as skin."""
         k = len(rows)
         if not k:
             return
@@ -76,6 +76,9 @@ class Props:
         slope = (self._uniform(k, 1, 1, 1) - 0.5) * along / long
         brown = self._uniform(k, 1, 1, 1) < 0.25
         colour = torch.where(brown, self._skin(k), self._plain(k)) * (1 + strength * pattern + slope).clamp_min(0.05)
+        pictured = (self._uniform(k) < 0.35).nonzero()[:, 0]
+        if len(pictured):
+            colour[pictured] = self._backgrounds.crops(len(pictured), canvas.side, self._generator)
         canvas.paint(rows, colour, ((1 - inside) * short / 2 + 0.5).clamp(0, 1))
 
     def head(self, canvas: Canvas, rows: torch.Tensor) -> None:

@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import grid_sample, normalize
+from torch.nn.functional import normalize
 
+from hand.aim import BOX_MARGIN
 from hand.backgrounds import Backgrounds
-from hand.cutouts import LEVELS, SIZE, ArmEnds, CutOutBank
-from hand.draw import BOX_MARGIN
+from hand.cutouts import LEVELS, PEOPLE_SIZE, SIZE, ArmEnds, CutOutBank, PeopleBank
 from hand.photo import Camera
+from hand.placement import Placement, resample, turn_of
 from hand.props import Canvas, Props
 from hand.render import box_blur
 
 HANDS = 3
 """Most hands in a scene."""
-SMALLEST, LARGEST = 0.13, 0.8
+SMALLEST, LARGEST = 0.18, 0.85
 """Sides of boxes, as a share of the frame's."""
 SHOWN, UNSURE = 0.75, 0.12
 """Share of the joints in sight from which a hand must be found, and up to which finding one is a mistake."""
@@ -40,32 +41,16 @@ class Scenes:
     """(N, HANDS) bool: so little of a hand that both answers are right."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """Where K cut-outs go in their scenes: turned, scaled, perhaps mirrored."""
-
-    turn: torch.Tensor
-    """(K, 2, 2) scene_from_cut-out, scale and mirror included."""
-    origin: torch.Tensor
-    """(K, 2) px in the cut-out that comes to lie at `centre`."""
-    centre: torch.Tensor
-    """(K, 2) px in the scene."""
-
-    def to_scene(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Scene pixels (K, J, 2) of cut-out pixels (K, J, 2)."""
-        return (pixels - self.origin[:, None]) @ self.turn.transpose(1, 2) + self.centre[:, None]
-
-    def to_cutout(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Cut-out pixels (K, J, 2) of scene pixels (K, J, 2)."""
-        return (pixels - self.centre[:, None]) @ torch.linalg.inv(self.turn).transpose(1, 2) + self.origin[:, None]
-
-
 class SceneDrawer:
     """Draws batches of scenes; deterministic by seed on one kind of device."""
 
-    def __init__(self, size: int, bank: CutOutBank, backgrounds: Backgrounds, seed: int):
-        """Scenes of `size` px, divisible by 16."""
-        self.size, self.bank, self.backgrounds = size, bank, backgrounds
+    def __init__(
+        self, size: int, bank: CutOutBank, backgrounds: Backgrounds, seed: int,
+        people: PeopleBank | None = None, people_share: float = 0.55,
+    ):  # fmt: skip
+        """Scenes of `size` px, divisible by 16; with `people`, a share of the scenes shows one of them, with their own hands."""
+        self.size, self.bank, self.backgrounds, self.people = size, bank, backgrounds, people
+        self._people_share = people_share if people else 0.0
         self.generator = torch.Generator(device=bank.device).manual_seed(seed)
         self._props = Props(bank, backgrounds, self.generator)
         self._camera = Camera(self.generator, bank.device)
@@ -80,15 +65,19 @@ class SceneDrawer:
     @torch.no_grad()
     def draw(self, n: int) -> Scenes:
         """`n` pictures and their truth."""
-        canvas = Canvas(self.backgrounds.crops(n, self.size, self.generator), HANDS)
+        canvas = Canvas(self._place_around(n), HANDS)
         self._props.desk(canvas, self._some(n, 0.5))
         for share in (0.6, 0.5, 0.4, 0.3):
             self._props.thing(canvas, self._some(n, share), 0.04, 0.35)
-        self._props.head(canvas, self._some(n, 0.2))
-        self._props.limb(canvas, self._some(n, 0.25))
         left = torch.zeros(n, HANDS, dtype=torch.bool, device=self.bank.device)
+        alone = self._uniform(n) >= self._people_share
+        peopled = (~alone).nonzero()[:, 0]
+        if len(peopled):
+            left[peopled, :2] = self._person(canvas, peopled)
+        for prop, share in ((self._props.head, 0.2), (self._props.limb, 0.25)):
+            prop(canvas, (alone & (self._uniform(n) < share)).nonzero()[:, 0])
         draw = self._uniform(n)
-        count = (draw > 0.14).long() + (draw > 0.66) + (draw > 0.92)
+        count = ((draw > 0.14).long() + (draw > 0.66) + (draw > 0.92)) * alone
         size = self.size * SMALLEST * (LARGEST / SMALLEST) ** self._uniform(n)
         for slot in range(HANDS):
             rows = (count > slot).nonzero()[:, 0]
@@ -101,6 +90,43 @@ class SceneDrawer:
         share = canvas.seen.mean(2)
         shown = inside & (share >= SHOWN)
         return Scenes(self._shoot(canvas.light), centres, canvas.joints, sizes, left, shown, (share > UNSURE) & ~shown)
+
+    def _place_around(self, n: int) -> torch.Tensor:
+        """(n, 3, S, S) linear light: a background as rooms are, most of them calmer and greyer than the bank's pictures."""
+        places = self.backgrounds.crops(n, self.size, self.generator)
+        places = torch.lerp(places.mean(1, keepdim=True), places, self._uniform(n, 1, 1, 1))
+        return torch.lerp(places.mean((2, 3), keepdim=True), places, self._uniform(n, 1, 1, 1).sqrt())
+
+    def _person(self, canvas: Canvas, rows: torch.Tensor) -> torch.Tensor:
+        """Lay a person over each scene of `rows`, as a camera near them sees them; which of their hands look left (K, 2)."""
+        people = self.people
+        assert people is not None
+        k = len(rows)
+        pick = (self._uniform(k) * len(people)).long()
+        joints = people.joints[pick]
+        hand = (self._uniform(k) < 0.5).long()
+        wanted = joints[torch.arange(k, device=hand.device), hand].mean(1)
+        draw = self._uniform(k, 1)
+        wanted = torch.where(draw < 0.35, torch.full_like(wanted, (PEOPLE_SIZE - 1) / 2), wanted)
+        wanted = torch.where(draw < 0.2, people.heads[pick], wanted)
+        window = PEOPLE_SIZE * 0.45 * (0.95 / 0.45) ** self._uniform(k, 1)
+        # The scene is a part of the person's picture, which therefore needs no edge.
+        angle = torch.randn(k, generator=self.generator, device=wanted.device) * 0.12
+        reach = window / 2 * (angle.cos() + angle.sin().abs())[:, None]
+        reach = reach.clamp_max(PEOPLE_SIZE / 2)
+        wanted = wanted + (self._uniform(k, 2) - 0.5) * window * 0.6
+        origin = torch.minimum(torch.maximum(wanted, reach), PEOPLE_SIZE - reach)
+        mirrored = self._uniform(k) < 0.5
+        turn = turn_of(angle, self.size / window[:, 0], mirrored)
+        placement = Placement(turn, origin, torch.full_like(origin, (self.size - 1) / 2))
+        layers = resample(people.layers, pick, placement, self.size, PEOPLE_SIZE)
+        mask = layers[:, 3:]
+        gain = (0.7 + 0.6 * self._uniform(k))[:, None, None, None]
+        canvas.paint(rows, layers[:, :3] / mask.clamp_min(1e-3) * gain, mask)
+        for slot in range(2):
+            canvas.add_hand(rows, slot, placement.to_scene(joints[:, slot]))
+            canvas.seen[rows, slot] *= people.seen[pick, slot]
+        return torch.stack([mirrored, ~mirrored], 1)
 
     def _hand(self, canvas: Canvas, rows: torch.Tensor, slot: int, size: torch.Tensor) -> torch.Tensor:
         """Lay a hand into each scene of `rows`, with body, arm and shadow; returns which are left hands (K,)."""
@@ -120,6 +146,8 @@ class SceneDrawer:
         colour = layers[:, :3] / mask.clamp_min(1e-3) * gain
         canvas.paint(rows, colour, mask)
         canvas.add_hand(rows, slot, placement.to_scene(bank.joints[pick]))
+        # Who holds something shows a hand all the same, as long as half of it is to be seen.
+        canvas.seen[rows, slot] *= (2 * bank.free[pick]).clamp_max(1)[:, None]
         return left
 
     def _place(self, pick: torch.Tensor, size: torch.Tensor) -> tuple[Placement, torch.Tensor]:
@@ -130,13 +158,12 @@ class SceneDrawer:
         scale = size / (BOX_MARGIN * (high - low).amax(1))
         angle = self._uniform(k) * 2 * torch.pi
         left = self._uniform(k) < 0.5
-        cos, sin = angle.cos() * scale, angle.sin() * scale
-        flip = torch.where(left, -1.0, 1.0)
-        turn = torch.stack([torch.stack([cos * flip, -sin], 1), torch.stack([sin * flip, cos], 1)], 1)
-        centre = (self._uniform(k, 2) * 1.16 - 0.08) * self.size
+        # Who shows a hand to a camera keeps it in the picture, mostly.
+        spread = torch.where(self._uniform(k, 1) < 0.7, 0.7, 1.16)
+        centre = (0.5 + (self._uniform(k, 2) - 0.5) * spread) * self.size
         # Sometimes the arm's end is in the picture, and the hand often is not.
         origin = torch.where(self._uniform(k, 1) < 0.12, self.bank.arms.place[pick], (low + high) / 2)
-        return Placement(turn, origin, centre), left
+        return Placement(turn_of(angle, scale, left), origin, centre), left
 
     def _body(self, canvas: Canvas, rows: torch.Tensor, placement: Placement, arm: ArmEnds, gain: torch.Tensor) -> None:
         """The upper arm, or the rest of the forearm, and at its end a clothed body."""
@@ -169,18 +196,13 @@ class SceneDrawer:
 
     def _resample(self, pick: torch.Tensor, placement: Placement) -> torch.Tensor:
         """(K, 4, S, S) the cut-outs in their places, each from the resolution that fits its scale."""
-        side = self.size
-        span = torch.arange(side, device=self.bank.device, dtype=torch.float32)
-        y, x = torch.meshgrid(span, span, indexing="ij")
-        points = torch.stack([x, y], -1).view(1, -1, 2).expand(len(pick), -1, -1)
-        grid = ((2 * placement.to_cutout(points) + 1) / SIZE - 1).view(-1, side, side, 2)
         scale = torch.linalg.det(placement.turn).abs().sqrt()
         chosen = (-torch.log2(scale) + 0.3).floor().clamp(0, LEVELS - 1).long()
-        out = torch.empty(len(pick), 4, side, side, device=self.bank.device)
+        out = torch.empty(len(pick), 4, self.size, self.size, device=self.bank.device)
         for number, level in enumerate(self.bank.levels):
             mine = (chosen == number).nonzero()[:, 0]
             if len(mine):
-                out[mine] = grid_sample(level[pick[mine]].float(), grid[mine], align_corners=False)
+                out[mine] = resample(level, pick[mine], placement[mine], self.size, SIZE)
         return out
 
     def _shoot(self, light: torch.Tensor) -> torch.Tensor:
@@ -190,7 +212,7 @@ class SceneDrawer:
             + torch.linspace(-1, 1, self.size, device=light.device) ** 2
         ) / 2
         image = self._camera.expose(light * (1 - 0.8 * self._uniform(len(light), 1, 1, 1) ** 3 * radius))
-        for change, share in ((self._camera.blur, 0.25), (self._camera.noise, 0.35), (self._camera.jpeg, 0.5)):
+        for change, share in ((self._camera.blur, 0.25), (self._camera.noise, 0.2), (self._camera.jpeg, 0.15)):
             rows = self._some(len(image), share)
             if len(rows):
                 image[rows] = change(image[rows])

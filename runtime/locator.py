@@ -26,13 +26,17 @@ PAD_VALUE = 128
 """Grey that fills what a frame leaves of the input."""
 MIN_SCORE = 0.3
 """Boxes that score less are not reported."""
-SCALES = (1.0, 0.75)
-"""The frame is searched once at each share of the input's size: a hand is surest at sizes in the middle of those trained."""
+SCALES = (1.0, 2 / 3)
+"""The frame is searched once at each share of the input's size: what looks like a hand at one of them alone rarely is one."""
+LEAST_PEAK = 0.02
+"""Peaks that score less at one size of the input are not compared with those at others."""
 LEFT_FROM = 0.6
 """Probability from which a hand is called a left one: most hands that are shown to a camera alone are right ones."""
 MOST_BOXES = 4
 OVERLAP_SHARE = 0.4
 """A weaker box whose centre lies nearer to a stronger one's than this share of its size is the same hand."""
+SAME_SIZE = 2.0
+"""Boxes of one hand at two sizes of the input differ by no larger factor."""
 
 
 class LocatorMaps(NamedTuple):
@@ -109,7 +113,7 @@ class Locator:
 
     def __call__(self, image: np.ndarray, view: View) -> list[HandBox]:
         """Boxes in an image (H, W, 3) uint8 RGB, best first; empty where no hand is seen."""
-        found: list[FoundHand] = []
+        found: list[list[FoundHand]] = []
         shrunk, scale = image, 1.0
         for share in SCALES:
             # The smaller input is made from the larger one, which is quicker than from the frame.
@@ -117,9 +121,10 @@ class Locator:
             scale *= step
             with torch.inference_mode():
                 maps = self.network(normalise(torch.from_numpy(boxed)[None]).contiguous(memory_format=torch.channels_last))
-            found += [hand.scaled(1 / scale) for hand in find_peaks(maps, self._min_score)[0]]
+            found.append([hand.scaled(1 / scale) for hand in find_peaks(maps, LEAST_PEAK)[0]])
             shrunk = boxed[: round(image.shape[0] * scale), : round(image.shape[1] * scale)]
-        return [HandBox(view, "left" if hand.left else "right", hand.centre, hand.size, hand.score) for hand in distinct(found)]
+        hands = [hand for hand in distinct(agreed(found)) if hand.score >= self._min_score]
+        return [HandBox(view, "left" if hand.left else "right", hand.centre, hand.size, hand.score) for hand in hands]
 
 
 def letter_box(image: np.ndarray, longer_side: int) -> tuple[np.ndarray, float]:
@@ -160,6 +165,36 @@ def _boxes(peaks: Tensor, maps: LocatorMaps, min_score: float) -> list[FoundHand
         left = maps.left[0, row, column].sigmoid().item() >= LEFT_FROM
         found.append(FoundHand(((column + 0.5 + dx) * STRIDE - 0.5, (row + 0.5 + dy) * STRIDE - 0.5), size, left, score))
     return distinct(found)
+
+
+def agreed(searches: list[list[FoundHand]]) -> list[FoundHand]:
+    """Every hand of all `searches` of one frame, its place, size and score the means over those searches that found it.
+
+    Where a search did not find it, its score there is zero.
+    """
+    hands: list[FoundHand] = []
+    rest = sorted(((hand, number) for number, found in enumerate(searches) for hand in found), key=lambda pair: -pair[0].score)
+    while rest:
+        same: dict[int, FoundHand] = {}
+        first, other = rest[0][0], []
+        for hand, number in rest:
+            if number not in same and _same(first, hand):
+                same[number] = hand
+            else:
+                other.append((hand, number))
+        rest = other
+        total = sum(hand.score for hand in same.values())
+        x, y, size = (
+            sum(hand.score * value for hand, value in zip(same.values(), values, strict=True)) / total
+            for values in zip(*((*hand.centre, math.log(hand.size)) for hand in same.values()), strict=True)
+        )
+        hands.append(FoundHand((x, y), math.exp(size), first.left, total / len(searches)))
+    return hands
+
+
+def _same(one: FoundHand, other: FoundHand) -> bool:
+    large, small = max(one.size, other.size), min(one.size, other.size)
+    return large < SAME_SIZE * small and math.dist(one.centre, other.centre) < OVERLAP_SHARE * large
 
 
 def distinct(hands: list[FoundHand]) -> list[FoundHand]:

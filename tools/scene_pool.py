@@ -8,8 +8,12 @@ from hand.scenes import SceneDrawer, Scenes
 from runtime.locator import DEEPEST_STRIDE, PAD_VALUE
 
 DRAWN_AT_ONCE = 64
+FIRST_SCENES = 768
+"""Scenes drawn before the first batch."""
 RENEW_HANDS = 16
 """Hands drawn anew for every `RENEW_SCENES` scenes."""
+RENEW_PEOPLE = 8
+"""People drawn anew for as many."""
 RENEW_SCENES = 1024
 
 
@@ -20,9 +24,10 @@ def join(parts: list[Scenes]) -> Scenes:
 class ScenePool:
     """Random batches out of the latest scenes; new ones are drawn so that each is used about `reuse` times."""
 
-    def __init__(self, drawer: SceneDrawer, capacity: int, reuse: float, first: int = 1024):
+    def __init__(self, drawer: SceneDrawer, capacity: int, reuse: float):
         self._drawer, self._capacity, self._reuse = drawer, capacity, reuse
-        self._scenes = join([drawer.draw(DRAWN_AT_ONCE) for _ in range(first // DRAWN_AT_ONCE)])
+        first = min(FIRST_SCENES, capacity)
+        self._scenes = join([drawer.draw(DRAWN_AT_ONCE) for _ in range(max(1, first // DRAWN_AT_ONCE))])
         self._drawn = self._used = 0
 
     def take(self, n: int) -> Scenes:
@@ -38,6 +43,8 @@ class ScenePool:
             self._drawn += DRAWN_AT_ONCE
             if self._drawn % RENEW_SCENES == 0:
                 self._drawer.bank.renew(RENEW_HANDS)
+                if self._drawer.people:
+                    self._drawer.people.renew(RENEW_PEOPLE)
         self._used += n
         pick = torch.randint(len(self._scenes.images), (n,), generator=generator, device=device)
         return Scenes(*(getattr(self._scenes, name)[pick] for name in Scenes.__slots__))
@@ -51,7 +58,7 @@ def varied(scenes: Scenes, random: np.random.Generator) -> Scenes:
     if random.random() < 0.5:
         images, left = images.flip(2), ~left
         points = torch.stack([size - 1 - points[..., 0], points[..., 1]], -1)
-    for _ in range(random.integers(4)):
+    for _ in range(int(random.choice(4, p=[0.55, 0.15, 0.15, 0.15]))):
         # A quarter turn takes (x, y) to (y, size − 1 − x).
         images = images.rot90(1, (1, 2))
         points = torch.stack([points[..., 1], size - 1 - points[..., 0]], -1)

@@ -1,38 +1,39 @@
 """Train the locator on drawn scenes: `python -m tools.train_locator runs/locator --minutes 25`.
 
-Scenes are composed as training goes, from cut-out hands that are renewed all the time; each scene is used a few times,
-mirrored and turned by right angles. Runs are resumed from their checkpoint, and ready weights are saved every few minutes.
+Scenes are composed as training goes, from cut-out hands and people that are renewed all the time; each scene is used a few
+times, mirrored and turned by right angles. Runs are resumed from their checkpoint, and ready weights are saved every few minutes.
 """
 
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import torch
 import tyro
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 from tqdm import tqdm
 
-from hand.backgrounds import Backgrounds
-from hand.cutouts import CutOutBank
+from hand.backgrounds import Backgrounds, Split
+from hand.cutouts import CutOutBank, PeopleBank
 from hand.errors import UserError
-from hand.joints import JOINTS
-from hand.scenes import SceneDrawer, Scenes
-from runtime.locator import ARCHITECTURE, MIN_SCORE, STRIDE, LocatorMaps, LocatorNetwork, find_peaks
+from hand.scenes import SceneDrawer
+from runtime.locator import ARCHITECTURE, DEEPEST_STRIDE, STRIDE, LocatorMaps
 from runtime.network import normalise
 from runtime.weights import Manifest, fill, load_tensors, save_tensors
 from tools.backgrounds import DEFAULT_BANK
 from tools.checkpoints import load_checkpoint, save_checkpoint
+from tools.evaluate_locator import find_drawn, score_drawn
+from tools.locator_losses import Pupil, locator_loss
 from tools.scene_pool import ScenePool, join, varied
+from tools.train import PIECE_BYTES, learning_rate
 
 HELD_OUT_SEED = 1_000_000
 """Validation scenes are drawn from this seed on; training seeds stay below."""
-PIECE_BYTES = 15 << 20
-NEAR, SIZE_RATIO = 0.35, 1.6
-"""A hand is found where a box's centre is off by at most this share of its side, and its side by at most this ratio."""
+
+STEM = 3
+"""Stages of `LocatorNetwork.fine` above an eighth of the input's resolution."""
 
 
 @dataclass
@@ -45,217 +46,157 @@ class Settings:
     """Time to train in this call; the learning rate falls to zero at its end."""
     size: int = 96
     """Side of the scenes in px, divisible by 32."""
-    longer_side: int = 128
+    longer_side: int = 96
     """What frames are shrunk to, px. Scenes may be smaller: hands are told by their size in pixels, whatever is around them."""
     width: int = 24
     """Channels of the network's first stages."""
-    batch: int = 32
-    rate: float = 1.5e-3
+    batch: int = 24
+    rate: float = 2.5e-3
     """Peak learning rate."""
     seed: int = 0
     backgrounds: Path | None = DEFAULT_BANK
     """Bank made by tools.backgrounds; 'None' for procedural backgrounds alone."""
+    frozen_stem: bool = False
+    """Leave the first stages as they are, which takes a third off a step: their filters are the first to be good."""
     start: Path | None = None
     """A locator's weights to start from instead of random ones."""
     device: str = "auto"
     threads: int = 1
-    cutouts: int = 1500
+    hands: int = 600
     """Hands in stock."""
-    pool: int = 6000
+    people: int = 240
+    """People in stock."""
+    pool: int = 5000
     """Scenes in stock."""
     reuse: float = 3.0
     """How often a scene is used."""
-    validate: int = 512
+    validate: int = 320
     """Held-out scenes a validation."""
+    held_out_hands: int = 160
+    held_out_people: int = 96
     validate_minutes: float = 4.0
 
 
-class Pupil(nn.Module):
-    """A locator that must also say where the joints are, from which it learns what a hand is; only the locator is kept."""
+class Run:
+    """One training run: its networks, its data and its folder."""
 
-    def __init__(self, width: int):
-        super().__init__()
-        self.locator = LocatorNetwork(width)
-        self.joints = nn.Conv2d(2 * width, 2 * JOINTS, 1)
+    def __init__(self, settings: Settings):
+        """Start, or resume where the folder holds a checkpoint. Raises UserError for settings and files that cannot be used."""
+        if settings.size % DEEPEST_STRIDE:
+            raise UserError(f"--size is {settings.size}, expected a multiple of {DEEPEST_STRIDE}")
+        self.settings = settings
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(auto if settings.device == "auto" else settings.device)
+        torch.set_num_threads(settings.threads)
+        torch.manual_seed(settings.seed)
+        settings.run.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = settings.run / "checkpoint"
+        self.student, self.teacher = (
+            Pupil(settings.width).to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            for _ in range(2)
+        )
+        self.optimiser = self.student.optimiser(settings.rate)
+        self.seen = self._restore()
+        self.student.locator.fine[:STEM].requires_grad_(not settings.frozen_stem)
+        self.steps = 0
+        held_out = self._drawer("held_out", HELD_OUT_SEED, settings.held_out_hands, settings.held_out_people)
+        self.held_out = join([held_out.draw(32) for _ in range(max(1, settings.validate // 32))])
+        # A resumed run draws other scenes than before.
+        seed = settings.seed + 1 + self.seen % 900_000
+        self.pool = ScenePool(self._drawer("train", seed, settings.hands, settings.people), settings.pool, settings.reuse)
+        self._random = np.random.default_rng(seed)
 
-    def forward(self, images: Tensor) -> tuple[LocatorMaps, Tensor]:
-        """The locator's maps, and joints (N, 42, ·, ·) from the box's centre, in sides of the box."""
-        features = self.locator.features(images)
-        return self.locator.read(features), self.joints(features)
+    def _drawer(self, split: Split, seed: int, hands: int, people: int) -> SceneDrawer:
+        places = Backgrounds.load(self.settings.backgrounds, split, self.device)
+        bank, folk = CutOutBank(hands, seed, self.device), PeopleBank(people, seed, self.device)
+        return SceneDrawer(self.settings.size, bank, places, seed, folk)
 
+    def _restore(self) -> int:
+        """Fill the networks from the checkpoint, else from the weights to start from; the scenes that they have seen."""
+        if self.checkpoint.is_dir():
+            seen = load_checkpoint(self.checkpoint, self.student, self.teacher, self.optimiser)
+            print(f"resumed {self.checkpoint} after {seen:,} scenes")
+            return seen
+        seen = 0
+        if self.settings.start:
+            tensors, started = load_tensors(self.settings.start)
+            fill(self.student.locator, tensors, self.settings.start)
+            seen = started.images_seen or 0
+        self.teacher.load_state_dict(self.student.state_dict())
+        return seen
 
-def targets(scenes: Scenes) -> tuple[Tensor, Tensor, Tensor]:
-    """Centre heat (N, K, h, w) of each hand; way (N, K, h, w, 2) to its centre, cells; and the cells that count (N, 1, h, w)."""
-    height, width = (side // STRIDE for side in scenes.images.shape[1:3])
-    device = scenes.images.device
-    place = (scenes.centres + 0.5) / STRIDE
-    y, x = torch.meshgrid(torch.arange(height, device=device) + 0.5, torch.arange(width, device=device) + 0.5, indexing="ij")
-    away = place[:, :, None, None] - torch.stack([x, y], -1)
-    cells = scenes.sizes[..., None, None] / STRIDE
-    # Nobody can tell a box's centre to a tenth of its side. A narrower peak would spread the score of large hands over
-    # cells, and things that are small would come first.
-    beyond = ((away**2).sum(-1).sqrt() - 0.1 * cells).clamp_min(0)
-    heat = torch.exp(-((beyond / (0.1 * cells).clamp_min(0.5)) ** 2) / 2) * scenes.shown[..., None, None]
-    # The cell that holds the centre is the peak, wherever in it the centre lies.
-    holds = (away.abs().amax(-1) <= 0.5) & scenes.shown[..., None, None]
-    heat = torch.where(holds, torch.ones_like(heat), heat)
-    open_ = (beyond > 0.3 * cells) | ~scenes.unsure[..., None, None]
-    return heat, away, open_.all(1, keepdim=True)
+    def step(self, progress: float) -> dict[str, Tensor]:
+        """Learn from one batch at `progress` in [0, 1] of the run; its figures."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(self.settings.rate, progress)
+        scenes = varied(self.pool.take(self.settings.batch), self._random)
+        self.student.train()
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            maps, joints = self.student(normalise(scenes.images).contiguous(memory_format=torch.channels_last))
+        loss, figures = locator_loss(LocatorMaps(*(values.float() for values in maps)), joints.float(), scenes)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
+        self.optimiser.step()
+        self.steps += 1
+        self.seen += self.settings.batch
+        self._average()
+        return figures
 
+    @torch.no_grad()
+    def _average(self) -> None:
+        """The teacher is the mean of the student's last thousand steps, of fewer in the beginning."""
+        decay = min(0.999, 1 - 1 / (1 + self.steps / 3))
+        for kept, new in zip(self.teacher.state_dict().values(), self.student.state_dict().values(), strict=True):
+            if kept.is_floating_point():
+                kept.lerp_(new, 1 - decay)
+            else:
+                kept.copy_(new)
 
-def locator_loss(maps: LocatorMaps, joints: Tensor, scenes: Scenes) -> tuple[Tensor, dict[str, Tensor]]:
-    """Penalty-reduced focal loss of the centres (Zhou et al. 2019, eq. 1); side, size, offset and joints around them."""
-    heat, away, counts = targets(scenes)
-    target, owner = heat.max(1, keepdim=True)
-    logit = maps.centre
-    probability = logit.sigmoid()
-    at_peak = (target >= 1).float()
-    count = at_peak.sum().clamp_min(1)
-    found = -((1 - probability) ** 2) * F.logsigmoid(logit) * at_peak
-    false = -((1 - target) ** 4) * probability**2 * F.logsigmoid(-logit) * (1 - at_peak) * counts
-    centre_loss = (found.sum() + false.sum()) / count
-    # Where the peak is a cell off, its answers must hold too.
-    weight = torch.where(target > 0.3, target, torch.zeros_like(target))
-    total = weight.sum().clamp_min(1)
-
-    def of_owner(values: Tensor) -> Tensor:
-        return values[:, :, None, None].expand(-1, -1, *target.shape[2:]).gather(1, owner)
-
-    size_error = (maps.size - of_owner((scenes.sizes / STRIDE).clamp_min(0.3).log())).abs()
-    offset_error = (maps.offset - away.gather(1, owner[..., None].expand(-1, -1, -1, -1, 2))[:, 0].permute(0, 3, 1, 2)).abs()
-    side = of_owner(scenes.left.float())
-    side_error = F.binary_cross_entropy_with_logits(maps.left, side, reduction="none")
-    size_loss, offset_loss, side_loss = ((weight * error).sum() / total for error in (size_error, offset_error, side_error))
-    where = ((scenes.joints - scenes.centres[:, :, None]) / scenes.sizes[..., None, None].clamp_min(1)).flatten(2)
-    wanted = where[:, :, :, None, None].expand(-1, -1, -1, *target.shape[2:])
-    wanted = wanted.gather(1, owner[:, :, None].expand(-1, -1, 2 * JOINTS, -1, -1))[:, 0]
-    joint_loss = (weight * (joints - wanted).abs()).sum() / total / (2 * JOINTS)
-    right_side = ((maps.left > 0) == (side > 0.5)).float()
-    figures = {
-        "centre": centre_loss.detach(),
-        "size": size_loss.detach(),
-        "joints": joint_loss.detach(),
-        "side": (weight * right_side).sum().detach() / total,
-    }
-    return centre_loss + size_loss + 0.5 * offset_loss + side_loss + 10 * joint_loss, figures
-
-
-@torch.no_grad()
-def validate(network: LocatorNetwork, scenes: Scenes, batch: int) -> dict[str, float]:
-    """Share of hands found, and of them with the right side; false alarms a frame; the centre's error in boxes."""
-    network.eval()
-    found = [hands for images in scenes.images.split(batch) for hands in find_peaks(network(normalise(images)), MIN_SCORE)]
-    hits = sides = false = 0
-    errors: list[float] = []
-    sizes, shown_hands, unsure = (
-        scenes.sizes.clamp_min(1e-3).cpu().numpy(),
-        scenes.shown.cpu().numpy(),
-        scenes.unsure.cpu().numpy(),
-    )
-    for number, hands in enumerate(found):
-        open_ = np.ones(sizes.shape[1], bool)
-        for hand in hands:
-            off = np.hypot(*(np.array(hand.centre) - scenes.centres[number].cpu().numpy()).T) / sizes[number]
-            ratio = np.maximum(hand.size / sizes[number], sizes[number] / hand.size)
-            meant = open_ & (off < NEAR) & (unsure[number] | (shown_hands[number] & (ratio < SIZE_RATIO)))
-            if not meant.any():
-                false += 1
-                continue
-            nearest = int(np.where(meant, off, np.inf).argmin())
-            open_[nearest] = False
-            if shown_hands[number, nearest]:
-                hits += 1
-                sides += hand.left == bool(scenes.left[number, nearest])
-                errors.append(float(off[nearest]))
-    shown = max(1, int(scenes.shown.sum()))
-    return {
-        "found": hits / shown,
-        "side": sides / max(1, hits),
-        "false_per_frame": false / len(found),
-        "centre_boxes": float(np.mean(errors)) if errors else float("nan"),
-    }
+    def save(self, progress: float) -> None:
+        """Validate the teacher; write log line, weights and checkpoint."""
+        settings, locator = self.settings, self.teacher.locator
+        figures = asdict(score_drawn(find_drawn(locator, self.held_out), self.held_out))
+        shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
+        tqdm.write(f"{self.seen:,} scenes, {progress:.0%} of the time: {shown}")
+        line = {"seen": self.seen, "progress": progress, **figures, "settings": {k: str(v) for k, v in asdict(settings).items()}}
+        with (settings.run / "log.jsonl").open("ab") as log:
+            log.write(msgspec.json.encode(line) + b"\n")
+        manifest = Manifest(
+            architecture=ARCHITECTURE,
+            root=0,
+            crop_size=settings.longer_side,
+            map_size=settings.longer_side // STRIDE,
+            axes="frame",
+            options={"width": settings.width},
+            training_data="drawn scenes (hand.scenes)",
+            seed=settings.seed,
+            images_seen=self.seen,
+            accuracy={f"validation_{name}": round(value, 4) for name, value in figures.items() if np.isfinite(value)},
+        )
+        save_tensors(settings.run / "locator.safetensors", locator.state_dict(), manifest)
+        save_checkpoint(self.checkpoint, self.student, self.teacher, self.optimiser, self.seen, PIECE_BYTES)
 
 
 def train(settings: Settings) -> None:
-    if settings.size % 32:
-        raise UserError(f"--size is {settings.size}, expected a multiple of 32")
-    device = torch.device(settings.device if settings.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(settings.threads)
-    torch.manual_seed(settings.seed)
-    settings.run.mkdir(parents=True, exist_ok=True)
-    student, teacher = (
-        Pupil(settings.width).to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-        for _ in range(2)
-    )
-    seen = 0
-    if settings.start:
-        tensors, started = load_tensors(settings.start)
-        fill(student.locator, tensors, settings.start)
-        seen = started.images_seen or 0
-    teacher.load_state_dict(student.state_dict())
-    optimiser = torch.optim.AdamW(student.parameters(), lr=settings.rate, weight_decay=0.01, betas=(0.9, 0.98))
-    checkpoint = settings.run / "checkpoint"
-    if checkpoint.is_dir():
-        seen = load_checkpoint(checkpoint, student, teacher, optimiser)
-        print(f"resumed {checkpoint} after {seen:,} pictures")
-    print("drawing hands")
-    held_out_places = Backgrounds.load(settings.backgrounds, "held_out", device)
-    held_out_drawer = SceneDrawer(settings.size, CutOutBank(256, HELD_OUT_SEED, device), held_out_places, HELD_OUT_SEED)
-    held_out = join([held_out_drawer.draw(64) for _ in range(max(1, settings.validate // 64))])
-    seed = settings.seed + seen % 900_000
-    places = Backgrounds.load(settings.backgrounds, "train", device)
-    pool = ScenePool(
-        SceneDrawer(settings.size, CutOutBank(settings.cutouts, seed, device), places, seed), settings.pool, settings.reuse
-    )
-    random = np.random.default_rng(seed)
-
-    def save(progress: float) -> None:
-        figures = validate(teacher.locator, held_out, 64)
-        print(
-            f"\n{seen:,} pictures, {progress:.0%} of the time: " + ", ".join(f"{k} {v:.3f}" for k, v in figures.items()),
-            flush=True,
-        )
-        with (settings.run / "log.jsonl").open("ab") as log:
-            log.write(msgspec.json.encode({"seen": seen, "progress": progress, **figures}) + b"\n")
-        manifest = Manifest(
-            architecture=ARCHITECTURE, root=0, crop_size=settings.longer_side, map_size=settings.longer_side // STRIDE,
-            axes="frame", options={"width": settings.width}, training_data="drawn scenes (hand.scenes)", seed=settings.seed,
-            images_seen=seen, accuracy={f"validation_{name}": round(value, 4) for name, value in figures.items()},
-        )  # fmt: skip
-        save_tensors(settings.run / "locator.safetensors", teacher.locator.state_dict(), manifest)
-        save_checkpoint(checkpoint, student, teacher, optimiser, seen, PIECE_BYTES)
-
+    """Train for as long as the settings say, with a progress bar, saving on the way."""
+    run = Run(settings)
     begun = saved = time.monotonic()
-    steps, smooth = 0, {}
-    with tqdm(unit="img", unit_scale=True, initial=seen, smoothing=0.05, mininterval=5) as bar:
-        while (elapsed := time.monotonic() - begun) < settings.minutes * 60:
-            progress = elapsed / (settings.minutes * 60)
-            for group in optimiser.param_groups:
-                group["lr"] = settings.rate * min(1.0, (steps + 1) / 100) * max(0.5 * (1 + np.cos(np.pi * progress)), 1e-3)
-            scenes = varied(pool.take(settings.batch), random)
-            student.train()
-            with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
-                maps, joints = student(normalise(scenes.images).contiguous(memory_format=torch.channels_last))
-            loss, figures = locator_loss(LocatorMaps(*(values.float() for values in maps)), joints.float(), scenes)
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(student.parameters(), 5.0)
-            optimiser.step()
-            steps += 1
-            seen += settings.batch
-            # The mean of the last thousand steps, of fewer in the beginning.
-            decay = min(0.999, 1 - 1 / (1 + steps / 3))
-            with torch.no_grad():
-                for kept, new in zip(teacher.state_dict().values(), student.state_dict().values(), strict=True):
-                    kept.lerp_(new, 1 - decay) if kept.is_floating_point() else kept.copy_(new)
-            for name, value in figures.items():
-                smooth[name] = smooth.get(name, value.item()) * 0.98 + value.item() * 0.02
-            bar.set_postfix({name: f"{value:.3f}" for name, value in smooth.items()}, refresh=False)
+    smooth: dict[str, float] = {}
+    with tqdm(unit="img", unit_scale=True, initial=run.seen, smoothing=0.05, mininterval=5) as bar:
+        progress = 0.0
+        while progress < 1:
+            figures = run.step(progress)
+            if run.steps % 10 == 0:
+                for name, value in figures.items():
+                    smooth[name] = 0.9 * smooth.get(name, value.item()) + 0.1 * value.item()
+                bar.set_postfix({name: f"{value:.3f}" for name, value in smooth.items()}, refresh=False)
             bar.update(settings.batch)
+            progress = (time.monotonic() - begun) / (settings.minutes * 60)
             if time.monotonic() - saved > settings.validate_minutes * 60:
-                save(progress)
+                run.save(progress)
                 saved = time.monotonic()
-    save(1.0)
+    run.save(1.0)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,10 @@ import pytest
 import torch
 
 from hand.backgrounds import Backgrounds
-from hand.cutouts import SIZE, CutOutBank
+from hand.cutouts import PEOPLE_SIZE, SIZE, CutOutBank, PeopleBank
+from hand.placement import Placement, resample, turn_of
 from hand.props import Canvas
-from hand.scenes import HANDS, Placement, SceneDrawer, Scenes
+from hand.scenes import HANDS, SceneDrawer, Scenes
 
 
 @pytest.fixture(scope="module")
@@ -17,6 +18,19 @@ def bank() -> CutOutBank:
 @pytest.fixture(scope="module")
 def scenes(bank: CutOutBank) -> Scenes:
     return SceneDrawer(64, bank, Backgrounds.load(None, "train"), seed=5).draw(96)
+
+
+def test_hands_behind_things_need_not_be_found() -> None:
+    bank, places = CutOutBank(4, seed=3), Backgrounds.load(None, "train")
+    bank.free[:] = 1.0
+    free = SceneDrawer(64, bank, places, 5).draw(48)
+    bank.free[:] = 0.5
+    half = SceneDrawer(64, bank, places, 5).draw(48)
+    bank.free[:] = 0.1
+    hidden = SceneDrawer(64, bank, places, 5).draw(48)
+    assert torch.equal(half.shown, free.shown)
+    assert free.shown.any() and not hidden.shown.any()
+    assert hidden.unsure[free.shown].all()
 
 
 def covered(bank: CutOutBank, pixels: torch.Tensor) -> torch.Tensor:
@@ -60,6 +74,15 @@ def test_placing_maps_back() -> None:
     torch.testing.assert_close(placement.to_cutout(placement.to_scene(pixels)), pixels, atol=1e-2, rtol=1e-3)
 
 
+def test_turns_scale_evenly_and_mirror_where_they_should() -> None:
+    generator = torch.Generator().manual_seed(1)
+    angle, scale, mirrored = torch.randn(6, generator=generator), torch.rand(6, generator=generator) + 0.5, torch.arange(6) < 3
+    turn = turn_of(angle, scale, mirrored)
+    even = torch.eye(2) * scale[:, None, None] ** 2
+    torch.testing.assert_close(turn @ turn.transpose(1, 2), even)
+    torch.testing.assert_close(torch.linalg.det(turn), scale**2 * torch.where(mirrored, -1.0, 1.0))
+
+
 def test_paint_hides_the_joints_below_it_and_no_others() -> None:
     canvas = Canvas(torch.zeros(2, 3, 16, 16), hands=1)
     joints = torch.full((2, 21, 2), 4.0)
@@ -100,3 +123,37 @@ def test_the_same_seed_draws_the_same_scenes(bank: CutOutBank) -> None:
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.centres, again.centres)
     assert not torch.equal(first.images, other.images)
+
+
+@pytest.fixture(scope="module")
+def people() -> PeopleBank:
+    return PeopleBank(12, seed=8)
+
+
+def test_people_have_their_own_two_hands_one_of_each_side(bank: CutOutBank, people: PeopleBank) -> None:
+    scenes = SceneDrawer(64, bank, Backgrounds.load(None, "train"), 5, people, people_share=1.0).draw(96)
+    assert (scenes.left[:, 0] != scenes.left[:, 1]).all()
+    assert 0.3 < scenes.left[:, 0].float().mean() < 0.7
+    assert scenes.shown[:, :2].any(1).float().mean() > 0.4
+    assert not (scenes.shown | scenes.unsure)[:, 2].any()
+
+
+def test_without_people_in_stock_none_are_drawn(bank: CutOutBank, people: PeopleBank) -> None:
+    places = Backgrounds.load(None, "train")
+    none, never = SceneDrawer(64, bank, places, 5), SceneDrawer(64, bank, places, 5, people, people_share=0.0)
+    assert torch.equal(none.draw(8).images, never.draw(8).images)
+
+
+def test_resampling_in_place_changes_nothing(people: PeopleBank) -> None:
+    eye, middle = torch.eye(2).expand(3, 2, 2), torch.full((3, 2), (PEOPLE_SIZE - 1) / 2)
+    pick = torch.tensor([4, 0, 7])
+    same = resample(people.layers, pick, Placement(eye, middle, middle), PEOPLE_SIZE, PEOPLE_SIZE)
+    torch.testing.assert_close(same, people.layers[pick].float(), atol=2e-3, rtol=0)
+
+
+def test_renewing_people_replaces_the_oldest_alone() -> None:
+    people = PeopleBank(3, seed=1)
+    before = people.joints.clone()
+    people.renew(1)
+    assert (people.joints[0] != before[0]).any()
+    assert torch.equal(people.joints[1:], before[1:])

@@ -1,5 +1,6 @@
 """Laws of the locator: frames to its input and back, maps to boxes, and what the weights that ship find."""
 
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -7,14 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from capture.views import VIEWS
 from hand.backgrounds import Backgrounds
 from hand.cutouts import CutOutBank
 from hand.errors import UserError
 from hand.scenes import SceneDrawer, Scenes
-from runtime.locator import STRIDE, LocatorMaps, LocatorNetwork, find_peaks, letter_box, load_locator
+from runtime.locator import STRIDE, FoundHand, LocatorMaps, LocatorNetwork, agreed, find_peaks, letter_box, load_locator
 from runtime.network import fused, normalise
 from runtime.weights import Manifest, save_tensors
-from tools.evaluate_locator import SEARCH_SCORE, find_drawn, score_drawn, score_real, still_pictures
+from tools.evaluate_locator import SEARCH_SCORE, clip_pictures, find_drawn, score_drawn, score_real, still_pictures
 from tools.locator_losses import Pupil, locator_loss, targets
 from tools.scene_pool import varied
 
@@ -78,6 +80,25 @@ def test_a_weaker_peak_within_a_box_is_the_same_hand_and_one_beyond_is_another()
     best, other = find_peaks(maps, 0.3)[0]
     assert best.score > other.score
     assert find_peaks(maps, 0.8)[0] == [best]
+
+
+def test_searches_that_agree_are_surer_than_one_alone() -> None:
+    hand, again = FoundHand((40.0, 50.0), 30.0, True, 0.8), FoundHand((43.0, 50.0), 36.0, False, 0.4)
+    alone, small = FoundHand((90.0, 20.0), 30.0, False, 0.7), FoundHand((40.0, 50.0), 12.0, False, 0.3)
+    both, only, other = agreed([[hand, alone], [again, small]])
+    assert both.score == pytest.approx(0.6) and both.left
+    assert both.centre == pytest.approx((41.0, 50.0))
+    assert 30 < both.size < 36
+    for one, wanted in ((only, alone), (other, small)):
+        assert (one.centre, one.size) == (pytest.approx(wanted.centre), pytest.approx(wanted.size))
+        assert one.score == pytest.approx(wanted.score / 2)
+
+
+def test_a_search_counts_a_hand_once() -> None:
+    hand = FoundHand((40.0, 50.0), 30.0, True, 0.8)
+    near = hand._replace(score=0.6)
+    assert [round(one.score, 3) for one in agreed([[hand, near], []])] == [0.4, 0.3]
+    assert agreed([[], []]) == []
 
 
 def test_the_loss_of_perfect_maps_is_nearly_nothing(drawn: Scenes) -> None:
@@ -165,6 +186,12 @@ def test_weights_that_are_missing_or_of_another_network_are_refused(tmp_path: Pa
 
 
 @pytest.mark.skipif(not (SHARED / "clips").is_dir(), reason="the shared clips are not here")
-def test_real_hands_are_found() -> None:
-    score = score_real(still_pictures(SHARED / "clips/stills"), load_locator(min_score=SEARCH_SCORE))
-    assert score.best >= 0.7
+def test_real_hands_are_found_and_little_else_is() -> None:
+    locate = load_locator(min_score=SEARCH_SCORE)
+    stills = score_real(still_pictures(SHARED / "clips/stills"), locate)
+    assert stills.best >= 0.9
+    for view in VIEWS:
+        clip = score_real(islice(clip_pictures(SHARED / "clips/two_webcams", view), 0, None, 8), locate)
+        assert clip.best >= 0.7
+        assert clip.any >= 0.85
+        assert clip.false_per_frame <= 1.0

@@ -1,0 +1,45 @@
+"""Where cut-outs go in scenes: turned, scaled, perhaps mirrored; and what they look like there."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import grid_sample
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where K cut-outs go in their scenes: turned, scaled, perhaps mirrored."""
+
+    turn: torch.Tensor
+    """(K, 2, 2) scene_from_cut-out, scale and mirror included."""
+    origin: torch.Tensor
+    """(K, 2) px in the cut-out that comes to lie at `centre`."""
+    centre: torch.Tensor
+    """(K, 2) px in the scene."""
+
+    def __getitem__(self, rows: torch.Tensor) -> "Placement":
+        return Placement(self.turn[rows], self.origin[rows], self.centre[rows])
+
+    def to_scene(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Scene pixels (K, J, 2) of cut-out pixels (K, J, 2)."""
+        return (pixels - self.origin[:, None]) @ self.turn.transpose(1, 2) + self.centre[:, None]
+
+    def to_cutout(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Cut-out pixels (K, J, 2) of scene pixels (K, J, 2)."""
+        return (pixels - self.centre[:, None]) @ torch.linalg.inv(self.turn).transpose(1, 2) + self.origin[:, None]
+
+
+def turn_of(angle: torch.Tensor, scale: torch.Tensor, mirrored: torch.Tensor) -> torch.Tensor:
+    """(K, 2, 2) scene_from_cut-out: mirrored left to right where `mirrored` (K,), scaled, then turned by `angle` (K,) radians."""
+    cos, sin = angle.cos() * scale, angle.sin() * scale
+    flip = torch.where(mirrored, -1.0, 1.0)
+    return torch.stack([torch.stack([cos * flip, -sin], 1), torch.stack([sin * flip, cos], 1)], 1)
+
+
+def resample(level: torch.Tensor, pick: torch.Tensor, placement: Placement, side: int, full: int) -> torch.Tensor:
+    """(K, 4, side, side) the cut-outs `pick` (K,) of `level` (N, 4, ·, ·) in their places; they are `full` px wide there."""
+    span = torch.arange(side, device=level.device, dtype=torch.float32)
+    y, x = torch.meshgrid(span, span, indexing="ij")
+    points = torch.stack([x, y], -1).view(1, -1, 2).expand(len(pick), -1, -1)
+    grid = ((2 * placement.to_cutout(points) + 1) / full - 1).view(-1, side, side, 2)
+    return grid_sample(level[pick].float(), grid, align_corners=False)
