@@ -87,8 +87,8 @@ def centred(vertices: np.ndarray, faces: np.ndarray, joints: np.ndarray, chain: 
     back, share = (0.06, 0.5) if k == 3 else (0.0, 1.0)
     moved = joint
     for axis in np.linalg.svd(along[None])[2][1:]:
-        sides = (first_hit(vertices, faces, joint - back * along, direction) for direction in (axis, -axis))
-        moved = moved + axis * share * np.subtract(*sides) / 2
+        ahead, behind = (first_hit(vertices, faces, joint - back * along, direction) for direction in (axis, -axis))
+        moved = moved + axis * share * (ahead - behind) / 2
     return moved
 
 

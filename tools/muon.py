@@ -58,23 +58,23 @@ class Muon(torch.optim.Optimizer):
                 if weight.grad is None:
                     continue
                 weight.mul_(1 - group["lr"] * group["weight_decay"])
-                update = self._orthogonal(weight, group) if group["orthogonal"] else self._adam(weight, group)
+                update = (self._orthogonal if group["orthogonal"] else self._adam)(weight, weight.grad, group)
                 weight.add_(update, alpha=-group["lr"])
 
-    def _orthogonal(self, weight: Tensor, group: dict) -> Tensor:
+    def _orthogonal(self, weight: Tensor, gradient: Tensor, group: dict) -> Tensor:
         state = self.state[weight]
         if not state:
             state["mean"] = torch.zeros_like(weight)
-        mean = state["mean"].lerp_(weight.grad, 1 - group["momentum"])
-        update = weight.grad.lerp(mean, group["momentum"]).flatten(1)
+        mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
+        update = gradient.lerp(mean, group["momentum"]).flatten(1)
         return orthogonal(update).reshape(weight.shape) * (0.2 * max(update.shape) ** 0.5)
 
-    def _adam(self, weight: Tensor, group: dict) -> Tensor:
+    def _adam(self, weight: Tensor, gradient: Tensor, group: dict) -> Tensor:
         """AdamW's update (Loshchilov and Hutter 2019)."""
         state = self.state[weight]
         if not state:
             state |= {"step": torch.zeros(()), "mean": torch.zeros_like(weight), "square": torch.zeros_like(weight)}
-        (first, second), gradient = group["betas"], weight.grad
+        first, second = group["betas"]
         state["step"] += 1
         mean = state["mean"].lerp_(gradient, 1 - first) / (1 - first ** state["step"].item())
         square = state["square"].lerp_(gradient * gradient, 1 - second) / (1 - second ** state["step"].item())

@@ -5,7 +5,6 @@ bank drawn before (`tools.bank`), each use rolled, scaled and lit anew. Runs are
 so far is saved every few minutes as ready weights. With `--pictures` the same bank and seed give the same weights.
 """
 
-import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -29,11 +28,12 @@ from tools.bank import BORDER, HandBank
 from tools.checkpoints import load_checkpoint, save_checkpoint
 from tools.losses import HAND_MM, SurfaceHead, detnet_loss, lite_loss
 from tools.muon import Muon, inner_weights
+from tools.training import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
 
 HELD_OUT_SEED = 1_000_000
 """Validation hands are drawn from this seed on; training seeds stay below."""
-PIECE_BYTES = 15 << 20
-"""Size of a checkpoint's pieces."""
+MEMORY = 0.998
+"""The teacher is the mean of about the last five hundred steps."""
 STRIDES = {"detnet-lite": 8, "detnet": 4}
 """Crop pixels a cell of each architecture's maps."""
 
@@ -75,13 +75,6 @@ class Settings:
     validate: int = 512
     """Held-out hands a validation."""
     validate_minutes: float = 5.0
-
-
-def learning_rate(peak: float, progress: float) -> float:
-    """A short warm-up, a long plateau falling by half, then down to zero; `progress` in [0, 1]."""
-    warm = min(1.0, progress / 0.01 + 0.02)
-    falling = 0.5 * (1 + torch.cos(torch.tensor(min(1.0, progress) * torch.pi)).item())
-    return peak * warm * max(falling, 1e-3)
 
 
 @torch.no_grad()
@@ -202,30 +195,16 @@ class Run:
 
     def step(self, progress: float) -> dict[str, Tensor]:
         """Learn from one batch at `progress` in [0, 1] of the run; its figures."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings.rate, progress)
+        set_rate(self.optimiser, learning_rate(self.settings.rate, progress))
         drawn = self.batch()
         self.student.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             loss, figures = self.student.loss(drawn)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
-        self.optimiser.step()
+        descend(self.student, self.optimiser, loss)
         self.steps += 1
         self.seen += self.settings.batch
-        self._average()
+        average(self.teacher, self.student, self.steps, MEMORY)
         return figures
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """The teacher is the mean of the student's last five hundred steps, of fewer in the beginning."""
-        decay = min(0.998, 1 - 1 / (1 + self.steps / 3))
-        for kept, new in zip(self.teacher.state_dict().values(), self.student.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - decay)
-            else:
-                kept.copy_(new)
 
     def save(self, progress: float) -> None:
         """Validate the teacher; write log line, weights and checkpoint."""
@@ -233,9 +212,7 @@ class Run:
         shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
         tqdm.write(f"{self.seen:,} pictures, {progress:.0%} of the time: {shown}")
         settings = {name: str(value) for name, value in asdict(self.settings).items()}
-        line = {"seen": self.seen, "progress": progress, **figures, "settings": settings}
-        with (self.settings.run / "log.jsonl").open("ab") as log:
-            log.write(msgspec.json.encode(line) + b"\n")
+        log(self.settings.run / "log.jsonl", {"seen": self.seen, "progress": progress, **figures, "settings": settings})
         accuracy = {"validation_3d_mm": figures["3d_mm"], "validation_2d_px": figures["2d_px"]}
         done = msgspec.structs.replace(self.manifest, images_seen=self.seen, accuracy=accuracy)
         save_network(self.settings.run / "weights.safetensors", self.teacher.hand, done)
@@ -245,29 +222,8 @@ class Run:
 
 
 def train(settings: Settings) -> None:
-    """Train for as long as the settings say, with a progress bar, saving on the way."""
-    run = Run(settings)
-    first = run.seen
-    begun = saved = time.monotonic()
-
-    def progress() -> float:
-        if settings.pictures is not None:
-            return (run.seen - first) / settings.pictures
-        return (time.monotonic() - begun) / (settings.minutes * 60)
-
-    smooth: dict[str, float] = {}
-    with tqdm(unit="img", unit_scale=True, initial=run.seen, smoothing=0.05, mininterval=5) as bar:
-        while (done := progress()) < 1:
-            figures = run.step(done)
-            if run.steps % 20 == 0:
-                for name, value in figures.items():
-                    smooth[name] = 0.95 * smooth.get(name, value.item()) + 0.05 * value.item()
-                bar.set_postfix({name: f"{value:.2f}" for name, value in smooth.items()}, refresh=False)
-            bar.update(settings.batch)
-            if time.monotonic() - saved > settings.validate_minutes * 60:
-                run.save(done)
-                saved = time.monotonic()
-        run.save(1.0)
+    """Train for as long as the settings say. Raises UserError for files that cannot be used."""
+    carry_out(Run(settings), settings.batch, settings.minutes, settings.pictures, settings.validate_minutes)
 
 
 if __name__ == "__main__":

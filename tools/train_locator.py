@@ -4,11 +4,9 @@ Scenes are composed as training goes, from cut-out hands and people that are ren
 times, mirrored and turned by right angles. Runs are resumed from their checkpoint, and ready weights are saved every few minutes.
 """
 
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import torch
 import tyro
@@ -27,11 +25,12 @@ from tools.checkpoints import load_checkpoint, save_checkpoint
 from tools.evaluate_locator import find_drawn, score_drawn
 from tools.locator_losses import Pupil, locator_loss
 from tools.scene_pool import ScenePool, join, varied
-from tools.train import PIECE_BYTES, learning_rate
+from tools.training import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
 
 HELD_OUT_SEED = 1_000_000
 """Validation scenes are drawn from this seed on; training seeds stay below."""
-
+MEMORY = 0.999
+"""The teacher is the mean of about the last thousand steps."""
 STEM = 3
 """Stages of `LocatorNetwork.fine` above an eighth of the input's resolution."""
 
@@ -127,31 +126,17 @@ class Run:
 
     def step(self, progress: float) -> dict[str, Tensor]:
         """Learn from one batch at `progress` in [0, 1] of the run; its figures."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate(self.settings.rate, progress)
+        set_rate(self.optimiser, learning_rate(self.settings.rate, progress))
         scenes = varied(self.pool.take(self.settings.batch), self._random)
         self.student.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             maps, joints = self.student(normalise(scenes.images).contiguous(memory_format=torch.channels_last))
         loss, figures = locator_loss(LocatorMaps(*(values.float() for values in maps)), joints.float(), scenes)
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.student.parameters(), 5.0)
-        self.optimiser.step()
+        descend(self.student, self.optimiser, loss)
         self.steps += 1
         self.seen += self.settings.batch
-        self._average()
+        average(self.teacher, self.student, self.steps, MEMORY)
         return figures
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        """The teacher is the mean of the student's last thousand steps, of fewer in the beginning."""
-        decay = min(0.999, 1 - 1 / (1 + self.steps / 3))
-        for kept, new in zip(self.teacher.state_dict().values(), self.student.state_dict().values(), strict=True):
-            if kept.is_floating_point():
-                kept.lerp_(new, 1 - decay)
-            else:
-                kept.copy_(new)
 
     def save(self, progress: float) -> None:
         """Validate the teacher; write log line, weights and checkpoint."""
@@ -160,8 +145,7 @@ class Run:
         shown = ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
         tqdm.write(f"{self.seen:,} scenes, {progress:.0%} of the time: {shown}")
         line = {"seen": self.seen, "progress": progress, **figures, "settings": {k: str(v) for k, v in asdict(settings).items()}}
-        with (settings.run / "log.jsonl").open("ab") as log:
-            log.write(msgspec.json.encode(line) + b"\n")
+        log(settings.run / "log.jsonl", line)
         manifest = Manifest(
             architecture=ARCHITECTURE,
             root=0,
@@ -179,24 +163,8 @@ class Run:
 
 
 def train(settings: Settings) -> None:
-    """Train for as long as the settings say, with a progress bar, saving on the way."""
-    run = Run(settings)
-    begun = saved = time.monotonic()
-    smooth: dict[str, float] = {}
-    with tqdm(unit="img", unit_scale=True, initial=run.seen, smoothing=0.05, mininterval=5) as bar:
-        progress = 0.0
-        while progress < 1:
-            figures = run.step(progress)
-            if run.steps % 10 == 0:
-                for name, value in figures.items():
-                    smooth[name] = 0.9 * smooth.get(name, value.item()) + 0.1 * value.item()
-                bar.set_postfix({name: f"{value:.3f}" for name, value in smooth.items()}, refresh=False)
-            bar.update(settings.batch)
-            progress = (time.monotonic() - begun) / (settings.minutes * 60)
-            if time.monotonic() - saved > settings.validate_minutes * 60:
-                run.save(progress)
-                saved = time.monotonic()
-    run.save(1.0)
+    """Train for as long as the settings say. Raises UserError for settings or files that cannot be used."""
+    carry_out(Run(settings), settings.batch, settings.minutes, None, settings.validate_minutes)
 
 
 if __name__ == "__main__":

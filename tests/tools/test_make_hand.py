@@ -110,7 +110,7 @@ def test_knuckles_move_back_and_the_wrist_into_the_hand():
     for number, (name, chain) in enumerate(list(FINGERS.items())[1:], 2):
         size = np.linalg.norm(joints[9, :2] - joints[0, :2])
         into_hand = joints[chain[0]] - heads[f"finger{number}-1.R"]
-        np.testing.assert_allclose(into_hand, [0, -KNUCKLE_SHIFT[name] * 0.04, -KNUCKLE_DEPTH * size], atol=1e-9)
+        np.testing.assert_allclose(into_hand, np.array([0, -KNUCKLE_SHIFT[name] * 0.04, -KNUCKLE_DEPTH * size]), atol=1e-9)
         np.testing.assert_array_equal(joints[chain[1]], heads[f"finger{number}-2.R"])
         tip = joints[chain[3]] - heads[f"finger{number}-3.R"]
         np.testing.assert_allclose(tip[[0, 2]], 0, atol=1e-9)
@@ -132,7 +132,7 @@ def test_a_joint_under_the_skin_is_moved_to_the_middle_of_its_finger():
     joints = np.zeros((21, 3))
     joints[[5, 6, 7, 8]] = [(1, y, 2) for y in (0, 40, 60, 79)]
     for k, joint in ((1, 6), (2, 7)):
-        np.testing.assert_allclose(centred(skin, faces, joints, (5, 6, 7, 8), k), [0, joints[joint, 1], -4], atol=1e-6)
+        np.testing.assert_allclose(centred(skin, faces, joints, (5, 6, 7, 8), k), np.array([0, joints[joint, 1], -4]), atol=1e-6)
     tip = centred(skin, faces, joints, (5, 6, 7, 8), 3)
     np.testing.assert_allclose(tip, [0.5, 79, -1], atol=1e-6)
     assert first_hit(skin, faces, np.array([1.0, 40, 2]), np.array([0.0, 0, 1])) == pytest.approx(2)

@@ -57,7 +57,7 @@ def test_steps_lessen_a_loss():
 
 def test_the_other_weights_learn_as_with_adamw():
     ours, theirs = network(), network()
-    weights = list(ours.parameters())
+    weights: list[torch.Tensor] = list(ours.parameters())
     steps(ours, Muon([], weights, 1e-2), 5)
     steps(theirs, torch.optim.AdamW(theirs.parameters(), 1e-2, weight_decay=0.01, betas=(0.9, 0.98)), 5)
     for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):

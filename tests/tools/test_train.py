@@ -9,7 +9,8 @@ import torch
 from hand.errors import UserError
 from runtime.weights import load_network
 from tools import bank
-from tools.train import Settings, learning_rate, train
+from tools.train import Settings, train
+from tools.training import learning_rate
 
 SIZE = 32
 
