@@ -28,6 +28,10 @@ FINALISTS = 12
 SAME_COVERED = 0.5
 """Share of the smaller hand's box that the other's covers above which they are the same hand."""
 BATCH = 64
+LOCATOR_WEIGHT = 0.15
+"""What a locator's score counts beside the network's confidence: it sees the whole picture, the network a crop."""
+SUPPORTED = 0.3
+"""Overlap (intersection over union) from which a box speaks for a hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +63,12 @@ def _spread(length: int, side: float) -> list[float]:
 
 
 def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iterable[HandBox]) -> list[Found]:
-    """The hands that the network sees in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the surest first.
+    """The hands that the network sees in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the best first.
 
-    No two of them cover each other by more than `SAME_COVERED`; how sure is sure enough is left to the caller.
+    A hand scores by the network's confidence and by the boxes' own scores around it. No two of them cover each other by more
+    than `SAME_COVERED`; how good is good enough is left to the caller.
     """
+    boxes = list(boxes)
     places = [
         Place(replace(box, side=side, roll_deg=box.roll_deg + roll), camera, image)
         for box in boxes
@@ -71,10 +77,22 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
     ]
     answers = [answer for start in range(0, len(places), BATCH) for answer in look(engine, places[start : start + BATCH])]
     answers = [answer for answer in answers if np.isfinite(answer.hand.pixels).all() and np.isfinite(answer.hand.joints).all()]
-    finalists = sorted(answers, key=lambda answer: answer.sure, reverse=True)[:FINALISTS]
+    finalists = sorted(answers, key=lambda a: a.sure + LOCATOR_WEIGHT * a.box.score, reverse=True)[:FINALISTS]
     refined = [answer for answer in look_again(engine, finalists) if _is_in(answer, camera)]
-    found = sorted((Found(a.hand, a.sure, a.box) for a in refined), key=lambda one: one.score, reverse=True)
-    return distinct(found)
+    found = (Found(a.hand, (a.sure + LOCATOR_WEIGHT * _support(a, boxes)) / (1 + LOCATOR_WEIGHT), a.box) for a in refined)
+    return distinct(sorted(found, key=lambda one: one.score, reverse=True))
+
+
+def _support(answer: Answer, boxes: Iterable[HandBox]) -> float:
+    """The highest score among `boxes` that overlap the box around the hand."""
+    centre, size = box_around(answer.hand.pixels)
+
+    def overlap(box: HandBox) -> float:
+        other, half = np.array(box.centre_px), (size + box.size_px) / 2
+        sides = np.minimum(np.maximum(half - np.abs(centre - other), 0), min(size, box.size_px))
+        return float(sides.prod() / (size**2 + box.size_px**2 - sides.prod()))
+
+    return max((box.score for box in boxes if overlap(box) >= SUPPORTED), default=0.0)
 
 
 def distinct(found: Sequence[Found]) -> list[Found]:

@@ -263,7 +263,7 @@ def sample_shapes(model, settings: Settings) -> tuple[np.ndarray, np.ndarray, np
 
 
 def main(settings: Settings) -> None:
-    import anny
+    import anny  # pyright: ignore[reportMissingImports] (extra "make")
 
     model = anny.Anny(rig="anny-hand.R", topology="hand.R", local_changes="all", phenotypes="all")
     vertices, joints, orientations = sample_shapes(model, settings)

@@ -217,7 +217,7 @@ def sample_bodies(model, settings: Settings, random: np.random.Generator) -> lis
 
 
 def main(settings: Settings) -> None:
-    import anny
+    import anny  # pyright: ignore[reportMissingImports] (extra "make")
 
     random = np.random.default_rng(settings.seed)
     model = anny.Anny(topology=TOPOLOGY)

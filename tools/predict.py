@@ -46,7 +46,7 @@ class Settings:
     locator_weights: Path = locator.DEFAULT_WEIGHTS
     fov: float = DEFAULT_FOV_DEG
     """Horizontal field of view of the cameras, degrees."""
-    min_score: float = 0.4
+    min_score: float = 0.35
     """Hands that score less are left out, but for the best of each picture."""
     threads: int = 1
     """Of a CPU."""

@@ -51,7 +51,7 @@ def read_package(path: Path) -> bytes:
 
 def read_rig(glb: bytes) -> Rig:
     """Mesh, joints and bones as the artist made them, vertices that only texture seams hold apart joined."""
-    import pygltflib
+    import pygltflib  # pyright: ignore[reportMissingImports] (extra "make")
 
     scene = pygltflib.GLTF2.load_from_bytes(glb)
     assert isinstance(scene, pygltflib.GLTF2)

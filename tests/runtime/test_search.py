@@ -5,7 +5,7 @@ import pytest
 
 from hand.camera import PinholeCamera
 from runtime.engine import Predictions
-from runtime.search import GRID_STEP, Found, distinct, grid, search
+from runtime.search import GRID_STEP, LOCATOR_WEIGHT, Found, distinct, grid, search
 from runtime.track import box_around, roll_of
 from runtime.types import HandBox, Side, ViewHand
 from runtime.weights import Manifest
@@ -76,7 +76,7 @@ def test_the_hand_is_found_with_its_side_from_a_grid_alone(side, centre, size, r
     best = search(Reading([truth], [side]), coordinates(), CAMERA, grid((WIDTH, HEIGHT)))[0]
     assert best.hand.side == best.box.side == side
     assert np.linalg.norm(best.hand.pixels - truth, axis=1).max() < 2
-    assert best.score == pytest.approx(best.hand.confidence.mean())
+    assert best.score == pytest.approx(best.hand.confidence.mean() / (1 + LOCATOR_WEIGHT)), "no locator speaks for it"
     assert abs((best.box.roll_deg - roll_deg + 180) % 360 - 180) < 50
 
 
@@ -86,6 +86,16 @@ def test_two_hands_are_found_once_each_the_surest_first():
     assert {one.hand.side for one in found[:2]} == {"right", "left"}
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert len(found) == len(distinct(found)) <= 3
+
+
+def test_a_locators_word_decides_between_hands_alike():
+    hands = [hand_at((40, 60), 50, 0, "right"), hand_at((120, 60), 50, 0, "right")]
+    engine, everywhere = Reading(hands, ["right", "right"]), grid((WIDTH, HEIGHT))
+    for hand in hands:
+        (x, y), size = box_around(hand)
+        first, *_ = search(engine, coordinates(), CAMERA, [*everywhere, HandBox("left", "right", (x, y), size, 0.9)])
+        assert np.linalg.norm(first.hand.pixels - hand, axis=1).max() < 2
+        assert first.score > first.hand.confidence.mean() / (1 + LOCATOR_WEIGHT)
 
 
 def test_given_boxes_are_where_it_looks():
