@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 import msgspec
 import numpy as np
@@ -21,7 +22,8 @@ from tools import train
 from tools.backgrounds import DEFAULT_BANK
 from tools.bank import HandBank
 
-TRUNKS: Mapping[str, dict[str, int]] = {
+Trunk = Literal["narrow", "shallow", "shipped", "fine", "deep", "wide"]
+TRUNKS: Mapping[Trunk, dict[str, int]] = {
     "narrow": {"width": 33, "deep": 144},
     "shallow": {"middle_blocks": 1, "deep_blocks": 1},
     "shipped": {},
@@ -40,6 +42,8 @@ class Settings:
     """Folder of the comparison: one training run a trunk and crop size, results.jsonl, trunks.png."""
     bank: tuple[Path, ...] = (Path("data/hands"),)
     """Banks of hands, one for each size of crop (tools.bank --crop-size)."""
+    trunks: tuple[Trunk, ...] = get_args(Trunk)
+    """Which to train where they have not been yet; the plot shows all that have."""
     pictures: int = 9600
     """Pictures that each trunk is trained on."""
     validate: int = 512
@@ -80,7 +84,7 @@ def time_ms(weights: Path, rounds: int) -> tuple[float, int]:
     return float(np.median(spent)), parameters
 
 
-def measure(settings: Settings, bank: Path, trunk: str) -> Result:
+def measure(settings: Settings, bank: Path, trunk: Trunk) -> Result:
     crop_size = HandBank.crop_size_of(bank)
     run = settings.run / f"{trunk}_{crop_size}"
     train.train(
@@ -122,7 +126,7 @@ def main(settings: Settings) -> None:
     log = settings.run / "results.jsonl"
     done = [msgspec.json.decode(line, type=Result) for line in log.read_bytes().splitlines()] if log.exists() else []
     for bank in settings.bank:
-        for trunk in TRUNKS:
+        for trunk in settings.trunks:
             if (trunk, HandBank.crop_size_of(bank)) in {(r.trunk, r.crop_size) for r in done}:
                 continue
             done.append(measure(settings, bank, trunk))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.side import FIRST_PAIRS, LATER_EVERY, SideVote
+from runtime.side import CLEAR, FIRST_PAIRS, LATER_EVERY, VOTE_FROM, SideVote
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -37,8 +37,19 @@ def test_a_wrong_start_is_forgotten():
     assert vote.side == "left"
 
 
-def test_both_ways_are_tried_at_first_and_then_rarely():
+def test_both_ways_are_tried_until_the_side_is_clear_and_then_rarely():
     vote = SideVote()
+    vote.start("right", 0.5)
+    assert all(vote.due() for _ in range(3 * FIRST_PAIRS)), "nothing is clear yet"
+    while abs(vote._evidence) < CLEAR:
+        vote.add(right=0.6, left=0.4)
     due = [vote.due() for _ in range(200)]
-    assert all(due[:FIRST_PAIRS])
-    assert sum(due[FIRST_PAIRS:]) == pytest.approx((200 - FIRST_PAIRS) / LATER_EVERY, abs=1)
+    assert sum(due) == pytest.approx(200 / LATER_EVERY, abs=1)
+
+
+def test_what_is_hardly_a_hand_has_no_vote():
+    vote = SideVote()
+    vote.start("right", 0.5)
+    for _ in range(50):
+        vote.add(right=0.1, left=VOTE_FROM - 0.01)
+    assert vote.side == "right"

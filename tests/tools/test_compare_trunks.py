@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from runtime.detnet_lite import DetNetLite
-from tools import bank, compare_trunks
+from tools import bank
 from tools.compare_trunks import TRUNKS, Result, Settings, main
 
 
@@ -14,13 +14,12 @@ def test_every_trunk_can_be_built(trunk):
     assert DetNetLite(**TRUNKS[trunk]).head.out_channels == 168
 
 
-def test_trunks_are_trained_timed_and_drawn(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(compare_trunks, "TRUNKS", {name: TRUNKS[name] for name in ("narrow", "fine")})
+def test_trunks_are_trained_timed_and_drawn(tmp_path, capsys):
     hands = tmp_path / "hands"
     hands.mkdir()
     drawn = bank.draw_shard(bank.Settings(hands, crop_size=32, backgrounds=None), 0, 40)
     bank.save_shard(drawn, bank.shard_file(hands, 0))
-    settings = Settings(tmp_path / "run", (hands,), pictures=32, validate=8, rounds=2, backgrounds=None)
+    settings = Settings(tmp_path / "run", (hands,), ("narrow", "fine"), pictures=32, validate=8, rounds=2, backgrounds=None)
     main(settings)
     lines = (tmp_path / "run" / "results.jsonl").read_bytes().splitlines()
     results = [msgspec.json.decode(line, type=Result) for line in lines]
