@@ -14,7 +14,7 @@ from capture.views import View
 from hand.camera import PinholeCamera
 from runtime.engine import Engine
 from runtime.look import Answer, Place, look, look_again
-from runtime.track import box_around
+from runtime.track import box_around, overlap
 from runtime.types import HandBox, Side, ViewHand
 
 ROLLS_DEG = (0.0, 90.0, 180.0, 270.0)
@@ -86,13 +86,8 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
 def _support(answer: Answer, boxes: Iterable[HandBox]) -> float:
     """The highest score among `boxes` that overlap the box around the hand."""
     centre, size = box_around(answer.hand.pixels)
-
-    def overlap(box: HandBox) -> float:
-        other, half = np.array(box.centre_px), (size + box.size_px) / 2
-        sides = np.minimum(np.maximum(half - np.abs(centre - other), 0), min(size, box.size_px))
-        return float(sides.prod() / (size**2 + box.size_px**2 - sides.prod()))
-
-    return max((box.score for box in boxes if overlap(box) >= SUPPORTED), default=0.0)
+    around = (box.score for box in boxes if overlap(box.centre_px, box.size_px, centre, size) >= SUPPORTED)
+    return max(around, default=0.0)
 
 
 def distinct(found: Sequence[Found]) -> list[Found]:

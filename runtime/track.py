@@ -20,6 +20,14 @@ def box_around(pixels: np.ndarray, roll_deg: float = 0.0) -> tuple[np.ndarray, f
     return frame_from_box @ (low + high) / 2, float(BOX_MARGIN * (high - low).max())
 
 
+def overlap(centre: tuple[float, float] | np.ndarray, size: float, other: np.ndarray, other_size: float) -> float:
+    """Intersection over union of two squares, given by centre (2,) and side."""
+    low = np.maximum(np.array(centre) - size / 2, other - other_size / 2)
+    high = np.minimum(np.array(centre) + size / 2, other + other_size / 2)
+    common = np.prod(np.maximum(high - low, 0))
+    return float(common / (size**2 + other_size**2 - common))
+
+
 def roll_of(pixels: np.ndarray) -> float:
     """Degrees clockwise from up to the direction from the wrist to the middle of the fingers' knuckles; joints (21, 2) px."""
     x, y = pixels[list(FINGER_MCPS)].mean(0) - pixels[WRIST]

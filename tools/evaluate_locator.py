@@ -25,7 +25,7 @@ from hand.errors import UserError
 from hand.scenes import SceneDrawer, Scenes
 from runtime.locator import DEFAULT_WEIGHTS, MIN_SCORE, FoundHand, Locator, find_peaks, load_locator
 from runtime.network import normalise
-from runtime.track import box_around
+from runtime.track import box_around, overlap
 from tools.backgrounds import DEFAULT_BANK
 from tools.scene_pool import join
 
@@ -84,14 +84,6 @@ class RealScores(NamedTuple):
     """Share where any box does that scores enough to be reported."""
     false_per_frame: float
     """Boxes that are reported and do not."""
-
-
-def overlap(centre: tuple[float, float] | np.ndarray, size: float, other: np.ndarray, other_size: float) -> float:
-    """Intersection over union of two squares, given by centre (2,) and side."""
-    low = np.maximum(np.array(centre) - size / 2, other - other_size / 2)
-    high = np.minimum(np.array(centre) + size / 2, other + other_size / 2)
-    common = np.prod(np.maximum(high - low, 0))
-    return float(common / (size**2 + other_size**2 - common))
 
 
 def score_drawn(found: list[list[FoundHand]], scenes: Scenes) -> DrawnScores:

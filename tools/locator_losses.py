@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from hand.joints import JOINTS
 from hand.scenes import Scenes
 from runtime.locator import STRIDE, LocatorMaps, LocatorNetwork
-from tools.muon import Muon, inner_weights
+from tools.muon import Muon, muon
 
 
 class Pupil(nn.Module):
@@ -21,9 +21,7 @@ class Pupil(nn.Module):
     def optimiser(self, rate: float) -> Muon:
         """Muon between the layers that take pictures in and those that give maps out."""
         stem = self.locator.fine[0]
-        inner = inner_weights(self, (stem, self.locator.head, self.joints))
-        chosen = {id(weight) for weight in inner}
-        return Muon(inner, [weight for weight in self.parameters() if id(weight) not in chosen], rate)
+        return muon(self, (stem, self.locator.head, self.joints), rate)
 
     def forward(self, images: Tensor) -> tuple[LocatorMaps, Tensor]:
         """The locator's maps, and joints (N, 42, ·, ·) from the box's centre, in sides of the box."""

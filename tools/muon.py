@@ -36,6 +36,13 @@ def inner_weights(module: nn.Module, ends: tuple[nn.Module, ...]) -> list[Tensor
     return [layer.weight for layer in layers if id(layer.weight) not in outer]
 
 
+def muon(module: nn.Module, ends: tuple[nn.Module, ...], lr: float) -> "Muon":
+    """Muon for what lies between the `ends` of `module`, AdamW for the rest of its weights."""
+    inner = inner_weights(module, ends)
+    chosen = {id(weight) for weight in inner}
+    return Muon(inner, [weight for weight in module.parameters() if id(weight) not in chosen], lr)
+
+
 class Muon(torch.optim.Optimizer):
     """Muon for `inner` weights, their axes from the second on taken as one; AdamW for all `others`."""
 

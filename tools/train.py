@@ -20,14 +20,14 @@ from hand.draw import Drawer, DrawnCrops
 from hand.errors import UserError
 from hand.joints import JOINTS
 from runtime.detnet_lite import DetNetLite
-from runtime.network import HandNetwork
+from runtime.network import Block, HandNetwork
 from runtime.weights import Manifest, build_network, fill, load_tensors, save_network
 from tools.augment import turned
 from tools.backgrounds import DEFAULT_BANK
 from tools.bank import BORDER, HandBank
 from tools.checkpoints import load_checkpoint, save_checkpoint
 from tools.losses import HAND_MM, SurfaceHead, detnet_loss, lite_loss
-from tools.muon import Muon, inner_weights
+from tools.muon import muon
 from tools.training import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
 
 HELD_OUT_SEED = 1_000_000
@@ -114,15 +114,20 @@ class Learner(nn.Module):
     def optimiser(self, name: Literal["muon", "adamw"], rate: float) -> torch.optim.Optimizer:
         if name == "adamw":
             return torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
-        inner = inner_weights(self, self._ends())
-        chosen = {id(weight) for weight in inner}
-        return Muon(inner, [weight for weight in self.parameters() if id(weight) not in chosen], rate)
+        return muon(self, self._ends(), rate)
 
     def _ends(self) -> tuple[nn.Module, ...]:
         """The layers that take pictures in and give maps, whose channels are so many a joint, out."""
         convolutions = [m for m in self.hand.network.modules() if isinstance(m, nn.Conv2d)]
         read = () if self.surface is None else (self.surface.read,)
         return (convolutions[0], *(c for c in convolutions if c.out_channels % JOINTS == 0), *read)
+
+
+def grown(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors` with the whole blocks that they lack as an untrained `network` has them, which are identities; nothing else."""
+    blocks = (f"{name}." for name, module in network.named_modules() if isinstance(module, Block))
+    lacking = tuple(block for block in blocks if not any(key.startswith(block) for key in tensors))
+    return tensors | {key: value for key, value in network.state_dict().items() if key.startswith(lacking)}
 
 
 class Run:
@@ -179,8 +184,7 @@ class Run:
         if self.settings.start:
             tensors, started = load_tensors(self.settings.start)
             network = self.student.hand.network
-            # Blocks that the weights lack start as identities: a network may grow.
-            fill(network, network.state_dict() | tensors, self.settings.start)
+            fill(network, grown(network, tensors), self.settings.start)
             seen = started.images_seen or 0
         self.teacher.load_state_dict(self.student.state_dict())
         return seen

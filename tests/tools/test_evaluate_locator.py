@@ -11,11 +11,11 @@ import torch
 from hand.errors import UserError
 from hand.scenes import Scenes
 from runtime.locator import FoundHand, load_locator
+from runtime.track import overlap
 from tools.evaluate_locator import (
     SEARCH_SCORE,
     clip_pictures,
     drawn_table,
-    overlap,
     real_table,
     score_drawn,
     score_real,

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from msgspec.structs import replace
 
 from hand.errors import UserError
-from runtime.weights import load_network
+from runtime.weights import build_network, load_network
 from tools import bank
-from tools.train import Settings, train
+from tools.train import Settings, grown, train
 from tools.training import learning_rate
 
 SIZE = 32
@@ -80,3 +81,19 @@ def test_a_run_without_its_bank_says_how_to_make_it(tmp_path, hands):
 def test_a_bank_of_another_crop_size_is_refused(tmp_path, hands):
     with pytest.raises(UserError, match="32 px, expected .* 64"):
         train(tiny(tmp_path, hands, crop_size=64))
+
+
+def test_a_network_grows_by_blocks_that_change_nothing_at_first(tmp_path, hands):
+    shallow = {"middle_blocks": 1, "deep_blocks": 1}
+    train(tiny(tmp_path / "small", hands, options=shallow))
+    weights = tmp_path / "small" / "weights.safetensors"
+    small, larger = load_network(weights)[0], build_network(replace(load_network(weights)[1], options={})).eval()
+    tensors = dict(small.network.state_dict())
+    larger.network.load_state_dict(grown(larger.network, tensors))
+    images = torch.randint(0, 256, (4, SIZE, SIZE, 3), dtype=torch.uint8)
+    torch.testing.assert_close(larger(images).joints, small(images).joints, atol=1e-4, rtol=1e-4)
+    train(tiny(tmp_path / "large", hands, start=weights))
+    assert load_network(tmp_path / "large" / "weights.safetensors")[1].images_seen == 32
+    # Only whole blocks may be missing.
+    lacking = {name: value for name, value in tensors.items() if not name.startswith("head")}
+    assert grown(larger.network, lacking).keys() == larger.network.state_dict().keys() - {"head.weight", "head.bias"}
