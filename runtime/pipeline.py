@@ -114,7 +114,7 @@ class Pipeline:
         joints = self._smoothed(captured_ns, side, merged.joints)
         timings = Timings(captured_ns, max(pair.left.received_ns, pair.right.received_ns), started_ns, self._clock_ns())
         R, uncertainty_deg = self.rotation.rotation, self.rotation.uncertainty_deg
-        return [DualHand(side, joints, merged.weight_left, hands, R, uncertainty_deg, None, timings)]
+        return [DualHand(side, joints, merged.weight_left, hands, R, uncertainty_deg, timings)]
 
     def _candidates(self, frame: Frame) -> list[HandBox]:
         """Where the hand may be in this frame: the track's box; where there is none or it is in doubt, what the locator finds."""

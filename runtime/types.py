@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from capture.views import PerView, View
+from runtime.geometry import TwoViewGeometry
 
 Side = Literal["left", "right"]
 """Which hand of the person; not to be confused with the view of the camera."""
@@ -75,6 +76,13 @@ class DualHand:
     """(3, 3) rotation in use, None until one is known."""
     rotation_uncertainty_deg: float
     """Standard deviation of that rotation; infinite until one is known."""
-    wrist_mm: np.ndarray | None
-    """(3,) wrist in the left camera's axes, None until the geometry gives it."""
     timings: Timings
+    geometry: TwoViewGeometry | None = None
+    """The cameras that the hand was fitted to; None where the views were merged by rotation alone."""
+    wrist_mm: np.ndarray | None = None
+    """(3,) wrist in the left camera's axes; None without a geometry."""
+    reprojection_px: float | None = None
+    """Root mean square distance of the hand, projected into the views that see it, from the joints seen there, weighted by how
+    sure each is; None without a geometry."""
+    note: str = ""
+    """What the program knows of the cameras' places, or why it does not, in a few words for the status line."""

@@ -32,4 +32,4 @@ def dual_hand(pair: FramePair, *, seen_by: tuple[View, ...] = ("left", "right"),
     timings = Timings(captured_ns, captured_ns + 2 * MS, captured_ns + 5 * MS, captured_ns + 20 * MS)
     uncertainty_deg = float("inf") if rotation is None else 1.5
     weight_left = np.full(21, 0.5 if len(seen_by) == 2 else float(seen_by == ("left",)))
-    return DualHand("right", joints, weight_left, PerView.of(view_hand), rotation, uncertainty_deg, None, timings)
+    return DualHand("right", joints, weight_left, PerView.of(view_hand), rotation, uncertainty_deg, timings)
