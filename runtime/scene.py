@@ -1,15 +1,16 @@
 """Where everything stands in the viewer's picture: the hand, its skeleton, the two cameras and the eye that looks at them.
 
-Scene axes are the left camera's, turned with nothing; lengths are mm; the hand's middle knuckle is the origin.
+Scene axes are the left camera's, turned with nothing; lengths are mm. The origin is the middle of where the hand moves: its
+middle knuckle, where only the rotation between the cameras is known.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from capture.views import PerView
 from hand.camera import PinholeCamera
-from hand.joints import BONES
+from runtime.geometry import TwoViewGeometry
 
 LEFT_COLOUR = np.array([0.96, 0.55, 0.22])
 RIGHT_COLOUR = np.array([0.25, 0.62, 1.0])
@@ -21,15 +22,20 @@ FRUSTUM_DEPTH_MM = 60.0
 _MIN_SEPARATION_MM = 230.0
 _CROSSED_MM = 100.0
 _EYE_RISE_DEG = 38.0
-_HAND_RADIUS_MM = 100.0
-_FILLED = np.array([0.84, 0.84])
+HAND_RADIUS_MM = 100.0
+"""About the middle knuckle of a hand of 90 mm."""
+_MEASURED_RISES_DEG = (14.0, 18.0, 22.0, 26.0, 30.0)
+_FILLED, _MEASURED_FILLED = np.array([0.84, 0.84]), np.array([0.90, 0.87])
 """Share of the picture's width and height that hand and cameras may fill."""
 _STATUS_SHARE = 0.06
 """Share of the picture's height that the status line takes at the bottom."""
-_LIGHTS = np.array([(-0.45, -0.60, -0.66), (0.75, 0.25, -0.61)])
-"""Towards the key light and the fill light, unit length, eye axes."""
-_IN_FRONT = 0.25
-"""The skeleton is shrunk towards the eye by this factor: it looks the same and no skin hides it."""
+_HAND_COLUMN = 0.15
+"""Share of the picture's width by which the hand may stand beside its middle: the live images are in the upper corners."""
+_NEAREST = 0.25
+"""No camera is nearer to the eye than this share of the hand's distance: it would be larger than the hand."""
+_FRUSTUM_SHARE = 0.13
+"""How large a camera is drawn, as a share of the longest distance between cameras and hand."""
+_FRUSTUM_MIN_MM = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,26 @@ class Eye:
     """(3, 3)."""
     position: np.ndarray
     """(3,) in the scene."""
+
+    def on(self, size_px: tuple[int, int]) -> "Eye":
+        """The same look for a picture of another size and the same shape."""
+        scale = size_px[0] / self.camera.size_px[0]
+        centre = ((size_px[0] - 1) / 2, (size_px[1] - 1) / 2)
+        return replace(self, camera=PinholeCamera(scale * self.camera.focal_px, centre, size_px))
+
+    def is_near(self, other: "Eye") -> bool:
+        """Whether nobody would see the difference."""
+        turned = np.abs(self.R_eye_from_scene - other.R_eye_from_scene).max()
+        return bool(turned < 1e-5 and np.abs(self.position - other.position).max() < 0.01)
+
+    def project(self, points: np.ndarray) -> np.ndarray:
+        """Pixels (..., 2) of scene points (..., 3) before the eye."""
+        return self.camera.project((points - self.position) @ self.R_eye_from_scene.T)
+
+    def mm(self, width: float, points: np.ndarray) -> np.ndarray:
+        """(...) mm at scene points (..., 3) that appear as wide as `width` px of a picture 1280 px wide."""
+        depth = np.maximum((points - self.position) @ self.R_eye_from_scene[2], 1.0)
+        return width * depth / self.camera.focal_px * self.camera.size_px[0] / 1280
 
     def at(self, pixels: np.ndarray, depth_mm: float) -> np.ndarray:
         """Scene points (N, 3) that appear at `pixels` (N, 2)."""
@@ -58,6 +84,16 @@ class Frustum:
     """(3,) where the camera is."""
     corners: np.ndarray
     """(4, 3) of its image: top left, top right, bottom right, bottom left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """A level below everything, for the eye to judge distances by."""
+
+    axes: np.ndarray
+    """(3, 3) rows: right, down, ahead."""
+    level: float
+    """mm from the origin, downwards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,69 +137,76 @@ def place_cameras(cameras: PerView[PinholeCamera], R_right_from_left: np.ndarray
     )
 
 
+def measured_size_mm(geometry: TwoViewGeometry, focus_mm: np.ndarray) -> float:
+    """How large to draw cameras: a share of what there is to see, but not so large that parallel ones touch each other."""
+    baseline = float(np.linalg.norm(geometry.right_in_left_mm))
+    reach = max(baseline, float(np.linalg.norm(focus_mm)), float(np.linalg.norm(focus_mm - geometry.right_in_left_mm)))
+    return max(_FRUSTUM_MIN_MM, min(_FRUSTUM_SHARE * reach, 0.7 * baseline))
+
+
+def measured_frustum(camera: PinholeCamera, turn: np.ndarray, apex: np.ndarray, size_mm: float) -> Frustum:
+    """A camera of true proportions: `size_mm` is the geometric mean of its image's width and its depth."""
+    width, height = camera.size_px
+    edges = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
+    rays = np.column_stack([(edges - np.asarray(camera.centre_px)) / camera.focal_px, np.ones(4)])
+    return Frustum(turn, apex, size_mm / np.sqrt(width / camera.focal_px) * rays @ turn + apex)
+
+
+def blend(share: float, a: PerView[Frustum | None], b: PerView[Frustum]) -> PerView[Frustum | None]:
+    """Frusta on the way from `a`, share 0, to `b`, share 1; a camera that has no place in `a` is where it is in `b`."""
+
+    def between(a: Frustum | None, b: Frustum) -> Frustum:
+        if a is None:
+            return b
+        apex, corners = ((1 - share) * of + share * to for of, to in ((a.apex, b.apex), (a.corners, b.corners)))
+        return Frustum(b.R_camera_from_scene, apex, corners)
+
+    return PerView(between(a.left, b.left), between(a.right, b.right))
+
+
 def place_eye(width: int, height: int, frusta: PerView[Frustum | None]) -> Eye:
     """The eye behind and above the cameras, halfway between them, from where hand and cameras just fill the picture."""
-    seen = [frustum for frustum in frusta if frustum]
-    down = _unit(np.sum([frustum.R_camera_from_scene[1] for frustum in seen], axis=0), np.array([0.0, 1, 0]))
-    back = np.sum([frustum.apex for frustum in seen], axis=0)
-    back = _unit(back - (back @ down) * down, np.cross(down, seen[0].R_camera_from_scene[0]))
-    rise = np.radians(_EYE_RISE_DEG)
-    forward = -np.cos(rise) * back + np.sin(rise) * down
-    right = np.cross(down, -back)
-    turn = np.stack([right, np.cross(forward, right), forward])
-
-    ball = _HAND_RADIUS_MM * np.concatenate([np.eye(3), -np.eye(3)])
-    points = np.concatenate([ball, *(np.vstack([frustum.apex, frustum.corners]) @ turn.T for frustum in seen)])
-    focal = 2.0 * height
-    room = _FILLED * np.array([width, height]) / focal
-    eye = np.array([0.0, 0, -4 * CAMERA_DISTANCE_MM])
-    for _ in range(8):
-        sight = (points - eye)[:, :2] / (points - eye)[:, 2:]
-        low, high = sight.min(0), sight.max(0)
-        eye[:2] -= (low + high) / 2 * eye[2]
-        eye[2] *= max((high - low) / room)
-    eye[1] -= _STATUS_SHARE / 2 * height / focal * eye[2]
-    camera = PinholeCamera(focal, ((width - 1) / 2, (height - 1) / 2), (width, height))
-    return Eye(camera, turn, eye @ turn)
+    eye = _fit_eye(width, height, frusta, HAND_RADIUS_MM, _EYE_RISE_DEG, _FILLED)
+    _, below, ahead = eye.R_eye_from_scene
+    distance = -float(eye.position @ ahead)
+    return replace(eye, position=eye.position + _STATUS_SHARE / 2 * height / eye.camera.focal_px * distance * below)
 
 
-def frusta_solids(frusta: PerView[Frustum | None]) -> list[Solids]:
-    """The cameras' edges in their views' colours."""
-    parts: list[Solids] = []
-    for frustum, colour in zip(frusta, (LEFT_COLOUR, RIGHT_COLOUR), strict=True):
-        if frustum:
-            corners = frustum.corners
-            starts = np.concatenate([np.repeat(frustum.apex[None], 4, 0), corners])
-            ends = np.concatenate([corners, np.roll(corners, -1, 0)])
-            colours = np.broadcast_to(colour, (8, 3))
-            parts += [_tubes(starts, ends, 0.9, colours, colours), _balls(frustum.apex[None], 4.0, colour[None])]
-    return parts
+def place_measured_eye(width: int, height: int, frusta: PerView[Frustum], radius_mm: float) -> Eye:
+    """As `place_eye` for cameras at their true places; the hand is a ball of `radius_mm` about the origin.
 
-
-def skeleton_solids(joints: np.ndarray, weight_left: np.ndarray, eye: Eye) -> list[Solids]:
-    """Joints (21, 3) and bones, coloured by weights (21,), in front of everything that `eye` sees."""
-    colours = trust_colours(weight_left)
-    near = eye.position + _IN_FRONT * (joints - eye.position)
-    start, end = np.array(BONES).T
-    bones = _tubes(near[start], near[end], 1.1 * _IN_FRONT, 0.8 * colours[start], 0.8 * colours[end])
-    return [bones, _balls(near, 3.4 * _IN_FRONT, colours)]
-
-
-def join(parts: list[Solids], eye: Eye) -> Solids:
-    """All `parts` as one, lit from beside `eye`.
-
-    Lit here because the renderer's own lights stand between the hand and the skeleton that was moved in front of it, and cost
-    more than everything else in the picture where a CPU draws.
+    The eye stands as high up as shows the hand largest with no camera before it: from low behind, a far hand and its cameras
+    are near each other in the picture.
     """
-    offsets = np.cumsum([0, *(len(part.vertices) for part in parts)])
-    faces = np.concatenate([part.faces + offset for part, offset in zip(parts, offsets, strict=False)])
-    vertices, normals, colours = (
-        np.concatenate([getattr(part, n) for part in parts]) for n in ("vertices", "normals", "colours")
-    )
-    key, fill = np.clip(normals @ (_LIGHTS @ eye.R_eye_from_scene).T, 0, 1).T
-    shade = 0.16 + 0.98 * key + 0.24 * fill
-    gleam = 0.16 * key**24
-    return Solids(vertices, normals, np.clip(colours * shade[:, None] + gleam[:, None], 0, 1), faces.astype(np.int32))
+
+    def worth(eye: Eye) -> float:
+        size = 1 / eye.mm(1.0, np.zeros(3))
+        images = eye.project(np.concatenate([frustum.corners for frustum in frusta]))
+        clear = np.linalg.norm(images - eye.project(np.zeros(3)), axis=-1).min() / (radius_mm * size)
+        return float(np.log(size) + 0.8 * min(clear, 1.0))
+
+    eyes = (_fit_eye(width, height, frusta, radius_mm, rise, _MEASURED_FILLED) for rise in _MEASURED_RISES_DEG)
+    return max(eyes, key=worth)
+
+
+def place_floor(frusta: PerView[Frustum], radius_mm: float) -> Floor:
+    """A level below the cameras and the hand, a ball of `radius_mm` about the origin with its forearm below."""
+    down, ahead = level_axes(frusta)
+    lowest = max(float((np.vstack([frustum.apex, frustum.corners]) @ down).max()) for frustum in frusta)
+    return Floor(np.stack([np.cross(down, ahead), down, ahead]), max(lowest, radius_mm + HAND_RADIUS_MM))
+
+
+def picture_camera(width: int, height: int) -> PinholeCamera:
+    """The eye's camera."""
+    return PinholeCamera(2.0 * height, ((width - 1) / 2, (height - 1) / 2), (width, height))
+
+
+def level_axes(frusta: PerView[Frustum | None] | PerView[Frustum]) -> tuple[np.ndarray, np.ndarray]:
+    """Down (3,) and ahead (3,), across each other: what the cameras' own down and forward have in common."""
+    turns = [frustum.R_camera_from_scene for frustum in frusta if frustum]
+    down = _unit(np.sum([turn[1] for turn in turns], axis=0), np.array([0.0, 1, 0]))
+    ahead = np.sum([turn[2] for turn in turns], axis=0)
+    return down, _unit(ahead - (ahead @ down) * down, np.cross(turns[0][0], down))
 
 
 def _frustum(camera: PinholeCamera, turn: np.ndarray, apex: np.ndarray) -> Frustum:
@@ -175,50 +218,45 @@ def _frustum(camera: PinholeCamera, turn: np.ndarray, apex: np.ndarray) -> Frust
     return Frustum(turn, apex, rays @ turn + apex)
 
 
+def _fit_eye(
+    width: int,
+    height: int,
+    frusta: PerView[Frustum | None] | PerView[Frustum],
+    radius_mm: float,
+    rise_deg: float,
+    filled: np.ndarray,
+) -> Eye:
+    """The nearest eye, behind the cameras and `rise_deg` up, with the cameras and a ball about the origin in its picture.
+
+    The ball is kept off the live images in the upper corners. `filled` is the share of the picture that may be used.
+    """
+    down, ahead = level_axes(frusta)
+    rise = np.radians(rise_deg)
+    forward, right = np.cos(rise) * ahead + np.sin(rise) * down, np.cross(down, ahead)
+    turn = np.stack([right, np.cross(forward, right), forward])
+    ball = radius_mm * np.concatenate([np.eye(3), -np.eye(3)])
+    points = np.concatenate([ball, *(np.vstack([frustum.apex, frustum.corners]) @ turn.T for frustum in frusta if frustum)])
+
+    camera = picture_camera(width, height)
+    room = filled / 2 * np.array([width, height]) / camera.focal_px
+    beside = _HAND_COLUMN * width / camera.focal_px
+    # In the picture is what has |xy - eye's xy| ≤ room (z - eye's z): a cone for each point, in which the eye must be.
+    low, high = (points[:, :2] + room * points[:, 2:]).min(0), (points[:, :2] - room * points[:, 2:]).max(0)
+    z = min(*(low - high) / (2 * room), low[0] / (room[0] + beside), -high[0] / (room[0] + beside))
+    z = min(z, points[:, 2].min() / (1 - _NEAREST))
+    far = points[:, 2] - z
+    eye = np.array([*(_centred(points[:, axis], far) for axis in (0, 1)), z])
+    eye[0] = np.clip(eye[0], max(high[0] + room[0] * z, beside * z), min(low[0] - room[0] * z, -beside * z))
+    return Eye(camera, turn, eye @ turn)
+
+
+def _centred(across: np.ndarray, far: np.ndarray) -> float:
+    """From where points `across` (N,) the line of sight and `far` (N,) along it are seen equally far out on both sides."""
+    width = (across[:, None] - across) / (far[:, None] + far)
+    a = np.unravel_index(np.argmax(width), width.shape)
+    return float(across[a[0]] - width[a] * far[a[0]])
+
+
 def _unit(vector: np.ndarray, instead: np.ndarray) -> np.ndarray:
     length = np.linalg.norm(vector)
     return vector / length if length > 1e-6 else instead
-
-
-def _tubes(starts: np.ndarray, ends: np.ndarray, radius: float, start_colours: np.ndarray, end_colours: np.ndarray) -> Solids:
-    """Open tubes between points (N, 3)."""
-    along = ends - starts
-    along = along / np.maximum(np.linalg.norm(along, axis=-1, keepdims=True), 1e-9)
-    across = np.cross(along, np.eye(3)[np.argmin(np.abs(along), -1)])
-    across /= np.maximum(np.linalg.norm(across, axis=-1, keepdims=True), 1e-9)
-    other = np.cross(along, across)
-    cos, sin = (f(2 * np.pi * np.arange(_SIDES) / _SIDES)[:, None] for f in (np.cos, np.sin))
-    normals = cos * across[:, None] + sin * other[:, None]
-    vertices = np.stack([starts[:, None] + radius * normals, ends[:, None] + radius * normals], 1)
-    colours = np.repeat(np.stack([start_colours, end_colours], 1)[:, :, None], _SIDES, 2)
-    faces = _TUBE_FACES + 2 * _SIDES * np.arange(len(starts))[:, None, None]
-    normals = np.repeat(normals[:, None], 2, 1)
-    return Solids(*(part.reshape(-1, 3) for part in (vertices, normals, colours, faces)))
-
-
-def _balls(centres: np.ndarray, radius: float, colours: np.ndarray) -> Solids:
-    """Balls at points (N, 3)."""
-    vertices = centres[:, None] + radius * _BALL
-    normals = np.broadcast_to(_BALL, vertices.shape)
-    faces = _BALL_FACES + len(_BALL) * np.arange(len(centres))[:, None, None]
-    return Solids(*(part.reshape(-1, 3) for part in (vertices, normals, np.repeat(colours[:, None], len(_BALL), 1), faces)))
-
-
-def _tube_faces(sides: int) -> np.ndarray:
-    k = np.arange(sides)
-    after = (k + 1) % sides
-    return np.concatenate([np.stack([k, after, k + sides], -1), np.stack([after, after + sides, k + sides], -1)])
-
-
-def _ball(rings: int, sides: int) -> tuple[np.ndarray, np.ndarray]:
-    """Unit ball: vertices (V, 3), which are normals too, and faces (F, 3); its poles are rings of coinciding vertices."""
-    polar, around = np.pi * np.arange(rings + 1) / rings, 2 * np.pi * np.arange(sides) / sides
-    ring = np.stack([np.cos(around), np.sin(around), np.zeros(sides)], -1)
-    vertices = np.sin(polar)[:, None, None] * ring + np.cos(polar)[:, None, None] * np.array([0, 0, -1.0])
-    faces = np.concatenate([_tube_faces(sides) + sides * k for k in range(rings)])
-    return vertices.reshape(-1, 3), faces
-
-
-_SIDES = 8
-_TUBE_FACES = _tube_faces(_SIDES)
-_BALL, _BALL_FACES = _ball(8, 12)

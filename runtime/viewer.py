@@ -9,13 +9,14 @@ from capture.frames import FramePair
 from capture.views import PerView
 from hand.camera import PinholeCamera
 from hand.errors import UserError
-from hand.joints import MIDDLE_MCP
+from hand.joints import WRIST
 from hand.model import HandModel
-from hand.rotations import angle_deg
 from runtime.canvas import Canvas
 from runtime.panels import BACKGROUND, STATUS_SIZE_PX, atlas, atlas_boxes, box, image_panel, status_panel
-from runtime.scene import Eye, Frustum, Solids, frusta_solids, join, place_cameras, place_eye, skeleton_solids
+from runtime.scene import Eye, Frustum, Solids
 from runtime.skin import Skin
+from runtime.solids import floor_solids, frusta_solids, join, skeleton_solids
+from runtime.stage import Stage
 from runtime.types import DualHand
 from runtime.video import FPS, VideoFile
 
@@ -23,8 +24,7 @@ SIZE_PX = (1280, 720)
 _SKIN_COLOUR = np.array([0.90, 0.69, 0.58])
 _PANEL_DEPTH_MM = 60.0
 _MARGIN_PX = 16
-_SETTLED_DEG = 3.0
-"""The eye follows the cameras' rotation in steps of this size, so that it does not swim."""
+_FLOOR_COLOUR = np.array([0.20, 0.215, 0.245])
 
 
 class Viewer:
@@ -48,13 +48,12 @@ class Viewer:
         """
         self._headless = headless
         self._picture = _writable(picture) if picture else None
-        self._cameras = cameras
         self._hand_size_mm = hand_size_mm
         self._skin = Skin(HandModel.load())
         # The forearm sinks into the dark.
         self._skin_colours = _SKIN_COLOUR + self._skin.fade[:, None] ** 1.5 * (0.5 * BACKGROUND - _SKIN_COLOUR)
-        self._rotation: np.ndarray | None = None
-        self._looked_at: np.ndarray | None = None
+        self._stage = Stage(cameras, hand_size_mm, SIZE_PX)
+        self._looked: Eye | None = None
         self._last: tuple[FramePair, DualHand | None, str] | None = None
         self._status = "starting", status_panel("starting")
         self._video = VideoFile(video, video_fps) if video else None
@@ -67,9 +66,8 @@ class Viewer:
     def show(self, pair: FramePair, hand: DualHand | None, status: str) -> bool:
         """Draw; False once the window was closed (also by q or Esc). Headless, only what the video needs is drawn."""
         self._last = pair, hand, status
-        if hand and hand.R_right_from_left is not None:
-            self._rotation = hand.R_right_from_left
         captured_ns = pair.left.captured_ns
+        self._stage.update(hand, captured_ns)
         due = self._video is not None and self._video.due(captured_ns)
         if self._canvas is None or (self._headless and not due):
             return True
@@ -92,7 +90,7 @@ class Viewer:
     def _write_picture(self, path: Path, pair: FramePair, hand: DualHand | None, status: str) -> None:
         # Drawn at twice the size, then halved: the renderer does not smooth edges.
         canvas = Canvas((2 * SIZE_PX[0], 2 * SIZE_PX[1]), visible=False, background=BACKGROUND)
-        self._looked_at = None
+        self._looked = None
         self._draw(canvas, PerView(pair.left.image, pair.right.image), hand, status)
         image = cv2.resize(canvas.pixels(), SIZE_PX, interpolation=cv2.INTER_AREA)
         canvas.close()
@@ -100,11 +98,14 @@ class Viewer:
             raise UserError(f"cannot write the picture {path}; is the disk full?")
 
     def _draw(self, canvas: Canvas, images: PerView[np.ndarray], hand: DualHand | None, status: str) -> bool:
-        frusta = place_cameras(self._cameras, self._rotation)
-        eye = self._look(canvas, frusta)
-        parts = frusta_solids(frusta)
+        placement = self._stage.placement()
+        eye = self._look(canvas, placement.eye)
+        parts = frusta_solids(placement.frusta, eye)
+        if placement.floor:
+            colour = BACKGROUND + placement.measured * (_FLOOR_COLOUR - BACKGROUND)
+            parts.append(floor_solids(placement.floor, placement.frusta, eye, colour, BACKGROUND))
         if hand:
-            joints = (hand.joints - hand.joints[MIDDLE_MCP]) * self._hand_size_mm
+            joints = placement.wrist + (hand.joints - hand.joints[WRIST]) * self._hand_size_mm
             skin = self._skin.vertices(joints, hand.side)
             parts.append(Solids(skin, self._skin.normals(skin, hand.side), self._skin_colours, self._skin.faces(hand.side)))
             parts += skeleton_solids(joints, hand.weight_left, eye)
@@ -112,16 +113,14 @@ class Viewer:
         panels = PerView.of(lambda view: image_panel(view, images[view], hand.views[view] if hand else None))
         if status != self._status[0]:
             self._status = status, status_panel(status)
-        canvas.set_panels(*_place_panels(panels, frusta, eye), atlas(panels, self._status[1]))
+        canvas.set_panels(*_place_panels(panels, placement.frusta, eye), atlas(panels, self._status[1]))
         return canvas.draw()
 
-    def _look(self, canvas: Canvas, frusta: PerView[Frustum | None]) -> Eye:
-        """Turn the eye with the cameras, unless the user has turned it."""
-        rotation = np.eye(3) if self._rotation is None else self._rotation
-        moved = self._looked_at is None or angle_deg(self._looked_at, rotation) > _SETTLED_DEG
-        if moved and not canvas.turned_by_hand:
-            self._looked_at = rotation
-            canvas.look(place_eye(*canvas.size_px, frusta))
+    def _look(self, canvas: Canvas, eye: Eye) -> Eye:
+        """Look through `eye`, unless the user has turned the view."""
+        if not canvas.turned_by_hand and not (self._looked and self._looked.is_near(eye)):
+            self._looked = eye
+            canvas.look(eye.on(canvas.size_px))
         return canvas.eye()
 
 

@@ -4,7 +4,9 @@ import numpy as np
 
 from capture.frames import Frame, FramePair
 from capture.views import PerView, View
+from hand.camera import PinholeCamera
 from hand.rotations import from_vector
+from runtime.geometry import TwoViewGeometry
 from runtime.types import DualHand, Timings, ViewHand
 from tests.runtime.hands import flexed_hand
 
@@ -33,3 +35,11 @@ def dual_hand(pair: FramePair, *, seen_by: tuple[View, ...] = ("left", "right"),
     uncertainty_deg = float("inf") if rotation is None else 1.5
     weight_left = np.full(21, 0.5 if len(seen_by) == 2 else float(seen_by == ("left",)))
     return DualHand("right", joints, weight_left, PerView.of(view_hand), rotation, uncertainty_deg, timings)
+
+
+def facing(angle_deg: float, distance_mm: float, fov_deg: tuple[float, float] = (60, 60), tilt: float = 0.0) -> TwoViewGeometry:
+    """Two cameras that look at the point `distance_mm` before both, turned to each other by about `angle_deg`."""
+    turn = from_vector(np.array([tilt, 0, -tilt])) @ from_vector(np.array([0, np.radians(angle_deg), 0]))
+    ahead = np.array([0, 0, distance_mm])
+    cameras = PerView(*(PinholeCamera.from_fov(64, 48, degrees) for degrees in fov_deg))
+    return TwoViewGeometry(cameras, turn, ahead - turn @ ahead)

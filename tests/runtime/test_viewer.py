@@ -16,11 +16,13 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.rotations import from_vector
 from runtime.panels import image_panel
-from runtime.scene import LEFT_COLOUR, RIGHT_COLOUR, frusta_solids, join, place_cameras, place_eye, skeleton_solids, trust_colours
+from runtime.scene import LEFT_COLOUR, RIGHT_COLOUR, place_cameras, place_eye, trust_colours
+from runtime.solids import frusta_solids, join, skeleton_solids
+from runtime.stage import Stage
 from runtime.types import ViewHand
 from runtime.video import VideoFile
 from runtime.viewer import SIZE_PX, Viewer
-from tests.runtime.dual_hands import MS, R_RIGHT_FROM_LEFT, dual_hand
+from tests.runtime.dual_hands import MS, R_RIGHT_FROM_LEFT, dual_hand, facing
 from tests.runtime.hands import flexed_hand
 
 CAMERAS = PerView(PinholeCamera.from_fov(64, 48), PinholeCamera.from_fov(48, 48))
@@ -63,6 +65,34 @@ def test_headless_the_video_and_the_picture_show_the_hand(tmp_path):
     picture = cv2.imread(str(files[1]))
     assert picture is not None and picture.shape == opened.shape
     assert changed(picture, images[9]) < 0.002 < 0.01 < changed(picture, images[6])
+
+
+def test_the_picture_shows_the_hand_where_it_is_in_the_room(tmp_path):
+    geometry = facing(60, 500)
+    # No joints in the live images: the hand itself is all that differs.
+    hand = replace(dual_hand(pair_at(0), rotation=geometry.R_right_from_left), geometry=geometry, views=PerView(None, None))
+    stage = Stage(geometry.cameras, 90, SIZE_PX)
+
+    def picture(wrist_mm: np.ndarray | None) -> np.ndarray:
+        path = tmp_path / "out.png"
+        viewer = Viewer(headless=True, video=None, picture=path, cameras=geometry.cameras, hand_size_mm=90)
+        for ms, wrist in ((0, np.array([0, 40.0, 500])), (33, wrist_mm)):
+            shown = None if wrist is None else replace(hand, wrist_mm=wrist)
+            viewer.show(pair_at(ms), shown, "status")
+            stage.update(shown, ms * MS)
+        viewer.close()
+        image = cv2.imread(str(path))
+        assert image is not None
+        return image
+
+    without, there = picture(None), picture(np.array([30.0, 10, 480]))
+    placement = stage.placement()
+    joints = placement.eye.project(placement.wrist + 90 * hand.joints)
+    rows, columns = np.nonzero(np.abs(there.astype(int) - without).max(-1) > 60)
+    assert len(rows) > 2000
+    assert columns.min() > joints[:, 0].min() - 40 and columns.max() < joints[:, 0].max() + 40
+    for x, y in np.round(joints).astype(int):
+        assert (np.abs(there[y, x].astype(int) - without[y, x]) > 60).any()
 
 
 @pytest.mark.skipif(not shutil.which("Xvfb"), reason="no Xvfb here (Debian: apt-get install xvfb)")
@@ -158,7 +188,7 @@ def test_solids_are_whole_and_the_skeleton_appears_where_the_joints_are():
     eye = place_eye(*SIZE_PX, frusta)
     joints = 90 * flexed_hand()
     parts = skeleton_solids(joints, np.ones(21), eye)
-    drawn = join([*frusta_solids(frusta), *parts], eye)
+    drawn = join([*frusta_solids(frusta, eye), *parts], eye)
     assert drawn.faces.min() == 0 and drawn.faces.max() == len(drawn.vertices) - 1
     np.testing.assert_allclose(np.linalg.norm(drawn.normals, axis=-1), 1, atol=1e-6)
     skeleton = np.concatenate([part.vertices for part in parts])
