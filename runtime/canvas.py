@@ -15,7 +15,7 @@ from hand.errors import UserError
 from runtime.scene import Eye, Solids
 
 _HAND_EXTENT_MM = 150.0
-_NEAR_MM, _FAR_MM = 30.0, 4000.0
+_NEAR_MM, _FAR_MM = 30.0, 20_000.0
 _GL_RGBA, _GL_UNSIGNED_BYTE = 0x1908, 0x1401
 _QUAD = np.array([(0, 3, 2), (0, 2, 1)])
 """Triangles of corners that run from top left clockwise, facing the reader."""
