@@ -1,0 +1,252 @@
+"""From hands that two cameras saw to where those cameras are, and how sure that is.
+
+Essential matrices at a grid of focal lengths, judged by whether bones keep their length, give starts; bundle adjustment
+descends from the best of them, gently at first, then strictly and with the noise that the residuals tell.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from capture.views import VIEWS, PerView, View
+from hand.rotations import angle_deg
+from runtime.bundle import (
+    CHILD,
+    FOCAL,
+    PARENT,
+    SHIFT,
+    TURN,
+    Bundle,
+    Keypoints,
+    Prior,
+    Scene,
+    covariance,
+    descend,
+    noise,
+    togetherness,
+)
+from runtime.losses import GENTLE, STRICT
+from runtime.starts import Start, from_essential, from_shapes, scene_at
+
+GRID_FOVS_DEG = (38.0, 48.0, 60.0, 75.0, 93.0, 115.0)
+"""Horizontal fields of view that starts are sought at, where a camera's is not known."""
+BEST_STARTS = 3
+_GENTLE_BONE_NOISE = 0.08
+_GENTLE_STEPS, _STRICT_STEPS, _NOISE_ROUNDS = 8, 6, 3
+_NOISE_FACTOR, _BONE_NOISE = (0.2, 6.0), (0.01, 0.25)
+"""Smallest and largest that are believed."""
+_MOST_TOGETHER = 20.0
+_EPIPOLAR_KNEE, _BONE_KNEE = 2.0, 0.15
+CLAIM = 1.6
+"""By how much claimed standard deviations are widened, as measured on drawn motion (`tools.evaluate_geometry`): errors are larger
+than the scatter of the residuals tells, in which a choice among nearby valleys does not show."""
+CLEARLY = 3.0
+"""Standard errors by which unequal cameras must explain the pairs better than equal ones."""
+DIFFERENT_DEG = 4.0
+"""Two solutions whose rotations differ by more are rivals."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """All that a solution needs; may travel to another process."""
+
+    views: PerView[Keypoints]
+    time_ns: np.ndarray
+    """(F,) when each pair was captured."""
+    prior: Prior
+    known: Start | None = None
+    """The last solution's cameras, to begin there; with `search` off, only there."""
+    search: bool = True
+    together_ns: int = 500_000_000
+    """Pairs that are no farther apart may err together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Standard deviations."""
+
+    rotation_deg: float
+    baseline_deg: float
+    """Of the direction of the line between the cameras."""
+    focal_percent: PerView[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """Cameras that explain the hands best."""
+
+    start: Start
+    """The cameras; the shift in hands."""
+    bones: np.ndarray
+    """(20,) lengths in hands."""
+    uncertainty: Uncertainty
+    noise: PerView[float]
+    """How many times farther off the pixels are than their views thought."""
+    bone_noise: float
+    inliers: float
+    """Share of joints that lie within three of their own views' standard deviations of where the cameras say, in both views."""
+    shape_error: PerView[float]
+    """Mean distance of the fitted joints from each view's own, best offset taken out, hands."""
+    rival: float
+    """By how many standard errors the best rival explains the pairs worse; infinite where there is none."""
+    together: float
+    """How many times less the pairs tell than independent ones would."""
+    pairs: int
+
+
+def solve(problem: Problem) -> Solution | None:
+    """The best cameras; None where not even a start is found.
+
+    Cameras of one kind are taken for granted until the pairs say clearly that they are not: where pixels have errors that go
+    together, unequal focal lengths explain some of these, and the cameras' places pay for it.
+    """
+    cluster = (problem.time_ns - problem.time_ns.min()) // problem.together_ns
+    scenes = _starts(problem)
+    if not scenes:
+        return None
+    unequal = replace(problem, prior=replace(problem.prior, equal_sigma=float("inf")))
+    candidates = _candidates(problem, scenes)
+    bundle, best = _refined(problem, candidates[0], cluster)
+    if all(sigma > 0 for sigma in problem.prior.focal_sigma):
+        free = Bundle(bundle.views, unequal.prior, STRICT, bundle.prior_weight)
+        others = [descend(free, scene, 2 * _STRICT_STEPS, 1e-4) for scene in (best, _candidates(unequal, scenes)[0])]
+        other = min(others, key=lambda result: result[1])[0]
+        if _lead(free, other, best, cluster) > CLEARLY:
+            candidates = [other, best, *candidates]
+            bundle, best = _refined(unequal, other, cluster)
+    rivals = [scene for scene in candidates[1:] if _apart_deg(scene, best) > DIFFERENT_DEG]
+    return Solution(
+        start=Start(PerView.of(best.focal), best.R_right_from_left, best.t_right_from_left, scaled=True),
+        bones=np.exp(best.log_bones),
+        uncertainty=_uncertainty(best, CLAIM**2 * covariance(bundle, best, cluster)),
+        noise=PerView.of(lambda view: float(np.median(bundle.views[view].sigma_px / problem.views[view].sigma_px))),
+        bone_noise=bundle.prior.bone_noise,
+        inliers=_inliers(problem, best),
+        shape_error=PerView.of(lambda view: _shape_error(problem.views[view], best, view)),
+        rival=_nearest_rival(bundle, best, rivals, cluster),
+        together=bundle.prior_weight,
+        pairs=len(problem.time_ns),
+    )
+
+
+def _candidates(problem: Problem, scenes: list[Scene]) -> list[Scene]:
+    """The most plausible of `scenes`, descended from gently, best first."""
+    if len(scenes) > BEST_STARTS:
+        scenes = sorted(scenes, key=lambda scene: _implausibility(problem, scene))[:BEST_STARTS]
+    prior = replace(problem.prior, bone_noise=_GENTLE_BONE_NOISE)
+    bundle = Bundle(problem.views, prior, GENTLE)
+    return [scene for scene, _ in sorted((descend(bundle, s, _GENTLE_STEPS, 1e-3) for s in scenes), key=lambda result: result[1])]
+
+
+def _refined(problem: Problem, scene: Scene, cluster: np.ndarray) -> tuple[Bundle, Scene]:
+    """The strict problem with the noise that its residuals tell, and its minimum near `scene`."""
+    bundle = Bundle(problem.views, problem.prior, STRICT)
+    for _ in range(_NOISE_ROUNDS):
+        scene, _ = descend(bundle, scene, _STRICT_STEPS, 1e-4)
+        bundle = _with_noise(bundle, scene, problem)
+    weight = float(np.clip(togetherness(bundle, scene, cluster), 1, _MOST_TOGETHER))
+    bundle = Bundle(bundle.views, bundle.prior, STRICT, weight)
+    return bundle, descend(bundle, scene, 2 * _STRICT_STEPS, 1e-5)[0]
+
+
+def _starts(problem: Problem) -> list[Scene]:
+    """Scenes to begin with, at every pair of the focal lengths that may be."""
+    views, bones = problem.views, problem.prior.bones
+    scenes = [] if problem.known is None else [scene_at(problem.known, views, bones)]
+    if not problem.search or not problem.prior.place:
+        return scenes
+    fovs = PerView.of(lambda view: _focals(problem, view))
+    for left in fovs.left:
+        for right in fovs.right:
+            start = from_essential(views, PerView(left, right), seed=0)
+            if start is not None:
+                scenes.append(scene_at(start, views, bones))
+    if any(np.isfinite(keypoints.shape_sigma).any() for keypoints in views):
+        guess = problem.prior.log_focal.map(lambda log: float(np.exp(log)))
+        scenes.append(scene_at(from_shapes(views, guess), views, bones))
+    return scenes
+
+
+def _focals(problem: Problem, view: View) -> list[float]:
+    """Focal lengths to start with, px: the known one, or the grid's."""
+    prior = problem.prior
+    if prior.focal_sigma[view] == 0:
+        return [float(np.exp(prior.log_focal[view]))]
+    half = problem.views[view].centre_px[0] + 0.5
+    return [float(half / np.tan(np.radians(fov) / 2)) for fov in GRID_FOVS_DEG]
+
+
+def _implausibility(problem: Problem, scene: Scene) -> float:
+    """How badly a triangulated scene fits: bones that change their length, rays that miss each other, unlikely focal lengths."""
+    length = np.linalg.norm(scene.joints[:, CHILD] - scene.joints[:, PARENT], axis=-1)
+    change = (np.log(np.maximum(length, 1e-6) / np.maximum(np.median(length, axis=0), 1e-6)) / _BONE_KNEE) ** 2
+    start = Start(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
+    pixels, sigma = problem.views.map(lambda k: k.pixels), problem.views.map(lambda k: k.sigma_px)
+    missed = start.geometry(problem.views).sampson_px(pixels) ** 2 / (sigma.left * sigma.right)
+    prior = problem.prior
+    off = scene.log_focal - np.array([*prior.log_focal])
+    sigma_focal = np.array([*prior.focal_sigma])
+    unlikely = np.sum(np.square(np.divide(off, sigma_focal, out=np.zeros(2), where=sigma_focal > 0)))
+    unequal = abs(off[0] - off[1]) > 0.1 and (sigma_focal > 0).all() and np.isfinite(prior.equal_sigma)
+    return float(
+        5 * (change / (1 + change)).mean() + (missed / (1 + missed / _EPIPOLAR_KNEE**2)).mean() + 0.02 * unlikely + 10 * unequal
+    )
+
+
+def _with_noise(bundle: Bundle, scene: Scene, problem: Problem) -> Bundle:
+    """The problem with the noise that its residuals tell."""
+    more, bone_noise = noise(bundle, scene)
+
+    def scaled(view: View) -> Keypoints:
+        original = problem.views[view]
+        so_far = float(np.median(bundle.views[view].sigma_px / original.sigma_px))
+        return replace(original, sigma_px=original.sigma_px * float(np.clip(so_far * more[view], *_NOISE_FACTOR)))
+
+    prior = replace(problem.prior, bone_noise=float(np.clip(bone_noise, *_BONE_NOISE)))
+    return Bundle(PerView.of(scaled), prior, STRICT)
+
+
+def _apart_deg(scene: Scene, other: Scene) -> float:
+    return float(angle_deg(scene.R_right_from_left, other.R_right_from_left))
+
+
+def _uncertainty(scene: Scene, cov: np.ndarray) -> Uncertainty:
+    t = scene.t_right_from_left
+    length = max(float(np.linalg.norm(t)), 1e-9)
+    across = np.eye(3) - np.outer(t, t) / length**2
+    return Uncertainty(
+        float(np.degrees(np.sqrt(np.trace(cov[TURN, TURN])))),
+        float(np.degrees(min(np.sqrt(np.trace(across @ cov[SHIFT, SHIFT] @ across)) / length, np.pi))),
+        PerView(*(float(100 * np.sqrt(value)) for value in np.diag(cov[FOCAL, FOCAL]))),
+    )
+
+
+def _inliers(problem: Problem, scene: Scene) -> float:
+    near = np.ones(scene.joints.shape[:2], bool)
+    for view in VIEWS:
+        keypoints, seen = problem.views[view], scene.seen(view)
+        pixels = scene.focal(view) * seen[..., :2] / np.maximum(seen[..., 2:], 1e-3) + keypoints.centre_px
+        near &= np.linalg.norm(pixels - keypoints.pixels, axis=-1) < 3 * keypoints.sigma_px
+    return float(near.mean())
+
+
+def _shape_error(keypoints: Keypoints, scene: Scene, view: View) -> float:
+    turned = scene.joints if view == "left" else scene.joints @ scene.R_right_from_left.T
+    own = keypoints.shape
+    apart = (turned - turned.mean(1, keepdims=True)) - (own - own.mean(1, keepdims=True))
+    return float(np.median(np.linalg.norm(apart, axis=-1).mean(1)))
+
+
+def _lead(bundle: Bundle, better: Scene, worse: Scene, cluster: np.ndarray) -> float:
+    """By how many standard errors `worse` costs more than `better`, by the clusters' scatter."""
+    more = bundle.pair_costs(worse) - bundle.pair_costs(better)
+    sums = np.array([more[cluster == name].sum() for name in np.unique(cluster)])
+    error = sums.std(ddof=1) * np.sqrt(len(sums)) if len(sums) > 1 else float("inf")
+    return float(sums.sum() / max(error, 1e-9))
+
+
+def _nearest_rival(bundle: Bundle, best: Scene, rivals: list[Scene], cluster: np.ndarray) -> float:
+    """By how much the nearest rival is worse, as `_lead` counts; infinite where all come to the same cameras."""
+    settled = [descend(bundle, rival, _STRICT_STEPS, 1e-3)[0] for rival in rivals]
+    different = [scene for scene in settled if _apart_deg(scene, best) > DIFFERENT_DEG]
+    return min((_lead(bundle, best, scene, cluster) for scene in different), default=float("inf"))
