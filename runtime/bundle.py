@@ -50,6 +50,10 @@ class Keypoints:
     centre_px: np.ndarray
     """(2,) principal point."""
 
+    def chosen(self, pairs: np.ndarray) -> "Keypoints":
+        """Those of some pairs, by number or mask."""
+        return Keypoints(self.pixels[pairs], self.sigma_px[pairs], self.shape[pairs], self.shape_sigma[pairs], self.centre_px)
+
 
 @dataclass(frozen=True, slots=True)
 class Prior:

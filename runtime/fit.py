@@ -16,46 +16,47 @@ import numpy as np
 
 from capture.views import PerView
 from hand.joints import JOINTS, unit_hand
+from hand.rotations import from_vector, skew
 from runtime.geometry import TwoViewGeometry
 from runtime.joint_limits import BONES_FROM_JOINTS, JointLimits
-from runtime.shape_prior import GIVEN, MOVES, UNKNOWN, Evidence, Shapes
+from runtime.shape_prior import UNKNOWN, Evidence, Shapes
 from runtime.sight import NEAREST, Sight
 from runtime.types import Side, ViewHand
 from runtime.uncertainty import PIXEL_SHARE, expected_error, px_per_hand
 
 _J = np.arange(JOINTS)
+FLEX_CARRY = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
     """How much each kind of evidence counts; every default was chosen on drawn recordings."""
 
-    knees: tuple[float, ...] = (24.0, 10.0, 5.0, 5.0)
+    knees: tuple[float, ...] = (24.0, 10.0, 5.0)
     """One Gauss-Newton step each: standard deviations from which on a pixel counts ever less."""
-    lateral: float = 0.8
-    """Standard deviation of each joint of a view's own hand across the optical axis, as a share of its expected error."""
-    depth: float = 1.0
-    """The same along the optical axis."""
+    shape: float = 0.8
+    """Standard deviation of each joint of a view's own hand along each axis, as a share of its expected error. Errors of one view
+    go together, so that it is more than the share that is measured."""
     tip: float = 0.35
     """By how much a view's own hand may be turned as a whole, radians."""
-    stretch: float = 0.25
-    """By how much of its depth it may be too flat or too deep."""
     bone: float = 0.03
     """By how much of its length a bone seems to change."""
     limit: float = 0.05
     """By how much a finger may break its limits: sine of its bend, or span in hands."""
     damping: float = 1e-3
-    flex_rate: float = 1.0
+    flex_rate: float = 0.2
     """Hands: by how much a still hand's joints move against each other within a second, as a random walk."""
-    flex_share: float = 0.5
-    """And how far off a moving joint is from where its hand alone carries it, as a share of its way."""
-    carry_rate: float = 4.0
-    """Hands: the same of the hand as a whole."""
-    turn_rate: float = 4.0
-    """Radians."""
+    shift_rate: float = 0.2
+    """Hands: by how much it moves as a whole."""
+    turn_rate: float = 0.5
+    """Radians: by how much it turns."""
+    flex_share: float = 1.0
+    """Moving, it may besides change its way by these shares."""
+    shift_share: float = 0.5
+    turn_share: float = 0.5
     carry_s: float = 0.1
     """For how long a hand keeps its velocity."""
-    velocity_s: float = 0.08
+    velocity_s: float = 0.05
     """Time over which velocities are averaged."""
     forget_s: float = 0.5
     """A hand unseen for longer is forgotten."""
@@ -140,10 +141,8 @@ class HandFit:
         error = expected_error(np.array([hand.confidence for hand in hands]))
         sigma_px = PIXEL_SHARE * px_per_hand(joints, pixels) * error
         sight = Sight.of([hand.view for hand in hands], pixels, sigma_px, self.geometry, self._size_mm)
-        R = sight.R
-        metric = R.swapaxes(1, 2) @ (np.array([settings.lateral, settings.lateral, settings.depth])[:, None] ** -2.0 * R)
-        known = np.array([UNKNOWN] * 3 + [settings.tip**-2] * 3 + [settings.stretch**-2])
-        return sight, Shapes(joints @ R, error**-2, metric, R[:, 2], np.broadcast_to(known, (len(hands), MOVES)))
+        moves = np.broadcast_to([UNKNOWN, settings.tip**-2], (len(hands), 2))
+        return sight, Shapes(joints @ sight.R, (settings.shape * error) ** -2, moves)
 
     def _past(self, captured_ns: int, side: Side, start: np.ndarray) -> "_Past | None":
         """Where the hand just was, if what is seen now may be that hand."""
@@ -185,39 +184,54 @@ class _Past:
     side: Side
     joints: np.ndarray
     """(21, 3) hands."""
-    velocity: np.ndarray
-    """(3,) of the hand as a whole, hands a second."""
+    shifting: np.ndarray
+    """(3,) velocity of the hand as a whole, hands a second."""
+    turning: np.ndarray
+    """(3,) angular velocity of the hand as a whole, radians a second."""
     flexing: np.ndarray
-    """(21,) speed of each joint against the hand as a whole."""
+    """(21, 3) velocity of each joint against these."""
 
     @classmethod
     def after(cls, before: "_Past | None", captured_ns: int, side: Side, joints: np.ndarray, settings: FitSettings) -> "_Past":
         """The hand now, that was there `before`."""
         if before is None:
-            return cls(captured_ns, side, joints, np.zeros(3), np.zeros(JOINTS))
+            return cls(captured_ns, side, joints, np.zeros(3), np.zeros(3), np.zeros((JOINTS, 3)))
         seconds = (captured_ns - before.captured_ns) * 1e-9
         gain = 1 - np.exp(-seconds / settings.velocity_s)
         way = (joints - before.joints) / seconds
-        velocity = way.sum(0) / JOINTS
-        own = way - velocity
-        flexing = np.sqrt((own * own).sum(1))
+        shifting = way.sum(0) / JOINTS
+        way = way - shifting
+        arm = before.joints - before.joints.sum(0) / JOINTS
+        spread = arm.T @ arm
+        # The angular momentum of unit masses, from the antisymmetric part of what the lever arms have to do with the way.
+        momentum = arm.T @ way
+        momentum = np.array([momentum[1, 2] - momentum[2, 1], momentum[2, 0] - momentum[0, 2], momentum[0, 1] - momentum[1, 0]])
+        turning = np.linalg.solve(np.trace(spread) * np.eye(3) - spread, momentum)
+        flexing = way - arm @ skew(turning).T
         return cls(
             captured_ns,
             side,
             joints,
-            before.velocity + gain * (velocity - before.velocity),
+            before.shifting + gain * (shifting - before.shifting),
+            before.turning + gain * (turning - before.turning),
             before.flexing + gain * (flexing - before.flexing),
         )
 
     def expected(self, captured_ns: int, settings: FitSettings) -> np.ndarray:
         """(21, 3) where the hand is by now, if it goes on and comes to rest."""
         seconds = (captured_ns - self.captured_ns) * 1e-9
-        return self.joints + self.velocity * (settings.carry_s * (1 - np.exp(-seconds / settings.carry_s)))
+        on = settings.carry_s * (1 - np.exp(-seconds / settings.carry_s))
+        middle = self.joints.sum(0) / JOINTS
+        return (self.joints - middle) @ from_vector(self.turning * on).T + middle + self.shifting * on + self.flexing * (on * FLEX_CARRY)
 
     def shape(self, captured_ns: int, settings: FitSettings) -> Shapes:
         """What that says of the hand now."""
         seconds = (captured_ns - self.captured_ns) * 1e-9
-        variance = settings.flex_rate**2 * seconds + (settings.flex_share * self.flexing * seconds) ** 2
-        shift, turn = 1 / (settings.carry_rate**2 * seconds), 1 / (settings.turn_rate**2 * seconds)
-        known = np.array([[shift] * 3 + [turn] * 3 + [GIVEN]])
-        return Shapes(self.expected(captured_ns, settings)[None], 1 / variance[None], np.eye(3)[None], np.array([[0, 0, 1.0]]), known)
+
+        def variance(rate: float, share: float, squared):
+            return rate**2 * seconds + (share * seconds) ** 2 * squared
+
+        flex = variance(settings.flex_rate, settings.flex_share, (self.flexing * self.flexing).sum(1))
+        shift = variance(settings.shift_rate, settings.shift_share, self.shifting @ self.shifting)
+        turn = variance(settings.turn_rate, settings.turn_share, self.turning @ self.turning)
+        return Shapes(self.expected(captured_ns, settings)[None], 1 / flex[None], 1 / np.array([[shift, turn]]))

@@ -14,8 +14,10 @@ for _bone, (_parent, _child) in enumerate(BONES):
 _INDEX_MCP, _LITTLE_MCP = FINGER_MCPS[0], FINGER_MCPS[-1]
 _BENDS = [knuckle + k for knuckle in FINGER_MCPS for k in range(len(FLEX_LIMITS))]
 """The joints that bend one way: MCP, PIP and DIP of the four fingers."""
-_FIRST, _SECOND = (np.array([BONES.index(bone) for bone in bones]) for bones in zip(
-    *(((PARENTS[at], at), (at, at + 1)) for at in _BENDS), strict=True))
+_FIRST, _SECOND = (
+    np.array([BONES.index(bone) for bone in bones])
+    for bones in zip(*(((PARENTS[at], at), (at, at + 1)) for at in _BENDS), strict=True)
+)
 """(12,) bones before and after each of these."""
 _FIRST_FROM_JOINTS, _SECOND_FROM_JOINTS = BONES_FROM_JOINTS[_FIRST], BONES_FROM_JOINTS[_SECOND]
 _LOW_DEG, _HIGH_DEG = np.array(FLEX_LIMITS * len(FINGER_MCPS)).T

@@ -31,12 +31,20 @@ class Sight:
     """(V, 2)."""
 
     @classmethod
-    def of(cls, views: Sequence[View], pixels: np.ndarray, sigma_px: np.ndarray, geometry: TwoViewGeometry, hand_mm: float) -> "Sight":
+    def of(
+        cls, views: Sequence[View], pixels: np.ndarray, sigma_px: np.ndarray, geometry: TwoViewGeometry, hand_mm: float
+    ) -> "Sight":
         """Of pixels (V, 21, 2) and their standard deviations (V, 21) in `views`, of which there may be one or two."""
-        places = {"left": (np.eye(3), np.zeros(3)), "right": (geometry.R_right_from_left, geometry.t_right_from_left_mm / hand_mm)}
+        places = {
+            "left": (np.eye(3), np.zeros(3)),
+            "right": (geometry.R_right_from_left, geometry.t_right_from_left_mm / hand_mm),
+        }
         R, t = (np.array(part) for part in zip(*(places[view] for view in views), strict=True))
         cameras = [geometry.cameras[view] for view in views]
-        focal_px, centre_px = np.array([[camera.focal_px] for camera in cameras]), np.array([camera.centre_px for camera in cameras])
+        focal_px, centre_px = (
+            np.array([[camera.focal_px] for camera in cameras]),
+            np.array([camera.centre_px for camera in cameras]),
+        )
         return cls(pixels.swapaxes(0, 1), sigma_px.T, R, t, focal_px, centre_px)
 
     def placed(self, shape: np.ndarray) -> np.ndarray:

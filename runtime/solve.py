@@ -31,8 +31,10 @@ from runtime.starts import Start, from_essential, from_shapes, scene_at
 GRID_FOVS_DEG = (38.0, 48.0, 60.0, 75.0, 93.0, 115.0)
 """Horizontal fields of view that starts are sought at, where a camera's is not known."""
 BEST_STARTS = 3
+SEARCH_PAIRS = 32
+"""Pairs that starts are judged by."""
 _GENTLE_BONE_NOISE = 0.08
-_GENTLE_STEPS, _STRICT_STEPS, _NOISE_ROUNDS = 8, 6, 3
+_GENTLE_STEPS, _STRICT_STEPS, _FREE_STEPS, _NOISE_ROUNDS = 8, 6, 10, 3
 _NOISE_FACTOR, _BONE_NOISE = (0.2, 6.0), (0.01, 0.25)
 """Smallest and largest that are believed."""
 _MOST_TOGETHER = 20.0
@@ -40,8 +42,9 @@ _EPIPOLAR_KNEE, _BONE_KNEE = 2.0, 0.15
 CLAIM = 1.6
 """By how much claimed standard deviations are widened, as measured on drawn motion (`tools.evaluate_geometry`): errors are larger
 than the scatter of the residuals tells, in which a choice among nearby valleys does not show."""
-CLEARLY = 3.0
-"""Standard errors by which unequal cameras must explain the pairs better than equal ones."""
+CLEARLY, SURELY = 0.04, 3.0
+"""Share of the cost, times how much the errors go together, and standard errors, by which unequal cameras must explain the pairs
+better than equal ones."""
 DIFFERENT_DEG = 4.0
 """Two solutions whose rotations differ by more are rivals."""
 
@@ -59,6 +62,13 @@ class Problem:
     search: bool = True
     together_ns: int = 500_000_000
     """Pairs that are no farther apart may err together."""
+
+    def thinned(self, count: int) -> "Problem":
+        """The problem of about `count` of its pairs, evenly chosen."""
+        if len(self.time_ns) <= count:
+            return self
+        chosen = np.linspace(0, len(self.time_ns) - 1, count).round().astype(int)
+        return replace(self, views=self.views.map(lambda keypoints: keypoints.chosen(chosen)), time_ns=self.time_ns[chosen])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +111,25 @@ def solve(problem: Problem) -> Solution | None:
     together, unequal focal lengths explain some of these, and the cameras' places pay for it.
     """
     cluster = (problem.time_ns - problem.time_ns.min()) // problem.together_ns
-    scenes = _starts(problem)
-    if not scenes:
+    few = problem.thinned(SEARCH_PAIRS)
+    starts = _starts(few)
+    if not starts:
         return None
-    unequal = replace(problem, prior=replace(problem.prior, equal_sigma=float("inf")))
-    candidates = _candidates(problem, scenes)
+    candidates = _candidates(few, starts)
     bundle, best = _refined(problem, candidates[0], cluster)
     if all(sigma > 0 for sigma in problem.prior.focal_sigma):
+        unequal = replace(problem, prior=replace(problem.prior, equal_sigma=float("inf")))
         free = Bundle(bundle.views, unequal.prior, STRICT, bundle.prior_weight)
-        others = [descend(free, scene, 2 * _STRICT_STEPS, 1e-4) for scene in (best, _candidates(unequal, scenes)[0])]
-        other = min(others, key=lambda result: result[1])[0]
-        if _lead(free, other, best, cluster) > CLEARLY:
-            candidates = [other, best, *candidates]
-            bundle, best = _refined(unequal, other, cluster)
-    rivals = [scene for scene in candidates[1:] if _apart_deg(scene, best) > DIFFERENT_DEG]
+        elsewhere = _candidates(replace(few, prior=unequal.prior), starts)[0]
+        others = [descend(free, scene, _FREE_STEPS, 1e-4) for scene in (best, _scene(problem, elsewhere))]
+        other, cost = min(others, key=lambda result: result[1])
+        gain = free.cost(best) / cost - 1
+        if gain > CLEARLY * bundle.prior_weight and _lead(free, other, best, cluster) > SURELY:
+            candidates = [start_of(other), start_of(best), *candidates]
+            bundle, best = _refined(unequal, start_of(other), cluster)
+    rivals = [_scene(problem, start) for start in candidates[1:]]
     return Solution(
-        start=Start(PerView.of(best.focal), best.R_right_from_left, best.t_right_from_left, scaled=True),
+        start=start_of(best),
         bones=np.exp(best.log_bones),
         uncertainty=_uncertainty(best, CLAIM**2 * covariance(bundle, best, cluster)),
         noise=PerView.of(lambda view: float(np.median(bundle.views[view].sigma_px / problem.views[view].sigma_px))),
@@ -129,18 +142,28 @@ def solve(problem: Problem) -> Solution | None:
     )
 
 
-def _candidates(problem: Problem, scenes: list[Scene]) -> list[Scene]:
-    """The most plausible of `scenes`, descended from gently, best first."""
+def start_of(scene: Scene) -> Start:
+    """A scene's cameras."""
+    return Start(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
+
+
+def _scene(problem: Problem, start: Start) -> Scene:
+    return scene_at(start, problem.views, problem.prior.bones)
+
+
+def _candidates(problem: Problem, starts: list[Start]) -> list[Start]:
+    """The most plausible of `starts`, descended from gently, best first."""
+    scenes = [_scene(problem, start) for start in starts]
     if len(scenes) > BEST_STARTS:
         scenes = sorted(scenes, key=lambda scene: _implausibility(problem, scene))[:BEST_STARTS]
-    prior = replace(problem.prior, bone_noise=_GENTLE_BONE_NOISE)
-    bundle = Bundle(problem.views, prior, GENTLE)
-    return [scene for scene, _ in sorted((descend(bundle, s, _GENTLE_STEPS, 1e-3) for s in scenes), key=lambda result: result[1])]
+    bundle = Bundle(problem.views, replace(problem.prior, bone_noise=_GENTLE_BONE_NOISE), GENTLE)
+    results = [descend(bundle, scene, _GENTLE_STEPS, 1e-3) for scene in scenes]
+    return [start_of(scene) for scene, _ in sorted(results, key=lambda result: result[1])]
 
 
-def _refined(problem: Problem, scene: Scene, cluster: np.ndarray) -> tuple[Bundle, Scene]:
-    """The strict problem with the noise that its residuals tell, and its minimum near `scene`."""
-    bundle = Bundle(problem.views, problem.prior, STRICT)
+def _refined(problem: Problem, start: Start, cluster: np.ndarray) -> tuple[Bundle, Scene]:
+    """The strict problem with the noise that its residuals tell, and its minimum near `start`."""
+    bundle, scene = Bundle(problem.views, problem.prior, STRICT), _scene(problem, start)
     for _ in range(_NOISE_ROUNDS):
         scene, _ = descend(bundle, scene, _STRICT_STEPS, 1e-4)
         bundle = _with_noise(bundle, scene, problem)
@@ -149,22 +172,18 @@ def _refined(problem: Problem, scene: Scene, cluster: np.ndarray) -> tuple[Bundl
     return bundle, descend(bundle, scene, 2 * _STRICT_STEPS, 1e-5)[0]
 
 
-def _starts(problem: Problem) -> list[Scene]:
-    """Scenes to begin with, at every pair of the focal lengths that may be."""
-    views, bones = problem.views, problem.prior.bones
-    scenes = [] if problem.known is None else [scene_at(problem.known, views, bones)]
+def _starts(problem: Problem) -> list[Start]:
+    """Cameras to begin with, at every pair of the focal lengths that may be."""
+    views = problem.views
+    starts = [] if problem.known is None else [problem.known]
     if not problem.search or not problem.prior.place:
-        return scenes
-    fovs = PerView.of(lambda view: _focals(problem, view))
-    for left in fovs.left:
-        for right in fovs.right:
-            start = from_essential(views, PerView(left, right), seed=0)
-            if start is not None:
-                scenes.append(scene_at(start, views, bones))
+        return starts
+    focals = PerView.of(lambda view: _focals(problem, view))
+    tried = [from_essential(views, PerView(left, right), seed=0) for left in focals.left for right in focals.right]
+    starts += [start for start in tried if start is not None]
     if any(np.isfinite(keypoints.shape_sigma).any() for keypoints in views):
-        guess = problem.prior.log_focal.map(lambda log: float(np.exp(log)))
-        scenes.append(scene_at(from_shapes(views, guess), views, bones))
-    return scenes
+        starts.append(from_shapes(views, problem.prior.log_focal.map(lambda log: float(np.exp(log)))))
+    return starts
 
 
 def _focals(problem: Problem, view: View) -> list[float]:
