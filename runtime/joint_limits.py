@@ -1,9 +1,10 @@
-"""What fingers cannot do: bend backwards, or farther than they go. Residuals of 21 joints, and how these change with the joints."""
+"""What fingers cannot do: bend backwards, or farther than they go; as residuals of 21 joints, with their slopes."""
 
 import numpy as np
 
 from hand.joints import BONES, FINGER_MCPS, JOINTS, PARENTS
 from hand.prior import FLEX_LIMITS
+from runtime.shape_prior import levers
 from runtime.types import Side
 
 BONES_FROM_JOINTS = np.zeros((len(BONES), JOINTS))
@@ -46,7 +47,7 @@ class JointLimits:
         axis *= (1 if side == "right" else -1) / max(float(np.sqrt(axis @ axis)), 1e-9)
         vectors = BONES_FROM_JOINTS @ joints
         first, second = vectors[_FIRST], vectors[_SECOND]
-        by_second = _cross(axis, first) / self._area
+        by_second = levers(first) @ axis / self._area
         back = (by_second * second).sum(1) - self._least_sine
         across = first + second
         span = np.sqrt((across * across).sum(1))
@@ -54,7 +55,7 @@ class JointLimits:
         bent_back, too_far = np.flatnonzero(back < 0), np.flatnonzero(far < 0)
         if not bent_back.size and not too_far.size:
             return _NONE
-        by_first = _cross(axis, second[bent_back]) / -self._area[bent_back]
+        by_first = levers(second[bent_back]) @ axis / -self._area[bent_back]
         slopes = (
             _FIRST_FROM_JOINTS[bent_back, :, None] * by_first[:, None]
             + _SECOND_FROM_JOINTS[bent_back, :, None] * by_second[bent_back, None],
@@ -62,9 +63,3 @@ class JointLimits:
             * (across[too_far] / np.maximum(span[too_far], 1e-9)[:, None])[:, None],
         )
         return np.concatenate([back[bent_back], far[too_far]]), np.concatenate(slopes)
-
-
-def _cross(axis: np.ndarray, vectors: np.ndarray) -> np.ndarray:
-    """axis × vectors (N, 3); `np.cross` costs ten times as much."""
-    x, y, z = axis
-    return vectors @ np.array([[0, z, -y], [-z, 0, x], [y, -x, 0]])

@@ -1,4 +1,4 @@
-"""From a pair of frames to one 3D hand: locate or track, crop, predict, turn, merge, smooth."""
+"""From a pair of frames to one 3D hand: locate or track, crop, predict, turn, calibrate, merge, smooth."""
 
 import time
 from collections.abc import Callable
@@ -13,12 +13,14 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
 from runtime.agree import Agreement
+from runtime.calibrate import SelfCalibrator
 from runtime.engine import Engine
+from runtime.fusion import Fusion, MergeChoice
 from runtime.look import Answer, Place, look, look_again, turns
-from runtime.merge import DEFAULT_BETA, MergedHand, MergeRule, carry, merge
-from runtime.rotation import SURE_DEG, RotationEstimator
+from runtime.merge import DEFAULT_BETA, MergeRule
 from runtime.side import SideVote
 from runtime.smooth import OneEuroFilter, OneEuroSettings
+from runtime.solver_loop import Solver
 from runtime.track import TrackSettings, ViewTracker
 from runtime.types import DualHand, HandBox, Side, Timings, ViewHand
 
@@ -48,6 +50,9 @@ class PipelineSettings:
     """Which hand of the person is shown; `auto` finds out (`runtime.side`)."""
     roi: PerView[Roi | None] = PerView(None, None)
     """A box per view that is used in place of the locator."""
+    merge: MergeChoice = "auto"
+    """By what two views become one hand (`runtime.fusion`)."""
+    hand_size_mm: float = 90.0
     merge_rule: MergeRule = "softmax"
     merge_beta: float = DEFAULT_BETA
     smooth: OneEuroSettings | None = field(default_factory=OneEuroSettings)
@@ -64,15 +69,18 @@ class Pipeline:
         locate: Locator | None,
         cameras: PerView[PinholeCamera],
         settings: PipelineSettings = PipelineSettings(),
+        calibrator: SelfCalibrator | None = None,
+        solver: Solver | None = None,
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ):
-        """Raises UserError where a view has neither a locator nor a roi."""
+        """`calibrator` and `solver` find the cameras' places; without them there is but their rotation. Raises UserError where a
+        view has neither a locator nor a roi."""
         for view, roi in settings.roi.items():
             if locate is None and roi is None:
                 raise UserError(f"the {view} view has no locator and no roi: give --roi-{view} X Y SIZE or locator weights")
         self.engine = engine
         """May be exchanged between two steps."""
-        self.rotation = RotationEstimator()
+        self.fusion = Fusion(settings.merge, settings.merge_rule, settings.merge_beta, settings.hand_size_mm, calibrator, solver)
         self._locate = locate
         self._cameras = cameras
         self._settings = settings
@@ -96,25 +104,34 @@ class Pipeline:
         elif self._vote and captured_ns - self._seen_ns > FORGET_SIDE_NS:
             # The next hand may be the other one.
             self._vote = SideVote()
-        if hands.left is not None and hands.right is not None:
-            self.rotation.update(
-                captured_ns,
-                hands.left.joints,
-                hands.right.joints,
-                np.sqrt(hands.left.confidence * hands.right.confidence),
-            )
-        doubted = self._agreement.doubted(hands, self._sure_rotation)
+        self.fusion.learn(captured_ns, hands)
+        doubted = self._agreement.doubted(hands, self.fusion.sure_rotation)
         if doubted is not None:
             self._trackers[doubted].lose()
             hands = PerView.of(lambda view: None if view == doubted else hands[view])
-        merged = self._merge(hands)
-        if merged is None:
+        fused = self.fusion(captured_ns, hands)
+        # Crops look along rays, which the cameras' focal lengths tell.
+        self._cameras = self.fusion.cameras(self._cameras)
+        if fused is None:
             return []
         side: Side = next(hand.side for hand in hands if hand is not None)
-        joints = self._smoothed(captured_ns, side, merged.joints)
+        joints = self._smoothed(captured_ns, side, fused.joints)
         timings = Timings(captured_ns, max(pair.left.received_ns, pair.right.received_ns), started_ns, self._clock_ns())
-        R, uncertainty_deg = self.rotation.rotation, self.rotation.uncertainty_deg
-        return [DualHand(side, joints, merged.weight_left, hands, R, uncertainty_deg, timings)]
+        return [
+            DualHand(
+                side,
+                joints,
+                fused.weight_left,
+                hands,
+                fused.R_right_from_left,
+                fused.rotation_uncertainty_deg,
+                timings,
+                fused.geometry,
+                fused.wrist_mm,
+                fused.reprojection_px,
+                self.fusion.note,
+            )
+        ]
 
     def _candidates(self, frame: Frame) -> list[HandBox]:
         """Where the hand may be in this frame: the track's box; where there is none or it is in doubt, what the locator finds."""
@@ -174,8 +191,7 @@ class Pipeline:
         if both_ways and self._changes_side(chosen, otherwise):
             chosen = otherwise
             self._take_side(chosen[0].box.side)
-            # What was learned from mirror images is wrong.
-            self.rotation = RotationEstimator()
+            self.fusion.forget()
         found: dict[View, ViewHand] = {}
         for first, answer in zip(chosen, look_again(self.engine, chosen), strict=True):
             tracker, captured_ns = self._trackers[answer.hand.view], pair[answer.hand.view].captured_ns
@@ -198,16 +214,6 @@ class Pipeline:
             sure = {answer.box.side: answer.sure, mirrored.box.side: mirrored.sure}
             self._vote.add(sure["right"], sure["left"])
         return self._vote.side != before
-
-    @property
-    def _sure_rotation(self) -> np.ndarray | None:
-        return self.rotation.rotation if self.rotation.uncertainty_deg <= SURE_DEG else None
-
-    def _merge(self, hands: PerView[ViewHand | None]) -> MergedHand | None:
-        sure = self._sure_rotation
-        if hands.left is not None and hands.right is not None and sure is not None:
-            return merge(PerView(hands.left, hands.right), sure, self._settings.merge_rule, self._settings.merge_beta)
-        return carry(hands, self.rotation.rotation)
 
     def _smoothed(self, captured_ns: int, side: Side, joints: np.ndarray) -> np.ndarray:
         if self._smooth is None:

@@ -1,7 +1,7 @@
 """Shapes that a hand may have: 21 joints each, known up to a movement of the whole.
 
-Such a shape says where each joint is, except that the whole may be shifted and turned, by known amounts or by any. The movement is
-marginalised: of weights D and movements N with inverse variances P stays W = D − D N (Nᵀ D N + P)⁻¹ Nᵀ D.
+Such a shape says where each joint is, except that the whole may be shifted and turned, by known amounts or by any. The movement
+is marginalised: of weights D and movements N with inverse variances P stays W = D − D N (Nᵀ D N + P)⁻¹ Nᵀ D.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ UNKNOWN = 1e-9
 _MOVES = 6
 _J, _M = np.arange(JOINTS), np.arange(_MOVES)
 _TURNED = np.zeros((3, 3, 3))
-"""points @ _TURNED, (21, 3, 3), is how points move, along the second axis, when they turn about each axis, along the third."""
 for _a, _b, _c in ((0, 1, 2), (1, 2, 0), (2, 0, 1)):
     _TURNED[_b, _c, _a], _TURNED[_c, _b, _a] = 1, -1
 _TURNED = _TURNED.reshape(3, 9)
@@ -42,7 +41,7 @@ class Shapes:
         middle = (self.weight[:, None] @ self.points) / self.weight.sum(1)[:, None, None]
         moves = np.empty((count, JOINTS, 3, _MOVES))
         moves[..., :3] = np.eye(3)
-        moves[..., 3:] = ((self.points - middle) @ _TURNED).reshape(count, JOINTS, 3, 3)
+        moves[..., 3:] = levers(self.points - middle)
         pushes = (moves * weight[..., None]).reshape(count, 3 * JOINTS, _MOVES)
         inner = pushes.swapaxes(1, 2) @ moves.reshape(count, 3 * JOINTS, _MOVES)
         inner[:, _M, _M] += self.moves.repeat(3, 1)
@@ -64,3 +63,8 @@ class Evidence:
     """(63,)."""
     told: np.ndarray
     """(S, 21) how much each shape tells of each joint: the trace of its part of W."""
+
+
+def levers(points: np.ndarray) -> np.ndarray:
+    """(..., 3, 3) matrices L with L turn = turn × point: how points (..., 3) move as they turn about the origin."""
+    return (points @ _TURNED).reshape(*points.shape, 3)

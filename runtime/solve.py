@@ -46,7 +46,7 @@ CLEARLY, SURELY = 0.04, 3.0
 """Share of the cost, times how much the errors go together, and standard errors, by which unequal cameras must explain the pairs
 better than equal ones."""
 DIFFERENT_DEG = 4.0
-"""Two solutions whose rotations differ by more are rivals."""
+"""Two solutions whose rotations differ by more than that, and than the uncertainty explains, are rivals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,8 @@ class Problem:
     search: bool = True
     together_ns: int = 500_000_000
     """Pairs that are no farther apart may err together."""
+    epoch: int = 0
+    """Goes back with the solution: what was asked before a camera was moved no longer counts."""
 
     def thinned(self, count: int) -> "Problem":
         """The problem of about `count` of its pairs, evenly chosen."""
@@ -102,6 +104,7 @@ class Solution:
     together: float
     """How many times less the pairs tell than independent ones would."""
     pairs: int
+    epoch: int
 
 
 def solve(problem: Problem) -> Solution | None:
@@ -128,17 +131,19 @@ def solve(problem: Problem) -> Solution | None:
             candidates = [start_of(other), start_of(best), *candidates]
             bundle, best = _refined(unequal, start_of(other), cluster)
     rivals = [_scene(problem, start) for start in candidates[1:]]
+    told = _uncertainty(best, CLAIM**2 * covariance(bundle, best, cluster))
     return Solution(
         start=start_of(best),
         bones=np.exp(best.log_bones),
-        uncertainty=_uncertainty(best, CLAIM**2 * covariance(bundle, best, cluster)),
+        uncertainty=told,
         noise=PerView.of(lambda view: float(np.median(bundle.views[view].sigma_px / problem.views[view].sigma_px))),
         bone_noise=bundle.prior.bone_noise,
         inliers=_inliers(problem, best),
         shape_error=PerView.of(lambda view: _shape_error(problem.views[view], best, view)),
-        rival=_nearest_rival(bundle, best, rivals, cluster),
+        rival=_nearest_rival(bundle, best, rivals, cluster, max(DIFFERENT_DEG, 2.5 * told.rotation_deg)),
         together=bundle.prior_weight,
         pairs=len(problem.time_ns),
+        epoch=problem.epoch,
     )
 
 
@@ -264,8 +269,8 @@ def _lead(bundle: Bundle, better: Scene, worse: Scene, cluster: np.ndarray) -> f
     return float(sums.sum() / max(error, 1e-9))
 
 
-def _nearest_rival(bundle: Bundle, best: Scene, rivals: list[Scene], cluster: np.ndarray) -> float:
+def _nearest_rival(bundle: Bundle, best: Scene, rivals: list[Scene], cluster: np.ndarray, far_deg: float) -> float:
     """By how much the nearest rival is worse, as `_lead` counts; infinite where all come to the same cameras."""
     settled = [descend(bundle, rival, _STRICT_STEPS, 1e-3)[0] for rival in rivals]
-    different = [scene for scene in settled if _apart_deg(scene, best) > DIFFERENT_DEG]
+    different = [scene for scene in settled if _apart_deg(scene, best) > far_deg]
     return min((_lead(bundle, best, scene, cluster) for scene in different), default=float("inf"))

@@ -80,20 +80,26 @@ def from_shapes(views: PerView[Keypoints], focal_px: PerView[float]) -> Start:
 
 
 def hand_places(keypoints: Keypoints, focal_px: float) -> np.ndarray:
-    """(F, 3) where each hand's wrist must be, in hands, so that its own 3D shape is seen at its pixels; linear least squares.
+    """(F, 3) where each hand's wrist must be, in hands, so that its own 3D shape is seen at its pixels."""
+    return place_of(keypoints.shape, keypoints.pixels, keypoints.sigma_px, focal_px, keypoints.centre_px)
 
-    From u (z_j + Z) = x_j + X for each joint, u = (pixel − centre) / focal length.
+
+def place_of(shape: np.ndarray, pixels: np.ndarray, sigma_px: np.ndarray, focal_px: float, centre_px: np.ndarray) -> np.ndarray:
+    """(..., 3) the wrist of hands of joints `shape` (..., 21, 3), camera's axes, seen at `pixels` (..., 21, 2); least squares.
+
+    Linear, from u (z_j + Z) = x_j + X for each joint, u = (pixel − centre) / focal length.
     """
-    u = (keypoints.pixels - keypoints.centre_px) / focal_px
-    shape = keypoints.shape - keypoints.shape[:, :1]
-    weight = 1 / keypoints.sigma_px[..., None]
+    u = (pixels - centre_px) / focal_px
+    shape = shape - shape[..., :1, :]
+    weight = 1 / sigma_px[..., None]
     rows = np.zeros((*u.shape, 3))
     rows[..., 0, 0] = rows[..., 1, 1] = 1
     rows[..., 2] = -u
     target = (u * shape[..., 2:] - shape[..., :2]) * weight
     rows = rows * weight[..., None]
-    normal = np.einsum("fjia,fjib->fab", rows, rows) + 1e-12 * np.eye(3)
-    return np.linalg.solve(normal, np.einsum("fjia,fji->fa", rows, target)[..., None])[..., 0]
+    normal = np.einsum("...jia,...jib->...ab", rows, rows)
+    normal = normal + 1e-12 * np.trace(normal, axis1=-2, axis2=-1)[..., None, None] * np.eye(3)
+    return np.linalg.solve(normal, np.einsum("...jia,...ji->...a", rows, target)[..., None])[..., 0]
 
 
 def scene_at(start: Start, views: PerView[Keypoints], bones: np.ndarray) -> Scene:

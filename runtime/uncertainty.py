@@ -8,7 +8,7 @@ from runtime.types import ViewHand
 LEAST_ERROR = 0.05
 """Hands; no network is surer than this."""
 PIXEL_SHARE = 0.5
-"""Standard deviation of a pixel along one axis, as a share of the expected error of the joint in 3D; measured on drawn recordings."""
+"""Standard deviation of a pixel along one axis, as a share of the joint's expected error in 3D; measured on drawn recordings."""
 _LEAST_CONFIDENCE = 1e-6
 
 
@@ -28,8 +28,10 @@ def sigma_px(hand: ViewHand) -> np.ndarray:
 
 
 def px_per_hand(joints: np.ndarray, pixels: np.ndarray) -> np.ndarray:
-    """(..., 1) how large a hand of joints (..., 21, 3) is seen at pixels (..., 21, 2): the ratio of their spreads across the view."""
-    across, seen = joints[..., :2], pixels
-    spread = [((points - points.sum(-2, keepdims=True) / points.shape[-2]) ** 2).sum((-2, -1)) for points in (seen, across)]
+    """(..., 1) how large a hand of joints (..., 21, 3) is seen at pixels (..., 21, 2): the ratio of their spreads."""
+
+    def spread(points: np.ndarray) -> np.ndarray:
+        return ((points - points.sum(-2, keepdims=True) / points.shape[-2]) ** 2).sum((-2, -1))
+
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.sqrt(spread[0] / spread[1])[..., None]
+        return np.sqrt(spread(pixels) / spread(joints[..., :2]))[..., None]

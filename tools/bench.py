@@ -11,7 +11,9 @@ from typing import Literal, get_args
 import numpy as np
 import tyro
 
-Part = Literal["draw", "network", "locator", "crop", "rotation", "skin"]
+from capture.views import PerView
+
+Part = Literal["draw", "network", "locator", "crop", "rotation", "fit", "skin"]
 
 
 @dataclass
@@ -75,6 +77,28 @@ def make_rotation() -> tuple[Callable[[], object], int, str]:
     for _ in range(200):
         update()
     return update, 1, "one update of the rotation, buffer full"
+
+
+def make_fit() -> tuple[Callable[[], object], int, str]:
+    from hand.joints import unit_hand
+    from runtime.fit import HandFit
+    from runtime.joint_limits import BONES_FROM_JOINTS
+    from tools.losses import HAND_MM
+    from tools.two_views import observe, sample_motion, sample_rig
+
+    random = np.random.default_rng(0)
+    seen = observe(random, sample_rig(random, 60), sample_motion(random, 10))
+    bones = np.linalg.norm(BONES_FROM_JOINTS @ unit_hand(seen.joints_mm), axis=2).mean(0)
+    fit = HandFit(seen.rig.geometry, bones, HAND_MM)
+    pairs = [pair for pair in seen.pairs if pair is not None]
+    count = iter(range(10**9))
+
+    def update() -> None:
+        number = next(count)
+        left, right = pairs[number % len(pairs)]
+        fit(number * 33_000_000, PerView(left, right))
+
+    return update, 1, "one hand fitted to both views"
 
 
 def make_skin() -> tuple[Callable[[], object], int, str]:

@@ -1,0 +1,117 @@
+"""Hands that both views saw, few and varied: what the cameras are calibrated on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from capture.views import PerView
+from runtime.bundle import Keypoints
+from runtime.types import ViewHand
+from runtime.uncertainty import shape_sigma, sigma_px
+
+CAPACITY = 64
+MAX_AGE_NS = 300 * 10**9
+"""Pairs older than this leave: cameras creep."""
+SHAPE_DISTRUST = 4.0
+"""A view's own 3D hand errs as a whole, and the same way for seconds: its joints are taken to be so many times farther off."""
+_PLACE_SCALE, _SIZE_SCALE, _SHAPE_SCALE = 0.06, 0.12, 0.25
+"""Differences of a hand's place (image widths), size (logarithm) and shape (hands) that count alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPair:
+    """One pair's hands."""
+
+    captured_ns: int
+    hands: PerView[ViewHand]
+    sigma_px: PerView[np.ndarray]
+    """(21,) standard deviation of each joint's pixels."""
+
+    @classmethod
+    def of(cls, captured_ns: int, hands: PerView[ViewHand]) -> "SeenPair | None":
+        """None where a hand's pixels are not finite or have no extent."""
+        sigma = hands.map(_sigma_px)
+        if not all(np.isfinite(hands[view].pixels).all() and np.isfinite(sigma[view]).all() for view in ("left", "right")):
+            return None
+        return cls(captured_ns, hands, sigma)
+
+
+class PairBuffer:
+    """Keeps at most `capacity` pairs: of the two that resemble each other most, in both views, the older leaves."""
+
+    def __init__(self, widths_px: PerView[int], capacity: int = CAPACITY):
+        self._widths_px = widths_px
+        self._capacity = capacity
+        self._pairs: list[SeenPair] = []
+        self._features = np.empty((0, 0))
+        self._distance = np.empty((0, 0))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    @property
+    def pairs(self) -> tuple[SeenPair, ...]:
+        """In order of time."""
+        return tuple(self._pairs)
+
+    def add(self, pair: SeenPair) -> None:
+        self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= MAX_AGE_NS])
+        if len(self._pairs) >= self._capacity:
+            i, j = np.unravel_index(np.argmin(self._distance), self._distance.shape)
+            self._keep([k for k in range(len(self._pairs)) if k != min(i, j)])
+        feature = np.concatenate([self._feature(pair.hands[view], self._widths_px[view]) for view in ("left", "right")])
+        new = np.linalg.norm(self._features - feature, axis=1) if self._pairs else np.empty(0)
+        grown: np.ndarray = np.full((len(new) + 1, len(new) + 1), np.inf)
+        grown[:-1, :-1] = self._distance
+        grown[-1, :-1] = grown[:-1, -1] = new
+        self._distance = grown
+        self._features = np.vstack([self._features.reshape(-1, len(feature)), feature])
+        self._pairs.append(pair)
+
+    def forget_before(self, captured_ns: int) -> None:
+        """Drop the pairs captured before then."""
+        self._keep([i for i, pair in enumerate(self._pairs) if pair.captured_ns >= captured_ns])
+
+    def keypoints(self, centres_px: PerView[np.ndarray]) -> PerView[Keypoints]:
+        """All pairs, as bundle adjustment takes them."""
+
+        def of(view) -> Keypoints:
+            hands = [pair.hands[view] for pair in self._pairs]
+            shape = np.array([hand.joints for hand in hands])
+            known = np.isfinite(shape).all(-1)
+            sigma = SHAPE_DISTRUST * np.array([shape_sigma(hand) for hand in hands])
+            return Keypoints(
+                np.array([hand.pixels for hand in hands]),
+                np.array([pair.sigma_px[view] for pair in self._pairs]),
+                np.where(known[..., None], shape, 0),
+                np.where(known, sigma, np.inf),
+                centres_px[view],
+            )
+
+        return PerView.of(of)
+
+    def _keep(self, numbers: list[int]) -> None:
+        if len(numbers) == len(self._pairs):
+            return
+        self._pairs = [self._pairs[i] for i in numbers]
+        self._features = self._features[numbers]
+        self._distance = self._distance[np.ix_(numbers, numbers)]
+
+    @staticmethod
+    def _feature(hand: ViewHand, width_px: int) -> np.ndarray:
+        """Place, size and shape of a view's hand, each in units that count alike."""
+        middle = hand.pixels.mean(0)
+        seen = (hand.pixels - middle) / width_px
+        size = max(float(np.sqrt((seen**2).sum(1).mean())), 1e-6)
+        shape = (seen / size) / np.sqrt(len(seen))
+        return np.concatenate([middle / width_px / _PLACE_SCALE, [np.log(size) / _SIZE_SCALE], shape.ravel() / _SHAPE_SCALE])
+
+
+def _sigma_px(hand: ViewHand) -> np.ndarray:
+    """(21,) as the network's confidence tells; of a hand without 3D joints, by its extent in the picture."""
+    if np.isfinite(hand.joints).all():
+        return sigma_px(hand)
+    # A hand's joints lie about 0.55 hands from their middle.
+    flat = np.column_stack([hand.pixels, np.zeros(len(hand.pixels))])
+    spread = np.sqrt(((hand.pixels - hand.pixels.mean(0)) ** 2).sum(1).mean())
+    return sigma_px(ViewHand(hand.view, hand.side, flat * 0.55 / max(float(spread), 1e-9), hand.pixels, hand.confidence))

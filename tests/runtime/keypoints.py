@@ -1,0 +1,64 @@
+"""Drawn hands before two cameras, as bundle adjustment takes them: the keypoints beside the scene that they show."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from capture.views import VIEWS, PerView
+from runtime.bundle import CHILD, PARENT, Keypoints, Prior, Scene
+from runtime.uncertainty import shape_sigma, sigma_px
+from tools.losses import HAND_MM
+from tools.two_views import Rig, observe, sample_motion
+
+FLAT_PX = 3.0
+"""Standard deviation that noiseless keypoints claim."""
+FLAT_SHAPE = 0.3
+"""Hands; the same of their shapes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """F pairs of one hand before one rig."""
+
+    views: PerView[Keypoints]
+    scene: Scene
+    """What is true."""
+    time_ns: np.ndarray
+    """(F,)."""
+
+
+def drawn(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10, **asked: float) -> Drawn:
+    """`pairs` of a motion, evenly chosen; `asked` goes to `observe`. Deviations are what the confidences tell."""
+    rng = np.random.default_rng(seed)
+    observed = observe(rng, rig, sample_motion(rng, seconds), **asked)
+    there = np.array([number for number, pair in enumerate(observed.pairs) if pair is not None])
+    chosen = there[np.linspace(0, len(there) - 1, pairs).round().astype(int)]
+
+    def keypoints(view) -> Keypoints:
+        hands = [pair[view] for number in chosen if (pair := observed.pairs[number])]
+        arrays = zip(*((h.pixels, sigma_px(h), h.joints, shape_sigma(h)) for h in hands), strict=True)
+        return Keypoints(*map(np.stack, arrays), np.array(rig.geometry.cameras[view].centre_px))
+
+    geometry, joints = rig.geometry, observed.joints_mm[chosen] / HAND_MM
+    bones = np.linalg.norm(joints[:, CHILD] - joints[:, PARENT], axis=-1).mean(0)
+    log_focal = np.log([camera.focal_px for camera in geometry.cameras])
+    scene = Scene(log_focal, geometry.R_right_from_left, geometry.t_right_from_left_mm / HAND_MM, np.log(bones), joints)
+    return Drawn(PerView.of(keypoints), scene, observed.captured_ns[chosen])
+
+
+def noiseless(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10) -> Drawn:
+    """The same without errors, all joints as sure as each other."""
+    exact = drawn(rig, pairs, seed, seconds, noise_px=0, outliers=0, own_noise=0)
+
+    def flat(keypoints: Keypoints) -> Keypoints:
+        shape = keypoints.sigma_px.shape
+        return replace(keypoints, sigma_px=np.full(shape, FLAT_PX), shape_sigma=np.full(shape, FLAT_SHAPE))
+
+    return replace(exact, views=exact.views.map(flat))
+
+
+def prior_at(scene: Scene, *, focal_sigma: float = 0.35, equal_sigma: float = 0.03, bone_noise: float = 0.05) -> Prior:
+    """A prior that expects what is true."""
+    return Prior(
+        PerView(*scene.log_focal), PerView(focal_sigma, focal_sigma), equal_sigma, np.exp(scene.log_bones), 0.1, bone_noise
+    )
