@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from capture.views import PerView, View
+from capture.views import PerView
 from hand.errors import UserError
 from runtime.loop import Stop, first_pair, run_loop
 from runtime.report import Report, TrueHand
@@ -22,8 +22,11 @@ from runtime.settings import Settings, read_settings
 if TYPE_CHECKING:
     # The network's and the window's libraries take seconds to import: only a run does.
     from capture.frames import FramePair
+    from capture.stream import PairStream
     from hand.camera import PinholeCamera
+    from runtime.known_cameras import KnownCameras
     from runtime.pipeline import Pipeline
+    from runtime.solver_loop import Solver
     from runtime.viewer import Viewer
 
 
@@ -61,19 +64,7 @@ def run(settings: Settings, stop: Stop) -> int:
                 _say(note)
             first = first_pair(pairs, stop)
             if first is not None:
-                cameras = _cameras(settings, first)
-                run_loop(
-                    first,
-                    pairs,
-                    make_pipeline(cameras),
-                    report,
-                    make_screen=_screen_maker(settings, cameras),
-                    writer=writer,
-                    every_pair=settings.every_pair,
-                    on_pair=bar.update,
-                    seconds=settings.seconds,
-                    stop=stop,
-                )
+                _run_from(first, pairs, settings, make_pipeline, report, writer, bar.update, stop)
     except UserError:
         if report.pairs:
             print(report.summary(pairs.drops))
@@ -89,7 +80,46 @@ def run(settings: Settings, stop: Stop) -> int:
     return 1 if pairs.failure else 0
 
 
-def _pipeline_maker(settings: Settings) -> "Callable[[PerView[PinholeCamera]], Pipeline]":
+def _run_from(
+    first: "FramePair",
+    pairs: "PairStream",
+    settings: Settings,
+    make_pipeline: "Callable[[KnownCameras, Solver | None], Pipeline]",
+    report: Report,
+    writer: HandWriter | None,
+    on_pair: Callable[[], object],
+    stop: Stop,
+) -> None:
+    """Run the loop, its cameras' sizes known by now, and keep what was found of them."""
+    from runtime.known_cameras import KnownCameras, StraightPairs
+    from runtime.solver_loop import SolverBeside, SolverOnTheSpot
+
+    known = KnownCameras.of(settings, first)
+    sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in known.cameras.items())
+    _say(f"cameras: {sizes}{', remembered' if known.remembered else ''}; Ctrl-C ends")
+    straight = StraightPairs(pairs, known.straighteners) if known.straighteners else None
+    solver = None if settings.merge == "rotation" else SolverOnTheSpot() if settings.every_pair else SolverBeside()
+    pipeline = make_pipeline(known, solver)
+    try:
+        run_loop(
+            straight.straight(first) if straight else first,
+            straight or pairs,
+            pipeline,
+            report,
+            make_screen=_screen_maker(settings, known.cameras),
+            writer=writer,
+            every_pair=settings.every_pair,
+            on_pair=on_pair,
+            seconds=settings.seconds,
+            stop=stop,
+        )
+    finally:
+        if solver:
+            solver.close()
+        known.keep(pipeline.fusion.state, settings.hand_size_mm)
+
+
+def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | None], Pipeline]":
     """Load the networks now, before the cameras start; the pipeline itself needs the cameras' size."""
     from runtime.engine import choose_engine
     from runtime.pipeline import Pipeline, PipelineSettings
@@ -108,24 +138,17 @@ def _pipeline_maker(settings: Settings) -> "Callable[[PerView[PinholeCamera]], P
     how = PipelineSettings(
         hand_side=settings.hand_side,
         roi=settings.rois,
-        merge_rule=settings.merge,
+        merge=settings.merge,
+        hand_size_mm=settings.hand_size_mm,
+        merge_rule=settings.merge_rule,
         smooth=OneEuroSettings() if settings.smooth else None,
     )
-    return lambda cameras: Pipeline(engine, locate, cameras, how)
 
+    def make(known: "KnownCameras", solver: "Solver | None") -> Pipeline:
+        calibrator = known.calibrator(settings.hand_size_mm) if solver else None
+        return Pipeline(engine, locate, known.cameras, how, calibrator, solver)
 
-def _cameras(settings: Settings, first: "FramePair") -> "PerView[PinholeCamera]":
-    from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
-
-    def camera(view: View) -> PinholeCamera:
-        height, width = first[view].image.shape[:2]
-        fov_deg = settings.fovs_deg[view] or first[view].fov_deg or DEFAULT_FOV_DEG
-        return PinholeCamera.from_fov(width, height, fov_deg)
-
-    cameras = PerView.of(camera)
-    sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in cameras.items())
-    _say(f"cameras: {sizes}; Ctrl-C ends")
-    return cameras
+    return make
 
 
 def _screen_maker(settings: Settings, cameras: "PerView[PinholeCamera]") -> "Callable[[], Viewer] | None":

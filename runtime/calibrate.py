@@ -4,7 +4,7 @@ Pure: fed with pairs and solutions, without threads or clocks. What solves a `Pr
 """
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -21,6 +21,8 @@ from runtime.types import ViewHand
 FIRST_PAIRS, FIRST_NS = 20, 800_000_000
 """Pairs in hand, and time since the first, before anything is solved."""
 UNSURE_EVERY_NS, SURE_EVERY_NS = 1_000_000_000, 6_000_000_000
+GOOD_DEG = 2.0
+"""A rotation as sure as that is no longer worth a second's work each second."""
 NEW_PAIRS = 6
 """Pairs that must have come since the last problem."""
 SEARCH_EVERY = 4
@@ -55,6 +57,8 @@ class CalibrationState:
     """Grows with every new geometry."""
     moved: int = 0
     """How often a camera was found to have been moved."""
+    pairs: int = 0
+    """That it was found from."""
 
 
 @dataclass(slots=True)
@@ -129,8 +133,7 @@ class SelfCalibrator:
             return None
         if len(self._buffer) < FIRST_PAIRS or captured_ns - self._first_ns < FIRST_NS:
             return None
-        every_ns = SURE_EVERY_NS if self.state.geometry is not None and self._solved > 1 else UNSURE_EVERY_NS
-        if self._asked_ns is not None and captured_ns - self._asked_ns < every_ns:
+        if self._asked_ns is not None and captured_ns - self._asked_ns < self._pause_ns():
             return None
         frozen = self._frozen()
         if frozen is not None:
@@ -147,6 +150,11 @@ class SelfCalibrator:
             search,
             epoch=self._epoch,
         )
+
+    def _pause_ns(self) -> int:
+        """Time between two problems: short while there is something to gain."""
+        told = self.state.uncertainty
+        return SURE_EVERY_NS if told is not None and self._solved and told.rotation_deg <= GOOD_DEG else UNSURE_EVERY_NS
 
     def accept(self, solution: Solution | None) -> None:
         """Judge what came of the last problem."""
@@ -181,8 +189,9 @@ class SelfCalibrator:
         self._watch = _Watch(geometry, float(np.quantile(misses, 0.9)))
         self._known = solution.start
         note = f"cameras: {_figures(solution)}"
+        state = self.state
         self.state = CalibrationState(
-            geometry, solution.bones, solution.uncertainty, note, self.state.version + 1, self.state.moved
+            geometry, solution.bones, solution.uncertainty, note, state.version + 1, state.moved, solution.pairs
         )
 
     def forget(self) -> None:
@@ -215,8 +224,7 @@ class SelfCalibrator:
         return "right" if travel.right < STILL_SHARE * travel.left else None
 
     def _note(self, note: str) -> None:
-        state = self.state
-        self.state = CalibrationState(state.geometry, state.bones, state.uncertainty, note, state.version, state.moved)
+        self.state = replace(self.state, note=note)
 
     def _make_prior(self, fov_deg: PerView[float | None]) -> Prior:
         log_focal = self._cameras.map(lambda camera: float(np.log(camera.focal_px)))

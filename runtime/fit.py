@@ -14,13 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from capture.views import PerView
+from capture.views import VIEWS, PerView, View
 from hand.joints import JOINTS, unit_hand
 from runtime.geometry import TwoViewGeometry
 from runtime.joint_limits import BONES_FROM_JOINTS, JointLimits
 from runtime.motion import Motion, MotionSettings
 from runtime.shape_prior import UNKNOWN, Evidence, Shapes
-from runtime.sight import NEAREST, Sight
+from runtime.sight import Cameras, Sight
 from runtime.types import Side, ViewHand
 from runtime.uncertainty import PIXEL_SHARE, expected_error, px_per_hand
 
@@ -80,6 +80,8 @@ class HandFit:
         self._bones = bones
         self._bone_sigma = settings.bone * bones
         self._size_mm = hand_size_mm
+        seeing: tuple[tuple[View, ...], ...] = (("left",), ("right",), VIEWS)
+        self._cameras = {views: Cameras.of(views, geometry, hand_size_mm) for views in seeing}
         self._settings = settings
         self._limits = JointLimits(bones)
         self._motion: Motion | None = None
@@ -93,13 +95,18 @@ class HandFit:
         if not there:
             return None
         side = there[0].side
-        sight, shapes = self._told(there)
-        wide = (sight.sigma_px > 0) & (sight.sigma_px < np.inf)
-        if not (wide.all() and np.isfinite(sight.pixels).all() and np.isfinite(shapes.points).all()):
+        own, seen = np.array([hand.joints for hand in there]), np.array([hand.pixels for hand in there])
+        error = expected_error(np.array([hand.confidence for hand in there]))
+        sigma_px = PIXEL_SHARE * px_per_hand(own, seen) * error
+        if not (np.isfinite(own).all() and np.isfinite(seen).all() and ((sigma_px > 0) & (sigma_px < np.inf)).all()):
             return None
+        cameras = self._cameras[tuple(hand.view for hand in there)]
+        sight = Sight.of(cameras, seen, sigma_px)
+        moves = np.broadcast_to([UNKNOWN, self._settings.tip**-2], (len(there), 2))
+        shapes = Shapes(own @ cameras.R, (self._settings.shape * error) ** -2, moves)
         weight = shapes.weight / shapes.weight.sum(0)
         joints = sight.placed((weight[..., None] * (shapes.points - shapes.points[:, :1])).sum(0))
-        if not (sight.seen(joints)[..., 2] > NEAREST).all():
+        if not cameras.sees(joints):
             return None
         before = self._motion.shape(captured_ns, side, joints) if self._motion else None
         evidence = (shapes.and_also(before) if before else shapes).evidence()
@@ -109,30 +116,23 @@ class HandFit:
         normal, gradient, told = self._linearised(joints, sight, evidence, self._settings.knees[-1], side)
         covariance = np.linalg.inv(normal)
         joints = joints - (covariance @ gradient).reshape(JOINTS, 3)
-        if not (sight.seen(joints)[..., 2] > NEAREST).all():
+        if not cameras.sees(joints):
             return None
         if self._settings.motion:
             self._motion = Motion.after(self._motion if before else None, captured_ns, side, joints, self._settings.motion)
         told = told + evidence.told[: len(there)]
         joints_mm = joints * self._size_mm
+        pixels = self.geometry.project(joints_mm)
+        off = np.array([pixels[hand.view] for hand in there]) - seen
+        surety = sigma_px**-2.0
         return FittedHand(
             joints_mm,
             unit_hand(joints),
             np.sqrt(np.maximum(covariance.diagonal(), 0).reshape(JOINTS, 3).sum(1)) * self._size_mm,
             told[0] / told.sum(0) if hands.left is not None else np.zeros(JOINTS),
-            sight.reprojection_px(joints),
-            self.geometry.project(joints_mm),
+            float(np.sqrt((surety * (off * off).sum(-1)).sum() / surety.sum())),
+            pixels,
         )
-
-    def _told(self, hands: list[ViewHand]) -> tuple[Sight, Shapes]:
-        """What the views that see the hand say: where its joints are seen, and how it is shaped."""
-        settings = self._settings
-        joints, pixels = np.array([hand.joints for hand in hands]), np.array([hand.pixels for hand in hands])
-        error = expected_error(np.array([hand.confidence for hand in hands]))
-        sigma_px = PIXEL_SHARE * px_per_hand(joints, pixels) * error
-        sight = Sight.of([hand.view for hand in hands], pixels, sigma_px, self.geometry, self._size_mm)
-        moves = np.broadcast_to([UNKNOWN, settings.tip**-2], (len(hands), 2))
-        return sight, Shapes(joints @ sight.R, (settings.shape * error) ** -2, moves)
 
     def _linearised(
         self, joints: np.ndarray, sight: Sight, evidence: Evidence, knee: float, side: Side

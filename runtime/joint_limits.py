@@ -47,7 +47,9 @@ class JointLimits:
         axis *= (1 if side == "right" else -1) / max(float(np.sqrt(axis @ axis)), 1e-9)
         vectors = BONES_FROM_JOINTS @ joints
         first, second = vectors[_FIRST], vectors[_SECOND]
-        by_second = levers(first) @ axis / self._area
+        # Cheaper than np.cross by far: v @ across_axis is axis × v.
+        across_axis = levers(axis)
+        by_second = first @ across_axis / self._area
         back = (by_second * second).sum(1) - self._least_sine
         across = first + second
         span = np.sqrt((across * across).sum(1))
@@ -55,7 +57,7 @@ class JointLimits:
         bent_back, too_far = np.flatnonzero(back < 0), np.flatnonzero(far < 0)
         if not bent_back.size and not too_far.size:
             return _NONE
-        by_first = levers(second[bent_back]) @ axis / -self._area[bent_back]
+        by_first = second[bent_back] @ across_axis / -self._area[bent_back]
         slopes = (
             _FIRST_FROM_JOINTS[bent_back, :, None] * by_first[:, None]
             + _SECOND_FROM_JOINTS[bent_back, :, None] * by_second[bent_back, None],

@@ -4,6 +4,7 @@ A hand goes on as a rigid whole, and each joint a little on its own, with veloci
 grows with time and with its speed, so that a still hand is calm and a moving one lags little.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,8 +108,8 @@ class Motion:
         middle = self.joints.sum(0) / JOINTS
         # Rodrigues' formula.
         turn = self.turning * on
-        angle = np.sqrt(turn @ turn)
-        way = levers(self.joints - middle) @ turn
-        further = levers(way) @ turn
-        turned = np.sinc(angle / np.pi) * way + 0.5 * np.sinc(angle / (2 * np.pi)) ** 2 * further
+        angle = max(math.sqrt(turn @ turn), 1e-9)
+        across = levers(turn)
+        way = (self.joints - middle) @ across
+        turned = math.sin(angle) / angle * way + 2 * (math.sin(angle / 2) / angle) ** 2 * (way @ across)
         return self.joints + turned + self.shifting * on + self.flexing * (on * settings.flex_carry)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.views import PerView
+from capture.views import PerView, View
 from runtime.bundle import Keypoints
 from runtime.types import ViewHand
 from runtime.uncertainty import shape_sigma, sigma_px
@@ -75,10 +75,10 @@ class PairBuffer:
     def keypoints(self, centres_px: PerView[np.ndarray]) -> PerView[Keypoints]:
         """All pairs, as bundle adjustment takes them."""
 
-        def of(view) -> Keypoints:
+        def of(view: View) -> Keypoints:
             hands = [pair.hands[view] for pair in self._pairs]
             shape = np.array([hand.joints for hand in hands])
-            known = np.isfinite(shape).all(-1)
+            known: np.ndarray = np.isfinite(shape).all(-1)
             sigma = SHAPE_DISTRUST * np.array([shape_sigma(hand) for hand in hands])
             return Keypoints(
                 np.array([hand.pixels for hand in hands]),

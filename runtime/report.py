@@ -90,7 +90,9 @@ class Report:
             return f"{rate}  |  no hand in view"
         parts = [rate, *([f"{hand.timings.latency_ns / 1e6:.0f} ms"] if self._live else []), f"{hand.side} hand"]
         parts.append({"both": "both views", "left": "left view only", "right": "right view only"}[_seen_by([hand])])
-        if hand.R_right_from_left is not None:
+        if hand.note:
+            parts.append(hand.note)
+        elif hand.R_right_from_left is not None:
             parts.append(f"cameras {_turn_deg(hand.R_right_from_left):.0f} +- {hand.rotation_uncertainty_deg:.1f} deg apart")
         return "  |  ".join(parts)
 

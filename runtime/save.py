@@ -12,6 +12,7 @@ import numpy as np
 from capture.frames import FramePair
 from capture.views import VIEWS, View
 from hand.errors import UserError
+from runtime.geometry import TwoViewGeometry
 from runtime.rotation import SURE_DEG
 from runtime.types import DualHand
 
@@ -91,6 +92,8 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> d
         "R_right_from_left": _numbers(rotation, digits=9),
         "rotation_uncertainty_deg": hand.rotation_uncertainty_deg if math.isfinite(hand.rotation_uncertainty_deg) else None,
         "wrist_mm": _numbers(hand.wrist_mm, digits=2),
+        "reprojection_px": hand.reprojection_px,
+        "cameras": None if hand.geometry is None else _cameras(hand.geometry),
         "skew_ns": pair.skew_ns,
         "received_ns": timings.received_ns,
         "started_ns": timings.started_ns,
@@ -110,6 +113,14 @@ def _view(view: View, pair: FramePair, hand: DualHand, rotation: np.ndarray | No
     if view == "left":
         return line | {"joints": _numbers(hand.joints)}
     return line | {"joints": None if rotation is None else _numbers(hand.joints @ rotation.T)}
+
+
+def _cameras(geometry: TwoViewGeometry) -> dict[str, Any]:
+    """Both cameras, as the hand was fitted to them."""
+    return {
+        "focal_px": {view: round(camera.focal_px, 3) for view, camera in geometry.cameras.items()},
+        "t_right_from_left_mm": _numbers(geometry.t_right_from_left_mm, digits=3),
+    }
 
 
 def _numbers(values: np.ndarray | None, digits: int = DIGITS) -> list | None:

@@ -56,8 +56,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Length from the wrist to the middle finger's knuckle; gives the hand its scale."""
     hand_side: Literal["auto", "left", "right"] = "auto"
     """Which hand of the person to follow."""
-    merge: Literal["softmax", "max", "mean"] = "softmax"
-    """How two views become one hand."""
+    calibration: _File = None
+    """Calibration of both cameras (OpenCV or Kalibr YAML); none: the cameras calibrate themselves on the hand."""
+    remember: bool = True
+    """Keep what was found of two live cameras for their next run."""
+    merge: Literal["auto", "geometry", "rotation"] = "auto"
+    """By what two views become one hand: the cameras' full geometry, their rotation alone, or whichever proves better."""
+    merge_rule: Literal["softmax", "max", "mean"] = "softmax"
+    """By rotation, how sure views share a joint."""
     smooth: bool = True
     """Smooth the hand over time."""
 

@@ -62,3 +62,9 @@ def prior_at(scene: Scene, *, focal_sigma: float = 0.35, equal_sigma: float = 0.
     return Prior(
         PerView(*scene.log_focal), PerView(focal_sigma, focal_sigma), equal_sigma, np.exp(scene.log_bones), 0.1, bone_noise
     )
+
+
+def direction_deg(one: np.ndarray, other: np.ndarray) -> float:
+    """The angle between directions (3,) and (3,)."""
+    cosine = one @ other / np.linalg.norm(one) / np.linalg.norm(other)
+    return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))

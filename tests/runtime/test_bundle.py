@@ -155,7 +155,7 @@ def test_joints_alone_are_linearised_as_with_the_cameras(exact: Drawn, kind: str
     both, alone = bundle.linearise(scene), bundle.linearise(scene, joints_alone=True)
     np.testing.assert_array_equal(alone.A, both.A)
     np.testing.assert_array_equal(alone.a, both.a)
-    np.testing.assert_array_equal(both.A, both.A.swapaxes(1, 2))
+    np.testing.assert_allclose(both.A, both.A.swapaxes(1, 2), rtol=1e-9, atol=1e-9 * np.abs(both.A).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -314,7 +314,7 @@ def test_losses_reject_what_the_squares_follow(exact: Drawn):
     def plain(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return squared, np.ones_like(squared)
 
-    assert off_deg(STRICT) < 0.1 < 10 * off_deg(STRICT) < off_deg(Losses(plain, plain))
+    assert off_deg(STRICT) < 0.1 < 1 < off_deg(Losses(plain, plain))
 
 
 def test_shapes_alone_turn_the_right_camera(exact: Drawn):

@@ -21,7 +21,7 @@ def toml(tmp_path):
 
 
 def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(toml):
-    path = toml('left = "a.mp4"\nmerge = "max"\nsmooth = false\nroi_left = [10, 20, 30]')
+    path = toml('left = "a.mp4"\nmerge_rule = "max"\nsmooth = false\nroi_left = [10, 20, 30]')
     settings = read_settings(["--config", str(path), "--left", "b.mp4", "--fov", "50", "70"])
     assert settings.left == "b.mp4"
     assert (settings.merge, settings.smooth, settings.roi_left) == ("max", False, (10, 20, 30))
@@ -41,7 +41,7 @@ def test_every_shipped_file_names_two_cameras(path):
         ("zzz = 1", ("zzz", "every_pair")),
         ("left = 3", ("left", "str", "int")),
         ("video = 3", ("video", "str", "int")),
-        ("merge = 'sum'", ("merge", "sum", "softmax, max, mean")),
+        ("merge = 'sum'", ("merge", "sum", "auto, geometry, rotation")),
         ("roi_left = [1, 2]", ("roi_left", "3")),
         ("fov_deg = [60, 190]", ("fov_deg", "190", "180")),
         ("seconds = -1", ("seconds", "-1", "above 0")),
