@@ -146,7 +146,7 @@ def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | Non
 
     def make(known: "KnownCameras", solver: "Solver | None") -> Pipeline:
         calibrator = known.calibrator(settings.hand_size_mm) if solver else None
-        return Pipeline(engine, locate, known.cameras, how, calibrator, solver)
+        return Pipeline(engine, locate, known.cameras, how, calibrator=calibrator, solver=solver)
 
     return make
 

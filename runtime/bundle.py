@@ -66,7 +66,7 @@ class Prior:
     equal_sigma: float
     """Standard deviation of the difference of those, for cameras of one kind; infinite for others."""
     bones: np.ndarray
-    """(20,) lengths."""
+    """(20,) lengths, hands; the palm's is 1."""
     bone_sigma: float
     """How people differ, logarithmic."""
     bone_noise: float
@@ -356,7 +356,7 @@ def _damped(A: np.ndarray, damping: np.ndarray) -> np.ndarray:
 
 def _step(system: System, free: np.ndarray, damping: float, own_damping: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Steps of the shared unknowns (28,) and of the joints (F, 21, 3)."""
-    by_global = np.linalg.solve(_damped(system.A, np.full(len(system.A), 1e-4)), system.W)
+    by_global = np.linalg.solve(_damped(system.A, np.full(len(system.A), 1e-6)), system.W)
     by_itself = np.linalg.solve(_damped(system.A, own_damping), system.a[..., None])[..., 0]
     S = system.H + np.diag(damping * np.diag(system.H)) - np.tensordot(system.W, by_global, ([0, 1], [0, 1]))
     s = system.h.sum(0) - np.tensordot(system.W, by_itself, ([0, 1], [0, 1]))
@@ -387,7 +387,7 @@ def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
         squared = (error**2).sum(-1)
         weight = bundle.losses.pixel(squared)[1]
         taken = np.einsum("fjia,fjab,fjib->fj", by_joint, own, by_joint)
-        left = (weight * np.maximum(2 - taken, _LEAST_FREEDOM)).sum()
+        left = (weight * np.maximum(2 - weight * taken, _LEAST_FREEDOM)).sum()
         return float(np.sqrt((weight * squared).sum() / (bundle.losses.pixel_share * left)))
 
     stretch, along, _ = bundle._stretch(scene)
@@ -396,7 +396,7 @@ def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
         own[:, CHILD] + own[:, PARENT] - blocks[:, CHILD, :, PARENT].swapaxes(0, 1) - blocks[:, PARENT, :, CHILD].swapaxes(0, 1)
     )
     taken = np.einsum("fba,fbac,fbc->fb", along, between, along) / (bundle.prior.bone_noise * bundle.prior.bones) ** 2
-    left = (weight * np.maximum(1 - taken, _LEAST_FREEDOM)).sum()
+    left = (weight * np.maximum(1 - weight * taken, _LEAST_FREEDOM)).sum()
     bones = np.sqrt((weight * stretch**2).sum() / (bundle.losses.bone_share * left))
     return PerView.of(factor), float(bones * bundle.prior.bone_noise)
 
@@ -430,8 +430,7 @@ def togetherness(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> float:
     cameras = np.arange(GLOBALS)[free] < BONE.start
 
     def told(names: np.ndarray) -> float:
-        spread = inverse @ _scatter(score, names)[np.ix_(free, free)] @ inverse
-        return float(np.trace((np.linalg.pinv(inverse, hermitian=True) @ spread)[np.ix_(cameras, cameras)]))
+        return float(np.trace((_scatter(score, names)[np.ix_(free, free)] @ inverse)[np.ix_(cameras, cameras)]))
 
     return told(cluster) / max(told(np.arange(len(cluster))), 1e-12)
 

@@ -194,6 +194,11 @@ class SelfCalibrator:
             geometry, solution.bones, solution.uncertainty, note, state.version + 1, state.moved, solution.pairs
         )
 
+    def stop(self, reason: str) -> None:
+        """No solution will come any more; what is known stays."""
+        self._waiting = True
+        self._note(f"{self.state.note} ({reason})")
+
     def forget(self) -> None:
         """The hands so far were none, or of the wrong side: begin anew. A given calibration stays."""
         self._buffer.forget_before(1 << 62)

@@ -80,8 +80,8 @@ class HandFit:
         self._bones = bones
         self._bone_sigma = settings.bone * bones
         self._size_mm = hand_size_mm
-        seeing: tuple[tuple[View, ...], ...] = (("left",), ("right",), VIEWS)
-        self._cameras = {views: Cameras.of(views, geometry, hand_size_mm) for views in seeing}
+        seeing: list[tuple[View, ...]] = [("left",), ("right",), VIEWS]
+        self._cameras: dict[tuple[View, ...], Cameras] = {views: Cameras.of(views, geometry, hand_size_mm) for views in seeing}
         self._settings = settings
         self._limits = JointLimits(bones)
         self._motion: Motion | None = None
@@ -100,7 +100,8 @@ class HandFit:
         sigma_px = PIXEL_SHARE * px_per_hand(own, seen) * error
         if not (np.isfinite(own).all() and np.isfinite(seen).all() and ((sigma_px > 0) & (sigma_px < np.inf)).all()):
             return None
-        cameras = self._cameras[tuple(hand.view for hand in there)]
+        views: tuple[View, ...] = tuple([hand.view for hand in there])
+        cameras = self._cameras[views]
         sight = Sight.of(cameras, seen, sigma_px)
         moves = np.broadcast_to([UNKNOWN, self._settings.tip**-2], (len(there), 2))
         shapes = Shapes(own @ cameras.R, (self._settings.shape * error) ** -2, moves)

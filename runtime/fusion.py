@@ -4,7 +4,7 @@ Geometry is taken where it is sure and, with `auto`, better than the rotation by
 the two the hand glides.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -14,12 +14,13 @@ from hand.camera import PinholeCamera
 from hand.joints import unit_hand
 from runtime.calibrate import CalibrationState, SelfCalibrator
 from runtime.evidence import HeldOut
-from runtime.fit import FittedHand, HandFit
+from runtime.fit import FitSettings, FittedHand, HandFit
 from runtime.geometry import TwoViewGeometry
 from runtime.merge import MergedHand, MergeRule, carry, merge
 from runtime.rotation import SURE_DEG, RotationEstimator
+from runtime.smooth import OneEuroFilter, OneEuroSettings
 from runtime.solver_loop import Solver
-from runtime.types import ViewHand
+from runtime.types import Side, ViewHand
 
 MergeChoice = Literal["auto", "geometry", "rotation"]
 GLIDE_NS = 400_000_000
@@ -41,26 +42,30 @@ class FusedHand:
     reprojection_px: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class FusionSettings:
+    """How two hands become one."""
+
+    choice: MergeChoice
+    rule: MergeRule
+    beta: float
+    """Of the rule `softmax`."""
+    hand_size_mm: float
+    smooth: OneEuroSettings | None
+    """None switches all smoothing off."""
+
+
 class Fusion:
     """Learns how the cameras stand to each other, and makes one hand of what they see."""
 
-    def __init__(
-        self,
-        choice: MergeChoice,
-        rule: MergeRule,
-        beta: float,
-        hand_size_mm: float,
-        calibrator: SelfCalibrator | None,
-        solver: Solver | None,
-    ):
+    def __init__(self, settings: FusionSettings, calibrator: SelfCalibrator | None, solver: Solver | None):
         self.rotation = RotationEstimator()
         self.fitted: FittedHand | None = None
         """The newest hand that was fitted to the cameras: what adaptation learns from."""
-        self._choice: MergeChoice = choice
-        self._rule: MergeRule = rule
-        self._beta = beta
-        self._hand_size_mm = hand_size_mm
-        self._calibrator = None if choice == "rotation" else calibrator
+        self._settings = settings
+        self._smooth = OneEuroFilter(settings.smooth) if settings.smooth else None
+        self._side: Side | None = None
+        self._calibrator = None if settings.choice == "rotation" else calibrator
         self._solver = solver
         self._held_out = HeldOut()
         self._state = CalibrationState()
@@ -81,10 +86,16 @@ class Fusion:
                 self._calibrator.add(captured_ns, pair)
         if self._calibrator is None or self._solver is None:
             return
-        problem = self._calibrator.due(captured_ns)
-        if problem is not None:
-            self._solver.submit(problem)
-        done = self._solver.done()
+        try:
+            problem = self._calibrator.due(captured_ns)
+            if problem is not None:
+                self._solver.submit(problem)
+            done = self._solver.done()
+        except (EOFError, OSError):
+            # Its process was killed. The hand goes on with what is known of the cameras.
+            self._solver = None
+            self._calibrator.stop("the solver's process ended")
+            return
         if done is not None:
             self._calibrator.accept(*done)
         if self._calibrator.state.version != self._state.version:
@@ -92,15 +103,15 @@ class Fusion:
 
     def __call__(self, captured_ns: int, hands: PerView[ViewHand | None]) -> FusedHand | None:
         """One hand; None where no view has one, or where only the right has and nothing tells how the cameras stand."""
-        merged = self._merged(hands)
+        merged = self._smoothed(captured_ns, hands, self._merged(hands))
         R, uncertainty_deg = self.rotation.rotation, self.rotation.uncertainty_deg
         geometry, told = self._state.geometry, self._state.uncertainty
         if geometry is not None and told is not None:
             R, uncertainty_deg = geometry.R_right_from_left, told.rotation_deg
-        self.fitted = self._fit(captured_ns, hands) if self._fit is not None else None
-        fitted = self.fitted if self._wants_geometry else None
-        share = self._glide(captured_ns, fitted is not None)
-        if fitted is None or geometry is None:
+        fitted = self.fitted = self._fit(captured_ns, hands) if self._fit is not None else None
+        wanted = self._wants_geometry
+        share = self._glide(captured_ns, wanted and fitted is not None)
+        if fitted is None or geometry is None or not (wanted or share > 0):
             return None if merged is None else FusedHand(merged.joints, merged.weight_left, R, uncertainty_deg)
         joints, weight = fitted.joints, fitted.weight_left
         if merged is not None and share < 1:
@@ -148,7 +159,7 @@ class Fusion:
         """Whether the hand is to come from the geometry."""
         if self._state.geometry is None:
             return False
-        return self._choice == "geometry" or (self._better is not None and self._better[0] < self._better[1])
+        return self._settings.choice == "geometry" or (self._better is not None and self._better[0] < self._better[1])
 
     def _changed(self, state: CalibrationState) -> None:
         """Take over new cameras, or that they are lost."""
@@ -161,15 +172,26 @@ class Fusion:
         if state.geometry is None or state.bones is None:
             self._fit = None
             return
-        self._fit = HandFit(state.geometry, state.bones, self._hand_size_mm)
+        how = FitSettings() if self._settings.smooth else FitSettings(motion=None)
+        self._fit = HandFit(state.geometry, state.bones, self._settings.hand_size_mm, how)
         R = self.rotation.rotation if self.rotation.rotation is not None else state.geometry.R_right_from_left
-        self._better = self._held_out.errors(state.geometry, state.bones, self._hand_size_mm, R)
+        self._better = self._held_out.errors(state.geometry, state.bones, self._settings.hand_size_mm, R)
 
     def _merged(self, hands: PerView[ViewHand | None]) -> MergedHand | None:
         sure = self.sure_rotation
         if hands.left is not None and hands.right is not None and sure is not None:
-            return merge(PerView(hands.left, hands.right), sure, self._rule, self._beta)
+            return merge(PerView(hands.left, hands.right), sure, self._settings.rule, self._settings.beta)
         return carry(hands, self.rotation.rotation if sure is None else sure)
+
+    def _smoothed(self, captured_ns: int, hands: PerView[ViewHand | None], merged: MergedHand | None) -> MergedHand | None:
+        """A merged hand is smoothed here; a fitted one by its fit."""
+        if merged is None or self._smooth is None:
+            return merged
+        side: Side = next(hand.side for hand in hands if hand is not None)
+        if side != self._side:
+            self._smooth.reset()
+            self._side = side
+        return replace(merged, joints=unit_hand(self._smooth(captured_ns, merged.joints)))
 
     def _glide(self, captured_ns: int, to_geometry: bool) -> float:
         """The geometry's share now."""

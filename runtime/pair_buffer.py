@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View
 from runtime.bundle import Keypoints
 from runtime.types import ViewHand
 from runtime.uncertainty import shape_sigma, sigma_px
@@ -31,7 +31,9 @@ class SeenPair:
     def of(cls, captured_ns: int, hands: PerView[ViewHand]) -> "SeenPair | None":
         """None where a hand's pixels are not finite or have no extent."""
         sigma = hands.map(_sigma_px)
-        if not all(np.isfinite(hands[view].pixels).all() and np.isfinite(sigma[view]).all() for view in ("left", "right")):
+        if not all(
+            np.isfinite(hands[view].pixels).all() and ((sigma[view] > 0) & (sigma[view] < np.inf)).all() for view in VIEWS
+        ):
             return None
         return cls(captured_ns, hands, sigma)
 
@@ -78,7 +80,7 @@ class PairBuffer:
         def of(view: View) -> Keypoints:
             hands = [pair.hands[view] for pair in self._pairs]
             shape = np.array([hand.joints for hand in hands])
-            known: np.ndarray = np.isfinite(shape).all(-1)
+            known = np.asarray(np.isfinite(shape).all(-1))
             sigma = SHAPE_DISTRUST * np.array([shape_sigma(hand) for hand in hands])
             return Keypoints(
                 np.array([hand.pixels for hand in hands]),

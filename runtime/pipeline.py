@@ -11,15 +11,14 @@ from capture.frames import Frame, FramePair
 from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
-from hand.joints import unit_hand
 from runtime.agree import Agreement
 from runtime.calibrate import SelfCalibrator
 from runtime.engine import Engine
-from runtime.fusion import Fusion, MergeChoice
+from runtime.fusion import Fusion, FusionSettings, MergeChoice
 from runtime.look import Answer, Place, look, look_again, turns
 from runtime.merge import DEFAULT_BETA, MergeRule
 from runtime.side import SideVote
-from runtime.smooth import OneEuroFilter, OneEuroSettings
+from runtime.smooth import OneEuroSettings
 from runtime.solver_loop import Solver
 from runtime.track import TrackSettings, ViewTracker
 from runtime.types import DualHand, HandBox, Side, Timings, ViewHand
@@ -69,9 +68,10 @@ class Pipeline:
         locate: Locator | None,
         cameras: PerView[PinholeCamera],
         settings: PipelineSettings = PipelineSettings(),
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+        *,
         calibrator: SelfCalibrator | None = None,
         solver: Solver | None = None,
-        clock_ns: Callable[[], int] = time.monotonic_ns,
     ):
         """`calibrator` and `solver` find the cameras' places; without them there is but their rotation. Raises UserError where a
         view has neither a locator nor a roi."""
@@ -80,15 +80,17 @@ class Pipeline:
                 raise UserError(f"the {view} view has no locator and no roi: give --roi-{view} X Y SIZE or locator weights")
         self.engine = engine
         """May be exchanged between two steps."""
-        self.fusion = Fusion(settings.merge, settings.merge_rule, settings.merge_beta, settings.hand_size_mm, calibrator, solver)
+        self.fusion = Fusion(
+            FusionSettings(settings.merge, settings.merge_rule, settings.merge_beta, settings.hand_size_mm, settings.smooth),
+            calibrator,
+            solver,
+        )
         self._locate = locate
         self._cameras = cameras
         self._settings = settings
         self._clock_ns = clock_ns
         self._trackers = cameras.map(lambda camera: ViewTracker(camera.size_px, settings.track, upright=engine.manifest.upright))
         self._agreement = Agreement()
-        self._smooth = OneEuroFilter(settings.smooth) if settings.smooth else None
-        self._side: Side | None = None
         self._vote = SideVote() if settings.hand_side == "auto" else None
         self._seen_ns = 0
         """When a view last followed a hand."""
@@ -115,12 +117,11 @@ class Pipeline:
         if fused is None:
             return []
         side: Side = next(hand.side for hand in hands if hand is not None)
-        joints = self._smoothed(captured_ns, side, fused.joints)
         timings = Timings(captured_ns, max(pair.left.received_ns, pair.right.received_ns), started_ns, self._clock_ns())
         return [
             DualHand(
                 side,
-                joints,
+                fused.joints,
                 fused.weight_left,
                 hands,
                 fused.R_right_from_left,
@@ -214,14 +215,6 @@ class Pipeline:
             sure = {answer.box.side: answer.sure, mirrored.box.side: mirrored.sure}
             self._vote.add(sure["right"], sure["left"])
         return self._vote.side != before
-
-    def _smoothed(self, captured_ns: int, side: Side, joints: np.ndarray) -> np.ndarray:
-        if self._smooth is None:
-            return joints
-        if side != self._side:
-            self._smooth.reset()
-            self._side = side
-        return unit_hand(self._smooth(captured_ns, joints))
 
 
 def _surest(answers: list[Answer]) -> list[Answer]:

@@ -130,7 +130,6 @@ def solve(problem: Problem) -> Solution | None:
         if gain > CLEARLY * bundle.prior_weight and _lead(free, other, best, cluster) > SURELY:
             candidates = [start_of(other), start_of(best), *candidates]
             bundle, best = _refined(unequal, start_of(other), cluster)
-    rivals = [_scene(problem, start) for start in candidates[1:]]
     told = _uncertainty(best, CLAIM**2 * covariance(bundle, best, cluster))
     return Solution(
         start=start_of(best),
@@ -140,7 +139,7 @@ def solve(problem: Problem) -> Solution | None:
         bone_noise=bundle.prior.bone_noise,
         inliers=_inliers(problem, best),
         shape_error=PerView.of(lambda view: _shape_error(problem.views[view], best, view)),
-        rival=_nearest_rival(bundle, best, rivals, cluster, max(DIFFERENT_DEG, 2.5 * told.rotation_deg)),
+        rival=_rival(problem, bundle, best, candidates[1:], cluster, max(DIFFERENT_DEG, 2.5 * told.rotation_deg)),
         together=bundle.prior_weight,
         pairs=len(problem.time_ns),
         epoch=problem.epoch,
@@ -186,7 +185,7 @@ def _starts(problem: Problem) -> list[Start]:
     focals = PerView.of(lambda view: _focals(problem, view))
     tried = [from_essential(views, PerView(left, right), seed=0) for left in focals.left for right in focals.right]
     starts += [start for start in tried if start is not None]
-    if any(np.isfinite(keypoints.shape_sigma).any() for keypoints in views):
+    if all(np.isfinite(keypoints.shape_sigma).any() for keypoints in views):
         starts.append(from_shapes(views, problem.prior.log_focal.map(lambda log: float(np.exp(log)))))
     return starts
 
@@ -269,8 +268,11 @@ def _lead(bundle: Bundle, better: Scene, worse: Scene, cluster: np.ndarray) -> f
     return float(sums.sum() / max(error, 1e-9))
 
 
-def _nearest_rival(bundle: Bundle, best: Scene, rivals: list[Scene], cluster: np.ndarray, far_deg: float) -> float:
-    """By how much the nearest rival is worse, as `_lead` counts; infinite where all come to the same cameras."""
-    settled = [descend(bundle, rival, _STRICT_STEPS, 1e-3)[0] for rival in rivals]
-    different = [scene for scene in settled if _apart_deg(scene, best) > far_deg]
-    return min((_lead(bundle, best, scene, cluster) for scene in different), default=float("inf"))
+def _rival(problem: Problem, bundle: Bundle, best: Scene, others: list[Start], cluster: np.ndarray, far_deg: float) -> float:
+    """By how much the most plausible of `others` that ends farther off than `far_deg` is worse, as `_lead` counts; infinite where
+    there is none."""
+    for start in others:
+        if angle_deg(start.R_right_from_left, best.R_right_from_left) > far_deg:
+            settled, _ = descend(bundle, _scene(problem, start), _STRICT_STEPS, 1e-3)
+            return _lead(bundle, best, settled, cluster) if _apart_deg(settled, best) > far_deg else float("inf")
+    return float("inf")

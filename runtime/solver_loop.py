@@ -3,6 +3,9 @@
 import multiprocessing
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Protocol
 
@@ -10,6 +13,7 @@ from runtime.solve import Problem, Solution, solve
 
 NICENESS = 10
 """The hand goes before its cameras."""
+_DIED = "the process that finds the cameras' places has died"
 
 
 class Solver(Protocol):
@@ -49,15 +53,24 @@ class SolverBeside:
         self._ours, theirs = context.Pipe()
         # A daemon: it never outlives the program.
         self._process = context.Process(target=_serve, args=(theirs,), name="solver", daemon=True)
-        self._process.start()
+        with _ignoring_interrupts():
+            self._process.start()
         theirs.close()
 
     def submit(self, problem: Problem) -> None:
-        self._ours.send(problem)
+        """Raises EOFError where the process has died."""
+        try:
+            self._ours.send(problem)
+        except BrokenPipeError as error:
+            raise EOFError(_DIED) from error
 
     def done(self) -> tuple[Solution | None] | None:
         """Raises EOFError where the process has died."""
-        return (self._ours.recv(),) if self._ours.poll() else None
+        try:
+            return (self._ours.recv(),) if self._ours.poll() else None
+        # Reset where it left a problem unread.
+        except (EOFError, ConnectionResetError) as error:
+            raise EOFError(_DIED) from error
 
     def close(self) -> None:
         """End the process, whatever it is at."""
@@ -66,8 +79,20 @@ class SolverBeside:
         self._ours.close()
 
 
+@contextmanager
+def _ignoring_interrupts() -> Iterator[None]:
+    """Ctrl-C goes to the whole group, but the program itself ends this process: one that starts now never hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _serve(problems: Connection) -> None:
-    # Ctrl-C goes to the whole group; the program itself ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     while True:

@@ -7,8 +7,10 @@ and calibration.json.
 """
 
 import json
+import multiprocessing
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -59,6 +61,8 @@ class Settings:
     """Folder of a recorded clip: reference.npz, calibration.json."""
     page: Path | None = None
     """PNG file to draw the report into."""
+    processes: int = 1
+    """Rigs at a time."""
     seed: int = 0
 
 
@@ -148,6 +152,11 @@ def faults(settings: Settings, number: int) -> dict[str, Observed]:
         "frozen after a second": two_views.frozen(hand, 1.0),
         "camera turned 20 deg at half time": two_views.then(hand, after, seconds / 2),
     }
+
+
+def _follow_drawn(settings: Settings, number: int) -> Outcome:
+    observed = drawn(settings, number)
+    return follow(observed, known_fov(settings, observed.rig))
 
 
 def known_fov(settings: Settings, rig: Rig) -> PerView[float | None]:
@@ -266,10 +275,9 @@ def main(settings: Settings) -> None:
         print(fault_report(told))
         return
     else:
-        outcomes = []
-        for number in tqdm(range(settings.rigs), desc="rigs", unit="rig"):
-            observed = drawn(settings, number)
-            outcomes.append(follow(observed, known_fov(settings, observed.rig)))
+        with multiprocessing.get_context("spawn").Pool(settings.processes) as pool:
+            streamed = pool.imap(partial(_follow_drawn, settings), range(settings.rigs))
+            outcomes = list(tqdm(streamed, desc="rigs", unit="rig", total=settings.rigs))
         print(report(outcomes))
         title = f"{settings.rigs} rigs, {settings.seconds:g} s, {settings.noise_px:g} px noise, {settings.outliers:.0%} outliers"
     if settings.page:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from capture.views import VIEWS, PerView
+from capture.views import PerView, View
 from runtime.bundle import CHILD, PARENT, Keypoints, Prior, Scene
 from runtime.uncertainty import shape_sigma, sigma_px
 from tools.losses import HAND_MM
@@ -34,10 +34,15 @@ def drawn(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10, **asked: flo
     there = np.array([number for number, pair in enumerate(observed.pairs) if pair is not None])
     chosen = there[np.linspace(0, len(there) - 1, pairs).round().astype(int)]
 
-    def keypoints(view) -> Keypoints:
+    def keypoints(view: View) -> Keypoints:
         hands = [pair[view] for number in chosen if (pair := observed.pairs[number])]
-        arrays = zip(*((h.pixels, sigma_px(h), h.joints, shape_sigma(h)) for h in hands), strict=True)
-        return Keypoints(*map(np.stack, arrays), np.array(rig.geometry.cameras[view].centre_px))
+        return Keypoints(
+            pixels=np.stack([hand.pixels for hand in hands]),
+            sigma_px=np.stack([sigma_px(hand) for hand in hands]),
+            shape=np.stack([hand.joints for hand in hands]),
+            shape_sigma=np.stack([shape_sigma(hand) for hand in hands]),
+            centre_px=np.array(rig.geometry.cameras[view].centre_px),
+        )
 
     geometry, joints = rig.geometry, observed.joints_mm[chosen] / HAND_MM
     bones = np.linalg.norm(joints[:, CHILD] - joints[:, PARENT], axis=-1).mean(0)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from capture.views import VIEWS, PerView
+from capture.views import VIEWS, PerView, View
 from hand.joints import BONES
 from hand.rotations import align, angle_deg, from_vector, to_vector
 from runtime import bundle as bundles
@@ -27,7 +27,7 @@ def exact() -> Drawn:
 def noisy(views: PerView[Keypoints], rng: np.random.Generator, noise_px: PerView[float]) -> PerView[Keypoints]:
     """Keypoints with noise that they do not know of."""
 
-    def disturbed(view) -> Keypoints:
+    def disturbed(view: View) -> Keypoints:
         keypoints = views[view]
         return replace(keypoints, pixels=keypoints.pixels + rng.normal(0, noise_px[view], keypoints.pixels.shape))
 
@@ -37,7 +37,7 @@ def noisy(views: PerView[Keypoints], rng: np.random.Generator, noise_px: PerView
 def claiming(views: PerView[Keypoints], sigma_px: PerView[float]) -> PerView[Keypoints]:
     """The same keypoints with other deviations, and without shapes of their own."""
 
-    def told(view) -> Keypoints:
+    def told(view: View) -> Keypoints:
         shape = views[view].sigma_px.shape
         return replace(views[view], sigma_px=np.full(shape, sigma_px[view]), shape_sigma=np.full(shape, np.inf))
 
@@ -54,7 +54,7 @@ def elastic(drawn: Drawn, rng: np.random.Generator, change: float) -> Drawn:
         joints[:, child] = joints[:, parent] + along / np.linalg.norm(along, axis=-1, keepdims=True) * length
     scene = replace(drawn.scene, joints=joints)
 
-    def seen(view) -> Keypoints:
+    def seen(view: View) -> Keypoints:
         keypoints, points = drawn.views[view], scene.seen(view)
         return replace(keypoints, pixels=scene.focal(view) * points[..., :2] / points[..., 2:] + keypoints.centre_px)
 
@@ -193,11 +193,12 @@ def test_without_noise_a_start_some_degrees_off_leads_to_the_truth(exact: Drawn,
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) > 4
     for losses in (GENTLE, STRICT):
         scene, _ = descend(Bundle(exact.views, prior, losses), scene, 30)
-    assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) < 0.01
-    np.testing.assert_allclose(scene.log_focal, truth.log_focal, atol=1e-3)
-    np.testing.assert_allclose(scene.t_right_from_left, truth.t_right_from_left, rtol=2e-3, atol=2e-3)
-    np.testing.assert_allclose(scene.log_bones, truth.log_bones, atol=1e-3)
-    np.testing.assert_allclose(scene.joints, truth.joints, atol=0.02)
+    assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) < 0.1
+    np.testing.assert_allclose(scene.log_focal, truth.log_focal, atol=0.01)
+    t = truth.t_right_from_left
+    np.testing.assert_allclose(scene.t_right_from_left, t, atol=0.02 * float(np.linalg.norm(t)))
+    np.testing.assert_allclose(scene.log_bones, truth.log_bones, atol=0.005)
+    np.testing.assert_allclose(scene.joints, truth.joints, atol=0.1)
 
 
 def test_a_given_focal_length_stays_exactly_and_the_other_is_found(exact: Drawn):
@@ -230,31 +231,34 @@ def _start_near(exact: Drawn, log_focal: np.ndarray, turn_deg: float, shift: flo
     return scene_at(Start(PerView(*np.exp(truth.log_focal + log_focal)), R, t, scaled=True), exact.views, np.exp(truth.log_bones))
 
 
-def test_noise_is_found_in_each_view_and_in_the_bones():
-    """Also where one view claims too much, the other too little, and joints are fitted to the very pixels that tell."""
-    drawn = noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), 24)
-    rng, true_px, sigma = np.random.default_rng(6), PerView(2.0, 4.0), PerView(3.0, 3.0)
-    drawn = elastic(drawn, rng, 0.05)
-    views, scene, bone_noise = noisy(drawn.views, rng, true_px), drawn.scene, 0.1
-    for _ in range(4):
-        bundle = Bundle(claiming(views, sigma), prior_at(drawn.scene, bone_noise=bone_noise), STRICT)
-        scene, _ = descend(bundle, scene, 4)
+@pytest.mark.parametrize("rounds, wrong", [(1, 1.0), (3, 2.0), (3, 0.7)])
+def test_noise_is_found_though_joints_are_fitted_to_the_very_pixels_that_tell(rounds: int, wrong: float):
+    """In pixels and in bones; from deviations that are right, claim too little, or too much."""
+    rng, true_px, true_bone = np.random.default_rng(6), PerView(2.0, 4.0), 0.05
+    still = elastic(noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), 24), rng, true_bone)
+    views, scene = noisy(still.views, rng, true_px), still.scene
+    sigma, bone_noise = true_px.map(lambda px: wrong * px), wrong * true_bone
+    for _ in range(rounds):
+        bundle = Bundle(claiming(views, sigma), prior_at(still.scene, bone_noise=bone_noise), STRICT)
+        scene, _ = descend(bundle, scene, 8)
         more, bone_noise = noise(bundle, scene)
         sigma = PerView(more.left * sigma.left, more.right * sigma.right)
     assert sigma.left == pytest.approx(true_px.left, rel=0.15)
     assert sigma.right == pytest.approx(true_px.right, rel=0.15)
-    assert bone_noise == pytest.approx(0.05, rel=0.25)
+    assert bone_noise == pytest.approx(true_bone, rel=0.25)
 
 
-def test_covariance_is_the_spread_of_what_is_found(exact: Drawn):
+def test_covariance_is_the_spread_of_what_is_found():
+    pairs = 10
+    exact = noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), pairs)
     rng, noise_px, bone_noise = np.random.default_rng(7), PerView(2.0, 2.0), 0.03
     truth, errors, said = exact.scene, [], []
-    for _ in range(24):
+    for _ in range(20):
         views = claiming(noisy(elastic(exact, rng, bone_noise).views, rng, noise_px), noise_px)
         prior = _drawn_prior(truth, rng, bone_noise)
         bundle = Bundle(views, prior, STRICT)
-        scene, _ = descend(bundle, truth, 8)
-        claimed = covariance(bundle, scene, np.arange(PAIRS))
+        scene, _ = descend(bundle, truth, 6)
+        claimed = covariance(bundle, scene, np.arange(pairs))
         turn = to_vector(scene.R_right_from_left @ truth.R_right_from_left.T)
         errors.append([*(scene.log_focal - truth.log_focal), *turn, *(scene.t_right_from_left - truth.t_right_from_left)])
         said.append(np.diag(claimed)[: SHIFT.stop])
@@ -265,10 +269,10 @@ def test_covariance_is_the_spread_of_what_is_found(exact: Drawn):
 
 def _drawn_prior(truth: Scene, rng: np.random.Generator, bone_noise: float) -> Prior:
     """A prior off as far as it says."""
-    prior = prior_at(truth, equal_sigma=np.inf, focal_sigma=0.2, bone_noise=bone_noise)
+    prior = prior_at(truth, equal_sigma=np.inf, focal_sigma=0.02, bone_noise=bone_noise)
     off = rng.normal(0, prior.bone_sigma, len(BONES))
     off[PALM] = 0
-    log_focal = PerView(*(truth.log_focal + rng.normal(0, 0.2, 2)))
+    log_focal = PerView(*(truth.log_focal + rng.normal(0, 0.02, 2)))
     return replace(prior, bones=prior.bones * np.exp(off), log_focal=log_focal)
 
 
@@ -287,7 +291,7 @@ def test_errors_that_go_together_are_told_from_independent_ones(shared: bool):
     off = rng.normal(0, 3, (2, 8 if shared else 32, 21, 2))
     off = off[:, cluster] if shared else off
 
-    def seen(view) -> Keypoints:
+    def seen(view: View) -> Keypoints:
         return replace(drawn.views[view], pixels=drawn.views[view].pixels + off[VIEWS.index(view)])
 
     bundle = Bundle(claiming(PerView.of(seen), PerView(3.0, 3.0)), prior_at(drawn.scene), STRICT)

@@ -78,6 +78,7 @@ def test_pixels_of_both_views_mend_the_shapes_that_they_guess():
     found = fitted(hands)
     guessed = [np.linalg.norm(hands[view].joints - views_of(TRUTH_MM)[view].joints, axis=1).mean() for view in VIEWS]
     assert np.linalg.norm(found.joints - HAND, axis=1).mean() < min(guessed) / 2
+    np.testing.assert_allclose(found.joints, unit_hand(found.joints_mm), atol=1e-12)
 
 
 @pytest.mark.parametrize("view", VIEWS)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.views import PerView
+from capture.views import VIEWS, PerView
 from hand.rotations import angle_deg
 from runtime.geometry import TwoViewGeometry
 from tools.two_views import sample_rig
@@ -67,8 +67,9 @@ def test_rays_that_miss_each_other_meet_nearer_to_the_surer_one():
     geometry, points = rig_and_points(3)
     pixels = geometry.project(points)
     off = PerView(pixels.left, pixels.right + np.random.default_rng(0).normal(0, 4, pixels.right.shape))
-    for left, right, nearer in ((0.01, 10.0, "left"), (10.0, 0.01, "right")):
-        met = geometry.project(geometry.triangulate(off, PerView(np.full(21, left), np.full(21, right))))
+    for nearer in VIEWS:
+        sigma_px = PerView.of(lambda view, nearer=nearer: np.full(21, 0.01 if view == nearer else 10.0))
+        met = geometry.project(geometry.triangulate(off, sigma_px))
         np.testing.assert_allclose(met[nearer], off[nearer], atol=0.01)
 
 

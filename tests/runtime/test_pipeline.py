@@ -283,7 +283,7 @@ def test_a_view_that_follows_something_else_is_let_go_and_searches_anew():
     pipeline = Pipeline(oracle, scene, CAMERAS, UNSMOOTHED)
     for scene.seq in range(30):
         pipeline.step(scene.pair())
-    assert pipeline.rotation.uncertainty_deg < SURE_DEG
+    assert pipeline.fusion.rotation.uncertainty_deg < SURE_DEG
     oracle.elbow = "right"
     carried = 0
     for scene.seq in range(30, 30 + 2 * PATIENCE):

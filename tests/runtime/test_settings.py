@@ -24,7 +24,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(toml)
     path = toml('left = "a.mp4"\nmerge_rule = "max"\nsmooth = false\nroi_left = [10, 20, 30]')
     settings = read_settings(["--config", str(path), "--left", "b.mp4", "--fov", "50", "70"])
     assert settings.left == "b.mp4"
-    assert (settings.merge, settings.smooth, settings.roi_left) == ("max", False, (10, 20, 30))
+    assert (settings.merge_rule, settings.smooth, settings.roi_left) == ("max", False, (10, 20, 30))
     assert (settings.fovs_deg.left, settings.fovs_deg.right) == (50, 70)
     assert settings.hand_size_mm == Settings().hand_size_mm
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from capture.views import PerView
+from capture.views import VIEWS, PerView
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import BONES
 from hand.model import HandModel
@@ -18,7 +18,7 @@ from tests.runtime.keypoints import Drawn, direction_deg, drawn
 from tools.losses import HAND_MM
 from tools.two_views import SIZE_PX, sample_motion, sample_rig
 
-PAIRS = 24
+PAIRS = 16
 SHAPE_DISTRUST = 4.0
 """A view's own 3D errors go together, so that each counts for less."""
 
@@ -40,6 +40,11 @@ def usual_bones() -> np.ndarray:
     person = torch.zeros(HandModel.load().components)
     joints = sample_motion(np.random.default_rng(0), 1 / 30, person=person)[0] / HAND_MM
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
+
+
+def true_start(truth: Drawn) -> Start:
+    scene = truth.scene
+    return Start(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
 
 
 def solved(problem: Problem) -> Solution:
@@ -69,7 +74,7 @@ def test_unknown_equal_cameras_are_found_and_found_equal(equal: tuple[Problem, D
     asked, truth, solution = equal
     assert_near(solution, truth, 4, 6)
     start, claimed = solution.start, solution.uncertainty.focal_percent
-    for view, true in zip(("left", "right"), np.exp(truth.scene.log_focal), strict=True):
+    for view, true in zip(VIEWS, np.exp(truth.scene.log_focal), strict=True):
         off_percent = 100 * abs(start.focal_px[view] / true - 1)
         assert off_percent < min(12, 3 * claimed[view])
     assert start.focal_px.left == pytest.approx(start.focal_px.right, rel=0.05)
@@ -88,17 +93,19 @@ def test_known_cameras_keep_their_focal_lengths_and_stand_surer(equal: tuple[Pro
 
 
 def test_unequal_cameras_are_found_unequal():
+    """Though they are taken for equal ones at first."""
     asked, truth = problem(PerView(50.0, 100.0), seed=1)
-    solution = solved(asked)
+    middle = float(np.exp(truth.scene.log_focal.mean()))
+    known = replace(true_start(truth), focal_px=PerView(middle, middle))
+    solution = solved(replace(asked, known=known, search=False))
     assert_near(solution, truth, 6, 8)
-    ratio = solution.start.focal_px.left / solution.start.focal_px.right
     left, right = np.exp(truth.scene.log_focal)
-    assert ratio == pytest.approx(left / right, rel=0.2)
+    assert solution.start.focal_px.left / solution.start.focal_px.right == pytest.approx(left / right, rel=0.2)
 
 
 def test_the_same_problem_has_the_same_solution_bit_for_bit():
     asked, _ = problem(PerView(72.0, 72.0), given=True)
-    one, again = (solved(asked.thinned(12)) for _ in range(2))
+    one, again = (solved(asked.thinned(8)) for _ in range(2))
     assert repr(one) == repr(again)
     np.testing.assert_array_equal(one.start.R_right_from_left, again.start.R_right_from_left)
     np.testing.assert_array_equal(one.start.t_right_from_left, again.start.t_right_from_left)
@@ -108,15 +115,13 @@ def test_the_same_problem_has_the_same_solution_bit_for_bit():
 def test_without_a_search_the_known_cameras_are_where_it_begins(equal: tuple[Problem, Drawn, Solution]):
     asked, truth, solution = equal
     assert solve(replace(asked, search=False)) is None
-    scene = truth.scene
-    known = Start(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
-    again = solved(replace(asked, known=known, search=False))
+    again = solved(replace(asked, known=true_start(truth), search=False))
     assert_near(again, truth, 4, 6)
     assert again.rival == float("inf")
     assert angle_deg(again.start.R_right_from_left, solution.start.R_right_from_left) < 2
 
 
-@pytest.mark.parametrize("count", [1, 5, 23])
+@pytest.mark.parametrize("count", [1, 5, PAIRS - 1])
 def test_a_thinned_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem, Drawn, Solution], count: int):
     asked = equal[0]
     few, again = asked.thinned(count), asked.thinned(count)
@@ -124,7 +129,7 @@ def test_a_thinned_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem
     chosen = np.flatnonzero(np.isin(asked.time_ns, few.time_ns))
     assert len(chosen) == count and chosen[0] == 0
     assert np.ptp(np.diff(chosen)) <= 1 if count > 1 else True
-    for view in ("left", "right"):
+    for view in VIEWS:
         np.testing.assert_array_equal(few.views[view].pixels, asked.views[view].pixels[chosen])
         np.testing.assert_array_equal(few.views[view].sigma_px, again.views[view].sigma_px)
         np.testing.assert_array_equal(few.views[view].shape, asked.views[view].shape[chosen])

@@ -126,21 +126,18 @@ def test_a_start_without_scale_takes_that_of_the_bones(exact: Drawn, larger: flo
     np.testing.assert_allclose(np.median(length / np.exp(scene.log_bones)), 1, rtol=1e-3)
 
 
-def test_a_joint_seen_far_off_in_one_view_stays_near_its_hand(exact: Drawn):
-    truth, off = exact.scene, exact.views.right.pixels.copy()
-    wild = np.zeros(off.shape[:2], bool)
-    wild[[2, 5], [8, 4]] = True
-    off[wild] += [[300, -300], [-300, 0]]
+@pytest.mark.parametrize("off_px", [-300.0, 300.0])
+def test_a_joint_seen_far_off_in_one_view_stays_near_its_hand(exact: Drawn, off_px: float):
+    truth, start, off = exact.scene, true_start(exact.scene), exact.views.right.pixels.copy()
+    off[2, 8, 0] += off_px
     views = PerView(exact.views.left, replace(exact.views.right, pixels=off))
-    start = true_start(truth)
     pixels, sigma_px = views.map(lambda keypoints: keypoints.pixels), views.map(lambda keypoints: keypoints.sigma_px)
     met = start.geometry(views).triangulate(pixels, sigma_px)
     joints = scene_at(start, views, np.exp(truth.log_bones)).joints
     # Where rays meet is kept in direction, and in depth as far as a hand reaches.
     np.testing.assert_allclose(joints[..., :2] / joints[..., 2:], met[..., :2] / met[..., 2:], atol=1e-9)
-    assert np.abs(met - truth.joints)[wild][:, 2].max() > 4
-    assert np.abs(joints - truth.joints)[wild][:, 2].max() < 3
-    np.testing.assert_allclose(joints[~wild], truth.joints[~wild], atol=1e-3)
+    deep = [np.abs(points - truth.joints)[2, 8, 2] for points in (met, joints)]
+    assert deep[0] > 2 > deep[1], deep
 
 
 def test_rays_that_hardly_meet_do_not_put_hands_far_away(exact: Drawn):
@@ -148,4 +145,4 @@ def test_rays_that_hardly_meet_do_not_put_hands_far_away(exact: Drawn):
     start = Start(focals(truth), np.eye(3), np.array([1e-3, 0.0, 0.0]), scaled=True)
     same = PerView(exact.views.left, replace(exact.views.right, pixels=exact.views.left.pixels))
     joints = scene_at(start, same, np.exp(truth.log_bones)).joints
-    assert np.isfinite(joints).all() and 0 < joints[..., 2].min() and joints[..., 2].max() < FARTHEST + 5
+    assert np.isfinite(joints).all() and joints[..., 2].min() > 0 and joints[..., 2].max() < FARTHEST + 5
