@@ -21,6 +21,8 @@ from runtime.types import ViewHand
 FIRST_PAIRS, FIRST_NS = 20, 800_000_000
 """Pairs in hand, and time since the first, before anything is solved."""
 UNSURE_EVERY_NS, SURE_EVERY_NS = 1_000_000_000, 6_000_000_000
+LEAST_TRAVEL = 0.2
+"""Hands that joints must have moved: of a hand that stands still, views make the same errors again and again."""
 GOOD_DEG = 2.0
 """A rotation as sure as that is no longer worth a second's work each second."""
 NEW_PAIRS = 6
@@ -32,7 +34,7 @@ MIN_CONFIDENCE = 0.25
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
 """How far focal lengths lie from that of 60°, and those of two cameras of one kind from each other, logarithmic."""
 BONE_SIGMA, BONE_NOISE = 0.1, 0.05
-MOST_ROTATION_DEG, MOST_BASELINE_DEG, MOST_FOCAL_PERCENT = 6.0, 10.0, 20.0
+MOST_ROTATION_DEG, MOST_BASELINE_DEG, MOST_FOCAL_PERCENT = 4.0, 8.0, 16.0
 """Standard deviations up to which cameras count as known."""
 LEAST_INLIERS, MOST_NOISE, MOST_SHAPE_ERROR, LEAST_RIVAL = 0.75, 1.6, 0.4, 1.5
 """Beyond these, the views do not show one hand at one time, or show it from two places equally well."""
@@ -101,7 +103,7 @@ class SelfCalibrator:
         known = given or remembered
         self._cameras = given.cameras if given else PerView.of(lambda view: _camera(sizes_px[view], fov_deg[view]))
         self._prior = self._make_prior(fov_deg)
-        self._known = None if known is None else self._start_of(known)
+        self._known = None if known is None else self._start_of(known, fov_deg)
         self._buffer = PairBuffer(sizes_px.map(lambda size: size[0]))
         self._last: Solution | None = None
         self._watch: _Watch | None = None
@@ -138,6 +140,9 @@ class SelfCalibrator:
         frozen = self._frozen()
         if frozen is not None:
             self._note(f"cameras unknown: the {frozen} picture stands still")
+            return None
+        if self._buffer.travel < LEAST_TRAVEL:
+            self._note("cameras: move and turn the hand")
             return None
         self._waiting, self._asked_ns, self._new = True, captured_ns, 0
         pairs = self._buffer.pairs
@@ -236,9 +241,13 @@ class SelfCalibrator:
         sigma = PerView.of(lambda view: 0.0 if self._fixed or fov_deg[view] is not None else FOCAL_SIGMA)
         return Prior(log_focal, sigma, EQUAL_SIGMA, self._bones, BONE_SIGMA, BONE_NOISE, place=not self._fixed)
 
-    def _start_of(self, geometry: TwoViewGeometry) -> Start:
+    def _start_of(self, geometry: TwoViewGeometry, fov_deg: PerView[float | None]) -> Start:
+        # A remembered focal length gives way to a field of view that was told since.
+        focal_px = PerView.of(
+            lambda view: (geometry.cameras if fov_deg[view] is None else self._cameras)[view].focal_px,
+        )
         t = geometry.t_right_from_left_mm / self._hand_size_mm
-        return Start(geometry.cameras.map(lambda camera: camera.focal_px), geometry.R_right_from_left, t, scaled=True)
+        return Start(focal_px, geometry.R_right_from_left, t, scaled=True)
 
     def _geometry_of(self, start: Start) -> TwoViewGeometry:
         cameras = PerView.of(

@@ -178,10 +178,11 @@ class Fusion:
         self._better = self._held_out.errors(state.geometry, state.bones, self._settings.hand_size_mm, R)
 
     def _merged(self, hands: PerView[ViewHand | None]) -> MergedHand | None:
-        sure = self.sure_rotation
-        if hands.left is not None and hands.right is not None and sure is not None:
-            return merge(PerView(hands.left, hands.right), sure, self._settings.rule, self._settings.beta)
-        return carry(hands, self.rotation.rotation if sure is None else sure)
+        # By the rotation that was found without a geometry: the hand glides from there, and evidence compares with that.
+        R, sure = self.rotation.rotation, self.rotation.uncertainty_deg <= SURE_DEG
+        if hands.left is not None and hands.right is not None and R is not None and sure:
+            return merge(PerView(hands.left, hands.right), R, self._settings.rule, self._settings.beta)
+        return carry(hands, self.sure_rotation if R is None else R)
 
     def _smoothed(self, captured_ns: int, hands: PerView[ViewHand | None], merged: MergedHand | None) -> MergedHand | None:
         """A merged hand is smoothed here; a fitted one by its fit."""

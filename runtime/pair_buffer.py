@@ -14,6 +14,8 @@ MAX_AGE_NS = 300 * 10**9
 """Pairs older than this leave: cameras creep."""
 SHAPE_DISTRUST = 4.0
 """A view's own 3D hand errs as a whole, and the same way for seconds: its joints are taken to be so many times farther off."""
+_ARM = 0.55
+"""Hands; about how far a hand's joints lie from their middle, as it is seen."""
 _PLACE_SCALE, _SIZE_SCALE, _SHAPE_SCALE = 0.06, 0.12, 0.25
 """Differences of a hand's place (image widths), size (logarithm) and shape (hands) that count alike."""
 
@@ -55,6 +57,23 @@ class PairBuffer:
     def pairs(self) -> tuple[SeenPair, ...]:
         """In order of time."""
         return tuple(self._pairs)
+
+    @property
+    def travel(self) -> float:
+        """How far the joints that move most moved, in hands, in the view that saw more of it; 0 while there is no pair.
+
+        By quartiles over the pairs and the fifth of the joints that moved most, so that pixels far off do not count as motion.
+        """
+        if not self._pairs:
+            return 0.0
+
+        def of(view: View) -> float:
+            pixels = np.array([pair.hands[view].pixels for pair in self._pairs])
+            low, high = np.quantile(pixels, [0.25, 0.75], axis=0)
+            arm = np.linalg.norm(pixels - np.median(pixels, axis=1, keepdims=True), axis=-1)
+            return float(np.quantile(np.linalg.norm(high - low, axis=-1), 0.8) * _ARM / max(float(np.median(arm)), 1e-9))
+
+        return max(PerView.of(of))
 
     def add(self, pair: SeenPair) -> None:
         self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= MAX_AGE_NS])
@@ -113,7 +132,6 @@ def _sigma_px(hand: ViewHand) -> np.ndarray:
     """(21,) as the network's confidence tells; of a hand without 3D joints, by its extent in the picture."""
     if np.isfinite(hand.joints).all():
         return sigma_px(hand)
-    # A hand's joints lie about 0.55 hands from their middle.
     flat = np.column_stack([hand.pixels, np.zeros(len(hand.pixels))])
     spread = np.sqrt(((hand.pixels - hand.pixels.mean(0)) ** 2).sum(1).mean())
-    return sigma_px(ViewHand(hand.view, hand.side, flat * 0.55 / max(float(spread), 1e-9), hand.pixels, hand.confidence))
+    return sigma_px(ViewHand(hand.view, hand.side, flat * _ARM / max(float(spread), 1e-9), hand.pixels, hand.confidence))

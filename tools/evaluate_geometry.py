@@ -114,7 +114,7 @@ def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[n
         if solution is not None:
             last = answer(captured_ns, solution.start.geometry(problem.views), solution.uncertainty)
         state = calibrator.state
-        if state.geometry is not None:
+        if state.geometry is not None and state.uncertainty is not None:
             answers.append(answer(captured_ns, state.geometry, state.uncertainty))
     final = answers[-1] if answers and calibrator.state.geometry is not None else None
     return Outcome(observed, answers, final, last, update_s, calibrator.state.note)

@@ -33,7 +33,10 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def first(fov_deg: PerView[float | None] = PerView(None, None), images: PerView[np.ndarray] | None = None) -> FramePair:
+UNTOLD: PerView[float | None] = PerView(None, None)
+
+
+def first(fov_deg: PerView[float | None] = UNTOLD, images: PerView[np.ndarray] | None = None) -> FramePair:
     def frame(view: View) -> Frame:
         width, height = SIZES[view]
         image = images[view] if images else np.zeros((height, width, 3), np.uint8)

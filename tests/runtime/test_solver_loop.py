@@ -1,4 +1,4 @@
-"""A problem has one solution, wherever it is solved; the process beside the stream ends when told to, and is missed when it dies."""
+"""A problem has one solution, wherever it is solved; the process beside ends when told to, and is missed when it dies."""
 
 import multiprocessing
 import os

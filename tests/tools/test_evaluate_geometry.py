@@ -11,11 +11,7 @@ from capture.views import PerView
 from hand.errors import UserError
 from hand.rotations import from_vector
 from runtime.geometry import TwoViewGeometry
-from tools.geometry_page import Answer, Errors, Outcome, draw_page
-from tools.two_views import Observed
-
-pytest.importorskip("runtime.calibrate", reason="the self-calibrator is not written yet")
-from tools.evaluate_geometry import (  # noqa: E402
+from tools.evaluate_geometry import (
     CLIP_CONFIDENCE,
     Settings,
     drawn,
@@ -23,9 +19,12 @@ from tools.evaluate_geometry import (  # noqa: E402
     fault_report,
     faults,
     follow,
+    known_fov,
     read_clip,
     report,
 )
+from tools.geometry_page import Answer, Errors, Outcome, draw_page
+from tools.two_views import Observed
 
 CLIP = Path(__file__).resolve().parents[3] / "shared/clips/two_webcams"
 SHORT = Settings(seconds=1.0)
@@ -147,8 +146,10 @@ def test_a_folder_without_a_clip_is_the_users_error(tmp_path: Path):
 
 
 def test_a_stream_is_followed_to_an_answer_that_is_right():
-    settings = Settings(seconds=8.0, noise_px=1.0, outliers=0.0)
-    came = follow(drawn(settings, 0), PerView(None, None))
+    settings = Settings(seconds=3.0, noise_px=1.0, outliers=0.0, known_fov=True)
+    observed = drawn(settings, 0)
+    came = follow(observed, known_fov(settings, observed.rig))
     assert came.final is not None and came.update_s and came.first_s is not None
-    assert came.first_s <= came.final.at_s < 8 and came.final.true.rotation_deg < 3
+    assert came.first_s <= came.final.at_s < 3 and came.final.true.rotation_deg < 3
     assert all(answer.claimed.rotation_deg > 0 and np.isfinite(answer.true.hand_mm) for answer in came.answers)
+    assert all(max(map(abs, answer.true.focal_percent)) < 1e-9 for answer in came.answers)
