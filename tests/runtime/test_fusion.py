@@ -15,7 +15,7 @@ from runtime.solver_loop import SolverBeside, SolverOnTheSpot
 from runtime.types import ViewHand
 from tests.runtime.solutions import Prepared, bones_of, elsewhere
 from tools.losses import HAND_MM
-from tools.two_views import Observed, observe, sample_motion, sample_rig, still
+from tools.two_views import Observed, observe, sample_motion, sample_person, sample_rig, still
 
 FPS = 30
 
@@ -24,7 +24,8 @@ FPS = 30
 def moving() -> Observed:
     rng = np.random.default_rng(1)
     rig = sample_rig(rng, 60, PerView(60.0, 60.0))
-    return observe(rng, rig, sample_motion(rng, 4, FPS), noise_px=2, outliers=0.02, fps=FPS)
+    person = 3 * sample_person(np.random.default_rng(0))
+    return observe(rng, rig, sample_motion(rng, 4, FPS, person), noise_px=2, outliers=0.02, fps=FPS)
 
 
 @pytest.fixture(scope="module")
