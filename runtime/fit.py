@@ -135,6 +135,12 @@ class HandFit:
             pixels,
         )
 
+    def with_geometry(self, geometry: TwoViewGeometry, bones: np.ndarray) -> "HandFit":
+        """A fit to other cameras and bones (20,) that knows where the hand just was, so that it does not leap."""
+        fit = HandFit(geometry, bones, self._size_mm, self._settings)
+        fit._motion = self._motion
+        return fit
+
     def _linearised(
         self, joints: np.ndarray, sight: Sight, evidence: Evidence, knee: float, side: Side
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

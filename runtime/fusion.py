@@ -173,7 +173,8 @@ class Fusion:
             self._fit = None
             return
         how = FitSettings() if self._settings.smooth else FitSettings(motion=None)
-        self._fit = HandFit(state.geometry, state.bones, self._settings.hand_size_mm, how)
+        fit = self._fit or HandFit(state.geometry, state.bones, self._settings.hand_size_mm, how)
+        self._fit = fit.with_geometry(state.geometry, state.bones)
         R = self.rotation.rotation if self.rotation.rotation is not None else state.geometry.R_right_from_left
         self._better = self._held_out.errors(state.geometry, state.bones, self._settings.hand_size_mm, R)
 

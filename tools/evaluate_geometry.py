@@ -8,6 +8,7 @@ and calibration.json.
 
 import json
 import multiprocessing
+import signal
 import time
 from dataclasses import dataclass
 from functools import partial
@@ -154,6 +155,24 @@ def faults(settings: Settings, number: int) -> dict[str, Observed]:
     }
 
 
+def _stream_all(settings: Settings) -> list[Outcome]:
+    """Every rig's outcome; Ctrl-C ends with those that are done."""
+    outcomes: list[Outcome] = []
+    with multiprocessing.get_context("spawn").Pool(settings.processes, initializer=_leave_interrupts) as pool:
+        streamed = pool.imap_unordered(partial(_follow_drawn, settings), range(settings.rigs))
+        try:
+            outcomes.extend(tqdm(streamed, desc="rigs", unit="rig", total=settings.rigs))
+        except KeyboardInterrupt:
+            print(f"interrupted after {len(outcomes)} of {settings.rigs} rigs")
+            if not outcomes:
+                raise
+    return outcomes
+
+
+def _leave_interrupts() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _follow_drawn(settings: Settings, number: int) -> Outcome:
     observed = drawn(settings, number)
     return follow(observed, known_fov(settings, observed.rig))
@@ -275,11 +294,9 @@ def main(settings: Settings) -> None:
         print(fault_report(told))
         return
     else:
-        with multiprocessing.get_context("spawn").Pool(settings.processes) as pool:
-            streamed = pool.imap(partial(_follow_drawn, settings), range(settings.rigs))
-            outcomes = list(tqdm(streamed, desc="rigs", unit="rig", total=settings.rigs))
+        outcomes = _stream_all(settings)
         print(report(outcomes))
-        title = f"{settings.rigs} rigs, {settings.seconds:g} s, {settings.noise_px:g} px noise, {settings.outliers:.0%} outliers"
+        title = f"{len(outcomes)} rigs, {settings.seconds:g} s, {settings.noise_px:g} px noise, {settings.outliers:.0%} outliers"
     if settings.page:
         draw_page(outcomes, title, settings.page)
 

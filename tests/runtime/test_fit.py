@@ -263,3 +263,20 @@ def test_the_same_pairs_give_the_same_hands_bit_for_bit():
     for first, second in zip(*runs, strict=True):
         np.testing.assert_array_equal(first.joints_mm, second.joints_mm)
         np.testing.assert_array_equal(first.sigma_mm, second.sigma_mm)
+
+
+def test_a_hand_does_not_leap_when_its_cameras_become_known_better():
+    rng = np.random.default_rng(6)
+    fit = HandFit(GEOMETRY, BONE_LENGTHS, SIZE_MM)
+    for number in range(20):
+        fit(number * PAIR_NS, noisy(rng, views_of(TRUTH_MM)))
+    better = replace(GEOMETRY, R_right_from_left=from_vector(np.array([0.0, 0.01, 0.0])) @ TURN)
+    hands = noisy(rng, views_of(TRUTH_MM))
+    kept, anew = fit.with_geometry(better, BONE_LENGTHS), HandFit(better, BONE_LENGTHS, SIZE_MM)
+    before = fit(20 * PAIR_NS, hands)
+    steps = []
+    for other in (kept, anew):
+        after = other(20 * PAIR_NS, hands)
+        assert before is not None and after is not None
+        steps.append(np.linalg.norm(after.joints - before.joints, axis=1).mean())
+    assert steps[0] < 0.03 and steps[0] < 0.6 * steps[1], steps
