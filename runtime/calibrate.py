@@ -34,7 +34,7 @@ MIN_CONFIDENCE = 0.25
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
 """How far focal lengths lie from that of 60°, and those of two cameras of one kind from each other, logarithmic."""
 BONE_SIGMA, BONE_NOISE = 0.1, 0.05
-MOST_ROTATION_DEG, MOST_BASELINE_DEG, MOST_FOCAL_PERCENT = 4.0, 8.0, 16.0
+MOST_ROTATION_DEG, MOST_BASELINE_DEG, MOST_FOCAL_PERCENT = 3.5, 8.0, 16.0
 """Standard deviations up to which cameras count as known."""
 LEAST_INLIERS, MOST_NOISE, MOST_SHAPE_ERROR, LEAST_RIVAL = 0.75, 1.6, 0.4, 1.5
 """Beyond these, the views do not show one hand at one time, or show it from two places equally well."""
@@ -103,7 +103,7 @@ class SelfCalibrator:
         known = given or remembered
         self._cameras = given.cameras if given else PerView.of(lambda view: _camera(sizes_px[view], fov_deg[view]))
         self._prior = self._make_prior(fov_deg)
-        self._known = None if known is None else self._start_of(known, fov_deg)
+        self._remembered = self._known = None if known is None else self._start_of(known, fov_deg)
         self._buffer = PairBuffer(sizes_px.map(lambda size: size[0]))
         self._last: Solution | None = None
         self._watch: _Watch | None = None
@@ -167,26 +167,26 @@ class SelfCalibrator:
         if solution is None or solution.epoch != self._epoch:
             return
         self._solved += 1
-        last, self._last = self._last, solution
-        if self._fixed:
-            self.state = CalibrationState(
-                self.state.geometry, solution.bones, _CERTAIN, "cameras as calibrated", self.state.version + 1
-            )
-            return
         doubt = doubts(solution)
+        if self._fixed:
+            if solution.inliers >= LEAST_INLIERS and max(solution.noise) <= MOST_NOISE:
+                state = self.state
+                self.state = replace(state, bones=solution.bones, version=state.version + 1, pairs=solution.pairs)
+            return
         if doubt is not None:
             if self.state.geometry is None:
                 # What did not fit is no place to begin from.
                 self._known = None
                 self._note(doubt)
             return
-        before = self._known if self._known is not None else last.start if last is not None else None
-        if before is None or not _alike(before, solution):
-            if self.state.geometry is None:
-                self._known = None
-                self._note(f"cameras: {_figures(solution)}; making sure")
-            return
-        self._take(solution)
+        # Twice in a row, or as remembered: one answer alone may come from a valley nearby.
+        before = [start for start in (self._known, self._last and self._last.start) if start is not None]
+        self._last = solution
+        if any(_alike(start, solution) for start in before):
+            self._take(solution)
+        elif self.state.geometry is None:
+            self._known = None
+            self._note(f"cameras: {_figures(solution)}; making sure")
 
     def _take(self, solution: Solution) -> None:
         geometry = self._geometry_of(solution.start)
@@ -208,6 +208,7 @@ class SelfCalibrator:
         """The hands so far were none, or of the wrong side: begin anew. A given calibration stays."""
         self._buffer.forget_before(1 << 62)
         self._begin(None)
+        self._known = self._remembered
         if not self._fixed:
             self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved)
 

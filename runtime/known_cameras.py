@@ -40,7 +40,7 @@ class KnownCameras:
         sizes_px = PerView.of(lambda view: _size_px(first[view]))
         pair = CameraPair.of(settings.sources, sizes_px)
         if settings.calibration:
-            calibration = read_calibration(settings.calibration)
+            calibration = read_calibration(*settings.calibration)
             straighteners = calibration.straighteners(sizes_px)
             cameras = straighteners.map(lambda straightener: straightener.camera)
             return cls(cameras, PerView(None, None), calibration.geometry(cameras), straighteners, None, pair, None)

@@ -56,8 +56,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Length from the wrist to the middle finger's knuckle; gives the hand its scale."""
     hand_side: Literal["auto", "left", "right"] = "auto"
     """Which hand of the person to follow."""
-    calibration: _File = None
-    """Calibration of both cameras (OpenCV or Kalibr YAML); none: the cameras calibrate themselves on the hand."""
+    calibration: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
+    """Calibration of both cameras (OpenCV's or Kalibr's YAML, one file or several); none: they calibrate themselves on a hand."""
     remember: bool = True
     """Keep what was found of two live cameras for their next run."""
     merge: Literal["auto", "geometry", "rotation"] = "auto"

@@ -98,7 +98,7 @@ class Solution:
     inliers: float
     """Share of joints that lie within three of their own views' standard deviations of where the cameras say, in both views."""
     shape_error: PerView[float]
-    """Mean distance of the fitted joints from each view's own, best offset taken out, hands."""
+    """Mean distance of the fitted joints from each view's own, best offset taken out, hands; 0 where a view has none."""
     rival: float
     """By how many standard errors the best rival explains the pairs worse; infinite where there is none."""
     together: float
@@ -255,9 +255,14 @@ def _inliers(problem: Problem, scene: Scene) -> float:
 
 def _shape_error(keypoints: Keypoints, scene: Scene, view: View) -> float:
     turned = scene.joints if view == "left" else scene.joints @ scene.R_right_from_left.T
-    own = keypoints.shape
-    apart = (turned - turned.mean(1, keepdims=True)) - (own - own.mean(1, keepdims=True))
-    return float(np.median(np.linalg.norm(apart, axis=-1).mean(1)))
+    told = np.isfinite(keypoints.shape_sigma)
+    weight = told / np.maximum(told.sum(1, keepdims=True), 1)
+
+    def centred(points: np.ndarray) -> np.ndarray:
+        return points - np.einsum("fj,fjc->fc", weight, points)[:, None]
+
+    apart = np.linalg.norm(centred(turned) - centred(keypoints.shape), axis=-1)
+    return float(np.median((weight * apart).sum(1)))
 
 
 def _lead(bundle: Bundle, better: Scene, worse: Scene, cluster: np.ndarray) -> float:

@@ -359,7 +359,6 @@ def test_it_looks_elsewhere_too_now_and_then(quick: Observed):
     assert searched[:2] == [True, True] and False in searched[2:6] and True in searched[2:6]
 
 
-@pytest.mark.xfail(strict=True, reason="cameras once believed are only ever compared with themselves")
 def test_wrong_cameras_give_way_to_others_that_are_found_again_and_again(quick: Observed):
     bones, wrong = bones_of(quick), turned(RIG.geometry, 8)
     by = calibrator()

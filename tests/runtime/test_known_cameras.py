@@ -135,7 +135,7 @@ def calibrated(folder: Path, distortion: tuple[float, ...] = LENS.coefficients) 
     storage.write("image_width", 640)
     storage.write("image_height", 480)
     storage.release()
-    return Settings(left="0", right="/dev/video2", calibration=folder / "stereo.yml")
+    return Settings(left="0", right="/dev/video2", calibration=(folder / "stereo.yml",))
 
 
 def test_a_users_calibration_takes_the_place_of_all_else(home: Path):
