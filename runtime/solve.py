@@ -127,7 +127,9 @@ def solve(problem: Problem) -> Solution | None:
         others = [descend(free, scene, _FREE_STEPS, 1e-4) for scene in (best, _scene(problem, elsewhere))]
         other, cost = min(others, key=lambda result: result[1])
         gain = free.cost(best) / cost - 1
-        if gain > CLEARLY * bundle.prior_weight and _lead(free, other, best, cluster) > SURELY:
+        # Cameras wrongly taken for equal make residuals go together, too: it is the other ones that tell how much they do.
+        together = min(bundle.prior_weight, max(togetherness(free, other, cluster), 1.0))
+        if gain > CLEARLY * together and _lead(free, other, best, cluster) > SURELY:
             candidates = [start_of(other), start_of(best), *candidates]
             bundle, best = _refined(unequal, start_of(other), cluster)
     told = _uncertainty(best, CLAIM**2 * covariance(bundle, best, cluster))
