@@ -299,7 +299,7 @@ def test_errors_that_go_together_are_told_from_independent_ones(shared: bool):
     together = bundles.togetherness(bundle, scene, cluster)
     assert together > 2 if shared else 0.6 < together < 1.6, together
     # And claims widen accordingly.
-    wider = [np.diag(covariance(bundle, scene, names))[: SHIFT.stop].sum() for names in (np.arange(32), cluster)]
+    wider = [np.diag(covariance(bundle, scene, names))[TURN].sum() for names in (np.arange(32), cluster)]
     assert wider[1] > 1.5 * wider[0] if shared else wider[1] < 2 * wider[0]
     assert bundles.togetherness(bundle, scene, np.arange(32)) == pytest.approx(1)
 

@@ -271,7 +271,7 @@ def test_a_hand_does_not_leap_when_its_cameras_become_known_better():
     for number in range(20):
         fit(number * PAIR_NS, PerView(*noisy(rng, views_of(TRUTH_MM))))
     better = replace(GEOMETRY, R_right_from_left=from_vector(np.array([0.0, 0.01, 0.0])) @ TURN)
-    hands = PerView[ViewHand | None](*noisy(rng, views_of(TRUTH_MM)))
+    hands: PerView[ViewHand | None] = PerView(*noisy(rng, views_of(TRUTH_MM)))
     kept, anew = fit.with_geometry(better, BONE_LENGTHS), HandFit(better, BONE_LENGTHS, SIZE_MM)
     before = fit(20 * PAIR_NS, hands)
     steps = []
