@@ -52,7 +52,7 @@ class TwoViewGeometry:
         # The far end of nearly parallel rays is held by a stiffness too weak to be felt elsewhere.
         total = weight.left + weight.right
         normal = weight.left[..., None, None] * across.left + weight.right[..., None, None] * across.right
-        normal = normal + 1e-9 * total[..., None, None] * np.eye(3)
+        normal = normal + 1e-12 * total[..., None, None] * np.eye(3)
         target = weight.right[..., None] * (across.right @ self.right_in_left_mm)
         return np.linalg.solve(normal, target[..., None])[..., 0]
 

@@ -36,7 +36,7 @@ def test_triangulating_projections_gives_the_points(seed):
     geometry, points = rig_and_points(seed)
     sigma_px = PerView(*np.random.default_rng(seed).uniform(1, 5, (2, len(points))))
     met = geometry.triangulate(geometry.project(points), sigma_px)
-    np.testing.assert_allclose(met, points, atol=0.1)
+    np.testing.assert_allclose(met, points, atol=0.01)
 
 
 @given(seeds)
@@ -59,7 +59,7 @@ def test_swapped_views_see_the_same_world(seed):
         np.testing.assert_allclose(same, other_way(geometry.project(points))[view], atol=1e-9)
     sigma_px = PerView(np.full(len(points), 2.0), np.full(len(points), 7.0))
     met = other.triangulate(other_way(pixels), other_way(sigma_px))
-    np.testing.assert_allclose(met, geometry.seen(geometry.triangulate(pixels, sigma_px)).right, atol=0.1)
+    np.testing.assert_allclose(met, geometry.seen(geometry.triangulate(pixels, sigma_px)).right, atol=0.01)
     np.testing.assert_allclose(np.abs(other.sampson_px(other_way(pixels))), np.abs(geometry.sampson_px(pixels)), atol=1e-9)
 
 
@@ -70,7 +70,7 @@ def test_rays_that_miss_each_other_meet_nearer_to_the_surer_one():
     for nearer in VIEWS:
         sigma_px = PerView.of(lambda view, nearer=nearer: np.full(21, 0.01 if view == nearer else 10.0))
         met = geometry.project(geometry.triangulate(off, sigma_px))
-        np.testing.assert_allclose(met[nearer], off[nearer], atol=0.1)
+        np.testing.assert_allclose(met[nearer], off[nearer], atol=0.01)
 
 
 @given(seeds)
