@@ -11,12 +11,12 @@ import numpy as np
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.rotations import angle_deg
-from runtime.bundle import Prior
 from runtime.geometry import TwoViewGeometry
 from runtime.pair_buffer import PairBuffer, SeenPair
 from runtime.solve import Problem, Solution, Uncertainty
 from runtime.starts import Start
 from runtime.types import ViewHand
+from runtime.unknowns import Prior
 
 FIRST_PAIRS, FIRST_NS = 20, 800_000_000
 """Pairs in hand, and time since the first, before anything is solved."""
@@ -267,7 +267,7 @@ def usual_bones() -> np.ndarray:
     from hand.joints import unit_hand
     from hand.model import HandModel
     from hand.prior import FAMILIES, family_pose
-    from runtime.bundle import CHILD, PARENT
+    from runtime.unknowns import CHILD, PARENT
 
     model = HandModel.load()
     pose = family_pose([list(FAMILIES).index("rest")], model)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from capture.frames import Frame, FramePair
 from capture.sources import Device, Feed, parse_source
@@ -13,6 +12,7 @@ from runtime.calibrate import CalibrationState, SelfCalibrator
 from runtime.calibration import read_calibration
 from runtime.geometry import TwoViewGeometry
 from runtime.lens import Straightener
+from runtime.loop import Pairs
 from runtime.profile import CameraPair, Profile, default_folder, load_profile, profile_file, save_profile
 from runtime.settings import Settings
 
@@ -83,15 +83,6 @@ class KnownCameras:
 def _size_px(frame: Frame) -> tuple[int, int]:
     height, width = frame.image.shape[:2]
     return width, height
-
-
-class Pairs(Protocol):
-    """Where pairs come from."""
-
-    @property
-    def ended(self) -> bool: ...
-
-    def next_pair(self, timeout_s: float) -> FramePair | None: ...
 
 
 class StraightPairs:

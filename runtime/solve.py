@@ -10,23 +10,12 @@ import numpy as np
 
 from capture.views import VIEWS, PerView, View
 from hand.rotations import angle_deg
-from runtime.bundle import (
-    CHILD,
-    FOCAL,
-    PARENT,
-    SHIFT,
-    TURN,
-    Bundle,
-    Keypoints,
-    Prior,
-    Scene,
-    covariance,
-    descend,
-    noise,
-    togetherness,
-)
+from runtime.bundle import Bundle, Keypoints, centred, shares
+from runtime.descent import descend
 from runtime.losses import GENTLE, STRICT
+from runtime.noise import covariance, noise, togetherness
 from runtime.starts import Start, from_essential, from_shapes, scene_at
+from runtime.unknowns import CHILD, FOCAL, PARENT, SHIFT, TURN, Prior, Scene
 
 GRID_FOVS_DEG = (38.0, 48.0, 60.0, 75.0, 93.0, 115.0)
 """Horizontal fields of view that starts are sought at, where a camera's is not known."""
@@ -137,7 +126,7 @@ def solve(problem: Problem) -> Solution | None:
         start=start_of(best),
         bones=np.exp(best.log_bones),
         uncertainty=told,
-        noise=PerView.of(lambda view: float(np.median(bundle.views[view].sigma_px / problem.views[view].sigma_px))),
+        noise=_noise(bundle, problem),
         bone_noise=bundle.prior.bone_noise,
         inliers=_inliers(problem, best),
         shape_error=PerView.of(lambda view: _shape_error(problem.views[view], best, view)),
@@ -205,9 +194,8 @@ def _implausibility(problem: Problem, scene: Scene) -> float:
     """How badly a triangulated scene fits: bones that change their length, rays that miss each other, unlikely focal lengths."""
     length = np.linalg.norm(scene.joints[:, CHILD] - scene.joints[:, PARENT], axis=-1)
     change = (np.log(np.maximum(length, 1e-6) / np.maximum(np.median(length, axis=0), 1e-6)) / _BONE_KNEE) ** 2
-    start = Start(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
     pixels, sigma = problem.views.map(lambda k: k.pixels), problem.views.map(lambda k: k.sigma_px)
-    missed = start.geometry(problem.views).sampson_px(pixels) ** 2 / (sigma.left * sigma.right)
+    missed = start_of(scene).geometry(problem.views).sampson_px(pixels) ** 2 / (sigma.left * sigma.right)
     prior = problem.prior
     off = scene.log_focal - np.array([*prior.log_focal])
     sigma_focal = np.array([*prior.focal_sigma])
@@ -220,15 +208,19 @@ def _implausibility(problem: Problem, scene: Scene) -> float:
 
 def _with_noise(bundle: Bundle, scene: Scene, problem: Problem) -> Bundle:
     """The problem with the noise that its residuals tell."""
-    more, bone_noise = noise(bundle, scene)
+    so_far, (more, bone_noise) = _noise(bundle, problem), noise(bundle, scene)
 
     def scaled(view: View) -> Keypoints:
         original = problem.views[view]
-        so_far = float(np.median(bundle.views[view].sigma_px / original.sigma_px))
-        return replace(original, sigma_px=original.sigma_px * float(np.clip(so_far * more[view], *_NOISE_FACTOR)))
+        return replace(original, sigma_px=original.sigma_px * float(np.clip(so_far[view] * more[view], *_NOISE_FACTOR)))
 
     prior = replace(problem.prior, bone_noise=float(np.clip(bone_noise, *_BONE_NOISE)))
     return Bundle(PerView.of(scaled), prior, STRICT)
+
+
+def _noise(bundle: Bundle, problem: Problem) -> PerView[float]:
+    """How many times farther off the bundle takes the pixels to be than the problem's views thought."""
+    return PerView.of(lambda view: float(np.median(bundle.views[view].sigma_px / problem.views[view].sigma_px)))
 
 
 def _apart_deg(scene: Scene, other: Scene) -> float:
@@ -256,15 +248,10 @@ def _inliers(problem: Problem, scene: Scene) -> float:
 
 
 def _shape_error(keypoints: Keypoints, scene: Scene, view: View) -> float:
-    turned = scene.joints if view == "left" else scene.joints @ scene.R_right_from_left.T
-    told = np.isfinite(keypoints.shape_sigma)
-    weight = told / np.maximum(told.sum(1, keepdims=True), 1)
-
-    def centred(points: np.ndarray) -> np.ndarray:
-        return points - np.einsum("fj,fjc->fc", weight, points)[:, None]
-
-    apart = np.linalg.norm(centred(turned) - centred(keypoints.shape), axis=-1)
-    return float(np.median((weight * apart).sum(1)))
+    share = shares(np.isfinite(keypoints.shape_sigma).astype(float))
+    turned = centred(scene.joints, share) @ scene.R_from_left(view).T
+    apart = np.linalg.norm(turned - centred(keypoints.shape, share), axis=-1)
+    return float(np.median((share * apart).sum(1)))
 
 
 def _lead(bundle: Bundle, better: Scene, worse: Scene, cluster: np.ndarray) -> float:

@@ -11,8 +11,9 @@ import numpy as np
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.rotations import align, correlation, project_to_rotation
-from runtime.bundle import CHILD, PARENT, Keypoints, Scene
+from runtime.bundle import Keypoints
 from runtime.geometry import TwoViewGeometry
+from runtime.unknowns import CHILD, PARENT, Scene
 
 FARTHEST = 60.0
 """Hands; rays that are nearly parallel meet no farther away."""
@@ -39,13 +40,10 @@ def from_essential(views: PerView[Keypoints], focal_px: PerView[float], seed: in
     import poselib
 
     def camera(view: View) -> dict:
-        x, y = views[view].centre_px
-        return {
-            "model": "SIMPLE_PINHOLE",
-            "width": int(2 * x) + 1,
-            "height": int(2 * y) + 1,
-            "params": [focal_px[view], float(x), float(y)],
-        }
+        pinhole = _camera(focal_px[view], views[view].centre_px)
+        width, height = pinhole.size_px
+        params = [pinhole.focal_px, *pinhole.centre_px]
+        return {"model": "SIMPLE_PINHOLE", "width": width, "height": height, "params": params}
 
     usable = np.isfinite(views.left.pixels).all(-1) & np.isfinite(views.right.pixels).all(-1)
     left, right = views.left.pixels[usable], views.right.pixels[usable]
@@ -125,6 +123,5 @@ def _gathered(joints: np.ndarray, bones: np.ndarray) -> np.ndarray:
 
 
 def _camera(focal_px: float, centre_px: np.ndarray) -> PinholeCamera:
-    return PinholeCamera(
-        focal_px, (float(centre_px[0]), float(centre_px[1])), (int(2 * centre_px[0]) + 1, int(2 * centre_px[1]) + 1)
-    )
+    x, y = map(float, centre_px)
+    return PinholeCamera(focal_px, (x, y), (int(2 * x) + 1, int(2 * y) + 1))

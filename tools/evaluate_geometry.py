@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from hand.joints import JOINTS, MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
 from runtime.calibrate import SelfCalibrator
 from runtime.geometry import TwoViewGeometry
-from runtime.solve import Uncertainty, solve
+from runtime.solve import Problem, Uncertainty, solve
 from runtime.types import ViewHand
 from tools import two_views
 from tools.evaluate import table
@@ -84,6 +85,16 @@ def errors_of(
     )
 
 
+def problems(observed: Observed, calibrator: SelfCalibrator) -> Iterator[tuple[int, Problem]]:
+    """Tell a self-calibrator what was observed; its problems and when each is due, to be answered before the next comes."""
+    for captured_ns, pair in zip(observed.captured_ns.tolist(), observed.pairs, strict=True):
+        if pair is not None:
+            calibrator.add(captured_ns, pair)
+        problem = calibrator.due(captured_ns)
+        if problem is not None:
+            yield captured_ns, problem
+
+
 def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[np.ndarray] | None = None) -> Outcome:
     """Stream what was observed through a self-calibrator, each update done before the next pair comes.
 
@@ -102,12 +113,7 @@ def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[n
         at_s = (captured_ns - int(observed.captured_ns[0])) / 1e9
         return Answer(at_s, claimed, errors_of(geometry, truth, joints_mm, pixels))
 
-    for captured_ns, pair in zip(observed.captured_ns.tolist(), observed.pairs, strict=True):
-        if pair is not None:
-            calibrator.add(captured_ns, pair)
-        problem = calibrator.due(captured_ns)
-        if problem is None:
-            continue
+    for captured_ns, problem in problems(observed, calibrator):
         started = time.perf_counter()
         solution = solve(problem)
         update_s.append(time.perf_counter() - started)

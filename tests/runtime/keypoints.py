@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from capture.views import PerView, View
-from runtime.bundle import CHILD, PARENT, Keypoints, Prior, Scene
+from runtime.bundle import Keypoints
 from runtime.uncertainty import shape_sigma, sigma_px
+from runtime.unknowns import CHILD, PARENT, Prior, Scene
 from tools.losses import HAND_MM
 from tools.two_views import Rig, observe, sample_motion
 

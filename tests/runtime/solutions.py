@@ -4,10 +4,10 @@ import numpy as np
 
 from capture.views import PerView
 from hand.rotations import from_vector
-from runtime.bundle import CHILD, PARENT
 from runtime.geometry import TwoViewGeometry
 from runtime.solve import Problem, Solution, Uncertainty
 from runtime.starts import Start
+from runtime.unknowns import CHILD, PARENT
 from tools.losses import HAND_MM
 from tools.two_views import Observed
 

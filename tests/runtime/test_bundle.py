@@ -8,10 +8,12 @@ import pytest
 from capture.views import VIEWS, PerView, View
 from hand.joints import BONES
 from hand.rotations import align, angle_deg, from_vector, to_vector
-from runtime import bundle as bundles
-from runtime.bundle import FOCAL, GLOBALS, PALM, SHIFT, TURN, Bundle, Keypoints, Prior, Scene, covariance, descend, noise
+from runtime.bundle import Bundle, Keypoints
+from runtime.descent import descend, settle
 from runtime.losses import GENTLE, STRICT, Losses
+from runtime.noise import covariance, noise, togetherness
 from runtime.starts import Start, scene_at
+from runtime.unknowns import FOCAL, GLOBALS, PALM, SHIFT, TURN, Prior, Scene
 from tests.runtime.keypoints import Drawn, noiseless, prior_at
 from tools.two_views import sample_rig
 
@@ -152,10 +154,10 @@ def test_where_all_fits_the_normal_matrix_is_how_gradients_change(exact: Drawn, 
 @pytest.mark.parametrize("kind", KINDS)
 def test_joints_alone_are_linearised_as_with_the_cameras(exact: Drawn, kind: str):
     bundle, scene = problems(exact)[kind], disturbed(exact.scene, np.random.default_rng(2))
-    both, alone = bundle.linearise(scene), bundle.linearise(scene, joints_alone=True)
-    np.testing.assert_array_equal(alone.A, both.A)
-    np.testing.assert_array_equal(alone.a, both.a)
-    np.testing.assert_allclose(both.A, both.A.swapaxes(1, 2), rtol=1e-9, atol=1e-9 * np.abs(both.A).max())
+    both, (A, a) = bundle.linearise(scene), bundle.linearise_joints(scene)
+    np.testing.assert_array_equal(A, both.A)
+    np.testing.assert_array_equal(a, both.a)
+    np.testing.assert_allclose(A, A.swapaxes(1, 2), rtol=1e-9, atol=1e-9 * np.abs(A).max())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -182,7 +184,7 @@ def test_joints_behind_a_camera_come_back(exact: Drawn):
     bundle = Bundle(exact.views, prior_at(exact.scene), STRICT)
     behind = exact.scene.joints.copy()
     behind[0, 8, 2], behind[3, :, 2] = -1, behind[3, :, 2] - 2 * behind[3, :, 2].mean()
-    scene, _, _ = bundles.settle(bundle, replace(exact.scene, joints=behind), np.full(PAIRS, 1e-2), 60)
+    scene, _, _ = settle(bundle, replace(exact.scene, joints=behind), np.full(PAIRS, 1e-2), 60)
     np.testing.assert_allclose(scene.joints[[0, 3]], exact.scene.joints[[0, 3]], atol=1e-3)
 
 
@@ -296,12 +298,12 @@ def test_errors_that_go_together_are_told_from_independent_ones(shared: bool):
 
     bundle = Bundle(claiming(PerView.of(seen), PerView(3.0, 3.0)), prior_at(drawn.scene), STRICT)
     scene, _ = descend(bundle, drawn.scene, 5)
-    together = bundles.togetherness(bundle, scene, cluster)
+    together = togetherness(bundle, scene, cluster)
     assert together > 2 if shared else 0.6 < together < 1.6, together
     # And claims widen accordingly.
     wider = [np.diag(covariance(bundle, scene, names))[TURN].sum() for names in (np.arange(32), cluster)]
     assert wider[1] > 1.5 * wider[0] if shared else wider[1] < 2 * wider[0]
-    assert bundles.togetherness(bundle, scene, np.arange(32)) == pytest.approx(1)
+    assert togetherness(bundle, scene, np.arange(32)) == pytest.approx(1)
 
 
 def test_losses_reject_what_the_squares_follow(exact: Drawn):

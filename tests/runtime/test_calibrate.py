@@ -13,6 +13,7 @@ from runtime.geometry import TwoViewGeometry
 from runtime.solve import Problem, Uncertainty, solve
 from tests.runtime.solutions import Prepared, bones_of, elsewhere, solution_at, turned
 from tools import two_views
+from tools.evaluate_geometry import problems
 from tools.losses import HAND_MM
 from tools.two_views import Observed, observe, sample_motion, sample_person, sample_rig
 
@@ -39,12 +40,7 @@ def calibrator(fov_deg: PerView[float | None] = UNKNOWN, **told) -> SelfCalibrat
 def watch(observed: Observed, by: SelfCalibrator, solver: Prepared | None = None) -> list[tuple[int, CalibrationState]]:
     """Stream what was observed; the times at which something was solved, by `solver` or for real, and the state then."""
     states = []
-    for captured_ns, pair in zip(observed.captured_ns.tolist(), observed.pairs, strict=True):
-        if pair is not None:
-            by.add(captured_ns, pair)
-        problem = by.due(captured_ns)
-        if problem is None:
-            continue
+    for captured_ns, problem in problems(observed, by):
         if solver is None:
             by.accept(solve(problem))
         else:
@@ -152,13 +148,7 @@ def test_known_fields_of_view_stay_exactly(hand: Observed):
 
 def asked(by: SelfCalibrator, observed: Observed) -> Problem:
     """The first problem of a stream."""
-    for captured_ns, pair in zip(observed.captured_ns.tolist(), observed.pairs, strict=True):
-        if pair is not None:
-            by.add(captured_ns, pair)
-        problem = by.due(captured_ns)
-        if problem is not None:
-            return problem
-    raise AssertionError("nothing was asked")
+    return next(problem for _, problem in problems(observed, by))
 
 
 # Judged without a solver

@@ -11,9 +11,9 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import BONES
 from hand.model import HandModel
 from hand.rotations import angle_deg
-from runtime.bundle import CHILD, PARENT, Prior
 from runtime.solve import Problem, Solution, solve
 from runtime.starts import Start
+from runtime.unknowns import CHILD, PARENT, Prior
 from tests.runtime.keypoints import Drawn, direction_deg, drawn
 from tools.losses import HAND_MM
 from tools.two_views import SIZE_PX, sample_motion, sample_rig

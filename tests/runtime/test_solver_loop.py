@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from capture.views import PerView
-from runtime.bundle import Prior
 from runtime.solve import Problem, Solution, solve
 from runtime.solver_loop import SolverBeside, SolverOnTheSpot
 from runtime.starts import Start
+from runtime.unknowns import Prior
 from tests.runtime.keypoints import drawn, prior_at
 from tools.two_views import sample_rig
 

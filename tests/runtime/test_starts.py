@@ -7,8 +7,9 @@ import pytest
 
 from capture.views import VIEWS, PerView
 from hand.rotations import angle_deg, from_vector
-from runtime.bundle import CHILD, PARENT, Keypoints, Scene
+from runtime.bundle import Keypoints
 from runtime.starts import FARTHEST, Start, from_essential, from_shapes, hand_places, scene_at
+from runtime.unknowns import CHILD, PARENT, Scene
 from tests.runtime.keypoints import Drawn, direction_deg, drawn, noiseless
 from tools.two_views import sample_rig
 
