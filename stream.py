@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from capture.frames import FramePair
     from capture.stream import PairStream
     from hand.camera import PinholeCamera
+    from runtime.estimator import Estimator
     from runtime.known_cameras import KnownCameras
     from runtime.pipeline import Pipeline
     from runtime.solver_loop import Solver
@@ -121,23 +122,11 @@ def _run_from(
 
 def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | None], Pipeline]":
     """Load the networks now, before the cameras start; the pipeline itself needs the cameras' size."""
-    from runtime.engine import choose_engine
     from runtime.pipeline import Pipeline, PipelineSettings
     from runtime.smooth import OneEuroSettings
-    from runtime.weights import ASSETS, DEFAULT_WEIGHTS
 
-    # Live, the cameras' processes and the viewer need the other half.
-    threads = None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)
-    engine = choose_engine(settings.engine, settings.weights or DEFAULT_WEIGHTS, threads=threads)
-    _say(f"engine: {engine.description}")
-    locate = None
-    if not all(settings.rois):
-        from runtime.locator import load_locator
-
-        locate = load_locator(ASSETS / "locator.safetensors")
+    make_estimator = _estimator_maker(settings)
     how = PipelineSettings(
-        hand_side=settings.hand_side,
-        roi=settings.rois,
         merge=settings.merge,
         hand_size_mm=settings.hand_size_mm,
         merge_rule=settings.merge_rule,
@@ -146,9 +135,37 @@ def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | Non
 
     def make(known: "KnownCameras", solver: "Solver | None") -> Pipeline:
         calibrator = known.calibrator(settings.hand_size_mm) if solver else None
-        return Pipeline(engine, locate, known.cameras, how, calibrator=calibrator, solver=solver)
+        return Pipeline(make_estimator(known), known.cameras, how, calibrator=calibrator, solver=solver)
 
     return make
+
+
+def _estimator_maker(settings: Settings) -> "Callable[[KnownCameras], Estimator]":
+    """Load the networks of the estimator that the settings ask for, and say which it is."""
+    from runtime.crop_estimator import CropEstimator
+    from runtime.engine import choose_engine
+    from runtime.estimator import FollowSettings
+    from runtime.weights import ASSETS, DEFAULT_WEIGHTS
+
+    # Live, the cameras' processes and the viewer need the other half.
+    threads = None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)
+    follow = FollowSettings(settings.hand_side, settings.rois)
+    if settings.engine == "mediapipe" or settings.engine == "mediapipe-lite":
+        from runtime.mediapipe import load_mediapipe
+
+        if settings.weights:
+            raise UserError(f"--weights {settings.weights} is for DetNet's engines: leave it out with --engine {settings.engine}")
+        estimator = load_mediapipe(settings.engine, follow)
+        _say(f"engine: {estimator.description}")
+        return lambda known: estimator
+    engine = choose_engine(settings.engine, settings.weights or DEFAULT_WEIGHTS, threads=threads)
+    _say(f"engine: {engine.description}")
+    locate = None
+    if not all(settings.rois):
+        from runtime.locator import load_locator
+
+        locate = load_locator(ASSETS / "locator.safetensors")
+    return lambda known: CropEstimator(engine, locate, known.cameras.map(lambda camera: camera.size_px), follow)
 
 
 def _screen_maker(settings: Settings, cameras: "PerView[PinholeCamera]") -> "Callable[[], Viewer] | None":

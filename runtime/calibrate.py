@@ -16,6 +16,7 @@ from runtime.pair_buffer import PairBuffer, SeenPair
 from runtime.solve import Problem, Solution, Uncertainty
 from runtime.starts import Start
 from runtime.types import ViewHand
+from runtime.uncertainty import pixel_error
 from runtime.unknowns import Prior
 
 FIRST_PAIRS, FIRST_NS = 20, 800_000_000
@@ -29,8 +30,8 @@ NEW_PAIRS = 6
 """Pairs that must have come since the last problem."""
 SEARCH_EVERY = 4
 """Once the cameras are known, only every so many-th problem looks elsewhere too."""
-MIN_CONFIDENCE = 0.25
-"""Mean joint confidence of a hand to calibrate on."""
+MOST_PIXEL_ERROR = 0.25
+"""Mean expected error of a hand's pixels, hands, up to which it is calibrated on."""
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
 """How far focal lengths lie from that of 60°, and those of two cameras of one kind from each other, logarithmic."""
 BONE_SIGMA, BONE_NOISE = 0.1, 0.05
@@ -118,7 +119,7 @@ class SelfCalibrator:
 
     def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
         """Take in a pair that both views saw; those that are unsure, or of two sides, are passed over."""
-        if hands.left.side != hands.right.side or min(float(hand.confidence.mean()) for hand in hands) < MIN_CONFIDENCE:
+        if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MOST_PIXEL_ERROR:
             return
         pair = SeenPair.of(captured_ns, hands)
         if pair is None:

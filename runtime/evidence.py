@@ -22,7 +22,7 @@ EVERY = 5
 """One in so many pairs is held out."""
 REMEMBERED = 12
 ENOUGH = 4
-_HIDDEN = 1e-6
+_HIDDEN = 0.0
 """Confidence of a joint that nothing may be learnt from."""
 
 

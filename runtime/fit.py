@@ -22,7 +22,7 @@ from runtime.motion import Motion, MotionSettings
 from runtime.shape_prior import UNKNOWN, Evidence, Shapes
 from runtime.sight import Cameras, Sight
 from runtime.types import Side, ViewHand
-from runtime.uncertainty import PIXEL_SHARE, expected_error, px_per_hand
+from runtime.uncertainty import shape_sigma, sigma_px
 
 _J = np.arange(JOINTS)
 _HOLD = 1e-2
@@ -96,13 +96,12 @@ class HandFit:
             return None
         side = there[0].side
         own, seen = np.array([hand.joints for hand in there]), np.array([hand.pixels for hand in there])
-        error = expected_error(np.array([hand.confidence for hand in there]))
-        sigma_px = PIXEL_SHARE * px_per_hand(own, seen) * error
-        if not (np.isfinite(own).all() and np.isfinite(seen).all() and ((sigma_px > 0) & (sigma_px < np.inf)).all()):
+        error, pixel_sigma = np.array([shape_sigma(hand) for hand in there]), np.array([sigma_px(hand) for hand in there])
+        if not (np.isfinite(own).all() and np.isfinite(seen).all() and ((pixel_sigma > 0) & (pixel_sigma < np.inf)).all()):
             return None
         views: tuple[View, ...] = tuple([hand.view for hand in there])
         cameras = self._cameras[views]
-        sight = Sight.of(cameras, seen, sigma_px)
+        sight = Sight.of(cameras, seen, pixel_sigma)
         moves = np.broadcast_to([UNKNOWN, self._settings.tip**-2], (len(there), 2))
         shapes = Shapes(own @ cameras.R, (self._settings.shape * error) ** -2, moves)
         weight = shapes.weight / shapes.weight.sum(0)
@@ -125,7 +124,7 @@ class HandFit:
         joints_mm = joints * self._size_mm
         pixels = self.geometry.project(joints_mm)
         off = np.array([pixels[hand.view] for hand in there]) - seen
-        surety = sigma_px**-2.0
+        surety = pixel_sigma**-2.0
         return FittedHand(
             joints_mm,
             unit_hand(joints),

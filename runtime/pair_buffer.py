@@ -1,6 +1,6 @@
 """Hands that both views saw, few and varied: what the cameras are calibrated on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -134,4 +134,4 @@ def _sigma_px(hand: ViewHand) -> np.ndarray:
         return sigma_px(hand)
     flat = np.column_stack([hand.pixels, np.zeros(len(hand.pixels))])
     spread = np.sqrt(((hand.pixels - hand.pixels.mean(0)) ** 2).sum(1).mean())
-    return sigma_px(ViewHand(hand.view, hand.side, flat * _ARM / max(float(spread), 1e-9), hand.pixels, hand.confidence))
+    return sigma_px(replace(hand, joints=flat * _ARM / max(float(spread), 1e-9)))

@@ -40,6 +40,11 @@ class ViewHand:
     """(21, 2) joints in the frame."""
     confidence: np.ndarray
     """(21,) in [0, 1]."""
+    pixel_share: float = 0.5
+    """Standard deviation of a pixel along one axis, as a share of the joint's expected error in 3D (`runtime.uncertainty`).
+
+    DetNet-lite's is measured on drawn recordings. What judges depth worse than it sees has a smaller one.
+    """
 
 
 @dataclass(frozen=True, slots=True)

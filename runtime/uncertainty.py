@@ -7,9 +7,7 @@ from runtime.types import ViewHand
 
 LEAST_ERROR = 0.05
 """Hands; no network is surer than this."""
-PIXEL_SHARE = 0.5
-"""Standard deviation of a pixel along one axis, as a share of the joint's expected error in 3D; measured on drawn recordings."""
-_LEAST_CONFIDENCE = 1e-6
+_LEAST_CONFIDENCE = 1e-30
 
 
 def expected_error(confidence: np.ndarray) -> np.ndarray:
@@ -22,9 +20,14 @@ def shape_sigma(hand: ViewHand) -> np.ndarray:
     return expected_error(hand.confidence)
 
 
+def pixel_error(hand: ViewHand) -> np.ndarray:
+    """(21,) standard deviation of each joint's pixel along one axis, hands as large as this one is in the picture."""
+    return hand.pixel_share * expected_error(hand.confidence)
+
+
 def sigma_px(hand: ViewHand) -> np.ndarray:
     """(21,) standard deviation of each joint's pixel along one axis; not finite for a hand that has no width across the view."""
-    return PIXEL_SHARE * px_per_hand(hand.joints, hand.pixels) * expected_error(hand.confidence)
+    return px_per_hand(hand.joints, hand.pixels) * pixel_error(hand)
 
 
 def px_per_hand(joints: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -30,3 +30,23 @@ def display() -> Iterator[str]:
     finally:
         server.terminate()
         server.wait()
+
+
+@pytest.fixture(scope="session")
+def mediapipe_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """MediaPipe's models where `runtime.mediapipe_files` looks for them: those of this machine, else fetched for this session."""
+    from hand.errors import UserError
+    from runtime.mediapipe_files import SHA256, model_file
+    from tools.get_mediapipe import Settings, fetch
+
+    with pytest.MonkeyPatch.context() as patch:
+        try:
+            for name in SHA256:
+                model_file(name)
+        except UserError:
+            patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+            try:
+                fetch(Settings())
+            except UserError as error:
+                pytest.skip(f"MediaPipe's models cannot be fetched: {error}")
+        yield

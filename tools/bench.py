@@ -1,19 +1,27 @@
 """How long the parts take on this machine: `python -m tools.bench`, or some of them: `python -m tools.bench draw network`.
 
-One thread, medians over interleaved rounds, so that a busy moment hits all parts alike. Compare ratios within one run.
+One thread, save where a line says otherwise. Medians over interleaved rounds, so that a busy moment hits all parts alike; compare
+ratios within one run.
 """
 
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import tyro
 
-from capture.views import PerView
+from capture.views import VIEWS, PerView, View
+from hand.errors import UserError
 
-Part = Literal["draw", "network", "locator", "crop", "rotation", "fit", "skin"]
+if TYPE_CHECKING:
+    from capture.synthetic import SyntheticSource
+    from hand.camera import PinholeCamera
+    from runtime.estimator import Estimator
+
+Part = Literal["draw", "network", "locator", "crop", "detnet-lite", "mediapipe", "mediapipe-lite", "rotation", "fit", "skin"]
 
 
 @dataclass
@@ -59,6 +67,49 @@ def make_crop() -> tuple[Callable[[], object], int, str]:
     camera = PinholeCamera.from_fov(1280, 720)
     box = HandBox("left", "right", (700.0, 300.0), 280.0, 1.0)
     return lambda: HandCrop.cut(box, camera, image, 64), 1, "one crop of 280 px out of a 720p frame"
+
+
+def make_estimator(load: "Callable[[PerView[PinholeCamera]], Estimator]") -> tuple[Callable[[], object], int, str]:
+    """`load` gives the estimator of these cameras."""
+    from capture.frames import Frame, FramePair
+    from capture.synthetic import FRAMES, SyntheticSource
+
+    def taken(view: View) -> list[Frame]:
+        shown = _shown[view].frames(0, paced=False)
+        return [Frame(view, seq, now, now, image) for seq, now, image in itertools.islice(shown, FRAMES)]
+
+    if not _shown:
+        _shown.update({view: SyntheticSource(view) for view in VIEWS})
+    cameras = PerView.of(lambda view: _shown[view].camera)
+    estimator = load(cameras)
+    pairs = itertools.cycle([FramePair(*both) for both in zip(*PerView.of(taken), strict=True)])
+    return lambda: estimator(next(pairs), cameras), 1, f"both views' joints in a pair of 640×480, {estimator.description}"
+
+
+_shown: "dict[View, SyntheticSource]" = {}
+"""Drawing the synthetic cameras takes seconds: once is enough."""
+
+
+def make_detnet_lite() -> tuple[Callable[[], object], int, str]:
+    from runtime.crop_estimator import CropEstimator
+    from runtime.engine import choose_engine
+    from runtime.locator import load_locator
+
+    return make_estimator(
+        lambda cameras: CropEstimator(choose_engine(threads=1), load_locator(), cameras.map(lambda camera: camera.size_px))
+    )
+
+
+def make_mediapipe() -> tuple[Callable[[], object], int, str]:
+    from runtime.mediapipe import load_mediapipe
+
+    return make_estimator(lambda cameras: load_mediapipe("mediapipe"))
+
+
+def make_mediapipe_lite() -> tuple[Callable[[], object], int, str]:
+    from runtime.mediapipe import load_mediapipe
+
+    return make_estimator(lambda cameras: load_mediapipe("mediapipe-lite"))
 
 
 def make_rotation() -> tuple[Callable[[], object], int, str]:
@@ -114,8 +165,13 @@ def main(settings: Settings) -> None:
     import torch
 
     torch.set_num_threads(1)
-    makers = {name: globals()[f"make_{name}"] for name in settings.parts}
-    parts = {name: make() for name, make in makers.items()}
+    makers = {name: globals()[f"make_{name.replace('-', '_')}"] for name in settings.parts}
+    parts = {}
+    for name, make in makers.items():
+        try:
+            parts[name] = make()
+        except UserError as error:
+            print(f"{name}: {error}")
     spent: dict[str, list[float]] = {name: [] for name in parts}
     for number in range(settings.rounds + 2):
         for name, (run, units, _) in parts.items():
@@ -126,7 +182,7 @@ def main(settings: Settings) -> None:
                 spent[name].append((time.perf_counter() - started) / units * 1e3)
     for name, (_, _, what) in parts.items():
         median, p90 = np.percentile(spent[name], [50, 90])
-        print(f"{name:10} {median:8.2f} ms  (p90 {p90:.2f})  {what}")
+        print(f"{name:14} {median:8.2f} ms  (p90 {p90:.2f})  {what}")
 
 
 if __name__ == "__main__":

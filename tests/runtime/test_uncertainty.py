@@ -1,12 +1,14 @@
 """How far off joints may be follows from how sure the network is, in hands and, by the hand's size in the picture, in pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from hand.joints import unit_hand
 from runtime.detnet_lite import CONFIDENCE_SCALE
 from runtime.types import ViewHand
-from runtime.uncertainty import LEAST_ERROR, PIXEL_SHARE, expected_error, px_per_hand, shape_sigma, sigma_px
+from runtime.uncertainty import LEAST_ERROR, expected_error, px_per_hand, shape_sigma, sigma_px
 from tests.runtime.hands import moving_hand
 from tools.two_views import observe, sample_motion, sample_rig
 
@@ -17,7 +19,7 @@ def test_expected_errors_are_those_that_the_confidence_stands_for():
 
 
 def test_no_joint_is_surer_than_the_surest_nor_beyond_all_bounds():
-    told = expected_error(np.array([1.0, 0.999, 0.5, 0.1, 1e-9, 0.0]))
+    told = expected_error(np.array([1.0, 0.999, 0.5, 0.1, 1e-40, 0.0]))
     assert told[0] == told[1] == LEAST_ERROR and (np.diff(told[1:5]) > 0).all()
     assert np.isfinite(told).all() and told[5] == told[4] > 2
 
@@ -28,7 +30,8 @@ def test_pixels_are_as_unsure_as_the_hand_is_large_in_the_picture(size_px: float
     joints = moving_hand(rng, 1)[0]
     hand = ViewHand("left", "right", joints, joints[:, :2] * size_px + [320, 240], rng.uniform(0.05, 1, 21))
     assert px_per_hand(hand.joints, hand.pixels) == pytest.approx(size_px)
-    np.testing.assert_allclose(sigma_px(hand), PIXEL_SHARE * size_px * shape_sigma(hand))
+    for seen in (hand, replace(hand, pixel_share=0.1)):
+        np.testing.assert_allclose(sigma_px(seen), seen.pixel_share * size_px * shape_sigma(hand))
 
 
 def test_the_size_in_the_picture_does_not_depend_on_place_and_holds_for_many_hands():

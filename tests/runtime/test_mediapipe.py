@@ -1,0 +1,141 @@
+"""MediaPipe's models follow one hand in both views; against the package that they come from, on a real clip."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from capture.frames import Frame, FramePair
+from capture.views import VIEWS, PerView
+from hand.camera import PinholeCamera
+from runtime.estimator import FollowSettings
+from runtime.mediapipe import MediaPipeEstimator, load_mediapipe
+
+pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
+pytestmark = pytest.mark.usefixtures("mediapipe_models")
+
+CLIP = Path(__file__).resolve().parents[3] / "shared" / "clips" / "two_webcams"
+PERIOD_NS = 33_333_333
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[FramePair]:
+    """Some moments of the drawn hand, a right one, that two synthetic cameras show."""
+    from capture.synthetic import SyntheticSource
+
+    def frames(view) -> list[Frame]:
+        shown = SyntheticSource(view).frames(0, paced=False)
+        taken = [next(shown) for _ in range(12)]
+        return [Frame(view, seq, captured_ns, captured_ns, image) for seq, captured_ns, image in taken]
+
+    return [FramePair(*both) for both in zip(*PerView.of(frames), strict=True)]
+
+
+def cameras(pair: FramePair, fov_deg: float = 70.0) -> PerView[PinholeCamera]:
+    return PerView.of(lambda view: PinholeCamera.from_fov(*pair[view].image.shape[1::-1], fov_deg))
+
+
+def follow(estimator: MediaPipeEstimator, pairs: list[FramePair]) -> list[PerView]:
+    return [estimator(pair, cameras(pair)) for pair in pairs]
+
+
+def changed(pairs: list[FramePair], change) -> list[FramePair]:
+    """The same pairs with other images."""
+    return [
+        FramePair(*(Frame(f.view, f.seq, f.captured_ns, f.received_ns, change(f.image)) for f in (pair.left, pair.right)))
+        for pair in pairs
+    ]
+
+
+def test_the_hand_is_found_where_it_is_in_both_views(drawn):
+    from capture.synthetic import R_RIGHT_FROM_LEFT, RIGHT_IN_LEFT_MM, truth
+
+    for pair, hands in zip(drawn, follow(load_mediapipe("mediapipe"), drawn), strict=True):
+        true = truth(pair.left.captured_ns)
+        true = PerView(true, (true - RIGHT_IN_LEFT_MM) @ R_RIGHT_FROM_LEFT.T)
+        for view in VIEWS:
+            hand = hands[view]
+            assert hand is not None and hand.side == "right" and hand.view == view
+            off = np.linalg.norm(hand.pixels - cameras(pair)[view].project(true[view]), axis=1)
+            assert np.median(off) < 12
+            assert np.linalg.norm(hand.joints[9]) == pytest.approx(1) and not hand.joints[0].any()
+
+
+def test_mirrored_pictures_show_the_other_hand(drawn):
+    hands = follow(load_mediapipe("mediapipe"), changed(drawn, lambda image: np.ascontiguousarray(image[:, ::-1])))
+    assert {hand.side for both in hands for hand in both if hand is not None} == {"left"}
+    told = follow(load_mediapipe("mediapipe", FollowSettings(hand_side="left")), drawn[:2])
+    assert {hand.side for both in told for hand in both if hand is not None} == {"left"}
+
+
+def test_one_thread_and_two_see_the_same(drawn):
+    one, two = (follow(load_mediapipe("mediapipe-lite", threads=threads), drawn[:4]) for threads in (1, 2))
+    for a, b in zip(one, two, strict=True):
+        for view in VIEWS:
+            np.testing.assert_array_equal(a[view].pixels, b[view].pixels)
+
+
+def test_a_lost_hand_is_found_again(drawn):
+    estimator = load_mediapipe("mediapipe")
+    before, _ = follow(estimator, drawn[:2])
+    estimator.lose("left")
+    again = estimator(drawn[2], cameras(drawn[2]))
+    assert again.left is not None
+    np.testing.assert_allclose(again.left.pixels, before.left.pixels, atol=40)
+
+
+def test_an_empty_picture_shows_no_hand_and_ends_a_track(drawn):
+    estimator = load_mediapipe("mediapipe")
+    follow(estimator, drawn[:2])
+    (empty,) = follow(estimator, changed(drawn[2:3], np.zeros_like))
+    assert empty == PerView(None, None)
+
+
+def test_a_given_box_is_where_the_hand_is_searched(drawn):
+    pair = drawn[0]
+    found = load_mediapipe("mediapipe")(pair, cameras(pair))
+    around = PerView.of(lambda view: (*found[view].pixels.mean(0).tolist(), 300.0))
+    inside = load_mediapipe("mediapipe", FollowSettings(roi=around))(pair, cameras(pair))
+    assert inside.left is not None and inside.right is not None
+    away = PerView((60.0, 420.0, 100.0), (60.0, 420.0, 100.0))
+    assert load_mediapipe("mediapipe", FollowSettings(roi=away))(pair, cameras(pair)) == PerView(None, None)
+
+
+def test_a_hand_off_the_middle_is_turned_as_it_was_seen(drawn):
+    narrow, wide = (load_mediapipe("mediapipe")(drawn[0], cameras(drawn[0], fov)).left for fov in (5.0, 100.0))
+    assert narrow is not None and wide is not None
+    np.testing.assert_array_equal(narrow.pixels, wide.pixels)
+    np.testing.assert_allclose(np.linalg.norm(narrow.joints, axis=1), np.linalg.norm(wide.joints, axis=1))
+    # Seen wide, the hand's middle lies farther off the axis, and the hand is turned away by as much more.
+    assert np.linalg.norm(narrow.joints - wide.joints) > 0.1
+
+
+@pytest.mark.skipif(not CLIP.is_dir(), reason="the real clip is not here")
+def test_landmarks_are_those_of_the_package():
+    reference = np.load(CLIP / "reference.npz")
+
+    def frames(view) -> list[np.ndarray]:
+        video, out = cv2.VideoCapture(str(CLIP / f"{view}.mp4")), []
+        while (read := video.read())[0]:
+            out.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
+        return out
+
+    both = list(zip(*PerView.of(frames), strict=True))
+    pairs = [
+        FramePair(*(Frame(view, i, i * PERIOD_NS, i * PERIOD_NS, image) for view, image in zip(VIEWS, images, strict=True)))
+        for i, images in enumerate(both)
+    ]
+    hands = follow(load_mediapipe("mediapipe"), pairs)
+    for view in VIEWS:
+        expected = reference[f"keypoints_{view}_px"]
+        there = np.isfinite(expected).all((1, 2))
+        found = np.array([hand[view] is not None for hand in hands])
+        off = [
+            np.linalg.norm(hand[view].pixels - k, axis=1)
+            for hand, k, ok in zip(hands, expected, there & found, strict=True)
+            if ok
+        ]
+        assert np.median(off) <= 1.5
+        assert found[there].mean() >= 0.98
+    assert {hand.side for pair in hands for hand in pair if hand is not None} == {"right"}

