@@ -1,5 +1,6 @@
 """MediaPipe's models follow one hand in both views; against the package that they come from, on a real clip."""
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -9,8 +10,9 @@ import pytest
 from capture.frames import Frame, FramePair
 from capture.views import VIEWS, PerView
 from hand.camera import PinholeCamera
+from hand.errors import UserError
 from runtime.estimator import FollowSettings
-from runtime.mediapipe import MediaPipeEstimator, load_mediapipe
+from runtime.mediapipe import WRONG_SIDE_PATIENCE, MediaPipeEstimator, load_mediapipe
 
 pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
 pytestmark = pytest.mark.usefixtures("mediapipe_models")
@@ -69,6 +71,25 @@ def test_mirrored_pictures_show_the_other_hand(drawn):
     assert {hand.side for both in told for hand in both if hand is not None} == {"left"}
 
 
+def test_of_two_hands_the_one_that_was_asked_for_is_followed(drawn):
+    """The drawn hand and, below, its mirror image."""
+    both = changed(drawn[:2], lambda image: np.vstack([image, image[:, ::-1]]))
+    for side, upper in (("right", True), ("left", False)):
+        for hands in follow(load_mediapipe("mediapipe", FollowSettings(hand_side=side)), both):
+            assert {hand.side for hand in hands if hand is not None} == {side}
+            assert all((hand.pixels.mean(0)[1] < 480) == upper for hand in hands if hand is not None)
+
+
+def test_a_view_that_follows_the_other_hand_finds_its_own_again(drawn):
+    estimator = load_mediapipe("mediapipe", FollowSettings(hand_side="right"))
+    mirrored = changed(drawn, lambda image: np.ascontiguousarray(image[:, ::-1]))
+    # At first only the other hand is there; then, below it, comes the one that was asked for.
+    follow(estimator, mirrored[:2])
+    both = changed(drawn[2:3] * (WRONG_SIDE_PATIENCE + 2), lambda image: np.vstack([image[:, ::-1], image]))
+    last = follow(estimator, both)[-1]
+    assert all(hand is not None and hand.pixels.mean(0)[1] > 480 for hand in last)
+
+
 def test_one_thread_and_two_see_the_same(drawn):
     one, two = (follow(load_mediapipe("mediapipe-lite", threads=threads), drawn[:4]) for threads in (1, 2))
     for a, b in zip(one, two, strict=True):
@@ -109,6 +130,12 @@ def test_a_hand_off_the_middle_is_turned_as_it_was_seen(drawn):
     np.testing.assert_allclose(np.linalg.norm(narrow.joints, axis=1), np.linalg.norm(wide.joints, axis=1))
     # Seen wide, the hand's middle lies farther off the axis, and the hand is turned away by as much more.
     assert np.linalg.norm(narrow.joints - wide.joints) > 0.1
+
+
+def test_without_litert_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(UserError, match="LiteRT.*not installed: pip install"):
+        load_mediapipe("mediapipe")
 
 
 @pytest.mark.skipif(not CLIP.is_dir(), reason="the real clip is not here")
