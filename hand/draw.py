@@ -55,6 +55,10 @@ class DrawnCrops:
     surface: torch.Tensor
     """(N, 5, S/4, S/4) float16: the share of each cell in which the hand is seen, and, times that share, where on the rest
     hand it is (x, y, z, hand axes) and how far behind the wrist (unit hands)."""
+    weight: torch.Tensor
+    """(N, 21) how much each joint teaches, in [0, 1]; 1 for drawn ones, which are certain."""
+    taught: torch.Tensor
+    """(N,) bool: true for a real hand, whose joints a teacher told; surface, visible, family, facing, tone then mean nothing."""
 
 
 class Drawer:
@@ -137,6 +141,8 @@ class Drawer:
             mirrored=left,
             focal=view.focal,
             surface=avg_pool2d(surface, SURFACE_CELL).half(),
+            weight=torch.ones_like(pixels[..., 0]),
+            taught=torch.zeros_like(present),
         )
 
     def _surroundings(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:

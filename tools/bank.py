@@ -18,6 +18,7 @@ from tqdm import tqdm
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
 from hand.errors import UserError
+from hand.joints import JOINTS
 from tools.backgrounds import DEFAULT_BANK
 
 SHARD = 2000
@@ -65,6 +66,10 @@ def joined(parts: list[DrawnCrops]) -> DrawnCrops:
     return DrawnCrops(**{name: torch.cat([getattr(part, name) for part in parts]) for name in DrawnCrops.__slots__})
 
 
+def on(crops: DrawnCrops, device: torch.device) -> DrawnCrops:
+    return DrawnCrops(**{name: getattr(crops, name).to(device) for name in DrawnCrops.__slots__})
+
+
 def fill(settings: Settings) -> None:
     """Draw the shards that the bank lacks. Raises UserError for backgrounds that are not there."""
     settings.bank.mkdir(parents=True, exist_ok=True)
@@ -79,39 +84,50 @@ def fill(settings: Settings) -> None:
 
 
 def save_shard(crops: DrawnCrops, file: Path) -> None:
+    tensors = {name: getattr(crops, name) for name in DrawnCrops.__slots__}
+    if not crops.taught.any():
+        # Of drawn hands that goes without saying.
+        del tensors["weight"], tensors["taught"]
     # Learners look for whole files only.
     part = file.with_suffix(f".{os.getpid()}.part")
-    save_file({name: getattr(crops, name) for name in DrawnCrops.__slots__}, part)
+    save_file(tensors, part)
     part.rename(file)
+
+
+def load_shard(file: Path) -> DrawnCrops:
+    tensors = load_file(file)
+    present = tensors["present"]
+    return DrawnCrops(**{"weight": torch.ones(len(present), JOINTS), "taught": torch.zeros_like(present)} | tensors)
 
 
 class HandBank:
     """Random batches out of a bank's shards, all held in memory."""
 
-    def __init__(self, folder: Path, crop_size: int, seed: int):
-        """Raises UserError where the folder holds no shard, or crops of another size than `crop_size`, px."""
+    def __init__(self, folder: Path, crop_size: int, seed: int, maker: str = "tools.bank"):
+        """`maker` is the tool that fills such folders. Raises UserError where this one is empty, or its crops are not of
+        `crop_size` px."""
         self._folder = folder
         self._random = torch.Generator().manual_seed(seed)
         self._files: list[Path] = []
         self._shards: list[DrawnCrops] = []
-        drawn = self.crop_size_of(folder)
-        if drawn != crop_size:
-            raise UserError(f"{folder} holds crops of {drawn} px, expected those of {crop_size}: give a bank of that size")
+        found = self.crop_size_of(folder, maker)
+        if found != crop_size:
+            raise UserError(f"{folder} holds crops of {found} px, expected those of {crop_size}: give a bank of that size")
         self.refresh()
 
     @staticmethod
-    def crop_size_of(folder: Path) -> int:
+    def crop_size_of(folder: Path, maker: str = "tools.bank") -> int:
         """Side of the bank's crops in px. Raises UserError where the folder holds no shard."""
         file = next(iter(sorted(folder.glob("*.safetensors"))), None)
         if file is None:
-            raise UserError(f"{folder} holds no drawn hands; draw them with 'python -m tools.bank {folder}'")
+            raise UserError(f"{folder} holds no hands to learn from; make them with 'python -m {maker} {folder}'")
         with safe_open(file, "pt") as shard:
             return shard.get_slice("images").get_shape()[1] - 2 * BORDER
 
     def refresh(self) -> None:
         """Take in the shards that were drawn since."""
         for file in sorted(set(self._folder.glob("*.safetensors")) - set(self._files)):
-            self._shards.append(DrawnCrops(**load_file(file)))
+            self._shards.append(load_shard(file))
             self._files.append(file)
 
     def __len__(self) -> int:

@@ -34,7 +34,7 @@ def lite_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """DetNet-lite: cross-entropy of the heat, distances of the joints in 2D and 3D, bone directions, and the error foretold.
 
-    With a `surface` head the features must also tell, everywhere, which part of the hand is seen.
+    With a `surface` head the features must also tell, everywhere, which part of the hand is seen. Joints count by their weight.
     """
     fine, features = network.features(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
     logits, delta, location, doubt = (m.float() for m in network.read(features))
@@ -49,14 +49,16 @@ def lite_loss(
     target = torch.where((present * inside)[..., None] > 0, target / target.sum(-1, keepdim=True).clamp_min(1e-6), 1 / cells**2)
     # Joints outside of the crop have no cell; pictures without a hand are to have no opinion.
     known = torch.where(present > 0, inside, torch.ones_like(inside)) * right
-    heat_loss = (-(target * log_heat).sum(-1) * known).mean()
-    off_px = ((mean_pixels(heat, size) - drawn.pixels).norm(dim=-1) * inside).sum() / inside.sum().clamp_min(1)
+    heat_loss = (-(target * log_heat).sum(-1) * known * drawn.weight).mean()
+    counts = inside * drawn.weight
+    off_px = ((mean_pixels(heat, size) - drawn.pixels).norm(dim=-1) * counts).sum() / counts.sum().clamp_min(1)
     distance = (read(location, heat) - drawn.joints).norm(dim=-1)
-    joint_loss = (distance * present).mean()
-    delta_loss = ((read(delta, heat) - bone_directions(drawn.joints)).norm(dim=-1) * present).mean()
+    counts = present * drawn.weight
+    joint_loss = (distance * counts).mean()
+    delta_loss = ((read(delta, heat) - bone_directions(drawn.joints)).norm(dim=-1) * counts).mean()
     error = torch.where(present > 0, distance, torch.ones_like(distance)).detach()
     expected = read_scalar(doubt, heat.detach())
-    doubt_loss = (error * torch.exp(-expected) + expected).mean()
+    doubt_loss = ((error * torch.exp(-expected) + expected) * drawn.weight).mean()
     loss = 0.2 * heat_loss + 2.0 * off_px / size * 4 + 3.0 * joint_loss + 0.3 * delta_loss + 0.1 * doubt_loss
     figures = {"3d_mm": joint_loss.detach() * HAND_MM, "2d_px": off_px.detach()}
     if surface is not None:
@@ -69,8 +71,8 @@ def lite_loss(
 def surface_loss(told: Tensor, drawn: DrawnCrops) -> Tensor:
     """Of maps (N, 5, S/4, S/4): cross-entropy of where the hand is, distance of which part of it and how deep."""
     share = drawn.surface[:, :1].float() * drawn.present[:, None, None, None]
-    # Left hands' surfaces are right ones' mirror images, of which nothing is asked.
-    counts = (~drawn.mirrored)[:, None, None, None].float()
+    # Left hands' surfaces are right ones' mirror images, of which nothing is asked; real hands' are not known.
+    counts = (~drawn.mirrored & ~drawn.taught)[:, None, None, None].float()
     mask_loss = (F.binary_cross_entropy_with_logits(told[:, :1], share, reduction="none") * counts).mean()
     where = drawn.surface[:, 1:].float() / drawn.surface[:, :1].float().clamp_min(1e-3)
     off = (told[:, 1:] - where.clamp(-2, 2)).abs() * told.new_tensor([1.0, 1.0, 2.0, 1.0])[:, None, None]
@@ -104,8 +106,8 @@ def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tens
     present = (drawn.present & ~drawn.mirrored)[:, None].float()
     target = heat_targets(drawn.pixels, cells, size, 1.2) * present[..., None, None]
     # Most cells are empty: unweighed, the answer zero is a long-lived valley.
-    heat_loss = ((heat - target) ** 2 * (1 + 30 * target)).mean()
-    share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2)
+    heat_loss = ((heat - target) ** 2 * (1 + 30 * target) * drawn.weight[..., None, None]).mean()
+    share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2) * drawn.weight[..., None]
 
     def at_truth(maps: Tensor) -> Tensor:
         return maps.flatten(2).unflatten(1, (21, 3))

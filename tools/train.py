@@ -2,7 +2,9 @@
 
 On a GPU every hand is drawn for the step that uses it; on a CPU, where drawing takes longer than learning, hands come from a
 bank drawn before (`tools.bank`), each use rolled, scaled and lit anew. Runs are resumed from their checkpoint; the best guess
-so far is saved every few minutes as ready weights. With `--pictures` the same bank and seed give the same weights.
+so far is saved every few minutes as ready weights. With `--pictures` the same bank and seed give the same weights. With
+`--taught` a share of each batch are real hands that a teacher labelled (`tools.label`), beside drawn ones, so that nothing is
+forgotten.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -24,7 +26,7 @@ from runtime.network import Block, HandNetwork
 from runtime.weights import Manifest, build_network, fill, load_tensors, save_network
 from tools.augment import turned
 from tools.backgrounds import DEFAULT_BANK
-from tools.bank import BORDER, HandBank
+from tools.bank import BORDER, HandBank, joined, on
 from tools.checkpoints import load_checkpoint, save_checkpoint
 from tools.losses import HAND_MM, SurfaceHead, detnet_loss, lite_loss
 from tools.muon import muon
@@ -34,6 +36,7 @@ HELD_OUT_SEED = 1_000_000
 """Validation hands are drawn from this seed on; training seeds stay below."""
 MEMORY = 0.998
 """The teacher is the mean of about the last five hundred steps."""
+DRAWN = "drawn hands (hand.draw)"
 STRIDES = {"detnet-lite": 8, "detnet": 4}
 """Crop pixels a cell of each architecture's maps."""
 
@@ -53,6 +56,10 @@ class Settings:
     """Pictures to train on in this call, in place of a time."""
     bank: Path = Path("data/hands")
     """Hands to learn from on a CPU, drawn by tools.bank."""
+    taught: Path | None = None
+    """Real hands to learn from too, labelled by tools.label."""
+    taught_share: float = 0.5
+    """Their share of each batch; the rest is drawn."""
     crop_size: int = 64
     batch: int = 32
     optimiser: Literal["muon", "adamw"] = "muon"
@@ -138,6 +145,8 @@ class Run:
         self.settings = settings
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(auto if settings.device == "auto" else settings.device)
+        if not 0 < settings.taught_share < 1:
+            raise UserError(f"--taught-share is {settings.taught_share:g}, expected a number between 0 and 1, such as 0.5")
         torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
         settings.run.mkdir(parents=True, exist_ok=True)
@@ -150,7 +159,7 @@ class Run:
             axes="crop",
             upright=True,
             options=settings.options,
-            training_data="drawn hands (hand.draw)",
+            training_data=DRAWN if settings.taught is None else f"{DRAWN} and real ones that a teacher labelled (tools.label)",
             seed=settings.seed,
         )
         self.student, self.teacher = (
@@ -173,6 +182,7 @@ class Run:
             self._drawer = Drawer(settings.crop_size, places, seed, self.device, border=BORDER)
         else:
             self.bank = HandBank(settings.bank, settings.crop_size, seed)
+        self._taught = HandBank(settings.taught, settings.crop_size, seed, "tools.label") if settings.taught else None
 
     def _restore(self) -> int:
         """Fill the networks from the checkpoint, else from the weights to start from; the pictures that they have seen."""
@@ -190,12 +200,16 @@ class Run:
         return seen
 
     def batch(self) -> DrawnCrops:
+        """Crops to learn from in one step, all used anew."""
         settings = self.settings
+        real = max(1, round(settings.batch * settings.taught_share)) if self._taught else 0
         if self.bank:
-            drawn = self.bank.take(settings.batch)
+            crops = self.bank.take(settings.batch - real)
         else:
-            drawn = self._drawer.draw(settings.batch, settings.absent, settings.mirrored)
-        return turned(drawn, settings.crop_size, self._generator)
+            crops = self._drawer.draw(settings.batch - real, settings.absent, settings.mirrored)
+        if self._taught:
+            crops = joined([crops, on(self._taught.take(real), self.device)])
+        return turned(crops, settings.crop_size, self._generator)
 
     def step(self, progress: float) -> dict[str, Tensor]:
         """Learn from one batch at `progress` in [0, 1] of the run; its figures."""

@@ -1,5 +1,6 @@
 """Training leaves weights that load, says how it goes, and goes on where it stopped."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from msgspec.structs import replace
 from hand.errors import UserError
 from runtime.weights import build_network, load_network
 from tools import bank
-from tools.train import Settings, grown, train
+from tools.train import Run, Settings, grown, train
 from tools.training import learning_rate
 
 SIZE = 32
@@ -97,3 +98,41 @@ def test_a_network_grows_by_blocks_that_change_nothing_at_first(tmp_path, hands)
     # Only whole blocks may be missing.
     lacking = {name: value for name, value in tensors.items() if not name.startswith("head")}
     assert grown(larger.network, lacking).keys() == larger.network.state_dict().keys() - {"head.weight", "head.bias"}
+
+
+@pytest.fixture(scope="module")
+def taught(hands: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A shard of hands that pass for real ones."""
+    folder = tmp_path_factory.mktemp("taught")
+    drawn = bank.load_shard(bank.shard_file(hands, 0))
+    bank.save_shard(
+        dataclasses.replace(drawn, taught=torch.ones_like(drawn.taught), weight=drawn.weight / 2), folder / "a.safetensors"
+    )
+    return folder
+
+
+@pytest.mark.parametrize(("share", "real"), [(0.5, 4), (0.25, 2), (0.01, 1)])
+def test_real_hands_are_their_share_of_every_batch(tmp_path, hands, taught, share, real):
+    run = Run(tiny(tmp_path, hands, taught=taught, taught_share=share))
+    for _ in range(3):
+        batch = run.batch()
+        assert len(batch.images) == 8 and batch.taught.sum() == real
+        assert (batch.weight[batch.taught] == 0.5).all() and (batch.weight[~batch.taught] == 1).all()
+    assert not Run(tiny(tmp_path, hands)).batch().taught.any()
+
+
+def test_a_network_is_taught_from_weights_and_its_manifest_says_so(tmp_path, hands, taught):
+    train(tiny(tmp_path / "first", hands))
+    weights = tmp_path / "first" / "weights.safetensors"
+    train(tiny(tmp_path / "taught", hands, taught=taught, start=weights, surface=False))
+    manifest = load_network(tmp_path / "taught" / "weights.safetensors")[1]
+    assert manifest.images_seen == 32 and "tools.label" in manifest.training_data
+    assert "tools.label" not in load_network(weights)[1].training_data
+
+
+def test_shares_and_folders_that_cannot_be_are_refused(tmp_path, hands, taught):
+    for share in (0.0, 1.0, 2.0):
+        with pytest.raises(UserError, match="taught-share"):
+            Run(tiny(tmp_path, hands, taught=taught, taught_share=share))
+    with pytest.raises(UserError, match="python -m tools.label"):
+        Run(tiny(tmp_path, hands, taught=tmp_path / "none"))
