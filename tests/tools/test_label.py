@@ -1,0 +1,186 @@
+"""Labelled recordings become shards that training reads beside drawn hands, and teach by how sure they are."""
+
+from dataclasses import fields, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from adapt.crops import TaughtCrop
+from adapt.teacher import Watched
+from capture.views import PerView, View
+from hand.backgrounds import Backgrounds
+from hand.draw import SURFACE_CELL, Drawer, DrawnCrops
+from hand.errors import UserError
+from runtime.calibrate import CalibrationState
+from runtime.detnet import DetNet
+from runtime.detnet_lite import DetNetLite
+from runtime.estimator import FORGET_SIDE_NS
+from runtime.types import Side
+from tests.adapt.recordings import Eyes
+from tests.adapt.test_crops import crops_of
+from tests.hand.pinhole import reprojection_error_px
+from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
+from tools.augment import turned
+from tools.bank import BORDER, HandBank, load_shard, save_shard, shard_file
+from tools.label import SETTLED_NS, Settings, TaughtPair, check, settled, shard_of, write
+from tools.losses import detnet_loss, lite_loss, surface_loss
+
+SIZE = 64
+PAIRS = 46
+
+
+@pytest.fixture(scope="module")
+def crops() -> list[TaughtCrop]:
+    return [crop for _, _, crop in crops_of("right", np.random.default_rng(0))]
+
+
+@pytest.fixture(scope="module")
+def drawn() -> DrawnCrops:
+    return Drawer(SIZE, Backgrounds.load(None, "train"), seed=3, border=BORDER).draw(12)
+
+
+def test_a_shard_gives_back_what_was_labelled_as_training_uses_it(tmp_path, crops):
+    save_shard(shard_of(crops), shard_file(tmp_path, 0))
+    bank = HandBank(tmp_path, SIZE, seed=1)
+    assert len(bank) == len(crops)
+    used = turned(bank.take(40), SIZE, torch.Generator().manual_seed(1))
+    assert used.images.shape == (40, SIZE, SIZE, 3) and used.taught.all() and used.present.all() and not used.mirrored.any()
+    weights = torch.tensor(np.stack([crop.weight for crop in crops]), dtype=torch.float)
+    assert all((row == weights).all(1).any() for row in used.weight)
+    # Still a camera's view of a hand.
+    assert reprojection_error_px(used.joints, used.pixels, SIZE).max() < 0.05
+    torch.testing.assert_close(used.joints[:, 9].norm(dim=1), torch.ones(40), atol=1e-4, rtol=0)
+
+
+def test_drawn_shards_are_certain_and_as_old_programs_wrote_them(tmp_path, drawn):
+    save_shard(drawn, shard_file(tmp_path, 0))
+    assert not {"weight", "taught"} & load_file(shard_file(tmp_path, 0)).keys()
+    again = load_shard(shard_file(tmp_path, 0))
+    for field in fields(DrawnCrops):
+        assert torch.equal(getattr(again, field.name), getattr(drawn, field.name)), field.name
+    assert (again.weight == 1).all() and not again.taught.any()
+
+
+def batch(drawn: DrawnCrops) -> DrawnCrops:
+    return turned(replace(drawn, present=torch.ones_like(drawn.present)), SIZE, torch.Generator().manual_seed(0))
+
+
+def told_elsewhere(crops: DrawnCrops, weight: float) -> DrawnCrops:
+    """Index tips a hand off, and of such a weight."""
+    joints, pixels, weights = crops.joints.clone(), crops.pixels.clone(), crops.weight.clone()
+    joints[:, 8] += 1
+    pixels[:, 8] = SIZE - 1 - pixels[:, 8]
+    weights[:, 8] = weight
+    return replace(crops, joints=joints, pixels=pixels, weight=weights)
+
+
+@pytest.mark.parametrize("architecture", ["detnet-lite", "detnet"])
+def test_a_joint_teaches_by_its_weight(drawn, architecture):
+    torch.manual_seed(0)
+    crops = batch(drawn)
+    lite = architecture == "detnet-lite"
+    if not lite:
+        crops = DrawnCrops(**{field.name: getattr(crops, field.name)[:2] for field in fields(DrawnCrops)})
+    network = DetNetLite().eval() if lite else DetNet(0).eval()
+
+    @torch.no_grad()
+    def loss(crops: DrawnCrops) -> float:
+        return (lite_loss(network, crops, SIZE) if isinstance(network, DetNetLite) else detnet_loss(network, crops, SIZE))[
+            0
+        ].item()
+
+    wrong = [loss(told_elsewhere(crops, weight)) for weight in (0.0, 0.5, 1.0)]
+    unweighted = replace(crops, weight=told_elsewhere(crops, 0).weight)
+    assert wrong[0] == pytest.approx(loss(unweighted), rel=1e-5)
+    assert wrong[1] > wrong[0] + 1e-3 and wrong[2] > wrong[1] + 1e-3
+
+
+def test_of_real_hands_no_surface_is_asked(drawn):
+    crops = batch(drawn)
+    told = torch.randn(len(crops.images), 5, SIZE // SURFACE_CELL, SIZE // SURFACE_CELL)
+    half = torch.arange(len(crops.images)) % 2 == 0
+    elsewhere = torch.where(half[:, None, None, None], told.roll(1, 3), told)
+    real = replace(crops, taught=half)
+    assert surface_loss(elsewhere, real) == surface_loss(told, real) > 0
+    assert surface_loss(elsewhere, crops) != surface_loss(told, crops)
+    assert surface_loss(told, replace(crops, taught=torch.ones_like(half))) == 0
+
+
+def taught(number: int, captured_ns: int, side: Side) -> TaughtPair:
+    return TaughtPair(number, captured_ns, side, PerView([], []))
+
+
+def numbers(pairs: list[TaughtPair]) -> list[int]:
+    return [pair.number for pair in settled(iter(pairs))]
+
+
+def test_hands_whose_side_was_corrected_are_not_taught():
+    frame_ns = 33_000_000
+    corrected = [taught(k, k * frame_ns, "left" if k < 5 else "right") for k in range(12)]
+    assert numbers(corrected) == [5, 6, 7, 8, 9, 10, 11]
+    # After a while without a hand, it may be the other one.
+    later = FORGET_SIDE_NS + 6 * frame_ns
+    assert numbers([taught(k, k * frame_ns + (later if k > 4 else 0), "left" if k < 5 else "right") for k in range(8)]) == [
+        *range(8)
+    ]
+    assert numbers([]) == []
+
+
+def test_no_more_pairs_are_held_back_than_may_be_corrected():
+    pairs = iter([taught(k, k * 100_000_000, "right") for k in range(1000)])
+    given = next(settled(pairs))
+    waiting = next(pairs).number - given.number
+    assert given.number == 0 and waiting * 100_000_000 <= SETTLED_NS + 200_000_000
+
+
+@pytest.mark.parametrize(
+    ("watched", "reason"),
+    [
+        (Watched(0, PerView(0, 0), 0, CalibrationState()), "no pair of frames"),
+        (Watched(90, PerView(80, 0), 0, CalibrationState()), "no hand was found in the right view's 90 frames"),
+        (Watched(90, PerView(80, 70), 60, CalibrationState(note="cameras: move and turn the hand")), "move and turn.*60 pairs"),
+    ],
+)
+def test_a_recording_that_teaches_nothing_says_why(watched, reason):
+    with pytest.raises(UserError, match=reason):
+        check(watched)
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> PerView[Path]:
+    """A clip a view, of the scene's empty frames."""
+    folder = tmp_path_factory.mktemp("clips")
+
+    def clip(view: View) -> Path:
+        file = folder / f"{view}.mp4"
+        writer = cv2.VideoWriter(str(file), cv2.VideoWriter.fourcc(*"mp4v"), 30, SIZES_PX[view])
+        for _ in range(PAIRS):
+            writer.write(IMAGES[view])
+        writer.release()
+        return file
+
+    return PerView.of(clip)
+
+
+def test_two_clips_become_shards_and_a_picture_the_same_each_time(tmp_path, clips):
+    settings = Settings(tmp_path / "taught", clips.left, clips.right, pairs=(3, PAIRS - 3), fov=(65, 80), looks=2)
+    shards = write(settings, lambda: Eyes(Scene()))
+    assert shards.pairs == PAIRS - 6 and shards.crops == 4 * shards.pairs
+    assert len(shards.files) == 1 and len(load_shard(shards.files[0]).images) == shards.crops
+    height, width, _ = shards.picture.shape
+    assert width > 1000 and height > 700 and shards.picture.std() > 20
+    written = shards.files[0].read_bytes()
+    assert write(settings, lambda: Eyes(Scene())).files == shards.files
+    assert shards.files[0].read_bytes() == written and len(list(settings.taught.glob("*"))) == 1
+
+
+def test_clips_that_cannot_be_read_are_named(tmp_path, clips):
+    with pytest.raises(UserError, match="there is no such file"):
+        write(Settings(tmp_path, tmp_path / "none.mp4", clips.right), lambda: Eyes(Scene()))
+    (tmp_path / "text.mp4").write_text("no video")
+    with pytest.raises(UserError, match="cannot be read as a video"):
+        write(Settings(tmp_path, tmp_path / "text.mp4", clips.right), lambda: Eyes(Scene()))

@@ -1,0 +1,251 @@
+"""Label real hands for training by what another engine's geometry says: `python -m tools.label data/taught --left A --right B`.
+
+Both clips are watched twice: on the first pass the cameras calibrate themselves, on the second every pair is labelled by where
+both views' rays meet. Crops go into shards that `tools.train --taught` mixes with drawn hands; a picture of some of them is for
+a look. The same clips always go into the same shards.
+"""
+
+import hashlib
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+from adapt.crops import TaughtCrop
+from adapt.labels import LabelledPair
+from adapt.teacher import UNKNOWN_FOV, Watched, calibrate, label
+from capture.frames import FramePair
+from capture.stream import PairStream
+from capture.views import PerView, View
+from hand.draw import SURFACE_CELL, DrawnCrops
+from hand.errors import UserError
+from hand.joints import JOINTS
+from runtime.estimator import FORGET_SIDE_NS, Estimator, FollowSettings
+from runtime.mediapipe import load_mediapipe
+from runtime.mediapipe_files import MediaPipeEngine
+from runtime.types import Side
+from tools.bank import BORDER, SHARD, save_shard
+from tools.label_sheet import LOOKS, Look, draw_looks
+
+SETTLED_NS = 10_000_000_000
+"""So long a side is told, it is no longer corrected."""
+_WAIT_S = 10.0
+
+
+@dataclass
+class Settings:
+    """Label real hands for training."""
+
+    taught: tyro.conf.Positional[Path]
+    """Folder of shards; those of other recordings are kept."""
+    left: Path
+    """Clip of the left camera."""
+    right: Path
+    """Clip of the right camera."""
+    engine: MediaPipeEngine = "mediapipe"
+    """What finds the joints."""
+    pairs: tuple[int, int] | None = None
+    """Numbers of the first frame pair to look at and of the one after the last, such as '0 95'; all if not given."""
+    fov: tuple[float, float] | None = None
+    """Horizontal fields of view of both cameras, degrees, where they are known."""
+    hand_side: Literal["auto", "left", "right"] = "auto"
+    """Which hand of the person is shown."""
+    crop_size: int = 64
+    """Of the network that is to learn, px."""
+    looks: int = 4
+    """Crops of each hand in each view, in boxes that are all a little off."""
+    sheet: Path | None = None
+    """PNG file to draw some labelled crops into; sheet.png beside the shards if not given."""
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TaughtPair:
+    """A pair's crops."""
+
+    number: int
+    captured_ns: int
+    side: Side
+    crops: PerView[list[TaughtCrop]]
+
+    @classmethod
+    def cut(cls, labelled: LabelledPair, settings: Settings, random: np.random.Generator) -> "TaughtPair":
+        pair, labels = labelled.pair, labelled.labels
+
+        def crops(view: View) -> list[TaughtCrop]:
+            return [
+                TaughtCrop.cut(labels[view], pair[view].image, settings.crop_size, BORDER, random) for _ in range(settings.looks)
+            ]
+
+        captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
+        return cls(pair.left.seq, captured_ns, labels.left.side, PerView.of(crops))
+
+
+class Shards:
+    """Crops of one recording on their way into its shards, and a picture of some."""
+
+    def __init__(self, settings: Settings):
+        self.files: list[Path] = []
+        self.pairs = self.crops = 0
+        self._name = settings.taught / _name(settings)
+        self._pending: list[TaughtCrop] = []
+        self._looks: list[Look] = []
+        self._random = np.random.default_rng(settings.seed)
+
+    def add(self, taught: TaughtPair) -> None:
+        self.pairs += 1
+        for view, crops in taught.crops.items():
+            self._pending += crops
+            self.crops += len(crops)
+            self._show(Look(f"{taught.number} {view}", taught.number, crops[0]))
+        if len(self._pending) >= SHARD:
+            self._save()
+
+    def finish(self) -> None:
+        """Write what is left, and remove what an earlier call wrote beyond."""
+        if self._pending:
+            self._save()
+        for file in self._name.parent.glob(f"{self._name.name}-*.safetensors"):
+            if file not in self.files:
+                file.unlink()
+
+    @property
+    def picture(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB: some of the crops, with their joints."""
+        return draw_looks(sorted(self._looks, key=lambda look: look.number))
+
+    def _show(self, look: Look) -> None:
+        # Each crop is as likely as any other to be shown.
+        place = len(self._looks) if len(self._looks) < LOOKS else int(self._random.integers(2 * self.pairs))
+        if place < LOOKS:
+            self._looks[place : place + 1] = [look]
+
+    def _save(self) -> None:
+        file = self._name.with_name(f"{self._name.name}-{len(self.files):03d}.safetensors")
+        save_shard(shard_of(self._pending), file)
+        self.files.append(file)
+        self._pending = []
+
+
+def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = None) -> Shards:
+    """Label a recording. Raises UserError where it cannot be read, shows no hand, or never tells the cameras' places."""
+    make = make_estimator or (lambda: load_mediapipe(settings.engine, FollowSettings(settings.hand_side)))
+    fov_deg: PerView[float | None] = PerView(*settings.fov) if settings.fov else UNKNOWN_FOV
+    watched = calibrate(recording(settings, "calibrating"), make(), fov_deg)
+    check(watched)
+    print(f"{watched.state.note}, from {watched.both:,} pairs that show the hand to both")
+    settings.taught.mkdir(parents=True, exist_ok=True)
+    random, shards = np.random.default_rng(settings.seed), Shards(settings)
+    labelled = label(recording(settings, "labelling"), make(), watched.state)
+    for taught in settled(TaughtPair.cut(pair, settings, random) for pair in labelled if pair is not None):
+        shards.add(taught)
+    shards.finish()
+    if not shards.pairs:
+        raise UserError(
+            f"none of {watched.both:,} pairs that show the hand to both views fits the cameras that were found: give a recording "
+            "of one hand that moves before two cameras that stand still"
+        )
+    return shards
+
+
+def recording(settings: Settings, doing: str) -> Iterator[FramePair]:
+    """The pairs asked for, with a progress bar. Raises UserError for clips that cannot be read."""
+    first, end = settings.pairs or (0, sys.maxsize)
+    frames = cv2.VideoCapture(str(settings.left)).get(cv2.CAP_PROP_FRAME_COUNT)
+    total = max(int(min(frames, end)) - first, 0) or None
+    sources = PerView(str(settings.left), str(settings.right))
+    with PairStream(sources, every_pair=True) as stream, tqdm(desc=doing, unit="pair", total=total) as bar:
+        while not stream.ended:
+            pair = stream.next_pair(_WAIT_S)
+            if pair is None or pair.left.seq < first:
+                continue
+            if pair.left.seq >= end:
+                return
+            yield pair
+            bar.update()
+        if stream.failure:
+            raise UserError(stream.failure)
+
+
+def check(watched: Watched) -> None:
+    """Raises UserError, with the reason, for a recording from which nothing can be learnt."""
+    if not watched.pairs:
+        raise UserError(
+            "there is no pair of frames among those asked for: give two clips of one time, and --pairs that they hold"
+        )
+    for view, seen in watched.seen.items():
+        if not seen:
+            raise UserError(
+                f"no hand was found in the {view} view's {watched.pairs:,} frames: show one hand to both cameras, in good light"
+            )
+    if watched.state.geometry is None:
+        raise UserError(
+            f"the cameras' places never became sure ({watched.state.note}; {watched.both:,} pairs show the hand to both): give a "
+            "longer recording in which the hand moves and turns, or the cameras' fields of view with --fov LEFT RIGHT"
+        )
+
+
+def settled(pairs: Iterable[TaughtPair]) -> Iterator[TaughtPair]:
+    """The pairs but for those whose hand was soon after found to be the other one of the person: they were labelled mirrored."""
+    held: deque[TaughtPair] = deque()
+    for pair in pairs:
+        if held and pair.side != held[-1].side and pair.captured_ns - held[-1].captured_ns <= FORGET_SIDE_NS:
+            held.clear()
+        held.append(pair)
+        while pair.captured_ns - held[0].captured_ns > SETTLED_NS:
+            yield held.popleft()
+    yield from held
+
+
+def shard_of(crops: list[TaughtCrop]) -> DrawnCrops:
+    """The crops as `tools.train` reads them, beside drawn ones."""
+    count, cells = len(crops), crops[0].camera.size // SURFACE_CELL
+    joints, pixels, weight = (
+        torch.from_numpy(np.stack([getattr(crop, name) for crop in crops])).float() for name in ("joints", "pixels", "weight")
+    )
+    no = torch.zeros(count, dtype=torch.bool)
+    return DrawnCrops(
+        images=torch.from_numpy(np.stack([crop.image for crop in crops])),
+        joints=joints,
+        pixels=pixels,
+        visible=torch.zeros(count, JOINTS, dtype=torch.bool),
+        family=torch.zeros(count, dtype=torch.long),
+        facing=torch.zeros(count),
+        tone=torch.zeros(count),
+        present=~no,
+        # Left hands were mirrored when they were cut.
+        mirrored=no,
+        focal=torch.tensor([crop.camera.focal_px for crop in crops], dtype=torch.float),
+        surface=torch.zeros(count, 5, cells, cells, dtype=torch.float16),
+        weight=weight,
+        taught=~no,
+    )
+
+
+def _name(settings: Settings) -> str:
+    """Of a recording's shards: always the same for the same part of the same clips."""
+    what = [str(settings.left.resolve()), str(settings.right.resolve()), str(settings.pairs)]
+    return f"{settings.left.stem}-{settings.right.stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:8]}"
+
+
+def main(settings: Settings) -> None:
+    shards = write(settings)
+    picture = settings.sheet or settings.taught / "sheet.png"
+    if not cv2.imwrite(str(picture), cv2.cvtColor(shards.picture, cv2.COLOR_RGB2BGR)):
+        raise UserError(f"cannot write the picture {picture}: give a file in a folder that is there with --sheet")
+    print(f"{shards.pairs:,} pairs labelled: {shards.crops:,} crops in {settings.taught}, some of them in {picture}")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None
