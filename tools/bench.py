@@ -17,11 +17,18 @@ from capture.views import VIEWS, PerView, View
 from hand.errors import UserError
 
 if TYPE_CHECKING:
+    from adapt.targets import Seen
     from capture.synthetic import SyntheticSource
     from hand.camera import PinholeCamera
     from runtime.estimator import Estimator
 
-Part = Literal["draw", "network", "locator", "crop", "detnet-lite", "mediapipe", "mediapipe-lite", "rotation", "fit", "skin"]
+Part = Literal[
+    "draw", "network", "locator", "crop", "detnet-lite", "mediapipe", "mediapipe-lite", "rotation", "fit", "skin", "adapt"
+]
+_ROWS = {"adapt": ("adapt-labels", "adapt-step", "adapt-published")}
+"""Parts of which several things are timed."""
+ADAPT_BATCH = 64
+"""Pairs that adaptation learns from in one step."""
 
 
 @dataclass
@@ -161,11 +168,81 @@ def make_skin() -> tuple[Callable[[], object], int, str]:
     return lambda: skin.vertices(joints, "right"), 1, "the merged hand's skin"
 
 
+def make_adapt_labels() -> tuple[Callable[[], object], float, str]:
+    import torch
+
+    from adapt.rotation import batch_rotation
+    from adapt.targets import Recipe, delta_target, location_target, pseudo_labels
+
+    seen, R = _seen(ADAPT_BATCH), torch.eye(3)
+
+    def labels() -> None:
+        made = pseudo_labels(seen, R, 0, Recipe())
+        batch_rotation(made.rooted, made.weight)
+        made.joints.map(lambda joints: (location_target(joints, 0), delta_target(joints)))
+
+    return labels, 1, f"pseudo-labels, targets and rotation of {ADAPT_BATCH} pairs"
+
+
+def make_adapt_step() -> tuple[Callable[[], object], float, str]:
+    import torch
+
+    from adapt.pairs import CropPairs
+    from adapt.session import Adaptation
+    from runtime.weights import DEFAULT_WEIGHTS, load_network
+
+    network, manifest = load_network(DEFAULT_WEIGHTS)
+    timed = ADAPT_BATCH // 4
+    shape = (timed, manifest.crop_size, manifest.crop_size, 3)
+    images = PerView.of(lambda view: torch.randint(0, 256, shape, dtype=torch.uint8))
+    pairs = CropPairs(images, PerView.of(lambda view: torch.eye(3).expand(timed, 3, 3)), torch.zeros(timed, dtype=torch.bool))
+    adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3))
+    what = f"a whole step of {manifest.architecture} on {ADAPT_BATCH} pairs, timed on {timed}"
+    return lambda: adaptation.step(pairs), timed / ADAPT_BATCH, what
+
+
+def make_adapt_published() -> tuple[Callable[[], object], float, str]:
+    try:
+        from scipy.optimize import minimize  # pyright: ignore[reportMissingImports] (extra "make")
+    except ImportError as error:
+        raise UserError("the published refinement needs scipy, which the extra 'make' brings: pip install scipy") from error
+
+    from hand.rotations import align
+
+    timed = 2
+    joints = _seen(timed).joints.map(lambda x: x.double().numpy())
+
+    def refine(left: np.ndarray, right: np.ndarray) -> None:
+        def objective(x: np.ndarray) -> float:
+            moved = x.reshape(2, -1, 3)
+            return float(((align(moved[0], moved[1]) - np.eye(3)) ** 2).sum())
+
+        minimize(objective, np.stack([left, right]).ravel(), method="BFGS", options={"maxiter": 20})
+
+    what = f"the published refinement alone (BFGS, numeric gradients) of {ADAPT_BATCH} pairs, timed on {timed}"
+    return lambda: [refine(*pair) for pair in zip(*joints, strict=True)], timed / ADAPT_BATCH, what
+
+
+def _seen(count: int) -> "Seen":
+    """So many hands as a network sees them in two cameras that stand alike, 0.1 hands off."""
+    import torch
+
+    from adapt.targets import Seen
+    from hand.joints import unit_hand
+    from tools.two_views import sample_motion
+
+    random = np.random.default_rng(0)
+    motion = np.resize(unit_hand(sample_motion(random, 10)), (count, 21, 3))
+    joints = PerView.of(lambda view: torch.tensor(motion + random.normal(0, 0.1, motion.shape), dtype=torch.float32))
+    confidence = PerView.of(lambda view: torch.rand(count, 21, generator=torch.Generator().manual_seed(len(view))))
+    return Seen(joints, confidence, confidence.map(lambda sure: sure >= 0.1))
+
+
 def main(settings: Settings) -> None:
     import torch
 
     torch.set_num_threads(1)
-    makers = {name: globals()[f"make_{name.replace('-', '_')}"] for name in settings.parts}
+    makers = {name: globals()[f"make_{name.replace('-', '_')}"] for part in settings.parts for name in _ROWS.get(part, (part,))}
     parts = {}
     for name, make in makers.items():
         try:
@@ -186,4 +263,7 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    try:
+        main(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

@@ -6,7 +6,6 @@ a look. The same clips always go into the same shards.
 """
 
 import hashlib
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,13 +16,11 @@ import cv2
 import numpy as np
 import torch
 import tyro
-from tqdm import tqdm
 
 from adapt.crops import TaughtCrop
 from adapt.labels import LabelledPair
-from adapt.teacher import UNKNOWN_FOV, Watched, calibrate, label
-from capture.frames import FramePair
-from capture.stream import PairStream
+from adapt.recording import check_seen, check_sure, recording
+from adapt.teacher import UNKNOWN_FOV, calibrate, label
 from capture.views import PerView, View
 from hand.draw import SURFACE_CELL, DrawnCrops
 from hand.errors import UserError
@@ -37,7 +34,6 @@ from tools.label_sheet import LOOKS, Look, draw_looks
 
 SETTLED_NS = 10_000_000_000
 """So long a side is told, it is no longer corrected."""
-_WAIT_S = 10.0
 
 
 @dataclass
@@ -65,6 +61,10 @@ class Settings:
     sheet: Path | None = None
     """PNG file to draw some labelled crops into; sheet.png beside the shards if not given."""
     seed: int = 0
+
+    @property
+    def clips(self) -> PerView[Path]:
+        return PerView(self.left, self.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,12 +139,13 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
     """Label a recording. Raises UserError where it cannot be read, shows no hand, or never tells the cameras' places."""
     make = make_estimator or (lambda: load_mediapipe(settings.engine, FollowSettings(settings.hand_side)))
     fov_deg: PerView[float | None] = PerView(*settings.fov) if settings.fov else UNKNOWN_FOV
-    watched = calibrate(recording(settings, "calibrating"), make(), fov_deg)
-    check(watched)
+    watched = calibrate(recording(settings.clips, "calibrating", settings.pairs), make(), fov_deg)
+    check_seen(watched)
+    check_sure(watched)
     print(f"{watched.state.note}, from {watched.both:,} pairs that show the hand to both")
     settings.taught.mkdir(parents=True, exist_ok=True)
     random, shards = np.random.default_rng(settings.seed), Shards(settings)
-    labelled = label(recording(settings, "labelling"), make(), watched.state)
+    labelled = label(recording(settings.clips, "labelling", settings.pairs), make(), watched.state)
     for taught in settled(TaughtPair.cut(pair, settings, random) for pair in labelled if pair is not None):
         shards.add(taught)
     shards.finish()
@@ -154,43 +155,6 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
             "of one hand that moves before two cameras that stand still"
         )
     return shards
-
-
-def recording(settings: Settings, doing: str) -> Iterator[FramePair]:
-    """The pairs asked for, with a progress bar. Raises UserError for clips that cannot be read."""
-    first, end = settings.pairs or (0, sys.maxsize)
-    frames = cv2.VideoCapture(str(settings.left)).get(cv2.CAP_PROP_FRAME_COUNT)
-    total = max(int(min(frames, end)) - first, 0) or None
-    sources = PerView(str(settings.left), str(settings.right))
-    with PairStream(sources, every_pair=True) as stream, tqdm(desc=doing, unit="pair", total=total) as bar:
-        while not stream.ended:
-            pair = stream.next_pair(_WAIT_S)
-            if pair is None or pair.left.seq < first:
-                continue
-            if pair.left.seq >= end:
-                return
-            yield pair
-            bar.update()
-        if stream.failure:
-            raise UserError(stream.failure)
-
-
-def check(watched: Watched) -> None:
-    """Raises UserError, with the reason, for a recording from which nothing can be learnt."""
-    if not watched.pairs:
-        raise UserError(
-            "there is no pair of frames among those asked for: give two clips of one time, and --pairs that they hold"
-        )
-    for view, seen in watched.seen.items():
-        if not seen:
-            raise UserError(
-                f"no hand was found in the {view} view's {watched.pairs:,} frames: show one hand to both cameras, in good light"
-            )
-    if watched.state.geometry is None:
-        raise UserError(
-            f"the cameras' places never became sure ({watched.state.note}; {watched.both:,} pairs show the hand to both): give a "
-            "longer recording in which the hand moves and turns, or the cameras' fields of view with --fov LEFT RIGHT"
-        )
 
 
 def settled(pairs: Iterable[TaughtPair]) -> Iterator[TaughtPair]:

@@ -4,29 +4,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from adapt.session import DETNET_SIGMA, LITE_SIGMA
+from adapt.targets import delta_target, heat_target
 from hand.draw import DrawnCrops
-from hand.joints import PARENTS
 from runtime.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
 from runtime.network import MapNetwork, conv, normalise, peak_pixels, peaks, read_at
 
 HAND_MM = 90.0
 """Wrist to middle MCP of the hand that errors are told for."""
 SURFACE_WEIGHT = 1.0
-
-
-def bone_directions(joints: Tensor) -> Tensor:
-    """(N, 21, 3) unit vectors from each joint's parent to it; the wrist's is zero."""
-    vectors = joints - joints[:, [max(parent, 0) for parent in PARENTS]]
-    return F.normalize(vectors, dim=-1, eps=1e-6)
-
-
-def heat_targets(pixels: Tensor, cells: int, size: int, sigma: float) -> Tensor:
-    """(N, 21, cells, cells) Gaussians around crop pixels (N, 21, 2), of `sigma` cells, with a peak of 1."""
-    place = (pixels + 0.5) * (cells / size) - 0.5
-    centre = torch.arange(cells, device=pixels.device, dtype=pixels.dtype)
-    x = torch.exp(-((place[..., :1] - centre) ** 2) / (2 * sigma**2))
-    y = torch.exp(-((place[..., 1:] - centre) ** 2) / (2 * sigma**2))
-    return y[..., :, None] * x[..., None, :]
 
 
 def lite_loss(
@@ -45,7 +31,7 @@ def lite_loss(
     right = (~drawn.mirrored)[:, None].float()
     present = drawn.present[:, None].float() * right
     inside = ((drawn.pixels > -0.5) & (drawn.pixels < size - 0.5)).all(-1) * present
-    target = heat_targets(drawn.pixels, cells, size, 0.55).flatten(2)
+    target = heat_target(drawn.pixels, cells, size, LITE_SIGMA).flatten(2)
     target = torch.where((present * inside)[..., None] > 0, target / target.sum(-1, keepdim=True).clamp_min(1e-6), 1 / cells**2)
     # Joints outside of the crop have no cell; pictures without a hand are to have no opinion.
     known = torch.where(present > 0, inside, torch.ones_like(inside)) * right
@@ -55,7 +41,7 @@ def lite_loss(
     distance = (read(location, heat) - drawn.joints).norm(dim=-1)
     counts = present * drawn.weight
     joint_loss = (distance * counts).mean()
-    delta_loss = ((read(delta, heat) - bone_directions(drawn.joints)).norm(dim=-1) * counts).mean()
+    delta_loss = ((read(delta, heat) - delta_target(drawn.joints)).norm(dim=-1) * counts).mean()
     error = torch.where(present > 0, distance, torch.ones_like(distance)).detach()
     expected = read_scalar(doubt, heat.detach())
     doubt_loss = ((error * torch.exp(-expected) + expected) * drawn.weight).mean()
@@ -104,7 +90,7 @@ def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tens
     heat, delta, location = heat.float(), delta.float(), location.float()
     cells = heat.shape[-1]
     present = (drawn.present & ~drawn.mirrored)[:, None].float()
-    target = heat_targets(drawn.pixels, cells, size, 1.2) * present[..., None, None]
+    target = heat_target(drawn.pixels, cells, size, DETNET_SIGMA) * present[..., None, None]
     # Most cells are empty: unweighed, the answer zero is a long-lived valley.
     heat_loss = ((heat - target) ** 2 * (1 + 30 * target) * drawn.weight[..., None, None]).mean()
     share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2) * drawn.weight[..., None]
@@ -113,7 +99,7 @@ def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tens
         return maps.flatten(2).unflatten(1, (21, 3))
 
     location_error = (at_truth(location) - drawn.joints[..., None]).norm(dim=2)
-    delta_error = (at_truth(delta) - bone_directions(drawn.joints)[..., None]).norm(dim=2)
+    delta_error = (at_truth(delta) - delta_target(drawn.joints)[..., None]).norm(dim=2)
     joint_loss, delta_loss = (share * location_error).sum(-1).mean(), (share * delta_error).sum(-1).mean()
     with torch.no_grad():
         index, _ = peaks(heat)

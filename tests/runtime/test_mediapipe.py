@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from capture.frames import Frame, FramePair
-from capture.views import VIEWS, PerView
+from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
-from runtime.estimator import FollowSettings
+from runtime.estimator import FollowSettings, Roi
 from runtime.mediapipe import WRONG_SIDE_PATIENCE, MediaPipeEstimator, load_mediapipe
 
 pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
@@ -26,16 +26,20 @@ def drawn() -> list[FramePair]:
     """Some moments of the drawn hand, a right one, that two synthetic cameras show."""
     from capture.synthetic import SyntheticSource
 
-    def frames(view) -> list[Frame]:
+    def frames(view: View) -> list[Frame]:
         shown = SyntheticSource(view).frames(0, paced=False)
         taken = [next(shown) for _ in range(12)]
         return [Frame(view, seq, captured_ns, captured_ns, image) for seq, captured_ns, image in taken]
 
-    return [FramePair(*both) for both in zip(*PerView.of(frames), strict=True)]
+    return [FramePair(left, right) for left, right in zip(frames("left"), frames("right"), strict=True)]
 
 
 def cameras(pair: FramePair, fov_deg: float = 70.0) -> PerView[PinholeCamera]:
-    return PerView.of(lambda view: PinholeCamera.from_fov(*pair[view].image.shape[1::-1], fov_deg))
+    def camera(view: View) -> PinholeCamera:
+        height, width, _ = pair[view].image.shape
+        return PinholeCamera.from_fov(width, height, fov_deg)
+
+    return PerView.of(camera)
 
 
 def follow(estimator: MediaPipeEstimator, pairs: list[FramePair]) -> list[PerView]:
@@ -74,9 +78,9 @@ def test_mirrored_pictures_show_the_other_hand(drawn):
 def test_of_two_hands_the_one_that_was_asked_for_is_followed(drawn):
     """The drawn hand and, below, its mirror image."""
     both = changed(drawn[:2], lambda image: np.vstack([image, image[:, ::-1]]))
-    for side, upper in (("right", True), ("left", False)):
-        for hands in follow(load_mediapipe("mediapipe", FollowSettings(hand_side=side)), both):
-            assert {hand.side for hand in hands if hand is not None} == {side}
+    for settings, upper in ((FollowSettings(hand_side="right"), True), (FollowSettings(hand_side="left"), False)):
+        for hands in follow(load_mediapipe("mediapipe", settings), both):
+            assert {hand.side for hand in hands if hand is not None} == {settings.hand_side}
             assert all((hand.pixels.mean(0)[1] < 480) == upper for hand in hands if hand is not None)
 
 
@@ -116,10 +120,11 @@ def test_an_empty_picture_shows_no_hand_and_ends_a_track(drawn):
 def test_a_given_box_is_where_the_hand_is_searched(drawn):
     pair = drawn[0]
     found = load_mediapipe("mediapipe")(pair, cameras(pair))
-    around = PerView.of(lambda view: (*found[view].pixels.mean(0).tolist(), 300.0))
+    assert found.left is not None and found.right is not None
+    around: PerView[Roi | None] = PerView(*((*hand.pixels.mean(0).tolist(), 300.0) for hand in (found.left, found.right)))
     inside = load_mediapipe("mediapipe", FollowSettings(roi=around))(pair, cameras(pair))
     assert inside.left is not None and inside.right is not None
-    away = PerView((60.0, 420.0, 100.0), (60.0, 420.0, 100.0))
+    away: PerView[Roi | None] = PerView((60.0, 420.0, 100.0), (60.0, 420.0, 100.0))
     assert load_mediapipe("mediapipe", FollowSettings(roi=away))(pair, cameras(pair)) == PerView(None, None)
 
 

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch.nn.functional import avg_pool2d
 
+from adapt.targets import heat_target
 from hand.backgrounds import Backgrounds
 from hand.draw import SURFACE_CELL, Drawer, DrawnCrops
 from tests.hand.pinhole import reprojection_error_px
 from tools.augment import turned
 from tools.bank import BORDER
-from tools.losses import heat_targets
 
 SIZE = 32
 
@@ -30,7 +30,7 @@ def batch(crops) -> DrawnCrops:
 def spots(crops: DrawnCrops, joint: int) -> DrawnCrops:
     """Black pictures with a soft white spot at one joint."""
     side = crops.images.shape[1]
-    spot = heat_targets(crops.pixels[:, joint, None], side, side, 1.5)[:, 0] * 200
+    spot = heat_target(crops.pixels[:, joint, None], side, side, 1.5)[:, 0] * 200
     return replace(crops, images=spot[..., None].expand(-1, -1, -1, 3).to(torch.uint8))
 
 

@@ -10,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from adapt.crops import TaughtCrop
+from adapt.recording import check_seen, check_sure
 from adapt.teacher import Watched
 from capture.views import PerView, View
 from hand.backgrounds import Backgrounds
@@ -26,7 +27,7 @@ from tests.hand.pinhole import reprojection_error_px
 from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
 from tools.augment import turned
 from tools.bank import BORDER, HandBank, load_shard, save_shard, shard_file
-from tools.label import SETTLED_NS, Settings, TaughtPair, check, settled, shard_of, write
+from tools.label import SETTLED_NS, Settings, TaughtPair, settled, shard_of, write
 from tools.losses import detnet_loss, lite_loss, surface_loss
 
 SIZE = 64
@@ -147,7 +148,8 @@ def test_no_more_pairs_are_held_back_than_may_be_corrected():
 )
 def test_a_recording_that_teaches_nothing_says_why(watched, reason):
     with pytest.raises(UserError, match=reason):
-        check(watched)
+        check_seen(watched)
+        check_sure(watched)
 
 
 @pytest.fixture(scope="module")

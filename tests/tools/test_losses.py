@@ -5,11 +5,12 @@ from dataclasses import fields, replace
 import pytest
 import torch
 
+from adapt.targets import delta_target, heat_target
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
 from runtime.detnet import DetNet
 from runtime.detnet_lite import DetNetLite
-from tools.losses import bone_directions, detnet_loss, heat_targets, lite_loss, surface_loss
+from tools.losses import detnet_loss, lite_loss, surface_loss
 
 SIZE = 32
 
@@ -24,9 +25,9 @@ class Oracle(DetNetLite):
 
     def __init__(self, drawn: DrawnCrops, doubt: float = -4.0):
         super().__init__()
-        self.logits = (heat_targets(drawn.pixels, 4, SIZE, 0.55) + 1e-9).log()
+        self.logits = (heat_target(drawn.pixels, 4, SIZE, 0.55) + 1e-9).log()
         cells = torch.ones(1, 1, 4, 4)
-        self.delta = bone_directions(drawn.joints).flatten(1)[..., None, None] * cells
+        self.delta = delta_target(drawn.joints).flatten(1)[..., None, None] * cells
         self.location = drawn.joints.flatten(1)[..., None, None] * cells
         self.doubt = torch.full((len(drawn.joints), 21, 4, 4), doubt)
 
@@ -36,13 +37,13 @@ class Oracle(DetNetLite):
 
 def test_heat_peaks_in_the_joints_cell():
     pixels = torch.tensor([[[3.5, 3.5], [27.5, 11.5]]])
-    heat = heat_targets(pixels, 4, SIZE, 0.55)
+    heat = heat_target(pixels, 4, SIZE, 0.55)
     assert heat.shape == (1, 2, 4, 4)
     assert heat[0, 0, 0, 0] == heat[0, 1, 1, 3] == 1 == heat.max()
 
 
 def test_bone_directions_are_unit_vectors_but_for_the_wrists(batch):
-    bones = bone_directions(batch.joints)
+    bones = delta_target(batch.joints)
     assert (bones[:, 0] == 0).all()
     torch.testing.assert_close(bones[:, 1:].norm(dim=2), torch.ones(24, 20))
     phalanx = batch.joints[:, 6] - batch.joints[:, 5]

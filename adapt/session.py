@@ -1,0 +1,198 @@
+"""Self-adaptation: a student learns what its momentum teacher's two views, made to agree, say of unlabelled hands (S2DHand).
+
+Nothing here is random: the same batches in the same order give the same weights on one machine.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from adapt.losses import Loss, adaptation_loss
+from adapt.pairs import CropPairs
+from adapt.rotation import angle_deg, batch_rotation, drift, initial_rotation, published_batch_rotation
+from adapt.targets import (
+    PseudoLabels,
+    Recipe,
+    Seen,
+    Targets,
+    Taught,
+    delta_target,
+    heat_target,
+    location_target,
+    pseudo_labels,
+)
+from capture.views import PerView, View
+from runtime.detnet_lite import DetNetLite, read_scalar
+from runtime.network import HandNetwork, Maps, normalise, unit
+from runtime.weights import Manifest
+
+Labels = Literal["s2dhand", "geometry", "both"]
+LITE_SIGMA, DETNET_SIGMA = 0.55, 1.2
+"""Cells: how wide a taught joint's heat is in each architecture."""
+_RECIPE = Recipe()
+
+
+@dataclass(frozen=True, slots=True)
+class StepFigures:
+    """What one step saw, before it learnt from it. That the views come to agree is what it trains: evidence of nothing better."""
+
+    loss: float
+    heat: float
+    delta: float
+    location: float
+    """The loss, both views', and its parts before their weights."""
+    apart: float
+    """Mean distance between the teacher's joints in the two views through the rotation, hands."""
+    batch_off_deg: float
+    """Between the rotation in use and the one that this batch alone tells."""
+
+
+class Adaptation:
+    """Student, teacher and rotation of one pair of cameras."""
+
+    def __init__(
+        self,
+        network: HandNetwork,
+        manifest: Manifest,
+        recipe: Recipe = _RECIPE,
+        R_right_from_left: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
+    ):
+        """Start from `network`, which stays as it is; not one whose batch-norms were folded in (`runtime.network.fused`).
+
+        `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `begin`, tells it.
+        """
+        self.manifest, self.recipe, self.device = manifest, recipe, torch.device(device)
+        self.teacher = _copy(network, self.device).requires_grad_(False)
+        """The momentum network: the one that answers."""
+        self.student = _copy(network, self.device)
+        for module in self.student.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+        self.steps = 0
+        self._optimiser = torch.optim.Adam((p for p in self.student.parameters() if p.requires_grad), recipe.rate)
+        self._rotation = None if R_right_from_left is None else self._tensor(R_right_from_left)
+
+    @property
+    def R_right_from_left(self) -> np.ndarray | None:
+        """(3, 3) the rotation in use; None before the first batch."""
+        return None if self._rotation is None else self._rotation.cpu().numpy()
+
+    def begin(self, pairs: CropPairs) -> float:
+        """Take the rotation from unlabelled pairs, the more varied the better; its uncertainty in degrees."""
+        seen, _ = self._look(pairs.to(self.device))
+        weight = self.recipe.joint_weight(seen.confidence, seen.visible)
+        self._rotation, uncertainty_deg = initial_rotation(seen.joints.map(lambda joints: unit(joints).double()), weight)
+        return uncertainty_deg
+
+    def step(
+        self,
+        pairs: CropPairs,
+        R_right_from_left: np.ndarray | None = None,
+        *,
+        labels: Labels = "s2dhand",
+        taught: PerView[Taught] | None = None,
+    ) -> StepFigures:
+        """Learn from a batch: from what the momentum network's two views agree on, from what the geometry has `taught`, or both.
+
+        A rotation (3, 3) that is given, of cameras that know their places, is used as it is and kept; else the one in use goes a
+        little towards what this batch tells.
+        """
+        assert labels == "s2dhand" or taught is not None, f"labels {labels!r} need what the geometry taught"
+        pairs = pairs.to(self.device)
+        if R_right_from_left is not None:
+            self._rotation = self._tensor(R_right_from_left)
+        elif self._rotation is None:
+            self.begin(pairs)
+        assert self._rotation is not None
+        rotation = self._rotation
+        seen, maps = self._look(pairs)
+        agreed = pseudo_labels(seen, rotation.to(seen.joints.left), self.manifest.root, self.recipe)
+        told = self._told_rotation(agreed).to(rotation)
+        if R_right_from_left is None:
+            self._rotation = drift(rotation, told, self.recipe.eta)
+        targets: list[PerView[Targets]] = []
+        if labels != "geometry":
+            targets.append(self._targets(pairs, agreed.joints, maps, seen))
+        if labels != "s2dhand" and taught is not None:
+            targets.append(self._targets(pairs, taught.map(lambda t: t.joints.to(self.device)), maps, taught))
+        losses = self._learn(pairs, targets)
+        self._follow()
+        parts = (float(sum(part)) for part in zip(*losses, strict=True))
+        return StepFigures(*parts, apart=float(agreed.apart), batch_off_deg=float(angle_deg(rotation, told)))
+
+    @torch.no_grad()
+    def _look(self, pairs: CropPairs) -> tuple[Seen, PerView[Maps]]:
+        """What the teacher sees, in the cameras' axes, and its maps."""
+        network, frame_from_crop = self.teacher.network, pairs.frame_from_crop(self.manifest.axes)
+        maps = pairs.images.map(lambda images: network(normalise(images).contiguous(memory_format=torch.channels_last)))
+        decoded = maps.map(lambda m: network.decode(m, self.manifest.crop_size))
+        joints = PerView.of(lambda view: decoded[view].joints @ frame_from_crop[view].to(decoded[view].joints).mT)
+        confidence = decoded.map(lambda d: d.confidence)
+        return Seen(joints, confidence, confidence.map(lambda c: c >= self.recipe.least_confidence)), maps
+
+    def _told_rotation(self, labels: PseudoLabels) -> Tensor:
+        if self.recipe.published_rotation:
+            return published_batch_rotation(labels.joints, labels.weight)
+        return batch_rotation(labels.rooted, labels.weight)
+
+    def _targets(
+        self, pairs: CropPairs, joints: PerView[Tensor], maps: PerView[Maps], by: "Seen | PerView[Taught]"
+    ) -> PerView[Targets]:
+        """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the pixels taught."""
+        frame_from_crop = pairs.frame_from_crop(self.manifest.axes)
+
+        def of(view: View) -> Targets:
+            heat, doubt = maps[view].heat, maps[view].doubt
+            turned = joints[view] @ frame_from_crop[view].to(joints[view])
+            expected = None if doubt is None else read_scalar(doubt, heat)
+            location, delta = location_target(turned, self.manifest.root), delta_target(turned)
+            if isinstance(by, Seen):
+                return Targets(location, delta, heat, by.visible[view], expected)
+            taught, size = by[view].to(self.device), self.manifest.crop_size
+            inside = ((taught.pixels > -0.5) & (taught.pixels < size - 0.5)).all(-1)
+            return Targets(location, delta, self._heat(taught.pixels, inside, heat), inside, expected, taught.weight)
+
+        return PerView.of(of)
+
+    def _heat(self, pixels: Tensor, inside: Tensor, like: Tensor) -> Tensor:
+        """(N, 21, M, M) the heat that joints at crop pixels (N, 21, 2) are to give; a joint outside of its crop has none."""
+        lite = isinstance(self.student.network, DetNetLite)
+        heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, LITE_SIGMA if lite else DETNET_SIGMA)
+        heat = heat * inside[..., None, None]
+        # DetNet-lite's heat is a distribution, DetNet's a map of peaks of 1.
+        return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-6) if lite else heat
+
+    def _learn(self, pairs: CropPairs, targets: list[PerView[Targets]]) -> list[Loss]:
+        """One step of Adam on both views, targets counting alike; the views' losses.
+
+        One view's graph at a time is held, which halves the memory.
+        """
+        self._optimiser.zero_grad()
+        losses = []
+        for view, images in pairs.images.items():
+            for each in targets:
+                loss = Loss(*(part / len(targets) for part in adaptation_loss(self.student.network, images, each[view])))
+                loss.total.backward()
+                losses.append(Loss(*(part.detach() for part in loss)))
+        self._optimiser.step()
+        self.steps += 1
+        return losses
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The teacher's weights ← an average that begins as the mean of all steps."""
+        memory = min(1 - 1 / (self.steps + 1), self.recipe.memory)
+        for old, new in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+            old.lerp_(new, 1 - memory)
+
+    def _tensor(self, rotation: np.ndarray) -> Tensor:
+        return torch.tensor(rotation, dtype=torch.float64, device=self.device)
+
+
+def _copy(network: HandNetwork, device: torch.device) -> HandNetwork:
+    return deepcopy(network).eval().to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,203 @@
+"""Draw what a network says of a data set's hand pairs, and what is true: `python -m tools.visualize data/headsets --pair 1,2`.
+
+Each row of the picture is a pair: the network's own hand in either view, then the merged hand, turned into both cameras and put
+upon the true wrist at the true size, as Dual-M compares it; the truth is white. The data set is AssemblyHands, or one drawn by
+`tools.make_headset_set`. The line that is printed scores all pairs that were looked at, from which the rotation between the
+cameras is estimated as the live program does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+from adapt.assembly_hands import PAIRS, AssemblyHands, Boxes, TrueHand, TruePair
+from adapt.metrics import PairScores, joint_errors_mm, score_pairs
+from capture.views import VIEWS, PerView
+from hand.errors import UserError
+from hand.joints import MIDDLE_MCP, WRIST
+from hand.rotations import angle_deg
+from runtime.crop import CropCamera
+from runtime.engine import Engine, TorchEngine
+from runtime.look import Place, look
+from runtime.merge import MergeRule, merge
+from runtime.rotation import RotationEstimator
+from runtime.track import BOX_MARGIN, box_around
+from runtime.types import ViewHand
+from runtime.weights import DEFAULT_WEIGHTS, load_network
+from tools.sheet import DIM, TEXT, Colour, Sheet
+
+TRUE: Colour = (255, 255, 255)
+OWN: Colour = (255, 170, 60)
+MERGED: Colour = (90, 220, 130)
+_TILE, _GAP, _LABEL, _HEAD = 230, 10, 22, 44
+_WIDER = 1.9
+"""Side of what is shown, over the joints' bounding box."""
+
+
+@dataclass
+class Settings:
+    """Draw predictions and truth of a data set's hand pairs."""
+
+    data: tyro.conf.Positional[Path]
+    """Folder that holds `annotations` and `images`."""
+    out: Path = Path("out/pairs.png")
+    """PNG file to draw into."""
+    setup: int = 0
+    """Headset, 0 or 1."""
+    pair: str = "1,2"
+    """Camera pair: 0,1 0,2 0,3 1,2 1,3 or 2,3."""
+    sample: tuple[int, ...] = (0,)
+    """Numbers of the hand pairs to draw, one row each."""
+    pic: int = 64
+    """Hand pairs that are looked at and scored, from the first; -1 for all."""
+    split: str = "val"
+    weights: Path = DEFAULT_WEIGHTS
+    merge: MergeRule = "softmax"
+    boxes: Boxes = "joints"
+    """Where crops are cut: around the annotated joints, or at the given boxes."""
+    cache: Path | None = None
+    """Where index and list of invalid hands are kept; beside the annotations if not given."""
+    threads: int = 1
+    """Of a CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the network says of a pair."""
+
+    true: TruePair
+    views: PerView[ViewHand]
+    """Joints are unit hands in each camera's axes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A pair as it is drawn."""
+
+    true: TruePair
+    own: PerView[np.ndarray]
+    """(21, 2) px, each view's own hand."""
+    merged: PerView[np.ndarray]
+    """(21, 2) px, the merged hand in both pictures."""
+    own_mm: PerView[float]
+    merged_mm: PerView[float]
+
+
+def see(engine: Engine, pair: TruePair, boxes: Boxes = "joints") -> Seen:
+    """Ask the network about both views."""
+    places = [Place(hand.box(boxes), hand.camera, hand.read()) for hand in pair.hands]
+    left, right = (answer.hand for answer in look(engine, places))
+    return Seen(pair, PerView(left, right))
+
+
+def rotation_of(seen: Sequence[Seen]) -> np.ndarray:
+    """(3, 3) R_right_from_left from the network's hands alone."""
+    estimator = RotationEstimator(capacity=len(seen))
+    for one in seen:
+        left, right = one.views
+        estimator.update(0, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
+    if estimator.rotation is None:
+        raise UserError("no hand was seen that tells how the cameras are turned: give more pairs with --pic")
+    return estimator.rotation
+
+
+def score(seen: Sequence[Seen], R_right_from_left: np.ndarray, rule: MergeRule) -> PairScores:
+    """Mono-M and Dual-M of all pairs."""
+    total = PairScores()
+    for one in seen:
+        merged = merge(one.views, R_right_from_left, rule).joints
+        predicted = one.views.map(lambda hand: hand.joints[None])
+        truth_mm, valid = one.true.hands.map(lambda hand: hand.joints_mm[None]), one.true.hands.map(lambda hand: hand.valid[None])
+        total += score_pairs(predicted, merged[None], R_right_from_left, truth_mm, valid)
+    return total
+
+
+def compare(seen: Seen, R_right_from_left: np.ndarray, rule: MergeRule) -> Compared:
+    """A pair with its merged hand in both views."""
+    joints = merge(seen.views, R_right_from_left, rule).joints
+    turned = PerView(joints, joints @ R_right_from_left.T)
+    true = seen.true.hands
+    return Compared(
+        seen.true,
+        seen.views.map(lambda hand: hand.pixels),
+        PerView.of(lambda view: true[view].camera.project(upon(turned[view], true[view].joints_mm))),
+        PerView.of(lambda view: _mean_error_mm(seen.views[view].joints, true[view])),
+        PerView.of(lambda view: _mean_error_mm(turned[view], true[view])),
+    )
+
+
+def upon(joints: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
+    """A hand (21, 3) of any unit, put upon the true wrist at the true length from wrist to middle knuckle."""
+    length, true_mm = (np.linalg.norm(hand[MIDDLE_MCP] - hand[WRIST]) for hand in (joints, truth_mm))
+    return (joints - joints[WRIST]) * (true_mm / length) + truth_mm[WRIST]
+
+
+def draw(compared: Sequence[Compared], title: str) -> np.ndarray:
+    """(H, W, 3) uint8 RGB: a row a pair."""
+    sheet = Sheet(_GAP + 4 * (_TILE + _GAP), _HEAD + len(compared) * (_TILE + _LABEL + _GAP))
+    sheet.text(_GAP, 18, title, 9, TEXT)
+    sheet.text(_GAP, 35, "truth", 8, TRUE)
+    sheet.text(_GAP + 50, 35, "each view's own hand", 8, OWN)
+    sheet.text(_GAP + 190, 35, "merged hand, on the true wrist", 8, MERGED)
+    for row, one in enumerate(compared):
+        y = _HEAD + row * (_TILE + _LABEL + _GAP)
+        kinds = ("own", OWN, one.own, one.own_mm), ("merged", MERGED, one.merged, one.merged_mm)
+        for column, (what, colour, pixels, error_mm) in enumerate(kinds):
+            for number, view in enumerate(VIEWS):
+                x = _GAP + (2 * column + number) * (_TILE + _GAP)
+                _tile(sheet, (x, y, _TILE), one.true.hands[view], pixels[view], colour)
+                sheet.text(x, y + _TILE + 14, f"{view} view, {what}: {error_mm[view]:.1f} mm", 8, colour)
+        sheet.text(_GAP + _TILE, y + _TILE + 14, f"{one.true.side} hand", 8, DIM, 1)
+    return sheet.finished()
+
+
+def _tile(sheet: Sheet, place: tuple[float, float, float], true: TrueHand, pixels: np.ndarray, colour: Colour) -> None:
+    """The picture around a hand, as a camera that looks straight at it sees it, with truth and prediction (21, 2) px."""
+    centre, box_px = box_around(true.pixels)
+    side = 2 * _TILE
+    camera = CropCamera.at(true.camera, centre, box_px * _WIDER / BOX_MARGIN, side, mirror=False)
+    x, y, width = place
+    sheet.picture(x, y, width, camera.cut(true.read()))
+    for joints, ink in ((true.pixels, TRUE), (pixels, colour)):
+        sheet.skeleton((camera.crop_from_frame(joints) + 0.5) * (width / side) + [x, y], ink, place)
+
+
+def _mean_error_mm(joints: np.ndarray, true: TrueHand) -> float:
+    return float(joint_errors_mm(joints[None], true.joints_mm[None])[0][true.valid].mean())
+
+
+def main(settings: Settings) -> None:
+    a, _, b = settings.pair.partition(",")
+    cameras = next((pair for pair in PAIRS if (str(pair[0]), str(pair[1])) == (a.strip(), b.strip())), None)
+    if cameras is None:
+        raise UserError(f"--pair {settings.pair} is no camera pair: expected one of {' '.join(f'{a},{b}' for a, b in PAIRS)}")
+    pairs = AssemblyHands(settings.data, settings.split, settings.cache).pairs(settings.setup, cameras)
+    for number in settings.sample:
+        if number not in range(len(pairs)):
+            raise UserError(f"--sample {number} is not there: expected numbers from 0 to {len(pairs) - 1}")
+    engine = TorchEngine(*load_network(settings.weights), threads=settings.threads)
+    looked_at = pairs[: settings.pic] if settings.pic >= 0 else pairs
+    seen = [see(engine, pair, settings.boxes) for pair in tqdm(looked_at, desc="looking", unit="pair", total=len(looked_at))]
+    R = rotation_of(seen)
+    line = score(seen, R, settings.merge).line(0, settings.setup, cameras)
+    off_deg = np.median([angle_deg(R, one.true.R_right_from_left) for one in seen])
+    print(f"{line}, rotation {off_deg:.1f} deg off")
+    shown = [see(engine, pairs[number], settings.boxes) for number in settings.sample]
+    picture = draw([compare(one, R, settings.merge) for one in shown], f"{line}, rotation {off_deg:.1f} deg off")
+    settings.out.parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(str(settings.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise UserError(f"cannot write {settings.out}: give a .png file in a folder that may be written to")
+
+
+if __name__ == "__main__":
+    torch.set_grad_enabled(False)
+    try:
+        main(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None
