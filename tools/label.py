@@ -6,8 +6,7 @@ a look. The same clips always go into the same shards.
 """
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -19,21 +18,18 @@ import tyro
 
 from adapt.crops import TaughtCrop
 from adapt.labels import LabelledPair
-from adapt.recording import check_seen, check_sure, recording
+from adapt.recording import check_seen, check_sure, recording, settled
 from adapt.teacher import UNKNOWN_FOV, calibrate, label
 from capture.views import PerView, View
 from hand.draw import SURFACE_CELL, DrawnCrops
 from hand.errors import UserError
 from hand.joints import JOINTS
-from runtime.estimator import FORGET_SIDE_NS, Estimator, FollowSettings
+from runtime.estimator import Estimator, FollowSettings
 from runtime.mediapipe import load_mediapipe
 from runtime.mediapipe_files import MediaPipeEngine
 from runtime.types import Side
 from tools.bank import BORDER, SHARD, save_shard
 from tools.label_sheet import LOOKS, Look, draw_looks
-
-SETTLED_NS = 10_000_000_000
-"""So long a side is told, it is no longer corrected."""
 
 
 @dataclass
@@ -155,18 +151,6 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
             "of one hand that moves before two cameras that stand still"
         )
     return shards
-
-
-def settled(pairs: Iterable[TaughtPair]) -> Iterator[TaughtPair]:
-    """The pairs but for those whose hand was soon after found to be the other one of the person: they were labelled mirrored."""
-    held: deque[TaughtPair] = deque()
-    for pair in pairs:
-        if held and pair.side != held[-1].side and pair.captured_ns - held[-1].captured_ns <= FORGET_SIDE_NS:
-            held.clear()
-        held.append(pair)
-        while pair.captured_ns - held[0].captured_ns > SETTLED_NS:
-            yield held.popleft()
-    yield from held
 
 
 def shard_of(crops: list[TaughtCrop]) -> DrawnCrops:

@@ -19,15 +19,13 @@ from hand.errors import UserError
 from runtime.calibrate import CalibrationState
 from runtime.detnet import DetNet
 from runtime.detnet_lite import DetNetLite
-from runtime.estimator import FORGET_SIDE_NS
-from runtime.types import Side
 from tests.adapt.recordings import Eyes
 from tests.adapt.test_crops import crops_of
 from tests.hand.pinhole import reprojection_error_px
 from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
 from tools.augment import turned
 from tools.bank import BORDER, HandBank, load_shard, save_shard, shard_file
-from tools.label import SETTLED_NS, Settings, TaughtPair, settled, shard_of, write
+from tools.label import Settings, shard_of, write
 from tools.losses import detnet_loss, lite_loss, surface_loss
 
 SIZE = 64
@@ -109,33 +107,6 @@ def test_of_real_hands_no_surface_is_asked(drawn):
     assert surface_loss(elsewhere, real) == surface_loss(told, real) > 0
     assert surface_loss(elsewhere, crops) != surface_loss(told, crops)
     assert surface_loss(told, replace(crops, taught=torch.ones_like(half))) == 0
-
-
-def taught(number: int, captured_ns: int, side: Side) -> TaughtPair:
-    return TaughtPair(number, captured_ns, side, PerView([], []))
-
-
-def numbers(pairs: list[TaughtPair]) -> list[int]:
-    return [pair.number for pair in settled(iter(pairs))]
-
-
-def test_hands_whose_side_was_corrected_are_not_taught():
-    frame_ns = 33_000_000
-    corrected = [taught(k, k * frame_ns, "left" if k < 5 else "right") for k in range(12)]
-    assert numbers(corrected) == [5, 6, 7, 8, 9, 10, 11]
-    # After a while without a hand, it may be the other one.
-    later = FORGET_SIDE_NS + 6 * frame_ns
-    assert numbers([taught(k, k * frame_ns + (later if k > 4 else 0), "left" if k < 5 else "right") for k in range(8)]) == [
-        *range(8)
-    ]
-    assert numbers([]) == []
-
-
-def test_no_more_pairs_are_held_back_than_may_be_corrected():
-    pairs = iter([taught(k, k * 100_000_000, "right") for k in range(1000)])
-    given = next(settled(pairs))
-    waiting = next(pairs).number - given.number
-    assert given.number == 0 and waiting * 100_000_000 <= SETTLED_NS + 200_000_000
 
 
 @pytest.mark.parametrize(
