@@ -50,9 +50,10 @@ def test_where_how_large_and_how_rolled_a_hand_is_does_not_matter(scale, shift, 
 
 
 def test_confidences_say_the_expected_error_as_all_do():
-    seen = landmarks(HAND)
-    hand = ViewHand("left", "right", HAND, seen.pixels, confidence(seen))
-    np.testing.assert_allclose(as_told(hand.confidence), expected_error(seen))
+    seen = landmarks(HAND, 0.6)
+    unsure = replace(seen, pixels=seen.pixels + np.random.default_rng(0).normal(0, 15, (21, 2)))
+    hand = ViewHand("left", "right", HAND, unsure.pixels, confidence(unsure))
+    np.testing.assert_allclose(as_told(hand.confidence), expected_error(unsure))
 
 
 def test_a_broken_hand_breaks_nothing():
