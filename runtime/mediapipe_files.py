@@ -35,3 +35,13 @@ def model_file(name: str) -> Path:
     if hashlib.sha256(file.read_bytes()).hexdigest() != SHA256[name]:
         raise UserError(f"{file} is not the model of mediapipe {VERSION}: {advice}")
     return file
+
+
+def are_there() -> bool:
+    """Whether all models were fetched."""
+    try:
+        for name in SHA256:
+            model_file(name)
+    except UserError:
+        return False
+    return True

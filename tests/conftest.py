@@ -5,8 +5,13 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from runtime.network import HandNetwork
+    from runtime.weights import Manifest
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,18 +37,25 @@ def display() -> Iterator[str]:
         server.wait()
 
 
+@pytest.fixture(scope="module")
+def shipped() -> "tuple[HandNetwork, Manifest]":
+    """The network that ships, anew for each file of tests."""
+    from runtime.weights import DEFAULT_WEIGHTS, load_network
+
+    if not DEFAULT_WEIGHTS.is_file():
+        pytest.skip("the weights that ship are not there yet: python -m tools.train makes them")
+    return load_network(DEFAULT_WEIGHTS)
+
+
 @pytest.fixture(scope="session")
 def mediapipe_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """MediaPipe's models where `runtime.mediapipe_files` looks for them: those of this machine, else fetched for this session."""
     from hand.errors import UserError
-    from runtime.mediapipe_files import SHA256, model_file
+    from runtime.mediapipe_files import are_there
     from tools.get_mediapipe import Settings, fetch
 
     with pytest.MonkeyPatch.context() as patch:
-        try:
-            for name in SHA256:
-                model_file(name)
-        except UserError:
+        if not are_there():
             patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
             try:
                 fetch(Settings())

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import tyro
 
 from hand.errors import UserError
-from runtime.mediapipe_files import SHA256, VERSION, folder
+from runtime.mediapipe_files import SHA256, VERSION, are_there, folder
 
 WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 WHEEL_PLATFORM = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")
@@ -37,7 +37,7 @@ class Settings:
 def fetch(settings: Settings) -> Path:
     """Put the models into the user's cache; the folder. Raises UserError where they cannot be had."""
     to = folder()
-    if not settings.again and _complete(to):
+    if not settings.again and are_there():
         print(f"MediaPipe's models are there already: {to}")
         return to
     with tempfile.TemporaryDirectory(prefix="duohand-") as scratch:
@@ -88,13 +88,6 @@ def take_models(wheel: Path, to: Path, wheel_sha256: str = WHEEL_SHA256) -> None
         part.rename(to)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-
-
-def _complete(where: Path) -> bool:
-    return all(
-        (where / name).is_file() and hashlib.sha256((where / name).read_bytes()).hexdigest() == sha256
-        for name, sha256 in SHA256.items()
-    )
 
 
 if __name__ == "__main__":

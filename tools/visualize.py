@@ -188,7 +188,7 @@ def main(settings: Settings) -> None:
     line = score(seen, R, settings.merge).line(0, settings.setup, cameras)
     off_deg = np.median([angle_deg(R, one.true.R_right_from_left) for one in seen])
     print(f"{line}, rotation {off_deg:.1f} deg off")
-    shown = [see(engine, pairs[number], settings.boxes) for number in settings.sample]
+    shown = [seen[number] if number < len(seen) else see(engine, pairs[number], settings.boxes) for number in settings.sample]
     picture = draw([compare(one, R, settings.merge) for one in shown], f"{line}, rotation {off_deg:.1f} deg off")
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(settings.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):

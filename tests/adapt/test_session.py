@@ -23,20 +23,13 @@ from runtime.detnet_lite import DetNetLite
 from runtime.network import Decoded, HandNetwork, MapNetwork, Maps
 from runtime.track import box_around, roll_of
 from runtime.types import HandBox, Side
-from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network
+from runtime.weights import Manifest
 from tests.runtime.hands import moving_hand, random_rotation
 from tests.runtime.scenes import CAMERAS
 
 OUTSIDE = 8
 """A joint that is taught beyond its crop."""
 FROM_LEFT = PerView((np.eye(3), np.zeros(3)), (synthetic.R_RIGHT_FROM_LEFT, synthetic.RIGHT_IN_LEFT_MM))
-
-
-@pytest.fixture(scope="module")
-def shipped() -> tuple[HandNetwork, Manifest]:
-    if not DEFAULT_WEIGHTS.is_file():
-        pytest.skip("the weights that ship are not there yet: python -m tools.train makes them")
-    return load_network(DEFAULT_WEIGHTS)
 
 
 @pytest.fixture(scope="module")

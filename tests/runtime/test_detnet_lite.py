@@ -9,7 +9,7 @@ from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
 from runtime.detnet_lite import STRIDE, DetNetLite, mean_pixels, read, read_scalar
 from runtime.network import HandNetwork, Maps
-from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network
+from runtime.weights import DEFAULT_WEIGHTS
 
 HAND_MM = 90.0
 
@@ -76,13 +76,6 @@ def test_an_untrained_network_gives_finite_hands_and_knows_nothing():
     assert hands.joints.isfinite().all()
     torch.testing.assert_close(hands.heat, torch.full((1, 21, 8, 8), 1 / 64), atol=1e-3, rtol=0)
     torch.testing.assert_close(hands.pixels, torch.full((1, 21, 2), 31.5), atol=0.5, rtol=0)
-
-
-@pytest.fixture(scope="module")
-def shipped() -> tuple[HandNetwork, Manifest]:
-    if not DEFAULT_WEIGHTS.is_file():
-        pytest.skip("the weights that ship are not there yet: python -m tools.train makes them")
-    return load_network(DEFAULT_WEIGHTS)
 
 
 @pytest.fixture(scope="module")
