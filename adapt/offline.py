@@ -20,9 +20,9 @@ import tyro
 from tqdm import tqdm
 
 from adapt.material import Material, Shown, Thinned
-from adapt.recording import check_seen, check_sure, frame_size, recording, settled
+from adapt.recording import RecordingSettings, frame_size, settled
 from adapt.session import Adaptation, Labels
-from adapt.teacher import UNKNOWN_FOV, calibrate, label
+from adapt.teacher import label
 from capture.views import PerView, View
 from hand.errors import UserError
 from runtime.crop_estimator import CropEstimator
@@ -43,27 +43,17 @@ MakeEstimator = Callable[[], Estimator]
 
 
 @dataclass
-class Settings:
+class Settings(RecordingSettings):
     """Adapt the network to two cameras."""
 
     run: tyro.conf.Positional[Path]
     """Folder to write the adapted weights to."""
-    left: Path
-    """Clip of the left camera."""
-    right: Path
-    """Clip of the right camera."""
     labels: Labels = "both"
     """What teaches: what two views agree on, where their rays meet, or both."""
     teacher: Literal["own", "mediapipe", "mediapipe-lite"] = "own"
     """Whose joints the geometry is made of; MediaPipe's models come by tools.get_mediapipe."""
     weights: Path = DEFAULT_WEIGHTS
     """Of the network to adapt."""
-    pairs: tuple[int, int] | None = None
-    """Numbers of the first frame pair to look at and of the one after the last, such as '0 95'; all if not given."""
-    fov: tuple[float, float] | None = None
-    """Horizontal fields of view of both cameras, degrees, where they are known."""
-    hand_side: Literal["auto", "left", "right"] = "auto"
-    """Which hand of the person is shown."""
     most: int = 1024
     """Pairs to learn from; of a longer recording, evenly spread."""
     epochs: int = 10
@@ -72,10 +62,6 @@ class Settings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
     """Of a CPU."""
-
-    @property
-    def clips(self) -> PerView[Path]:
-        return PerView(self.left, self.right)
 
 
 def estimator(settings: Settings) -> Estimator:
@@ -95,14 +81,11 @@ def watch(
     `make_estimator` gives the teacher, for each pass anew; the one that `settings` name if not given.
     """
     make = make_estimator or (lambda: estimator(settings))
-    fov_deg: PerView[float | None] = PerView(*settings.fov) if settings.fov else UNKNOWN_FOV
-    watched = calibrate(recording(settings.clips, "calibrating", settings.pairs), make(), fov_deg)
-    check_seen(watched)
-    check_sure(watched)
+    watched = settings.calibrated(make())
     geometry = watched.state.geometry
     assert geometry is not None
     learnt, held_out = Thinned[Shown](settings.most), Thinned[Shown](settings.most)
-    labelled = label(recording(settings.clips, "cutting out", settings.pairs), make(), watched.state)
+    labelled = label(settings.read("cutting out"), make(), watched.state)
     count = 0
     for shown in settled(Shown.cut(pair, crop_size) for pair in labelled if pair is not None):
         (held_out if count // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else learnt).add(shown)

@@ -3,23 +3,56 @@
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 import cv2
 from tqdm import tqdm
 
-from adapt.teacher import Watched
+from adapt.teacher import UNKNOWN_FOV, Watched, calibrate
 from capture.frames import FramePair
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
-from runtime.estimator import FORGET_SIDE_NS
+from runtime.estimator import FORGET_SIDE_NS, Estimator
 from runtime.types import Side
 
 SETTLED_NS = 10_000_000_000
 """So long a side is told, it is no longer corrected."""
 _WAIT_S = 10.0
+
+
+@dataclass(kw_only=True)
+class RecordingSettings:
+    """Which recording to learn from, and what is known of it."""
+
+    left: Path
+    """Clip of the left camera."""
+    right: Path
+    """Clip of the right camera."""
+    pairs: tuple[int, int] | None = None
+    """Numbers of the first frame pair to look at and of the one after the last, such as '0 95'; all if not given."""
+    fov: tuple[float, float] | None = None
+    """Horizontal fields of view of both cameras, degrees, where they are known."""
+    hand_side: Literal["auto", "left", "right"] = "auto"
+    """Which hand of the person is shown."""
+
+    @property
+    def clips(self) -> PerView[Path]:
+        return PerView(self.left, self.right)
+
+    def read(self, doing: str) -> Iterator[FramePair]:
+        """See `recording`."""
+        return recording(self.clips, doing, self.pairs)
+
+    def calibrated(self, estimator: Estimator) -> Watched:
+        """The recording watched once, its cameras' places found. Raises UserError, with the reason, where they are not."""
+        fov_deg: PerView[float | None] = PerView(*self.fov) if self.fov else UNKNOWN_FOV
+        watched = calibrate(self.read("calibrating"), estimator, fov_deg)
+        check_seen(watched)
+        check_sure(watched)
+        return watched
 
 
 class Sided(Protocol):

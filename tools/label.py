@@ -9,7 +9,6 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -18,8 +17,8 @@ import tyro
 
 from adapt.crops import TaughtCrop
 from adapt.labels import LabelledPair
-from adapt.recording import check_seen, check_sure, recording, settled
-from adapt.teacher import UNKNOWN_FOV, calibrate, label
+from adapt.recording import RecordingSettings, settled
+from adapt.teacher import label
 from capture.views import PerView, View
 from hand.draw import SURFACE_CELL, DrawnCrops
 from hand.errors import UserError
@@ -33,23 +32,13 @@ from tools.label_sheet import LOOKS, Look, draw_looks
 
 
 @dataclass
-class Settings:
+class Settings(RecordingSettings):
     """Label real hands for training."""
 
     taught: tyro.conf.Positional[Path]
     """Folder of shards; those of other recordings are kept."""
-    left: Path
-    """Clip of the left camera."""
-    right: Path
-    """Clip of the right camera."""
     engine: MediaPipeEngine = "mediapipe"
     """What finds the joints."""
-    pairs: tuple[int, int] | None = None
-    """Numbers of the first frame pair to look at and of the one after the last, such as '0 95'; all if not given."""
-    fov: tuple[float, float] | None = None
-    """Horizontal fields of view of both cameras, degrees, where they are known."""
-    hand_side: Literal["auto", "left", "right"] = "auto"
-    """Which hand of the person is shown."""
     crop_size: int = 64
     """Of the network that is to learn, px."""
     looks: int = 4
@@ -57,10 +46,6 @@ class Settings:
     sheet: Path | None = None
     """PNG file to draw some labelled crops into; sheet.png beside the shards if not given."""
     seed: int = 0
-
-    @property
-    def clips(self) -> PerView[Path]:
-        return PerView(self.left, self.right)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +119,11 @@ class Shards:
 def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = None) -> Shards:
     """Label a recording. Raises UserError where it cannot be read, shows no hand, or never tells the cameras' places."""
     make = make_estimator or (lambda: load_mediapipe(settings.engine, FollowSettings(settings.hand_side)))
-    fov_deg: PerView[float | None] = PerView(*settings.fov) if settings.fov else UNKNOWN_FOV
-    watched = calibrate(recording(settings.clips, "calibrating", settings.pairs), make(), fov_deg)
-    check_seen(watched)
-    check_sure(watched)
+    watched = settings.calibrated(make())
     print(f"{watched.state.note}, from {watched.both:,} pairs that show the hand to both")
     settings.taught.mkdir(parents=True, exist_ok=True)
     random, shards = np.random.default_rng(settings.seed), Shards(settings)
-    labelled = label(recording(settings.clips, "labelling", settings.pairs), make(), watched.state)
+    labelled = label(settings.read("labelling"), make(), watched.state)
     for taught in settled(TaughtPair.cut(pair, settings, random) for pair in labelled if pair is not None):
         shards.add(taught)
     shards.finish()

@@ -107,7 +107,9 @@ def poor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(clips: PerView[Path], poor: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     run = tmp_path_factory.mktemp("run")
-    return Settings(run, clips.left, clips.right, labels="geometry", weights=poor, fov=FOV_DEG, epochs=2, batch=8, device="cpu")
+    return Settings(
+        run, left=clips.left, right=clips.right, labels="geometry", weights=poor, fov=FOV_DEG, epochs=2, batch=8, device="cpu"
+    )
 
 
 @dataclass(frozen=True, slots=True)

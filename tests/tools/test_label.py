@@ -140,7 +140,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> PerView[Path]:
 
 
 def test_two_clips_become_shards_and_a_picture_the_same_each_time(tmp_path, clips):
-    settings = Settings(tmp_path / "taught", clips.left, clips.right, pairs=(3, PAIRS - 3), fov=(65, 80), looks=2)
+    settings = Settings(tmp_path / "taught", left=clips.left, right=clips.right, pairs=(3, PAIRS - 3), fov=(65, 80), looks=2)
     shards = write(settings, lambda: Eyes(Scene()))
     assert shards.pairs == PAIRS - 6 and shards.crops == 4 * shards.pairs
     assert len(shards.files) == 1 and len(load_shard(shards.files[0]).images) == shards.crops
@@ -153,7 +153,7 @@ def test_two_clips_become_shards_and_a_picture_the_same_each_time(tmp_path, clip
 
 def test_clips_that_cannot_be_read_are_named(tmp_path, clips):
     with pytest.raises(UserError, match="there is no such file"):
-        write(Settings(tmp_path, tmp_path / "none.mp4", clips.right), lambda: Eyes(Scene()))
+        write(Settings(tmp_path, left=tmp_path / "none.mp4", right=clips.right), lambda: Eyes(Scene()))
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(UserError, match="cannot be read as a video"):
-        write(Settings(tmp_path, tmp_path / "text.mp4", clips.right), lambda: Eyes(Scene()))
+        write(Settings(tmp_path, left=tmp_path / "text.mp4", right=clips.right), lambda: Eyes(Scene()))
