@@ -139,6 +139,8 @@ def off(network: HandNetwork, manifest: Manifest, material: Material) -> Off:
 
 def learn(settings: Settings, geometry: TwoViewGeometry, material: Material, held_out: Material) -> bool:
     """Adapt the network, and save it where it is better on what was held out; whether it was."""
+    # How a sum is shared out among threads shows in its last digits.
+    torch.set_num_threads(settings.threads)
     network, manifest = load_network(settings.weights)
     session = Adaptation(network, manifest, device=_device(settings), R_right_from_left=geometry.R_right_from_left)
     before = off(session.teacher, manifest, held_out)
@@ -168,7 +170,6 @@ def learn(settings: Settings, geometry: TwoViewGeometry, material: Material, hel
 def adapt(settings: Settings, make_estimator: MakeEstimator | None = None) -> bool:
     """Watch the recording and learn from it; whether better weights were saved. Raises UserError where nothing can be learnt."""
     _check(settings)
-    torch.set_num_threads(settings.threads)
     _, manifest = load_network(settings.weights)
     return learn(settings, *watch(settings, manifest.crop_size, make_estimator))
 
