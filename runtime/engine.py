@@ -1,5 +1,6 @@
 """What runs a network: crops in, joints out, as numpy; and the choice among engines."""
 
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -43,6 +44,13 @@ class Engine(Protocol):
         """Hands in crops (N, S, S, 3) uint8 RGB."""
         ...
 
+    def renewed(self, network: HandNetwork, manifest: Manifest) -> "Engine":
+        """This engine for other weights of the same network, built aside: this one goes on as it is. May be called on any thread.
+
+        `network`, whose batch-norms were not folded, stays as it is. Raises UserError where the new engine is refused.
+        """
+        ...
+
 
 class TorchEngine:
     """Runs the network in torch, float32, on the GPU where there is one.
@@ -64,6 +72,11 @@ class TorchEngine:
         with torch.inference_mode():
             hands = self._network(torch.from_numpy(images).to(self.device))
         return Predictions(*(value.float().cpu().numpy() for value in (hands.joints, hands.pixels, hands.confidence)))
+
+    def renewed(self, network: HandNetwork, manifest: Manifest) -> "TorchEngine":
+        engine = TorchEngine(deepcopy(network), manifest, device=str(self.device))
+        engine.description = self.description
+        return engine
 
 
 def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> Engine:
