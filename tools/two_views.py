@@ -48,6 +48,10 @@ GROSS = 0.4
 """Standard deviation of an outlier's pixel, in spans of the hand."""
 
 
+PALM_MM = np.array([0.0, HAND_MM, 0.0])
+"""What counts as the middle of a moving hand, hand axes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rig:
     """Two cameras around the space that a hand moves in."""
@@ -144,14 +148,19 @@ def sample_person(rng: np.random.Generator) -> torch.Tensor:
 
 def sample_motion(rng: np.random.Generator, seconds: float, fps: float = 30, person: torch.Tensor | None = None) -> np.ndarray:
     """(N, 21, 3) mm, space axes: a hand that changes its pose, turns and travels, as if shown to the cameras."""
-    count = round(seconds * fps)
-    hand = _posed(rng, count, fps, person)
+    hand = _posed(rng, round(seconds * fps), fps, person)
+    R, path = sample_path(rng, len(hand), fps)
+    return hand @ R.swapaxes(1, 2) + path[:, None]
+
+
+def sample_path(rng: np.random.Generator, count: int, fps: float) -> tuple[np.ndarray, np.ndarray]:
+    """How a hand turns and travels: (count, 3, 3) R_space_from_hand and (count, 3) mm, the palm's middle, space axes."""
     R = from_vector(smooth_noise(rng, count, 3, 1.0, fps) * 0.6) @ from_vector(rng.normal(0, 1.2, 3))
     path = smooth_noise(rng, count, 3, rng.uniform(0.4, 1.0), fps) * (rng.uniform(*TRAVEL_MM) / 4)
     path = path.clip(-TRAVEL_MM[1] / 2, TRAVEL_MM[1] / 2)
     if count > 1:
         path *= min(1.0, SPEED_MM_S / (np.linalg.norm(np.diff(path, axis=0), axis=1).max() * fps))
-    return hand @ R.swapaxes(1, 2) + path[:, None]
+    return R, path
 
 
 def in_place(rng: np.random.Generator, seconds: float, fps: float = 30, person: torch.Tensor | None = None) -> np.ndarray:
@@ -169,6 +178,13 @@ def _posed(rng: np.random.Generator, count: int, fps: float, person: torch.Tenso
     model = HandModel.load()
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
     person = sample_person(rng) if person is None else person
+    pose = smooth_poses(generator, count, fps, model)
+    joints = unit_hand(model.pose_joints(person.expand(count, -1), pose).double().numpy()) * HAND_MM
+    return joints - PALM_MM
+
+
+def smooth_poses(generator: torch.Generator, count: int, fps: float, model: HandModel) -> HandPose:
+    """`count` poses, from one of the prior's to the next, one a second."""
     time = np.arange(count) / fps
     first, share = time.astype(int), torch.from_numpy(time % 1).float()
     share = share * share * (3 - 2 * share)
@@ -178,9 +194,7 @@ def _posed(rng: np.random.Generator, count: int, fps: float, person: torch.Tenso
         s = share.view(-1, *[1] * (values.ndim - 1))
         return values[first] * (1 - s) + values[first + 1] * s
 
-    pose = HandPose(mixed(keys.flex), mixed(keys.spread), mixed(keys.twist), mixed(keys.wrist))
-    joints = unit_hand(model.pose_joints(person.expand(count, -1), pose).double().numpy()) * HAND_MM
-    return joints - [0, HAND_MM, 0]
+    return HandPose(mixed(keys.flex), mixed(keys.spread), mixed(keys.twist), mixed(keys.wrist))
 
 
 def smooth_noise(rng: np.random.Generator, count: int, width: int, period_s: float, fps: float) -> np.ndarray:
