@@ -21,6 +21,7 @@ from runtime.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     # The network's and the window's libraries take seconds to import: only a run does.
+    from adapt.live import LiveAdaptation
     from capture.frames import FramePair
     from capture.stream import PairStream
     from hand.camera import PinholeCamera
@@ -101,11 +102,15 @@ def _run_from(
     straight = StraightPairs(pairs, known.straighteners) if known.straighteners else None
     solver = None if settings.merge == "rotation" else SolverOnTheSpot() if settings.every_pair else SolverBeside()
     pipeline = make_pipeline(known, solver)
+    adaptation = None
     try:
+        adaptation = _begin_adaptation(settings, known, pipeline)
+        if adaptation:
+            report.notes.append(lambda: adaptation.note)
         run_loop(
             straight.straight(first) if straight else first,
             straight or pairs,
-            pipeline,
+            adaptation or pipeline,
             report,
             make_screen=_screen_maker(settings, known.cameras),
             writer=writer,
@@ -115,9 +120,21 @@ def _run_from(
             stop=stop,
         )
     finally:
+        if adaptation:
+            adaptation.close()
+            _say(adaptation.summary)
         if solver:
             solver.close()
         known.keep(pipeline.fusion.state, settings.hand_size_mm)
+
+
+def _begin_adaptation(settings: Settings, known: "KnownCameras", pipeline: "Pipeline") -> "LiveAdaptation | None":
+    """See `adapt.live_start.begin`."""
+    if settings.adapt == "off":
+        return None
+    from adapt.live_start import begin
+
+    return begin(settings, known, pipeline, _say)
 
 
 def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | None], Pipeline]":

@@ -1,6 +1,6 @@
 """Crops of labelled real hands, cut as hands are drawn to learn from: about upright, about in the middle, all as right hands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,3 +49,8 @@ class TaughtCrop:
         camera = CropCamera.at(label.camera, centre, side_px * whole / size, whole, mirror=mirror, roll_deg=roll_deg)
         joints, pixels = camera.joints_in_crop(label.joints), camera.crop_from_frame(label.pixels)
         return cls(camera, camera.cut(image), joints, pixels, label.weight)
+
+    def relabelled(self, label: ViewLabel) -> "TaughtCrop":
+        """The same picture, of which a teacher that knows more now says something else."""
+        joints, pixels = self.camera.joints_in_crop(label.joints), self.camera.crop_from_frame(label.pixels)
+        return replace(self, joints=joints, pixels=pixels, weight=label.weight)

@@ -16,6 +16,7 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import MIDDLE_MCP, WRIST
 from runtime.calibrate import SURE_EVERY_NS, CalibrationState, SelfCalibrator
 from runtime.estimator import Estimator
+from runtime.fit import FittedHand
 from runtime.geometry import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.solver_loop import SolverOnTheSpot
@@ -44,7 +45,7 @@ class GeometryTeacher:
         geometry, fitted = self.pipeline.fusion.state.geometry, self.pipeline.fusion.fitted
         if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
             return None
-        if not self._most_off > fitted.reprojection_px / _px_per_hand(fitted.joints_mm, geometry):
+        if not self._most_off > misfit(fitted, geometry):
             return None
         return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
 
@@ -129,9 +130,9 @@ def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView
     return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=SolverOnTheSpot())
 
 
-def _px_per_hand(joints_mm: np.ndarray, geometry: TwoViewGeometry) -> float:
-    """How many pixels a hand's length (wrist to middle knuckle) spans where the hand is, seen across; mean of both views."""
-    size_mm = np.linalg.norm(joints_mm[MIDDLE_MCP] - joints_mm[WRIST])
-    seen_mm = geometry.seen(joints_mm)
-    each = PerView.of(lambda view: geometry.cameras[view].focal_px * size_mm / seen_mm[view][:, 2].mean())
-    return float((each.left + each.right) / 2)
+def misfit(fitted: FittedHand, geometry: TwoViewGeometry) -> float:
+    """How far a fit's pixels are from those that were seen, root mean square, in hands (wrist to middle knuckle) seen across."""
+    size_mm = np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST])
+    seen_mm = geometry.seen(fitted.joints_mm)
+    px_per_hand = PerView.of(lambda view: geometry.cameras[view].focal_px * size_mm / seen_mm[view][:, 2].mean())
+    return float(2 * fitted.reprojection_px / (px_per_hand.left + px_per_hand.right))

@@ -105,7 +105,7 @@ class SelfCalibrator:
         self._cameras = given.cameras if given else PerView.of(lambda view: _camera(sizes_px[view], fov_deg[view]))
         self._prior = self._make_prior(fov_deg)
         self._remembered = self._known = None if known is None else self._start_of(known, fov_deg)
-        self._buffer = PairBuffer(sizes_px.map(lambda size: size[0]))
+        self._buffer: PairBuffer[SeenPair] = PairBuffer(sizes_px.map(lambda size: size[0]))
         self._last: Solution | None = None
         self._watch: _Watch | None = None
         self._waiting = False

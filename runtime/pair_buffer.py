@@ -1,6 +1,7 @@
 """Hands that both views saw, few and varied: what the cameras are calibrated on."""
 
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -40,13 +41,17 @@ class SeenPair:
         return cls(captured_ns, hands, sigma)
 
 
-class PairBuffer:
+Pair = TypeVar("Pair", bound=SeenPair)
+
+
+class PairBuffer(Generic[Pair]):
     """Keeps at most `capacity` pairs: of the two that resemble each other most, in both views, the older leaves."""
 
-    def __init__(self, widths_px: PerView[int], capacity: int = CAPACITY):
+    def __init__(self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS):
         self._widths_px = widths_px
         self._capacity = capacity
-        self._pairs: list[SeenPair] = []
+        self._max_age_ns = max_age_ns
+        self._pairs: list[Pair] = []
         self._features = np.empty((0, 0))
         self._distance = np.empty((0, 0))
 
@@ -54,7 +59,7 @@ class PairBuffer:
         return len(self._pairs)
 
     @property
-    def pairs(self) -> tuple[SeenPair, ...]:
+    def pairs(self) -> tuple[Pair, ...]:
         """In order of time."""
         return tuple(self._pairs)
 
@@ -75,8 +80,9 @@ class PairBuffer:
 
         return max(PerView.of(of))
 
-    def add(self, pair: SeenPair) -> None:
-        self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= MAX_AGE_NS])
+    def add(self, pair: Pair) -> float:
+        """Take in a pair; how much it differs from the one that it resembles most, 1 for what is worth a new one."""
+        self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= self._max_age_ns])
         if len(self._pairs) >= self._capacity:
             i, j = np.unravel_index(np.argmin(self._distance), self._distance.shape)
             self._keep([k for k in range(len(self._pairs)) if k != min(i, j)])
@@ -88,6 +94,7 @@ class PairBuffer:
         self._distance = grown
         self._features = np.vstack([self._features.reshape(-1, len(feature)), feature])
         self._pairs.append(pair)
+        return float(new.min(initial=np.inf))
 
     def forget_before(self, captured_ns: int) -> None:
         """Drop the pairs captured before then."""

@@ -50,7 +50,7 @@ class Pipeline:
             calibrator,
             solver,
         )
-        self._estimator = estimator
+        self.estimator = estimator
         self._cameras = cameras
         self._clock_ns = clock_ns
         self._agreement = Agreement()
@@ -63,14 +63,14 @@ class Pipeline:
         """The hands in a pair: one or, where none is seen, none. Raises UserError for frames of an unexpected size."""
         started_ns = self._clock_ns()
         self._check_sizes(pair)
-        hands = self._estimator(pair, self._cameras)
+        hands = self.estimator(pair, self._cameras)
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if self._corrects_side(captured_ns, hands):
             self.fusion.forget()
         self.fusion.learn(captured_ns, hands)
         doubted = self._agreement.doubted(hands, self.fusion.sure_rotation)
         if doubted is not None:
-            self._estimator.lose(doubted)
+            self.estimator.lose(doubted)
             hands = PerView.of(lambda view: None if view == doubted else hands[view])
         fused = self.fusion(captured_ns, hands)
         # Where joints are seen says along which rays only with the cameras' focal lengths.

@@ -3,7 +3,6 @@
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from capture.sources import Device, Feed, VideoFile, parse_source
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
+from hand.files import write_whole
 from hand.rotations import project_to_rotation
 from runtime.geometry import TwoViewGeometry
 
@@ -152,19 +152,9 @@ def profile_file(pair: CameraPair, folder: Path) -> Path:
 def save_profile(file: Path, profile: Profile) -> None:
     """Write `profile`, whole or not at all; folders are made. Raises UserError where it cannot be written."""
     content = msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n"
-    beside: Path | None = None
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=".", suffix=".tmp", delete=False) as stream:
-            beside = Path(stream.name)
-            stream.write(content)
-            stream.flush()
-            # Without it, a power cut may leave the new name on an empty file.
-            os.fsync(stream.fileno())
-        beside.replace(file)
+        write_whole(file, content)
     except OSError as error:
-        if beside:
-            beside.unlink(missing_ok=True)
         raise UserError(
             f"cannot keep what is known of the cameras in {file}: {error.strerror}; make room or rights for it"
         ) from error

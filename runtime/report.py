@@ -52,6 +52,8 @@ class Report:
         self._hand: DualHand | None = None
         self._turned: DualHand | None = None
         """The newest hand that came with a rotation."""
+        self.notes: list[Callable[[], str]] = []
+        """What else the status line is to say."""
 
     @property
     def pairs(self) -> int:
@@ -94,7 +96,7 @@ class Report:
             parts.append(hand.note)
         elif hand.R_right_from_left is not None:
             parts.append(f"cameras {_turn_deg(hand.R_right_from_left):.0f} +- {hand.rotation_uncertainty_deg:.1f} deg apart")
-        return "  |  ".join(parts)
+        return "  |  ".join([*parts, *(note() for note in self.notes)])
 
     def summary(self, drops: Mapping[str, int]) -> str:
         """Several lines for the end; `drops` are frames by reason."""

@@ -5,6 +5,7 @@ import difflib
 import re
 import sys
 from collections.abc import Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -20,6 +21,7 @@ Box = tuple[float, float, float]
 
 _Source = Annotated[str | None, tyro.conf.arg(metavar="SOURCE")]
 _Roi = Annotated[Box | None, tyro.conf.arg(metavar="X Y SIZE")]
+_Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 _File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
@@ -66,6 +68,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """By rotation, how sure views share a joint."""
     smooth: bool = True
     """Smooth the hand over time."""
+    adapt: Literal["off", "on", "frozen"] = "off"
+    """Adapt the network to these cameras while it streams; frozen: use what was learnt before and learn nothing more."""
+    adapt_labels: Literal["both", "geometry", "s2dhand"] = "both"
+    """What teaches: where both views' rays meet, what the views agree on (S2DHand), or both."""
+    profile: _Name = None
+    """Name under which what is learnt is kept and found again; none: the cameras' own, and none for recordings."""
 
     @property
     def sources(self) -> PerView[str]:
@@ -103,7 +111,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
 
     Raises UserError for a file or a value that is wrong; exits with 2 for an unknown option, with 0 for --help.
     """
-    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    arguments = _adapt_spelt_out(sys.argv[1:] if arguments is None else arguments)
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("--config", type=Path)
     try:
@@ -119,6 +127,16 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
         default=_CommandLine(**msgspec.structs.asdict(defaults), config=config),
     )
     return check(settings)
+
+
+def _adapt_spelt_out(arguments: Sequence[str]) -> list[str]:
+    """`--adapt` alone means `--adapt on`."""
+    spelt = []
+    for argument, following in zip_longest(arguments, arguments[1:], fillvalue="--"):
+        spelt.append(argument)
+        if argument == "--adapt" and following.startswith("-"):
+            spelt.append("on")
+    return spelt
 
 
 def read_file(path: Path) -> Settings:
@@ -143,6 +161,12 @@ def check(settings: Settings) -> Settings:
         value = getattr(settings, key)
         if value is not None and not value > 0:
             raise UserError(f"{key} is {value}: expected a number above 0")
+    if settings.adapt != "off" and settings.engine in ("mediapipe", "mediapipe-lite"):
+        raise UserError(
+            f"adapt is {settings.adapt} with engine {settings.engine}: only our own network learns, leave out one of both"
+        )
+    if settings.adapt == "on" and settings.merge == "rotation":
+        raise UserError("adapt is on with merge rotation: it learns from where the cameras are, so use merge auto or geometry")
     for fov in settings.fov_deg or ():
         if not 0 < fov < 180:
             raise UserError(f"fov_deg is {fov}: expected degrees between 0 and 180, the camera's horizontal field of view")

@@ -3,12 +3,10 @@
 import multiprocessing
 import os
 import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from typing import Protocol
 
+from runtime.beside import ignoring_interrupts
 from runtime.solve import Problem, Solution, solve
 
 NICENESS = 10
@@ -53,7 +51,7 @@ class SolverBeside:
         self._ours, theirs = context.Pipe()
         # A daemon: it never outlives the program.
         self._process = context.Process(target=_serve, args=(theirs,), name="solver", daemon=True)
-        with _ignoring_interrupts():
+        with ignoring_interrupts():
             self._process.start()
         theirs.close()
 
@@ -77,19 +75,6 @@ class SolverBeside:
         self._process.kill()
         self._process.join()
         self._ours.close()
-
-
-@contextmanager
-def _ignoring_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to the whole group, but the program itself ends this process: one that starts now never hears of it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _serve(problems: Connection) -> None:

@@ -1,4 +1,4 @@
-"""Two cameras that do not exist watch one drawn hand that moves: frame pairs with their truth, to judge what learns as it streams.
+"""Two cameras that do not exist watch a drawn hand move: frame pairs with their truth, to judge what learns as it streams.
 
 `capture.synthetic` is one such stream, always the same; here cameras, person, motion, light and places are drawn anew.
 """

@@ -9,6 +9,7 @@ import numpy as np
 
 from adapt.assembly_annotations import OURS_FROM_ASSEMBLY, SIDES, annotation_names
 from hand.errors import UserError
+from hand.files import write_whole
 from hand.joints import JOINT_NAMES, JOINTS, PARENTS
 
 
@@ -50,10 +51,7 @@ def _skeleton() -> str:
 
 def save(file: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises UserError where that may not be."""
-    part = file.with_suffix(file.suffix + ".part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(data)
-        part.replace(file)
+        write_whole(file, data)
     except OSError as error:
         raise UserError(f"cannot write {file}: {error}: give a folder that may be written to") from error

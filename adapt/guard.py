@@ -1,0 +1,45 @@
+"""Whether a network that has learnt may take the place of the one in use: it must not make things worse."""
+
+from dataclasses import dataclass
+
+from adapt.evidence import Evidence
+
+GAIN = 0.98
+"""What must get better is to be at most so many times what it was: less is chance."""
+CHANCE = 1.05
+"""What must not get worse may be so many times what it was, by chance."""
+FORGOTTEN = 1.10
+"""The same of drawn hands, against the network that ships."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the guard says of a candidate."""
+
+    better: bool
+    reason: str
+    """What decided, for a person."""
+
+
+def judge(candidate: Evidence, serving: Evidence, shipped: Evidence) -> Verdict:
+    """Whether a candidate is better than the network in use, all judged by the same hands held out.
+
+    `shipped` is the evidence of the network that everything began from.
+    """
+    for name, now, before, most in (
+        ("drawn hands", candidate.drawn, shipped.drawn, FORGOTTEN),
+        ("the views' rays", candidate.rays, serving.rays, CHANCE),
+        ("3D against 2D", candidate.within, serving.within, CHANCE),
+        ("bone lengths", candidate.bones, serving.bones, CHANCE),
+    ):
+        if not now <= most * before:
+            return Verdict(False, f"{name} {_change(now, before)}")
+    if candidate.inhuman > serving.inhuman:
+        return Verdict(False, f"bones that no person has {candidate.inhuman:.0%}")
+    if not candidate.depth <= GAIN * serving.depth:
+        return Verdict(False, f"3D against rays {_change(candidate.depth, serving.depth)}")
+    return Verdict(True, f"3D against rays {_change(candidate.depth, serving.depth)}")
+
+
+def _change(now: float, before: float) -> str:
+    return f"{before:.3f} to {now:.3f}"

@@ -1,0 +1,100 @@
+"""What live adaptation learns from and is judged by: hands that both views saw surely, few and varied, part of them held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adapt.labels import ViewLabel, labels_of
+from adapt.material import Material, Shown
+from adapt.teacher import MOST_OFF, misfit
+from capture.views import VIEWS, PerView
+from runtime.fit import FitSettings, HandFit
+from runtime.geometry import TwoViewGeometry
+from runtime.pair_buffer import PairBuffer, SeenPair
+
+LEARNT, HELD_OUT = 256, 80
+"""Pairs kept to learn from, and to judge by."""
+STRETCH_NS, HELD_OUT_EVERY = 2_000_000_000, 4
+"""Pairs are held out by stretches of so long, neighbours being alike, and one stretch in so many."""
+MAX_AGE_NS = 3600 * 10**9
+LEAST_LEARNT, LEAST_HELD_OUT = 48, 20
+LEAST_TRAVEL = 0.3
+"""Hands that joints must have moved, as `PairBuffer.travel` tells it: of a hand that stands still, nothing is learnt."""
+NOVEL = 0.5
+"""A pair that resembles another one more than this (`PairBuffer.add`) is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cameras:
+    """What is known of two cameras' places."""
+
+    geometry: TwoViewGeometry
+    bones: np.ndarray
+    """(20,) the hand's, in hands."""
+    hand_size_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class LivePair(SeenPair):
+    """A pair's hands as the network in use saw them, cut out and labelled."""
+
+    shown: Shown
+
+
+class LivePairs:
+    """The pairs of one placement of two cameras."""
+
+    def __init__(self, widths_px: PerView[int]):
+        self._widths_px = widths_px
+        self.forget()
+
+    def add(self, pair: LivePair) -> bool:
+        """Take in a pair; whether it is something new to learn from."""
+        stretch = pair.captured_ns // STRETCH_NS % HELD_OUT_EVERY
+        if stretch == HELD_OUT_EVERY - 1:
+            self._held_out.add(pair)
+            return False
+        return self._learnt.add(pair) > NOVEL
+
+    def forget(self) -> None:
+        """The cameras stand otherwise now."""
+        self._learnt: PairBuffer[LivePair] = PairBuffer(self._widths_px, LEARNT, MAX_AGE_NS)
+        self._held_out: PairBuffer[LivePair] = PairBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS)
+
+    @property
+    def lacks(self) -> str | None:
+        """What is missing before anything can be learnt, for the status line; None where there is enough."""
+        if len(self._learnt) < LEAST_LEARNT or len(self._held_out) < LEAST_HELD_OUT:
+            there = min(len(self._learnt) / LEAST_LEARNT, len(self._held_out) / LEAST_HELD_OUT)
+            return f"collecting hands, {min(there, 0.99):.0%}"
+        if min(self._learnt.travel, self._held_out.travel) < LEAST_TRAVEL:
+            return "move and turn the hand"
+        return None
+
+    def learnt(self, cameras: Cameras) -> Material | None:
+        return _material(self._learnt.pairs, cameras)
+
+    def held_out(self, cameras: Cameras) -> Material | None:
+        return _material(self._held_out.pairs, cameras)
+
+    def __len__(self) -> int:
+        return len(self._learnt) + len(self._held_out)
+
+
+def _material(pairs: Sequence[LivePair], cameras: Cameras) -> Material | None:
+    """The pairs, labelled anew by what is known of the cameras now; those that no longer fit are left out. None of none."""
+    shown = [shown for shown in (_labelled(pair, cameras) for pair in pairs) if shown is not None]
+    return Material.of(shown) if shown else None
+
+
+def _labelled(pair: LivePair, cameras: Cameras) -> Shown | None:
+    fit = HandFit(cameras.geometry, cameras.bones, cameras.hand_size_mm, FitSettings(motion=None))
+    fitted = fit(pair.captured_ns, PerView(pair.hands.left, pair.hands.right))
+    if fitted is None or misfit(fitted, cameras.geometry) > MOST_OFF:
+        return None
+    labels: PerView[ViewLabel] = labels_of(fitted, pair.shown.side, cameras.geometry)
+    crops = PerView.of(lambda view: pair.shown.crops[view].relabelled(labels[view]))
+    if not all(np.isfinite(crops[view].joints).all() for view in VIEWS):
+        return None
+    return Shown(pair.captured_ns, labels, crops)
