@@ -20,18 +20,27 @@ from hand.draw import DrawnCrops
 from runtime.network import HandNetwork
 from runtime.weights import Manifest
 
-BATCH = 16
-JUDGE_EVERY = 12
-"""Steps between two judgements."""
-PASSES = 10
-"""How often each new hand is learnt from; then learning waits for others."""
 STALE = 24
-"""New pairs after which they are labelled anew, by what is known of the cameras then."""
-MOST_REFUSED = 3
-"""Candidates in a row that were no better: learning begins again from the network in use."""
+"""New pairs after which all are labelled anew, by what is known of the cameras then."""
 MOST_WAITING = 64
 """Steps that may wait for their turn."""
 Kind = Literal["swapped", "refused", "rolled back"]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast to learn; every default was chosen for one core beside a live stream."""
+
+    batch: int = 16
+    judge_every: int = 12
+    """Steps between two judgements."""
+    passes: int = 10
+    """How often each new hand is learnt from; then learning waits for others."""
+    most_refused: int = 3
+    """Candidates in a row that were no better: learning begins again from the network in use."""
+
+
+_PACE = Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +91,14 @@ class Adapter:
         *,
         serving: HandNetwork | None = None,
         labels: Labels = "both",
+        pace: Pace = _PACE,
         device: torch.device | str = "cpu",
     ):
         """`shipped` is what everything is measured against; `serving` the network in use, if another one; `drawn` are hands
         with their truth that must not be forgotten."""
         self._manifest, self._drawn, self._device = manifest, drawn, device
         self._labels: Labels = labels
+        self._pace = pace
         self._shipped = shipped
         self._shipped_drawn = drawn_error(shipped, drawn)
         self._serving, self._previous = serving or shipped, shipped
@@ -118,7 +129,7 @@ class Adapter:
         self.counts["pairs"] += 1
         self._new += 1
         if self._pairs.add(pair):
-            self._waiting = min(self._waiting + PASSES, BATCH * MOST_WAITING)
+            self._waiting = min(self._waiting + self._pace.passes, self._pace.batch * MOST_WAITING)
 
     @property
     def note(self) -> str:
@@ -132,12 +143,17 @@ class Adapter:
         told = f"adapted {swapped} times" if swapped else "adapting"
         if rolled_back:
             told += f", {rolled_back} taken back"
-        return told if self._waiting >= BATCH else f"{told}, waiting for other poses"
+        return told if self._waiting >= self._pace.batch else f"{told}, waiting for other poses"
 
     @property
     def has_work(self) -> bool:
         """Whether `work` would do something."""
-        return self._cameras is not None and self._pairs.lacks is None and self._waiting >= BATCH
+        return self._cameras is not None and self._pairs.lacks is None and self._waiting >= self._pace.batch
+
+    @property
+    def serving(self) -> HandNetwork:
+        """The network that is to be in use."""
+        return self._serving
 
     def work(self) -> Update | None:
         """Learn one step, or judge what was learnt; what came of it, where something did."""
@@ -146,7 +162,7 @@ class Adapter:
         material = self._current()
         if material is None:
             return None
-        if self._since_judged >= JUDGE_EVERY:
+        if self._since_judged >= self._pace.judge_every:
             return self._judge(material.held_out)
         self._step(material.learnt)
         return None
@@ -157,7 +173,7 @@ class Adapter:
         if self._material is None or self._new >= STALE:
             learnt, held_out = self._pairs.learnt(self._cameras), self._pairs.held_out(self._cameras)
             self._new = 0
-            if learnt is None or held_out is None or min(len(learnt.pairs), len(held_out.pairs)) < BATCH:
+            if learnt is None or held_out is None or min(len(learnt.pairs), len(held_out.pairs)) < self._pace.batch:
                 # They are looked at again when others have come.
                 self._waiting, self._material = 0, None
                 return None
@@ -166,13 +182,13 @@ class Adapter:
 
     def _step(self, learnt: Material) -> None:
         assert self._cameras is not None
-        rows = torch.randperm(len(learnt.pairs), generator=self._order)[:BATCH]
+        rows = torch.randperm(len(learnt.pairs), generator=self._order)[: self._pace.batch]
         taught = learnt.taught.map(lambda view: view.rows(rows))
         R = self._cameras.geometry.R_right_from_left
         self._session.step(learnt.pairs.rows(rows), R, labels=self._labels, taught=taught)
         self.counts["steps"] += 1
         self._since_judged += 1
-        self._waiting -= BATCH
+        self._waiting -= self._pace.batch
 
     def _judge(self, held_out: Material) -> Update:
         """Compare what was learnt, the network in use, and the one before it, on the same hands."""
@@ -198,7 +214,7 @@ class Adapter:
             self._refused = 0
             return self._decided("swapped", verdict, len(held_out.pairs), candidate, serving, self._serving)
         self._refused += 1
-        if self._refused >= MOST_REFUSED:
+        if self._refused >= self._pace.most_refused:
             self._session = self._begin()
         return self._decided("refused", verdict, len(held_out.pairs), candidate, serving, None)
 

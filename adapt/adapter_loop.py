@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
@@ -18,6 +19,9 @@ from adapt.learnt import Learnt, LearntFile
 from adapt.live_pairs import Cameras, LivePair
 from adapt.session import Labels
 from capture.views import PerView
+from hand.backgrounds import Backgrounds
+from hand.draw import Drawer, DrawnCrops
+from hand.errors import UserError
 from runtime.beside import ignoring_interrupts
 from runtime.network import HandNetwork
 from runtime.weights import Manifest, build_network, load_network
@@ -84,15 +88,13 @@ class Works:
 
     def __init__(self, job: AdapterJob):
         """Raises UserError for weights that cannot be used."""
-        from hand.backgrounds import Backgrounds
-        from hand.draw import Drawer
-
         shipped, self._manifest = load_network(job.weights)
-        drawn = Drawer(self._manifest.crop_size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(DRAWN)
         self._file = job.learnt
         found = self._file.newest() if self._file else None
         serving = None if found is None else found.network()
-        self.adapter = Adapter(shipped, self._manifest, drawn, job.widths_px, serving=serving, labels=job.labels)
+        self.adapter = Adapter(
+            shipped, self._manifest, _drawn(self._manifest.crop_size), job.widths_px, serving=serving, labels=job.labels
+        )
 
     def take(self, message: Message) -> None:
         if isinstance(message, LivePair):
@@ -115,8 +117,6 @@ class Works:
 
     def _keep(self, update: Update) -> str | None:
         """Save what is now in use; why it could not be."""
-        from hand.errors import UserError
-
         if update.network is None or self._file is None:
             return None
         try:
@@ -188,6 +188,12 @@ class AdapterBeside:
         # What was on its way to a process that is no more.
         self._messages.cancel_join_thread()
         self._ours.close()
+
+
+@cache
+def _drawn(size: int) -> DrawnCrops:
+    """What is not to be forgotten; drawing it takes seconds."""
+    return Drawer(size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(DRAWN)
 
 
 def network_of(weights: Mapping[str, Tensor], manifest: Manifest) -> HandNetwork:

@@ -18,11 +18,11 @@ LEARNT, HELD_OUT = 256, 80
 STRETCH_NS, HELD_OUT_EVERY = 2_000_000_000, 4
 """Pairs are held out by stretches of so long, neighbours being alike, and one stretch in so many."""
 MAX_AGE_NS = 3600 * 10**9
-LEAST_LEARNT, LEAST_HELD_OUT = 48, 20
+LEAST_LEARNT, LEAST_HELD_OUT = 48, 16
 LEAST_TRAVEL = 0.3
 """Hands that joints must have moved, as `PairBuffer.travel` tells it: of a hand that stands still, nothing is learnt."""
-NOVEL = 0.5
-"""A pair that resembles another one more than this (`PairBuffer.add`) is no news."""
+NOVEL = 1.0
+"""A pair that differs from another one by less (`PairBuffer`) takes its place, and is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +59,15 @@ class LivePairs:
 
     def forget(self) -> None:
         """The cameras stand otherwise now."""
-        self._learnt: PairBuffer[LivePair] = PairBuffer(self._widths_px, LEARNT, MAX_AGE_NS)
-        self._held_out: PairBuffer[LivePair] = PairBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS)
+        self._learnt: PairBuffer[LivePair] = PairBuffer(self._widths_px, LEARNT, MAX_AGE_NS, NOVEL)
+        self._held_out: PairBuffer[LivePair] = PairBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS, NOVEL)
 
     @property
     def lacks(self) -> str | None:
         """What is missing before anything can be learnt, for the status line; None where there is enough."""
         if len(self._learnt) < LEAST_LEARNT or len(self._held_out) < LEAST_HELD_OUT:
             there = min(len(self._learnt) / LEAST_LEARNT, len(self._held_out) / LEAST_HELD_OUT)
-            return f"collecting hands, {min(there, 0.99):.0%}"
+            return f"move and turn the hand, {min(there, 0.99):.0%} seen"
         if min(self._learnt.travel, self._held_out.travel) < LEAST_TRAVEL:
             return "move and turn the hand"
         return None

@@ -47,7 +47,12 @@ Pair = TypeVar("Pair", bound=SeenPair)
 class PairBuffer(Generic[Pair]):
     """Keeps at most `capacity` pairs: of the two that resemble each other most, in both views, the older leaves."""
 
-    def __init__(self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS):
+    def __init__(
+        self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS, least_apart: float = 0.0
+    ):  # fmt: skip
+        """A pair that differs from another by less than `least_apart` takes its place; 1 is a step of the hand's place, size or
+        shape."""
+        self._least_apart = least_apart
         self._widths_px = widths_px
         self._capacity = capacity
         self._max_age_ns = max_age_ns
@@ -81,20 +86,24 @@ class PairBuffer(Generic[Pair]):
         return max(PerView.of(of))
 
     def add(self, pair: Pair) -> float:
-        """Take in a pair; how much it differs from the one that it resembles most, 1 for what is worth a new one."""
+        """Take in a pair; how much it differs from the one that it resembles most."""
         self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= self._max_age_ns])
+        feature = np.concatenate([self._feature(pair.hands[view], self._widths_px[view]) for view in ("left", "right")])
+        nearest = float(self._distances(feature).min(initial=np.inf))
+        if nearest < self._least_apart:
+            alike = int(self._distances(feature).argmin())
+            self._keep([k for k in range(len(self._pairs)) if k != alike])
         if len(self._pairs) >= self._capacity:
             i, j = np.unravel_index(np.argmin(self._distance), self._distance.shape)
             self._keep([k for k in range(len(self._pairs)) if k != min(i, j)])
-        feature = np.concatenate([self._feature(pair.hands[view], self._widths_px[view]) for view in ("left", "right")])
-        new = np.linalg.norm(self._features - feature, axis=1) if self._pairs else np.empty(0)
+        new = self._distances(feature)
         grown: np.ndarray = np.full((len(new) + 1, len(new) + 1), np.inf)
         grown[:-1, :-1] = self._distance
         grown[-1, :-1] = grown[:-1, -1] = new
         self._distance = grown
         self._features = np.vstack([self._features.reshape(-1, len(feature)), feature])
         self._pairs.append(pair)
-        return float(new.min(initial=np.inf))
+        return nearest
 
     def forget_before(self, captured_ns: int) -> None:
         """Drop the pairs captured before then."""
@@ -117,6 +126,10 @@ class PairBuffer(Generic[Pair]):
             )
 
         return PerView.of(of)
+
+    def _distances(self, feature: np.ndarray) -> np.ndarray:
+        """How much each pair kept differs from one of `feature`."""
+        return np.linalg.norm(self._features - feature, axis=1) if self._pairs else np.empty(0)
 
     def _keep(self, numbers: list[int]) -> None:
         if len(numbers) == len(self._pairs):

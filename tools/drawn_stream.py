@@ -26,6 +26,7 @@ from tools.two_views import PALM_MM, Rig, sample_path, smooth_poses
 _PLACE_SIDE = 160
 """Side of the pictures that places are made of, px: what is behind hands is out of focus."""
 _MARGIN_PX = 2
+_NOISE_SHIFT = 64
 _NOISE = 0.012
 """Of the sensors; standard deviation, of 1."""
 
@@ -59,6 +60,10 @@ class _Scene:
     lights: Lights
     place: np.ndarray
     """(H, W, 3) linear light behind the hand."""
+    picture: np.ndarray
+    """(H, W, 3) the same, as an image in [0, 1]."""
+    noise: np.ndarray
+    """(H + N, W + N, 3) of the sensor; each frame has another part of it."""
 
 
 def draw_stream(
@@ -96,7 +101,9 @@ def draw_stream(
 
     def frames(view: View) -> list[Frame]:
         width, height = rig.geometry.cameras[view].size_px
-        scene = _Scene(model, look, room.seen(R_camera_from_space[view]), _place(backgrounds, width, height, generator))
+        place = _place(backgrounds, width, height, generator)
+        noise = _NOISE * rng.standard_normal((height + _NOISE_SHIFT, width + _NOISE_SHIFT, 3), np.float32)
+        scene = _Scene(model, look, room.seen(R_camera_from_space[view]), place, _exposed(place), noise)
         drawn = []
         for number in tqdm(range(count), desc=f"drawing the {view} view", unit="frame", leave=False, disable=None):
             pixels = rig.geometry.cameras[view].project(skin_mm[view][number])
@@ -118,27 +125,40 @@ def _place(backgrounds: Backgrounds, width: int, height: int, generator: torch.G
 
 def _take(scene: _Scene, skin_mm: np.ndarray, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(H, W, 3) uint8 RGB."""
-    light = scene.place.copy()
-    height, width = light.shape[:2]
-    in_front = skin_mm[:, 2] > 0.1 * HAND_MM
-    low = np.clip(np.floor(pixels[in_front].min(0)).astype(int) - _MARGIN_PX, 0, (width, height)) if in_front.any() else None
-    high = np.clip(np.ceil(pixels[in_front].max(0)).astype(int) + _MARGIN_PX, 0, (width, height)) if in_front.any() else None
-    if low is not None and high is not None and (high > low).all():
-        # The renderer's soft effects work on blocks of four pixels.
-        across, down = (-(-np.maximum(high - low, 32) // 4) * 4).tolist()
-        drawn = render(
-            scene.model,
-            torch.tensor(skin_mm[None] / HAND_MM, dtype=torch.float32),
-            torch.tensor((pixels - low)[None], dtype=torch.float32),
-            (down, across),
-            scene.look,
-            scene.lights,
-            samples=1,
-            per_vertex=True,
-        )
-        window = light[low[1] : low[1] + down, low[0] : low[0] + across]
-        alpha = drawn.alpha[0, 0, : window.shape[0], : window.shape[1], None].numpy()
-        hand = drawn.light[0, :, : window.shape[0], : window.shape[1]].permute(1, 2, 0).numpy()
-        window[:] = cv2.GaussianBlur(window * (1 - alpha) + hand * alpha, (0, 0), 0.8)
-    image = light.clip(0, 1) ** np.float32(1 / 2.2) + _NOISE * rng.standard_normal(light.shape, np.float32)
+    image = scene.picture.copy()
+    height, width = image.shape[:2]
+    in_front = pixels[skin_mm[:, 2] > 0.1 * HAND_MM]
+    if len(in_front):
+        low = np.clip(np.floor(in_front.min(0)).astype(int) - _MARGIN_PX, 0, (width, height))
+        high = np.clip(np.ceil(in_front.max(0)).astype(int) + _MARGIN_PX, 0, (width, height))
+        if (high > low).all():
+            _paint(image, scene, skin_mm, pixels - low, low, high - low)
+    x, y = rng.integers(0, _NOISE_SHIFT, 2)
+    image += scene.noise[y : y + height, x : x + width]
     return (image.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _paint(image: np.ndarray, scene: _Scene, skin_mm: np.ndarray, pixels: np.ndarray, low: np.ndarray, size: np.ndarray) -> None:
+    """Paint the hand into a window of the image at `low` (2,) of `size` (2,); `pixels` (V, 2) in the window."""
+    # The renderer's soft effects work on blocks of four pixels.
+    across, down = (-(-np.maximum(size, 32) // 4) * 4).tolist()
+    drawn = render(
+        scene.model,
+        torch.tensor(skin_mm[None] / HAND_MM, dtype=torch.float32),
+        torch.tensor(pixels[None], dtype=torch.float32),
+        (down, across),
+        scene.look,
+        scene.lights,
+        samples=1,
+        per_vertex=True,
+    )
+    area = (slice(low[1], low[1] + down), slice(low[0], low[0] + across))
+    window = scene.place[area]
+    alpha = drawn.alpha[0, 0, : window.shape[0], : window.shape[1], None].numpy()
+    hand = drawn.light[0, :, : window.shape[0], : window.shape[1]].permute(1, 2, 0).numpy()
+    image[area] = _exposed(cv2.GaussianBlur(window * (1 - alpha) + hand * alpha, (0, 0), 0.8))
+
+
+def _exposed(light: np.ndarray) -> np.ndarray:
+    """An image in [0, 1] of linear light."""
+    return light.clip(0, 1) ** np.float32(1 / 2.2)

@@ -1,0 +1,91 @@
+"""Hands of a drawn stream as live adaptation is sent them, by a network that looks where they are; and what is true of them."""
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import torch
+
+from adapt.labels import LabelledPair, labels_of
+from adapt.live_pairs import Cameras, LivePair
+from adapt.material import Shown
+from capture.views import PerView
+from hand.backgrounds import Backgrounds
+from hand.joints import unit_hand
+from runtime.calibrate import usual_bones
+from runtime.engine import TorchEngine
+from runtime.fit import FitSettings, HandFit
+from runtime.look import Place, look
+from runtime.network import HandNetwork
+from runtime.pair_buffer import SeenPair
+from runtime.track import box_around, roll_of
+from runtime.types import HandBox
+from runtime.weights import Manifest
+from tools.drawn_stream import DrawnStream, draw_stream
+from tools.two_views import sample_rig
+
+HAND_MM = 90.0
+
+
+@cache
+def _backgrounds() -> Backgrounds:
+    return Backgrounds.load(None, "held_out")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveHands:
+    """A stream's hands."""
+
+    cameras: Cameras
+    """As they are."""
+    pairs: list[LivePair]
+    truth: PerView[np.ndarray]
+    """(N, 21, 3) true unit hands of the pairs, in each camera's axes."""
+    widths_px: PerView[int]
+
+
+def drawn(seed: int, seconds: float, fps: float = 10.0, angle_deg: float = 60.0) -> DrawnStream:
+    rng = np.random.default_rng(seed)
+    rig = sample_rig(rng, angle_deg, PerView(60.0, 60.0))
+    return draw_stream(rng, rig, seconds, fps, backgrounds=_backgrounds())
+
+
+def seen(stream: DrawnStream, network: HandNetwork, manifest: Manifest) -> LiveHands:
+    """All of a stream's hands that lie in both pictures."""
+    engine = TorchEngine(network, manifest, device="cpu")
+    geometry = stream.rig.geometry
+    cameras = Cameras(geometry, usual_bones(), HAND_MM)
+    fit = HandFit(geometry, cameras.bones, HAND_MM, FitSettings(motion=None))
+    pixels = geometry.project(stream.joints_mm)
+    pairs, numbers = [], []
+    for number, pair in enumerate(stream.pairs):
+
+        def place(view, number=number, pair=pair):
+            roll_deg = roll_of(pixels[view][number])
+            centre, side_px = box_around(pixels[view][number], roll_deg)
+            box = HandBox(view, "right", (float(centre[0]), float(centre[1])), side_px, 1.0, roll_deg)
+            return Place(box, geometry.cameras[view], pair[view].image)
+
+        left, right = (answer.hand for answer in look(engine, list(PerView.of(place))))
+        fitted = fit(number, PerView(left, right))
+        known = SeenPair.of(pair.left.captured_ns, PerView(left, right))
+        if fitted is None or known is None:
+            continue
+        shown = Shown.cut(LabelledPair(pair, labels_of(fitted, "right", geometry)), manifest.crop_size)
+        pairs.append(LivePair(known.captured_ns, known.hands, known.sigma_px, shown))
+        numbers.append(number)
+    truth = stream.truth.map(lambda hands: hands[numbers])
+    return LiveHands(cameras, pairs, truth, geometry.cameras.map(lambda camera: camera.size_px[0]))
+
+
+@torch.inference_mode()
+def true_error(network: HandNetwork, manifest: Manifest, hands: LiveHands) -> float:
+    """Mean distance of both views' own hands from the truth, hands."""
+
+    def of(view) -> float:
+        crops = [pair.shown.crops[view] for pair in hands.pairs]
+        told = network(torch.from_numpy(np.stack([crop.image for crop in crops]))).joints.double().numpy()
+        turned = np.stack([crop.camera.joints_in_frame(joints) for crop, joints in zip(crops, told, strict=True)])
+        return float(np.linalg.norm(unit_hand(turned) - hands.truth[view], axis=-1).mean())
+
+    return sum(PerView.of(of)) / 2
