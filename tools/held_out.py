@@ -1,6 +1,6 @@
 """Hands that training never draws, and how far a network's answers are off on them: what `tools.evaluate` judges by."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -84,7 +84,7 @@ def held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> Hel
         steps = range(-(-count // BATCH))
         # Whole batches always, so that fewer hands are the first of more.
         parts = [drawer.draw(BATCH) for _ in tqdm(steps, desc=f"drawing, {kind} hand {name}", unit=f"x{BATCH}")]
-        return DrawnCrops(**{f.name: torch.cat([getattr(p, f.name) for p in parts])[:count] for f in fields(DrawnCrops)})
+        return DrawnCrops.joined(parts).rows(slice(count))
 
     return HeldOut(kind, drawn("at any roll", seed, size // 2, 1.0), drawn("upright", seed + 1, 0, 0.0))
 

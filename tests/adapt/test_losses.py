@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapt.losses import Loss, lite_loss, published_loss
+from adapt.losses import LiteAnswer, Loss, lite_answer, lite_loss, published_loss
 from adapt.targets import Targets
 from runtime.detnet_lite import DetNetLite, read, read_scalar
 from runtime.network import Maps, normalise
@@ -35,6 +35,10 @@ def student() -> DetNetLite:
 IMAGES = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
+def answer(network: DetNetLite) -> LiteAnswer:
+    return lite_answer(network, normalise(IMAGES))
+
+
 def own_answers(network: DetNetLite) -> Targets:
     """What the network says already."""
     with torch.no_grad():
@@ -47,7 +51,7 @@ def own_answers(network: DetNetLite) -> Targets:
 
 def test_a_student_that_says_what_it_is_taught_has_nothing_to_learn(student):
     student.zero_grad()
-    loss = lite_loss(student, IMAGES, own_answers(student))
+    loss = lite_loss(answer(student), own_answers(student))
     assert loss.location < 1e-5 and loss.delta < 1e-5
     # Distances have no slope of their own at zero; the heat's entropy and the doubt's square have none there either.
     heat = -(own_answers(student).heat.clamp_min(1e-30).log() * own_answers(student).heat).sum((2, 3)).mean()
@@ -60,7 +64,7 @@ def test_whatever_is_off_costs(student, field):
     parts = {name: getattr(targets, name) for name in ("location", "delta", "heat", "visible", "doubt")}
     parts[field] = parts[field] + 0.5
     with torch.no_grad():
-        before, after = (lite_loss(student, IMAGES, asked).total for asked in (targets, Targets(**parts)))
+        before, after = (lite_loss(answer(student), asked).total for asked in (targets, Targets(**parts)))
     assert after > before + 0.02
 
 
@@ -71,8 +75,8 @@ def test_heat_of_hidden_joints_is_not_asked_for(student):
     other[:, :5] = 1 / 16
     asked = [Targets(targets.location, targets.delta, heat, hidden, targets.doubt) for heat in (targets.heat, other)]
     with torch.no_grad():
-        losses = [lite_loss(student, IMAGES, one).heat for one in asked]
-        shown = lite_loss(student, IMAGES, Targets(targets.location, targets.delta, other, ~hidden, targets.doubt)).heat
+        losses = [lite_loss(answer(student), one).heat for one in asked]
+        shown = lite_loss(answer(student), Targets(targets.location, targets.delta, other, ~hidden, targets.doubt)).heat
     torch.testing.assert_close(*losses)
     assert shown > 0
 
@@ -93,7 +97,7 @@ def asked(request: pytest.FixtureRequest, student: DetNetLite) -> tuple[Callable
         return lambda targets: published_loss(maps, targets), targets, [maps.heat, maps.delta, maps.location]
     targets = own_answers(student)
     targets = replace(targets, location=targets.location + 0.1, delta=targets.delta - 0.1)
-    return lambda targets: lite_loss(student, IMAGES, targets), targets, list(student.parameters())
+    return lambda targets: lite_loss(answer(student), targets), targets, list(student.parameters())
 
 
 def elsewhere(targets: Targets) -> Targets:

@@ -265,9 +265,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Targets]:
     """What students were asked for since, by view."""
     kept: list[Targets] = []
 
-    def keep(network: MapNetwork, images: Tensor, targets: Targets) -> Loss:
-        kept.append(targets)
-        return adaptation_loss(network, images, targets)
+    def keep(network: MapNetwork, images: Tensor, asked: list[Targets]) -> Loss:
+        kept.extend(asked)
+        return adaptation_loss(network, images, asked)
 
     monkeypatch.setattr("adapt.session.adaptation_loss", keep)
     return kept
