@@ -219,7 +219,7 @@ class Adaptation:
         drawn = rehearsal.beside(torch.cat(list(pairs.images)))
         loss = drawn_loss(self.student.network, drawn, self.manifest.crop_size)
         (loss.total * (len(drawn.images) / len(pairs))).backward()
-        return float(loss.joints)
+        return float(loss.joints.detach())
 
     @torch.no_grad()
     def _follow(self) -> None:
