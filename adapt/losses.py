@@ -1,5 +1,6 @@
 """How far a student's maps are from what its teacher's pseudo-labels ask of them: one loss for each architecture."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -7,8 +8,11 @@ from torch import Tensor
 
 from adapt.targets import Targets
 from hand.joints import JOINTS
-from runtime.detnet_lite import DetNetLite, read, read_scalar
+from runtime.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
 from runtime.network import MapNetwork, Maps, normalise
+
+HEAT, PIXEL, LOCATION, DELTA, DOUBT = 0.2, 8.0, 3.0, 0.3, 0.1
+"""Weights of DetNet-lite's losses; pixels count in shares of the crop's side."""
 
 
 class Loss(NamedTuple):
@@ -20,11 +24,36 @@ class Loss(NamedTuple):
     location: Tensor
 
 
-def adaptation_loss(network: MapNetwork, images: Tensor, targets: Targets) -> Loss:
-    """Of one view's crops (N, S, S, 3) uint8, with gradients for `network`."""
+class LiteAnswer(NamedTuple):
+    """What DetNet-lite says of N crops, read from its maps once for everything that is asked of it."""
+
+    log_heat: Tensor
+    """(N, 21, M, M)."""
+    pixels: Tensor
+    """(N, 21, 2) in the crop."""
+    location: Tensor
+    """(N, 21, 3)."""
+    delta: Tensor
+    """(N, 21, 3)."""
+    doubt: Tensor
+    """(N, 21)."""
+    side: int
+    """Of the crop, px."""
+
+
+def adaptation_loss(network: MapNetwork, images: Tensor, asked: Sequence[Targets]) -> Loss:
+    """Of one view's crops (N, S, S, 3) uint8, with gradients for `network`: the mean over all that is asked of them.
+
+    However much is asked, the network looks once.
+    """
+    inputs = normalise(images).contiguous(memory_format=torch.channels_last)
     if isinstance(network, DetNetLite):
-        return lite_loss(network, images, targets)
-    return published_loss(network(normalise(images).contiguous(memory_format=torch.channels_last)), targets)
+        answer = lite_answer(network, inputs)
+        losses = [lite_loss(answer, targets) for targets in asked]
+    else:
+        maps = network(inputs)
+        losses = [published_loss(maps, targets) for targets in asked]
+    return Loss(*(sum(part) / len(losses) for part in zip(*losses, strict=True)))  # pyright: ignore[reportArgumentType]
 
 
 def published_loss(maps: Maps, targets: Targets) -> Loss:
@@ -45,21 +74,30 @@ def published_loss(maps: Maps, targets: Targets) -> Loss:
     return Loss(100 * heat + delta + 10 * location, heat, delta, location)
 
 
-def lite_loss(network: DetNetLite, images: Tensor, targets: Targets) -> Loss:
+def lite_answer(network: DetNetLite, inputs: Tensor) -> LiteAnswer:
+    """What the network says of inputs (N, 3, S, S)."""
+    logits, delta, location, doubt = network.raw(inputs)
+    log_heat = logits.flatten(2).log_softmax(-1).view_as(logits)
+    heat, size = log_heat.exp(), inputs.shape[-1]
+    return LiteAnswer(log_heat, mean_pixels(heat, size), read(location, heat), read(delta, heat), read_scalar(doubt, heat), size)
+
+
+def lite_loss(answer: LiteAnswer, targets: Targets) -> Loss:
     """The same for maps that are read under the whole heat, as DetNet-lite learnt them: cross-entropy of the heat, distances of
-    joints and bone directions. The doubt is to stay as the teacher's: what two views agree on is no measure of its error.
+    joints and bone directions, and of pixels where they are known. The doubt is to stay as the teacher's: what two views agree on
+    is no measure of its error.
     """
-    logits, delta, location, doubt = network.raw(normalise(images).contiguous(memory_format=torch.channels_last))
-    log_heat = logits.flatten(2).log_softmax(-1)
-    heat = log_heat.exp().view_as(logits)
-    heat_loss = (-(targets.heat.flatten(2) * log_heat).sum(-1) * _counts(targets)).mean()
+    counts = _counts(targets)
+    heat = (-(targets.heat * answer.log_heat).sum((2, 3)) * counts).mean()
     weight = targets.heat.new_ones(()) if targets.weight is None else targets.weight
-    location_loss = ((read(location, heat) - targets.location).norm(dim=-1) * weight).mean()
-    delta_loss = ((read(delta, heat) - targets.delta).norm(dim=-1) * weight).mean()
+    location = ((answer.location - targets.location).norm(dim=-1) * weight).mean()
+    delta = ((answer.delta - targets.delta).norm(dim=-1) * weight).mean()
     assert targets.doubt is not None, "DetNet-lite's teacher says how far off it may be"
-    doubt_loss = ((read_scalar(doubt, heat) - targets.doubt) ** 2).mean()
-    total = 0.2 * heat_loss + 3.0 * location_loss + 0.3 * delta_loss + 0.1 * doubt_loss
-    return Loss(total, heat_loss, delta_loss, location_loss)
+    doubt = ((answer.doubt - targets.doubt) ** 2).mean()
+    total = HEAT * heat + LOCATION * location + DELTA * delta + DOUBT * doubt
+    if targets.pixels is not None:
+        total = total + PIXEL / answer.side * ((answer.pixels - targets.pixels).norm(dim=-1) * counts).mean()
+    return Loss(total, heat, delta, location)
 
 
 def _counts(targets: Targets) -> Tensor:

@@ -17,11 +17,10 @@ import msgspec
 import numpy as np
 import torch
 import tyro
-from tqdm import tqdm
 
+from adapt.learning import LearningSettings, begin, study
 from adapt.material import Material, Shown, Thinned
 from adapt.recording import RecordingSettings, frame_size, settled
-from adapt.session import Adaptation, Labels
 from adapt.teacher import label
 from capture.views import PerView, View
 from hand.errors import UserError
@@ -43,25 +42,17 @@ MakeEstimator = Callable[[], Estimator]
 
 
 @dataclass
-class Settings(RecordingSettings):
+class Settings(RecordingSettings, LearningSettings):
     """Adapt the network to two cameras."""
 
     run: tyro.conf.Positional[Path]
     """Folder to write the adapted weights to."""
-    labels: Labels = "both"
-    """What teaches: what two views agree on, where their rays meet, or both."""
     teacher: Literal["own", "mediapipe", "mediapipe-lite"] = "own"
     """Whose joints the geometry is made of; MediaPipe's models come by tools.get_mediapipe."""
     weights: Path = DEFAULT_WEIGHTS
     """Of the network to adapt."""
     most: int = 1024
     """Pairs to learn from; of a longer recording, evenly spread."""
-    epochs: int = 10
-    batch: int = 32
-    seed: int = 0
-    device: Literal["auto", "cpu", "cuda"] = "auto"
-    threads: int = 1
-    """Of a CPU."""
 
 
 def estimator(settings: Settings) -> Estimator:
@@ -69,7 +60,7 @@ def estimator(settings: Settings) -> Estimator:
     follow = FollowSettings(settings.hand_side)
     if settings.teacher != "own":
         return load_mediapipe(settings.teacher, follow)
-    engine = TorchEngine(*load_network(settings.weights), threads=settings.threads, device=_device(settings).type)
+    engine = TorchEngine(*load_network(settings.weights), threads=settings.threads, device=settings.torch_device.type)
     return CropEstimator(engine, load_locator(), settings.clips.map(frame_size), follow)
 
 
@@ -139,21 +130,10 @@ def off(network: HandNetwork, manifest: Manifest, material: Material) -> Off:
 
 def learn(settings: Settings, geometry: TwoViewGeometry, material: Material, held_out: Material) -> bool:
     """Adapt the network, and save it where it is better on what was held out; whether it was."""
-    # How a sum is shared out among threads shows in its last digits.
-    torch.set_num_threads(settings.threads)
     network, manifest = load_network(settings.weights)
-    session = Adaptation(network, manifest, device=_device(settings), R_right_from_left=geometry.R_right_from_left)
+    session = begin(settings, network, manifest, geometry)
     before = off(session.teacher, manifest, held_out)
-    order = torch.Generator().manual_seed(settings.seed)
-    with tqdm(total=settings.epochs * len(material.pairs), unit="pair", desc="adapting") as bar:
-        for _ in range(settings.epochs):
-            for rows in torch.randperm(len(material.pairs), generator=order).split(settings.batch):
-                taught = material.taught.map(lambda view, rows=rows: view.rows(rows))
-                figures = session.step(
-                    material.pairs.rows(rows), geometry.R_right_from_left, labels=settings.labels, taught=taught
-                )
-                bar.set_postfix(loss=f"{figures.loss:.3f}", apart=f"{figures.apart:.3f}", refresh=False)
-                bar.update(len(rows))
+    study(settings, session, geometry, material)
     after = off(session.teacher, manifest, held_out)
     said = f"on hands held out, {before} hands off where the cameras' geometry has them before, {after} after"
     if not after.better_than(before):
@@ -176,20 +156,13 @@ def adapt(settings: Settings, make_estimator: MakeEstimator | None = None) -> bo
 
 def _check(settings: Settings) -> None:
     """Raises UserError for what would fail only after the recording was watched."""
-    for name in ("most", "batch", "threads"):
-        if getattr(settings, name) < 1:
-            raise UserError(f"--{name} is {getattr(settings, name)}, expected 1 or more")
-    if settings.device == "cuda" and not torch.cuda.is_available():
-        raise UserError("--device cuda: torch sees no NVIDIA GPU on this machine; give --device cpu, or auto")
+    if settings.most < 1:
+        raise UserError(f"--most is {settings.most}, expected 1 or more")
+    settings.check()
     try:
         settings.run.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"the folder {settings.run} cannot be made ({error.strerror}): give another to write to") from error
-
-
-def _device(settings: Settings) -> torch.device:
-    auto = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(auto if settings.device == "auto" else settings.device)
 
 
 def main() -> int:

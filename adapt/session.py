@@ -1,6 +1,6 @@
 """Self-adaptation: a student learns what its momentum teacher's two views, made to agree, say of unlabelled hands (S2DHand).
 
-Nothing here is random: the same batches in the same order give the same weights on one machine.
+Nothing here is random but what is handed in with a seed: the same batches in the same order give the same weights on one machine.
 """
 
 from copy import deepcopy
@@ -11,10 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from adapt.augment import Augmenter
+from adapt.drawn_losses import drawn_loss
 from adapt.losses import Loss, adaptation_loss
 from adapt.pairs import CropPairs
+from adapt.rehearsal import Rehearsal
 from adapt.rotation import angle_deg, batch_rotation, drift, initial_rotation, published_batch_rotation
 from adapt.targets import (
+    DETNET_SIGMA,
+    LITE_SIGMA,
     PseudoLabels,
     Recipe,
     Seen,
@@ -26,13 +31,12 @@ from adapt.targets import (
     pseudo_labels,
 )
 from capture.views import PerView, View
+from hand.turn import Turn
 from runtime.detnet_lite import DetNetLite, read_scalar
 from runtime.network import HandNetwork, Maps, normalise, unit
 from runtime.weights import Manifest
 
 Labels = Literal["s2dhand", "geometry", "both"]
-LITE_SIGMA, DETNET_SIGMA = 0.55, 1.2
-"""Cells: how wide a taught joint's heat is in each architecture."""
 _RECIPE = Recipe()
 
 
@@ -49,6 +53,8 @@ class StepFigures:
     """Mean distance between the teacher's joints in the two views through the rotation, hands."""
     batch_off_deg: float
     """Between the rotation in use and the one that this batch alone tells."""
+    rehearsed: float = float("nan")
+    """Mean error of the drawn hands that were rehearsed, hands; not a number where there were none."""
 
 
 class Adaptation:
@@ -61,10 +67,14 @@ class Adaptation:
         recipe: Recipe = _RECIPE,
         R_right_from_left: np.ndarray | None = None,
         device: torch.device | str = "cpu",
+        *,
+        augment: Augmenter | None = None,
+        rehearsal: Rehearsal | None = None,
     ):
         """Start from `network`, which stays as it is; not one whose batch-norms were folded in (`runtime.network.fused`).
 
         `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `begin`, tells it.
+        `augment` changes what the student sees; `rehearsal` gives it drawn hands besides; both on `device`.
         """
         self.manifest, self.recipe, self.device = manifest, recipe, torch.device(device)
         self.teacher = _copy(network, self.device).requires_grad_(False)
@@ -74,6 +84,7 @@ class Adaptation:
             if isinstance(module, nn.BatchNorm2d):
                 module.requires_grad_(False)
         self.steps = 0
+        self._augment, self._rehearsal = augment, rehearsal
         self._optimiser = torch.optim.Adam((p for p in self.student.parameters() if p.requires_grad), recipe.rate)
         self._rotation = None if R_right_from_left is None else self._tensor(R_right_from_left)
 
@@ -115,15 +126,16 @@ class Adaptation:
         told = self._told_rotation(agreed).to(rotation)
         if R_right_from_left is None:
             self._rotation = drift(rotation, told, self.recipe.eta)
-        targets: list[PerView[Targets]] = []
+        turns = pairs.images.map(lambda images: None if self._augment is None else self._augment.turn(len(images)))
+        asked: list[PerView[Targets]] = []
         if labels != "geometry":
-            targets.append(self._targets(pairs, agreed.joints, maps, seen))
+            asked.append(self._targets(pairs, agreed.joints, maps, seen, turns))
         if labels != "s2dhand" and taught is not None:
-            targets.append(self._targets(pairs, taught.map(lambda t: t.joints.to(self.device)), maps, taught))
-        losses = self._learn(pairs, targets)
+            asked.append(self._targets(pairs, taught.map(lambda t: t.joints.to(self.device)), maps, taught, turns))
+        losses, rehearsed = self._learn(pairs, asked, turns)
         self._follow()
         parts = (float(sum(part)) for part in zip(*losses, strict=True))
-        return StepFigures(*parts, apart=float(agreed.apart), batch_off_deg=float(angle_deg(rotation, told)))
+        return StepFigures(*parts, float(agreed.apart), float(angle_deg(rotation, told)), rehearsed)
 
     @torch.no_grad()
     def _look(self, pairs: CropPairs) -> tuple[Seen, PerView[Maps]]:
@@ -141,47 +153,73 @@ class Adaptation:
         return batch_rotation(labels.rooted, labels.weight)
 
     def _targets(
-        self, pairs: CropPairs, joints: PerView[Tensor], maps: PerView[Maps], by: "Seen | PerView[Taught]"
+        self,
+        pairs: CropPairs,
+        joints: PerView[Tensor],
+        maps: PerView[Maps],
+        by: "Seen | PerView[Taught]",
+        turns: PerView[Turn | None],
     ) -> PerView[Targets]:
-        """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the pixels taught."""
+        """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the pixels taught.
+
+        Crops that are `turned` are asked for what is turned with them.
+        """
         frame_from_crop = pairs.frame_from_crop(self.manifest.axes)
+        size = self.manifest.crop_size
 
         def of(view: View) -> Targets:
-            heat, doubt = maps[view].heat, maps[view].doubt
-            turned = joints[view] @ frame_from_crop[view].to(joints[view])
+            heat, doubt, turn = maps[view].heat, maps[view].doubt, turns[view]
+            in_crop = joints[view] @ frame_from_crop[view].to(joints[view])
+            if turn is not None:
+                in_crop = turn.vectors(in_crop)
             expected = None if doubt is None else read_scalar(doubt, heat)
-            location, delta = location_target(turned, self.manifest.root), delta_target(turned)
+            location, delta = location_target(in_crop, self.manifest.root), delta_target(in_crop)
             if isinstance(by, Seen):
+                heat = heat if turn is None else self._whole(turn.pictures(heat, heat.shape[-1], "zeros"))
                 return Targets(location, delta, heat, by.visible[view], expected)
-            taught, size = by[view].to(self.device), self.manifest.crop_size
-            inside = ((taught.pixels > -0.5) & (taught.pixels < size - 0.5)).all(-1)
-            return Targets(location, delta, self._heat(taught.pixels, inside, heat), inside, expected, taught.weight)
+            taught = by[view].to(self.device)
+            pixels = taught.pixels if turn is None else turn.pixels(taught.pixels, size, size)
+            inside = ((pixels > -0.5) & (pixels < size - 0.5)).all(-1)
+            learnt = pixels if self.recipe.pixel_term else None
+            return Targets(location, delta, self._heat(pixels, inside, heat), inside, expected, taught.weight, learnt)
 
         return PerView.of(of)
 
     def _heat(self, pixels: Tensor, inside: Tensor, like: Tensor) -> Tensor:
         """(N, 21, M, M) the heat that joints at crop pixels (N, 21, 2) are to give; a joint outside of its crop has none."""
+        sigma = LITE_SIGMA if isinstance(self.student.network, DetNetLite) else DETNET_SIGMA
+        heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, sigma)
+        return self._whole(heat * inside[..., None, None])
+
+    def _whole(self, heat: Tensor) -> Tensor:
+        """DetNet-lite's heat (N, 21, M, M) is a distribution, DetNet's a map of peaks of 1."""
         lite = isinstance(self.student.network, DetNetLite)
-        heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, LITE_SIGMA if lite else DETNET_SIGMA)
-        heat = heat * inside[..., None, None]
-        # DetNet-lite's heat is a distribution, DetNet's a map of peaks of 1.
         return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-6) if lite else heat
 
-    def _learn(self, pairs: CropPairs, targets: list[PerView[Targets]]) -> list[Loss]:
-        """One step of Adam on both views, targets counting alike; the views' losses.
+    def _learn(self, pairs: CropPairs, asked: list[PerView[Targets]], turns: PerView[Turn | None]) -> tuple[list[Loss], float]:
+        """One step of Adam on both views, whatever is asked counting alike; the views' losses, and drawn hands' error.
 
         One view's graph at a time is held, which halves the memory.
         """
         self._optimiser.zero_grad()
         losses = []
         for view, images in pairs.images.items():
-            for each in targets:
-                loss = Loss(*(part / len(targets) for part in adaptation_loss(self.student.network, images, each[view])))
-                loss.total.backward()
-                losses.append(Loss(*(part.detach() for part in loss)))
+            turn = turns[view]
+            shown = images if self._augment is None or turn is None else self._augment(images, turn)
+            loss = adaptation_loss(self.student.network, shown, [each[view] for each in asked])
+            loss.total.backward()
+            losses.append(Loss(*(part.detach() for part in loss)))
+        rehearsed = float("nan") if self._rehearsal is None else self._rehearse(pairs, self._rehearsal)
         self._optimiser.step()
         self.steps += 1
-        return losses
+        return losses, rehearsed
+
+    def _rehearse(self, pairs: CropPairs, rehearsal: Rehearsal) -> float:
+        """Add drawn hands' gradients, each picture counting like one of a real hand; their mean error, hands."""
+        drawn = rehearsal.beside(torch.cat(list(pairs.images)))
+        loss = drawn_loss(self.student.network, drawn, self.manifest.crop_size)
+        (loss.total * (len(drawn.images) / len(pairs))).backward()
+        return float(loss.joints.detach())
 
     @torch.no_grad()
     def _follow(self) -> None:

@@ -12,6 +12,9 @@ from capture.views import PerView, View
 from hand.joints import MIDDLE_MCP, PARENTS, WRIST
 from runtime.merge import DEFAULT_BETA, MergeRule
 
+LITE_SIGMA, DETNET_SIGMA = 0.55, 1.2
+"""Cells: how wide a taught joint's heat is in each architecture."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
@@ -30,6 +33,8 @@ class Recipe:
     """Most of the old weights' share in the teacher's new ones."""
     least_confidence: float = 0.1
     """Confidence below which a joint is taken for hidden in that view: annotations are not to be had."""
+    pixel_term: bool = False
+    """Whether DetNet-lite learns the pixels that geometry taught from where it reads them, too, and not from the heat alone."""
     published_rotation: bool = False
     """Whether visible joints count alike, and a batch's rotation is its pseudo-labels' mean quaternion.
 
@@ -89,6 +94,8 @@ class Targets:
     """(N, 21) the teacher's logarithm of the expected joint error, where it tells it."""
     weight: Tensor | None = None
     """(N, 21) how much each joint counts, in [0, 1]; None for all alike."""
+    pixels: Tensor | None = None
+    """(N, 21, 2) in the crop, where they are to be learnt besides the heat; DetNet reads none that could learn."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,17 @@ class DrawnCrops:
     taught: torch.Tensor
     """(N,) bool: true for a real hand, whose joints a teacher told; surface, visible, family, facing, tone then mean nothing."""
 
+    @classmethod
+    def joined(cls, parts: "list[DrawnCrops]") -> "DrawnCrops":
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in cls.__slots__})
+
+    def rows(self, rows: torch.Tensor | slice) -> "DrawnCrops":
+        """Those numbered `rows` (M,)."""
+        return DrawnCrops(**{name: getattr(self, name)[rows] for name in DrawnCrops.__slots__})
+
+    def to(self, device: torch.device | str) -> "DrawnCrops":
+        return DrawnCrops(**{name: getattr(self, name).to(device) for name in DrawnCrops.__slots__})
+
 
 class Drawer:
     """Draws batches of crops; deterministic by seed on one kind of device."""

@@ -19,12 +19,11 @@ from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
 from hand.errors import UserError
 from hand.joints import JOINTS
+from hand.turn import BORDER
 from tools.backgrounds import DEFAULT_BANK
 
 SHARD = 2000
 """Crops a shard."""
-BORDER = 8
-"""Pixels around a banked crop, so that it can be turned."""
 _DRAWN_AT_ONCE = 20
 
 
@@ -59,15 +58,7 @@ def draw_shard(settings: Settings, number: int, count: int = SHARD) -> DrawnCrop
     seed = (settings.seed * 1_009 + number) % 900_000
     drawer = Drawer(settings.crop_size, Backgrounds.load(settings.backgrounds, "train"), seed, border=BORDER)
     bar = tqdm(range(0, count, _DRAWN_AT_ONCE), desc=f"shard {number}", unit="hands", unit_scale=_DRAWN_AT_ONCE, leave=False)
-    return joined([drawer.draw(_DRAWN_AT_ONCE, settings.absent, settings.mirrored) for _ in bar])
-
-
-def joined(parts: list[DrawnCrops]) -> DrawnCrops:
-    return DrawnCrops(**{name: torch.cat([getattr(part, name) for part in parts]) for name in DrawnCrops.__slots__})
-
-
-def on(crops: DrawnCrops, device: torch.device) -> DrawnCrops:
-    return DrawnCrops(**{name: getattr(crops, name).to(device) for name in DrawnCrops.__slots__})
+    return DrawnCrops.joined([drawer.draw(_DRAWN_AT_ONCE, settings.absent, settings.mirrored) for _ in bar])
 
 
 def fill(settings: Settings) -> None:
@@ -142,8 +133,8 @@ class HandBank:
         for size, number in zip(sizes, picks, strict=True):
             shard = self._shards[number]
             rows = torch.randint(len(shard.images), (size,), generator=self._random)
-            parts.append(DrawnCrops(**{name: getattr(shard, name)[rows] for name in DrawnCrops.__slots__}))
-        return joined(parts)
+            parts.append(shard.rows(rows))
+        return DrawnCrops.joined(parts)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Hands that training never draws, and how far a network's answers are off on them: what `tools.evaluate` judges by."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -76,17 +76,26 @@ class Judged:
 def held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> HeldOut:
     """`count` hands that training never drew, in boxes of `size` px, which must be divisible by 16."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
+    frames = _drawn(kind, "at any roll", count, size, backgrounds, seed, size // 2, 1.0)
+    return HeldOut(kind, frames, upright_hands(kind, count, size, backgrounds))
+
+
+def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> DrawnCrops:
+    """Those of `held_out` that are as a track cuts them."""
+    seed = OUR_SEED if kind == "our" else FOREIGN_SEED
+    return _drawn(kind, "upright", count, size, backgrounds, seed + 1, 0, 0.0)
+
+
+def _drawn(
+    kind: Kind, name: str, count: int, size: int, backgrounds: Backgrounds, seed: int, border: int, any_roll: float
+) -> DrawnCrops:
     model = None if kind == "our" else HandModel.load(asset=FOREIGN_ASSET)
     texture = None if kind == "our" else FOREIGN_TEXTURE
-
-    def drawn(name: str, seed: int, border: int, any_roll: float) -> DrawnCrops:
-        drawer = Drawer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
-        steps = range(-(-count // BATCH))
-        # Whole batches always, so that fewer hands are the first of more.
-        parts = [drawer.draw(BATCH) for _ in tqdm(steps, desc=f"drawing, {kind} hand {name}", unit=f"x{BATCH}")]
-        return DrawnCrops(**{f.name: torch.cat([getattr(p, f.name) for p in parts])[:count] for f in fields(DrawnCrops)})
-
-    return HeldOut(kind, drawn("at any roll", seed, size // 2, 1.0), drawn("upright", seed + 1, 0, 0.0))
+    drawer = Drawer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
+    steps = range(-(-count // BATCH))
+    # Whole batches always, so that fewer hands are the first of more.
+    parts = [drawer.draw(BATCH) for _ in tqdm(steps, desc=f"drawing, {kind} hand {name}", unit=f"x{BATCH}")]
+    return DrawnCrops.joined(parts).rows(slice(count))
 
 
 def judge(engine: Engine, hands: HeldOut) -> Judged:

@@ -23,11 +23,12 @@ from capture.views import PerView, View
 from hand.draw import SURFACE_CELL, DrawnCrops
 from hand.errors import UserError
 from hand.joints import JOINTS
+from hand.turn import BORDER
 from runtime.estimator import Estimator, FollowSettings
 from runtime.mediapipe import load_mediapipe
 from runtime.mediapipe_files import MediaPipeEngine
 from runtime.types import Side
-from tools.bank import BORDER, SHARD, save_shard
+from tools.bank import SHARD, save_shard
 from tools.label_sheet import LOOKS, Look, draw_looks
 
 

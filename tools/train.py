@@ -21,12 +21,12 @@ from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
 from hand.errors import UserError
 from hand.joints import JOINTS
+from hand.turn import BORDER, turned
 from runtime.detnet_lite import DetNetLite
 from runtime.network import Block, HandNetwork
 from runtime.weights import Manifest, build_network, fill, load_tensors, save_network
-from tools.augment import turned
 from tools.backgrounds import DEFAULT_BANK
-from tools.bank import BORDER, HandBank, joined, on
+from tools.bank import HandBank
 from tools.checkpoints import load_checkpoint, save_checkpoint
 from tools.losses import HAND_MM, SurfaceHead, detnet_loss, lite_loss
 from tools.muon import muon
@@ -208,7 +208,7 @@ class Run:
         else:
             crops = self._drawer.draw(settings.batch - real, settings.absent, settings.mirrored)
         if self._taught:
-            crops = joined([crops, on(self._taught.take(real), self.device)])
+            crops = DrawnCrops.joined([crops, self._taught.take(real).to(self.device)])
         return turned(crops, settings.crop_size, self._generator)
 
     def step(self, progress: float) -> dict[str, Tensor]:

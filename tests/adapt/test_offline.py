@@ -219,6 +219,9 @@ def test_views_that_come_to_agree_through_a_wrong_rotation_are_not_saved(setting
         ({"right": Path(__file__)}, None, "no video that can be read"),
         ({"weights": Path("none.safetensors")}, Truth, "none.json"),
         ({"batch": 0}, Truth, "--batch is 0"),
+        ({"rate": 0.0}, Truth, "--rate is 0"),
+        ({"rehearse": 1.0}, Truth, "--rehearse is 1, expected a share"),
+        ({"spectra": True, "rehearse": 0.0}, Truth, "--spectra changes the hands that are rehearsed"),
         ({"run": Path(__file__)}, Truth, "cannot be made"),
     ],
 )

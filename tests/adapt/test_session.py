@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from adapt.augment import Augmenter
 from adapt.losses import Loss, adaptation_loss
 from adapt.pairs import CropPairs
+from adapt.rehearsal import Rehearsal, draw_bank
 from adapt.session import Adaptation, Labels, StepFigures
 from adapt.targets import FAITHFUL, Recipe, Targets, Taught
 from capture import synthetic
@@ -265,9 +267,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Targets]:
     """What students were asked for since, by view."""
     kept: list[Targets] = []
 
-    def keep(network: MapNetwork, images: Tensor, targets: Targets) -> Loss:
-        kept.append(targets)
-        return adaptation_loss(network, images, targets)
+    def keep(network: MapNetwork, images: Tensor, asked: list[Targets]) -> Loss:
+        kept.extend(asked)
+        return adaptation_loss(network, images, asked)
 
     monkeypatch.setattr("adapt.session.adaptation_loss", keep)
     return kept
@@ -325,3 +327,58 @@ def test_both_labels_cost_the_mean_of_each(tiny):
         assert mean == pytest.approx(sum(each) / 2, rel=1e-5)
     assert agreed.loss != pytest.approx(geometry.loss, rel=0.01)
     assert agreed.apart == geometry.apart == both.apart
+
+
+def test_turned_students_are_asked_for_turned_hands(tiny, asked):
+    network, manifest, pairs = tiny
+    told = taught(hands(), 32)
+    for augment in (None, Augmenter(0)):
+        adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3), augment=augment)
+        adaptation.step(pairs, labels="both", taught=told)
+    plain, changed = asked[:4], asked[4:]
+    for before, after in zip(plain, changed, strict=True):
+        # Turned about the camera's axis: as deep as before, as far from the axis, but elsewhere.
+        for name in ("location", "delta"):
+            then, now = getattr(before, name), getattr(after, name)
+            torch.testing.assert_close(now[..., 2], then[..., 2])
+            torch.testing.assert_close(now[..., :2].norm(dim=-1), then[..., :2].norm(dim=-1))
+            assert (now - then).abs().max() > 0.01
+        assert not torch.equal(after.heat, before.heat)
+        if manifest.architecture == "detnet-lite":
+            shown = after.heat.sum((2, 3)) > 0
+            torch.testing.assert_close(after.heat.sum((2, 3))[shown], torch.ones(int(shown.sum())))
+    # Two teachers ask of one picture, turned one way.
+    turned = []
+    for before, after in zip(plain[:2], changed[:2], strict=True):
+        then, now = (torch.view_as_complex(each.delta[:, 9, :2].contiguous()) for each in (before, after))
+        turned.append((now / then).angle())
+    torch.testing.assert_close(*turned, atol=1e-4, rtol=0)
+
+
+def learnt(shipped: tuple[HandNetwork, Manifest], headset: CropPairs, seed: int) -> tuple[Tensor, list[StepFigures]]:
+    """With everything switched on."""
+    rehearsal = Rehearsal(draw_bank(20, 64, seed=0), 0.33, seed, spectra=True)
+    adaptation = Adaptation(*shipped, augment=Augmenter(seed), rehearsal=rehearsal)
+    figures = [adaptation.step(headset, synthetic.R_RIGHT_FROM_LEFT) for _ in range(2)]
+    return parameters(adaptation.teacher), figures
+
+
+def test_with_everything_on_a_seed_gives_the_same_weights_and_another_gives_others(shipped, headset):
+    (first, figures), (again, same), (other, _) = (learnt(shipped, headset, seed) for seed in (0, 0, 1))
+    assert torch.equal(first, again) and figures == same and not torch.equal(first, other)
+    assert all(0.05 < f.rehearsed < 1 for f in figures)
+
+
+def test_what_is_rehearsed_is_learnt_and_costs_the_real_hands_nothing(tiny):
+    network, manifest, pairs = tiny
+    bank = draw_bank(20, 32, seed=0)
+    told = taught(hands(), 32)
+
+    def step(rehearsal: Rehearsal | None) -> tuple[StepFigures, Tensor]:
+        adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3), rehearsal=rehearsal)
+        return adaptation.step(pairs, labels="geometry", taught=told), parameters(adaptation.student)
+
+    (alone, without), (beside, with_) = step(None), step(Rehearsal(bank, 0.5, 0))
+    assert np.isnan(alone.rehearsed) and beside.rehearsed > 0
+    assert (alone.loss, alone.heat, alone.delta, alone.location) == (beside.loss, beside.heat, beside.delta, beside.location)
+    assert not torch.equal(without, with_)

@@ -16,6 +16,7 @@ from capture.views import PerView, View
 from hand.backgrounds import Backgrounds
 from hand.draw import SURFACE_CELL, Drawer, DrawnCrops
 from hand.errors import UserError
+from hand.turn import BORDER, turned
 from runtime.calibrate import CalibrationState
 from runtime.detnet import DetNet
 from runtime.detnet_lite import DetNetLite
@@ -23,8 +24,7 @@ from tests.adapt.recordings import Eyes
 from tests.adapt.test_crops import crops_of
 from tests.hand.pinhole import reprojection_error_px
 from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
-from tools.augment import turned
-from tools.bank import BORDER, HandBank, load_shard, save_shard, shard_file
+from tools.bank import HandBank, load_shard, save_shard, shard_file
 from tools.label import Settings, shard_of, write
 from tools.losses import detnet_loss, lite_loss, surface_loss
 

@@ -9,9 +9,8 @@ from torch.nn.functional import avg_pool2d
 from adapt.targets import heat_target
 from hand.backgrounds import Backgrounds
 from hand.draw import SURFACE_CELL, Drawer, DrawnCrops
+from hand.turn import BORDER, turned
 from tests.hand.pinhole import reprojection_error_px
-from tools.augment import turned
-from tools.bank import BORDER
 
 SIZE = 32
 

@@ -1,0 +1,109 @@
+"""How a network learns from a recording's hands: so many times over, in shuffled batches, with what its settings switch on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from tqdm import tqdm
+
+from adapt.augment import Augmenter
+from adapt.material import Material
+from adapt.rehearsal import Rehearsal, draw_bank
+from adapt.session import Adaptation, Labels
+from adapt.targets import Recipe
+from hand.draw import DrawnCrops
+from hand.errors import UserError
+from runtime.geometry import TwoViewGeometry
+from runtime.network import HandNetwork
+from runtime.weights import Manifest
+
+BANK = 1500
+"""Drawn hands to rehearse; they take half a minute of a core, and 40 MB."""
+
+
+@dataclass(kw_only=True)
+class LearningSettings:
+    """What teaches, and how."""
+
+    labels: Labels = "both"
+    """What teaches: what two views agree on, where their rays meet, or both."""
+    augment: bool = False
+    """Whether the student sees its crops rolled, in other light, blurred and partly covered, the teacher plain."""
+    rehearse: float = 0.0
+    """Share of drawn hands, of which the truth is known, among all that is learnt from, such as 0.33: less is forgotten."""
+    spectra: bool = False
+    """Whether the drawn hands take on the recording's light and tint: amplitudes of its spectra."""
+    pixel_term: bool = False
+    """Whether the joints' pixels are learnt besides their heat, where the geometry has them."""
+    epochs: int = 10
+    batch: int = 32
+    rate: float = 5e-4
+    """Adam's learning rate."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 1
+    """Of a CPU."""
+
+    @property
+    def torch_device(self) -> torch.device:
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(auto if self.device == "auto" else self.device)
+
+    def check(self) -> None:
+        """Raises UserError for what could only fail later."""
+        for name in ("batch", "threads"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} is {getattr(self, name)}, expected 1 or more")
+        if not self.rate > 0:
+            raise UserError(f"--rate is {self.rate:g}, expected a number above 0, such as 5e-4")
+        if not 0 <= self.rehearse < 1:
+            raise UserError(f"--rehearse is {self.rehearse:g}, expected a share from 0, which is none, to below 1, such as 0.33")
+        if self.spectra and not self.rehearse:
+            raise UserError("--spectra changes the hands that are rehearsed, and none are: give --rehearse 0.33, or no --spectra")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UserError("--device cuda: torch sees no NVIDIA GPU on this machine; give --device cpu, or auto")
+
+
+def begin(
+    settings: LearningSettings,
+    network: HandNetwork,
+    manifest: Manifest,
+    geometry: TwoViewGeometry,
+    bank: DrawnCrops | None = None,
+) -> Adaptation:
+    """A student and its teacher, both as `network` is, which stays as it is.
+
+    `bank`: hands to rehearse; drawn first if not given, where the settings ask for any.
+    """
+    # How a sum is shared out among threads shows in its last digits.
+    torch.set_num_threads(settings.threads)
+    device, rehearsal = settings.torch_device, None
+    if settings.rehearse:
+        bank = bank or draw_bank(BANK, manifest.crop_size, settings.seed)
+        rehearsal = Rehearsal(bank, settings.rehearse, settings.seed, device, spectra=settings.spectra)
+    return Adaptation(
+        network,
+        manifest,
+        Recipe(rate=settings.rate, pixel_term=settings.pixel_term),
+        geometry.R_right_from_left,
+        device,
+        augment=Augmenter(settings.seed, device) if settings.augment else None,
+        rehearsal=rehearsal,
+    )
+
+
+def study(settings: LearningSettings, session: Adaptation, geometry: TwoViewGeometry, material: Material) -> None:
+    """Learn from all of the material, as often as the settings say."""
+    order = torch.Generator().manual_seed(settings.seed)
+    with tqdm(total=settings.epochs * len(material.pairs), unit="pair", desc="adapting") as bar:
+        for _ in range(settings.epochs):
+            for rows in torch.randperm(len(material.pairs), generator=order).split(settings.batch):
+                taught = material.taught.map(lambda view, rows=rows: view.rows(rows))
+                figures = session.step(
+                    material.pairs.rows(rows), geometry.R_right_from_left, labels=settings.labels, taught=taught
+                )
+                shown = {"loss": f"{figures.loss:.3f}", "apart": f"{figures.apart:.3f}"}
+                if settings.rehearse:
+                    shown["rehearsed"] = f"{figures.rehearsed:.3f}"
+                bar.set_postfix(shown, refresh=False)
+                bar.update(len(rows))
