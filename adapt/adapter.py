@@ -14,6 +14,7 @@ from adapt.evidence import Evidence, ask, drawn_error, weigh
 from adapt.guard import Verdict, judge
 from adapt.live_pairs import Cameras, LivePair, LivePairs
 from adapt.material import Material
+from adapt.rehearsal import Rehearsal
 from adapt.session import Adaptation, Labels
 from capture.views import PerView
 from hand.draw import DrawnCrops
@@ -36,6 +37,8 @@ class Pace:
     """Steps between two judgements."""
     passes: int = 10
     """How often each new hand is learnt from; then learning waits for others."""
+    rehearse: float = 0.25
+    """Share of drawn hands in what is learnt from, where there is a bank of them."""
     most_refused: int = 3
     """Candidates in a row that were no better: learning begins again from the network in use."""
 
@@ -92,13 +95,14 @@ class Adapter:
         serving: HandNetwork | None = None,
         labels: Labels = "both",
         pace: Pace = _PACE,
+        bank: DrawnCrops | None = None,
         device: torch.device | str = "cpu",
     ):
         """`shipped` is what everything is measured against; `serving` the network in use, if another one; `drawn` are hands
-        with their truth that must not be forgotten."""
+        with their truth by which forgetting is measured, `bank` others to rehearse (`adapt.rehearsal.draw_bank`)."""
         self._manifest, self._drawn, self._device = manifest, drawn, device
         self._labels: Labels = labels
-        self._pace = pace
+        self._pace, self._bank = pace, bank
         self._shipped = shipped
         self._shipped_drawn = drawn_error(shipped, drawn)
         self._serving, self._previous = serving or shipped, shipped
@@ -232,4 +236,5 @@ class Adapter:
     def _begin(self) -> Adaptation:
         """Learn from the network in use on; what waits to be learnt from waits for others."""
         self._refused = self._since_judged = self._waiting = 0
-        return Adaptation(self._serving, self._manifest, device=self._device)
+        rehearsal = Rehearsal(self._bank, self._pace.rehearse, 0, self._device) if self._bank is not None else None
+        return Adaptation(self._serving, self._manifest, device=self._device, rehearsal=rehearsal)

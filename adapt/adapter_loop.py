@@ -17,6 +17,7 @@ from torch import Tensor
 from adapt.adapter import Adapter, Decision, Update
 from adapt.learnt import Learnt, LearntFile
 from adapt.live_pairs import Cameras, LivePair
+from adapt.rehearsal import draw_bank
 from adapt.session import Labels
 from capture.views import PerView
 from hand.backgrounds import Backgrounds
@@ -30,6 +31,8 @@ QUEUED = 16
 """Messages on their way to the adapter; what comes while it is full is dropped and counted."""
 DRAWN_SEED, DRAWN = 4_000_000, 96
 """Hands that are not to be forgotten are drawn from here, so many: neither training nor tests draw there."""
+REHEARSED = 300
+"""Hands to rehearse: other ones."""
 IDLE_S = 0.2
 """How long the process waits for news before it looks again."""
 WORK_EVERY = 4
@@ -192,8 +195,14 @@ class AdapterBeside:
 
 @cache
 def _drawn(size: int) -> DrawnCrops:
-    """What is not to be forgotten; drawing it takes seconds."""
+    """Hands by which forgetting is measured; drawing them takes seconds."""
     return Drawer(size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(DRAWN)
+
+
+@cache
+def _bank(size: int) -> DrawnCrops:
+    """Hands to rehearse."""
+    return draw_bank(REHEARSED, size, 0, shown=False)
 
 
 def network_of(weights: Mapping[str, Tensor], manifest: Manifest) -> HandNetwork:

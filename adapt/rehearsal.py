@@ -24,14 +24,14 @@ _ABSENT, _MIRRORED = 0.05, 0.06
 _DRAWN_AT_ONCE = 20
 
 
-def draw_bank(count: int, crop_size: int, seed: int, backgrounds: Backgrounds | None = None) -> DrawnCrops:
+def draw_bank(count: int, crop_size: int, seed: int, backgrounds: Backgrounds | None = None, *, shown: bool = True) -> DrawnCrops:
     """`count` hands with a border to turn them in, the same for the same seed; some 15 ms each on a core.
 
-    `backgrounds`: procedural ones if not given.
+    `backgrounds`: procedural ones if not given; `shown`: whether a bar shows how far it is.
     """
     drawer = Drawer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
     steps = range(-(-count // _DRAWN_AT_ONCE))
-    bar = tqdm(steps, desc="drawing hands to rehearse", unit="hands", unit_scale=_DRAWN_AT_ONCE)
+    bar = tqdm(steps, desc="drawing hands to rehearse", unit="hands", unit_scale=_DRAWN_AT_ONCE, disable=not shown)
     return DrawnCrops.joined([drawer.draw(_DRAWN_AT_ONCE, _ABSENT, _MIRRORED) for _ in bar]).rows(slice(count))
 
 

@@ -6,6 +6,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
@@ -48,7 +49,7 @@ def until(port: AdapterBeside, wanted: Callable[[News], bool]) -> News:
     raise AssertionError("no such news came")
 
 
-def process() -> multiprocessing.process.BaseProcess:
+def process() -> BaseProcess:
     (only,) = multiprocessing.active_children()
     return only
 

@@ -19,7 +19,8 @@ DECISION = Decision("swapped", "better", 24, 40, FIGURES, FIGURES)
 
 @pytest.fixture
 def learnt(shipped) -> Learnt:
-    return Learnt.of(*shipped, DECISION)
+    network, manifest = shipped
+    return Learnt.of(network, manifest, DECISION)
 
 
 @pytest.fixture
