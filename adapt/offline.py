@@ -1,5 +1,7 @@
 """Adapt the network to two cameras from a recording that nobody labelled: `python -m adapt.offline runs/mine --left A --right B`.
 
+Or to a data set's camera pair, with the options that were published with S2DHand: `adapt.published_options`, `adapt.data_run`.
+
 The recording is watched twice: on the first pass the cameras calibrate themselves, on the second every hand that both see is cut
 out. Then the network learns from what its own two views agree on through the rotation (`--labels s2dhand`; Liu et al., CVPR
 2024), from where their rays meet (`geometry`), or both. Every fifth stretch of the recording is held out: weights are saved only
@@ -19,6 +21,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from adapt.data_command import help_for_both, is_about_data, run
 from adapt.material import Material, Shown, Thinned
 from adapt.recording import RecordingSettings, frame_size, settled
 from adapt.session import Adaptation, Labels
@@ -193,6 +196,12 @@ def _device(settings: Settings) -> torch.device:
 
 
 def main() -> int:
+    args = sys.argv[1:]
+    if args in (["--help"], ["-h"]):
+        help_for_both(Settings)
+        return 0
+    if is_about_data(args):
+        return run(args)
     return 0 if adapt(tyro.cli(Settings)) else 1
 
 

@@ -16,6 +16,7 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import MIDDLE_MCP, WRIST
 from runtime.calibrate import SURE_EVERY_NS, CalibrationState, SelfCalibrator
 from runtime.estimator import Estimator
+from runtime.fit import FittedHand
 from runtime.geometry import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.solver_loop import SolverOnTheSpot
@@ -44,7 +45,7 @@ class GeometryTeacher:
         geometry, fitted = self.pipeline.fusion.state.geometry, self.pipeline.fusion.fitted
         if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
             return None
-        if not self._most_off > fitted.reprojection_px / _px_per_hand(fitted.joints_mm, geometry):
+        if not is_near(fitted, geometry, self._most_off):
             return None
         return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
 
@@ -127,6 +128,11 @@ def _watching(estimator: Estimator, first: FramePair, fov_deg: PerView[float | N
 def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView[PinholeCamera]) -> Pipeline:
     how = PipelineSettings(merge="geometry")
     return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=SolverOnTheSpot())
+
+
+def is_near(fitted: FittedHand, geometry: TwoViewGeometry, most_off: float = MOST_OFF) -> bool:
+    """Whether a fit lies where both views saw the hand, and so may teach."""
+    return most_off > fitted.reprojection_px / _px_per_hand(fitted.joints_mm, geometry)
 
 
 def _px_per_hand(joints_mm: np.ndarray, geometry: TwoViewGeometry) -> float:
