@@ -29,7 +29,7 @@ LEAST_PAIRS = 12
 HAND_MM = 90.0
 """A hand's size, from which lengths in millimetres follow; angles do not depend on it."""
 SHAPE_DISTRUST = 1.0
-"""A view's own 3D hand is believed as it tells: that of another moment errs another way, where a stream's errs alike for seconds."""
+"""A view's own 3D hand is believed as it tells: at another moment it errs another way, a stream's errs alike for seconds."""
 _APART_NS = 1_000_000_000
 """Given out as the time between two pairs: none is another's neighbour."""
 
@@ -102,6 +102,4 @@ def _through(one: LookedAt, view: View, lens: PinholeCamera) -> ViewHand:
 
 def _places(solution: Solution) -> Places:
     start = solution.start
-    return Places(
-        start.R_right_from_left, start.t_right_from_left * HAND_MM, solution.bones, solution.uncertainty.rotation_deg
-    )
+    return Places(start.R_right_from_left, start.t_right_from_left * HAND_MM, solution.bones, solution.uncertainty.rotation_deg)

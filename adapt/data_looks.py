@@ -126,7 +126,9 @@ def _as_the_other_view(
             across = PerView(one.hands.right.joints @ R_right_from_left, one.hands.left.joints @ R_right_from_left.T)
             turned.append(PerView.of(lambda view, both=both, across=across: _turned(both[view], across[view])))
         told = _again(engine, turned)
-        known = [PerView.of(lambda view, one=one, both=both: _known(one, view, both)) for one, both in zip(before, places, strict=True)]
+        known = [
+            PerView.of(lambda view, one=one, both=both: _known(one, view, both)) for one, both in zip(before, places, strict=True)
+        ]
         return [_best(old, new, R_right_from_left) for old, new in zip(known, told, strict=True)]
 
     return see

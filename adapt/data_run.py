@@ -14,25 +14,21 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from adapt.assembly_hands import AssemblyHands, HandPairs
-from adapt.data_geometry import Labeller, Places, find_places
-from adapt.data_looks import LookedAt, crops_of, look_at, rotation_of
+from adapt.assembly_hands import HandPairs
+from adapt.data_geometry import find_places
+from adapt.data_lesson import Lesson, lesson_of, rotation_in_table
+from adapt.data_looks import LookedAt, look_at, rotation_of
+from adapt.data_models import Models
 from adapt.data_scores import Answers, TrueHands, answers
-from adapt.labels import LabelledPair
-from adapt.material import Material, Shown
 from adapt.metrics import PairScores
-from adapt.pairs import CropPairs
 from adapt.progress import load_progress, progress_at, save_progress
 from adapt.published_options import Settings
-from adapt.session import Adaptation, Labels
-from adapt.targets import Taught
-from capture.frames import Frame, FramePair
-from capture.views import PerView, View
+from adapt.session import Adaptation
 from hand.errors import UserError
 from runtime.engine import TorchEngine
 from runtime.merge import MergeRule
 from runtime.network import HandNetwork
-from runtime.weights import Manifest, load_network, save_network
+from runtime.weights import Manifest, save_network
 
 Say = Callable[[str], None]
 
@@ -59,20 +55,10 @@ class Outcome:
     """How the cameras were found."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Lesson:
-    """What is learnt from, and how."""
-
-    pairs: CropPairs
-    taught: PerView[Taught] | None
-    labels: Labels
-    R_right_from_left: np.ndarray | None
-    """(3, 3) that is kept; None where each batch tells a little of it."""
-
-
-def adapt(settings: Settings, say: Say = print) -> Outcome:
+def adapt(settings: Settings, say: Say = print, models: Models | None = None) -> Outcome:
     """Adapt, test after every epoch, and keep the weights. Raises UserError for what cannot be done."""
     settings.check()
+    models = models or Models()
     device, note = settings.device()
     say(note)
     # How a sum is shared out among threads shows in its last digits.
@@ -80,64 +66,61 @@ def adapt(settings: Settings, say: Say = print) -> Outcome:
     kept = progress_at(_progress(settings)) if settings.resume else None
     goes_on = kept is not None and kept[0] == settings.evaluate_id == settings.start_epoch - 1
     source = kept[1] if kept is not None and goes_on else settings.source()
-    network, manifest = load_network(source)
-    hands = AssemblyHands(settings.data("train"), settings.split, settings.cache)
-    train, test = _pairs(settings, hands)
-    engine = TorchEngine(deepcopy(network), manifest, threads=settings.threads, device=str(device))
-    looked = look_at(engine, train, range(_count(settings.pic, train)), "looking at pairs to adapt to")
-    true = TrueHands.of(_looked_at_test(settings, engine, test, looked, train), test)
-    network = network.to(device)
-    first = rotation_of(looked)
-    lesson, note = _lesson(settings, manifest, looked, train)
+    network, manifest = models.network(source)
+    network = deepcopy(network).to(device)
+    train, looked, true = _hands(settings, models, source, device)
+    lesson, note = lesson_of(settings, manifest, looked, train)
     say(note)
-    recipe = settings.recipe
-    session = Adaptation(network, manifest, recipe, R_right_from_left=lesson.R_right_from_left, device=device)
+    session = Adaptation(network, manifest, settings.recipe, R_right_from_left=lesson.R_right_from_left, device=device)
     if goes_on:
         load_progress(session, _progress(settings))
     judge = _Judge(settings, manifest, true)
-    told = answers(network, manifest, true.pairs)
-    before = judge.scores(told, first)
+    told = at_first = answers(network, manifest, true.pairs)
+    own = rotation_of(looked)
+    after = before = judge.scores(at_first, own)
     say(before.line(0, settings.setup, settings.cameras))
-    after = before
-    for epoch in range(settings.start_epoch, settings.start_epoch + settings.epochs):
+    last = settings.start_epoch + settings.epochs - 1
+    for epoch in range(settings.start_epoch, last + 1):
         _learn(session, lesson, settings, epoch)
-        _keep(session, settings, epoch, source)
+        if settings.keep == "all" or epoch == last:
+            _keep(session, settings, epoch, source)
         told = answers(session.teacher, manifest, true.pairs)
-        after = judge.scores(told, judge.rotation(session, lesson))
+        after = judge.scores(told, judge.rotation(session))
         say(after.line(epoch, settings.setup, settings.cameras))
-    in_use = judge.rotation(session, lesson) if session.R_right_from_left is not None else first
+    in_use = own if session.R_right_from_left is None else judge.rotation(session)
     outcome = Outcome(
-        settings.name,
-        len(lesson.pairs),
-        settings.epochs,
-        before,
-        judge.scores(answers(network, manifest, true.pairs), in_use),
-        after,
-        true.off_deg(first),
-        true.off_deg(in_use),
-        true.off_deg(told.rotation()),
-        note,
+        name=settings.name,
+        pairs=len(lesson.pairs),
+        epochs=settings.epochs,
+        before=before,
+        before_placed=judge.scores(at_first, in_use),
+        after=after,
+        rotation_before_deg=true.off_deg(own),
+        rotation_after_deg=true.off_deg(in_use),
+        own_rotation_after_deg=true.off_deg(told.rotation()),
+        note=note,
     )
     say(summary(outcome))
     return outcome
 
 
-def evaluate(settings: Settings, say: Say = print) -> PairScores:
+def evaluate(settings: Settings, say: Say = print, models: Models | None = None) -> PairScores:
     """Test a network, and change nothing. Raises UserError for what cannot be done."""
     settings.check()
+    models = models or Models()
     device, note = settings.device()
     say(note)
     torch.set_num_threads(settings.threads)
-    network, manifest = load_network(settings.source())
-    _, test = _pairs(settings, AssemblyHands(settings.data("test"), settings.split, settings.cache))
+    network, manifest = models.network(settings.source())
+    test = models.hands(settings.data("test"), settings.split, settings.cache).pairs(settings.setup, settings.cameras)
     engine = TorchEngine(deepcopy(network), manifest, threads=settings.threads, device=str(device))
     numbers = _spread(range(_count(settings.pic, test)), settings.test_pic)
     looked = look_at(engine, test, numbers, "looking at pairs to test on")
     true = TrueHands.of(looked, test)
-    told = answers(network.to(device), manifest, true.pairs)
+    told = answers(deepcopy(network).to(device), manifest, true.pairs)
     places, note = (None, "as published") if settings.faithful else find_places(looked)
-    table = _of_table(settings)
-    rotation = table if table is not None else told.rotation() if places is None else places.R_right_from_left
+    table = rotation_in_table(settings)
+    rotation = table if table is not None else rotation_of(looked) if places is None else places.R_right_from_left
     scores = _Judge(settings, manifest, true).scores(told, rotation)
     say(scores.line(settings.evaluate_id or 0, settings.setup, settings.cameras))
     say(f"the cameras' rotation is {true.off_deg(rotation):.1f} deg off the true one ({note})")
@@ -148,8 +131,8 @@ def summary(outcome: Outcome) -> str:
     """What changed, in a line."""
     before, after = outcome.before, outcome.after
     return (
-        f"{outcome.name}: Mono-M {before.mono_m:.2f} -> {after.mono_m:.2f} mm ({change(before.mono_m, after.mono_m):+.1f} %), Dual-M "
-        f"{before.dual_m:.2f} -> {after.dual_m:.2f} mm ({change(before.dual_m, after.dual_m):+.1f} %); rotation "
+        f"{outcome.name}: Mono-M {before.mono_m:.2f} -> {after.mono_m:.2f} mm ({change(before.mono_m, after.mono_m):+.1f} %), "
+        f"Dual-M {before.dual_m:.2f} -> {after.dual_m:.2f} mm ({change(before.dual_m, after.dual_m):+.1f} %); rotation "
         f"{outcome.rotation_before_deg:.1f} -> {outcome.rotation_after_deg:.1f} deg off the true one, by the network's own hands "
         f"{outcome.own_rotation_after_deg:.1f}"
     )
@@ -173,20 +156,42 @@ class _Judge:
         root = self.manifest.root if self.settings.root_idx is None else self.settings.root_idx
         return self.true.scores(told, R_right_from_left, root, rule)
 
-    def rotation(self, session: Adaptation, lesson: _Lesson) -> np.ndarray:
+    def rotation(self, session: Adaptation) -> np.ndarray:
         """(3, 3) that hands are merged through: the published evaluation's is that of its table throughout."""
-        table = _of_table(self.settings)
+        table = rotation_in_table(self.settings)
         rotation = session.R_right_from_left if table is None else table
         assert rotation is not None, "nothing was learnt yet"
         return rotation
 
 
-def _pairs(settings: Settings, hands: AssemblyHands) -> tuple[HandPairs, HandPairs]:
-    """Those to adapt to and those to test on."""
-    train = hands.pairs(settings.setup, settings.cameras)
-    if settings.data("test") == hands.root:
-        return train, train
-    return train, AssemblyHands(settings.data("test"), settings.split, settings.cache).pairs(settings.setup, settings.cameras)
+def _hands(settings: Settings, models: Models, source: Path, device: torch.device) -> tuple[HandPairs, list[LookedAt], TrueHands]:
+    """The pairs to adapt to, what the network sees of them, and the hands to test on."""
+    engine = TorchEngine(*_fresh(models, source), threads=settings.threads, device=str(device))
+    roots = settings.data("train"), settings.data("test")
+    train, test = (models.hands(root, settings.split, settings.cache).pairs(settings.setup, settings.cameras) for root in roots)
+    same = roots[0] == roots[1]
+    numbers = range(_count(settings.pic, train))
+    of = (source, source.stat().st_mtime_ns, settings.split, settings.name)
+    looked = models.looked(
+        (*of, roots[0], numbers), lambda: look_at(engine, train, numbers, "looking at pairs to adapt to")
+    )  # fmt: skip
+    known = {one.number: one for one in looked} if same else {}
+    tested = [number for number in range(len(test)) if not (settings.held_out and number in known)]
+    if not tested:
+        raise UserError(f"--held_out leaves nothing to test on: --pic {settings.pic} takes all {len(test)} pairs; give fewer")
+    tested = _spread(tested, settings.test_pic)
+    new = [number for number in tested if number not in known]
+    found = known | {
+        one.number: one
+        for one in models.looked((*of, roots[1], tuple(new)), lambda: look_at(engine, test, new, "looking at pairs to test on"))
+    }
+    return train, looked, TrueHands.of([found[number] for number in tested], test)
+
+
+def _fresh(models: Models, source: Path) -> tuple[HandNetwork, Manifest]:
+    """A network that an engine may fold."""
+    network, manifest = models.network(source)
+    return deepcopy(network), manifest
 
 
 def _count(pic: int, pairs: HandPairs) -> int:
@@ -200,74 +205,7 @@ def _spread(numbers: Sequence[int], most: int) -> list[int]:
     return [numbers[i] for i in np.linspace(0, len(numbers) - 1, most).round().astype(int)]
 
 
-def _looked_at_test(
-    settings: Settings, engine: TorchEngine, test: HandPairs, looked: list[LookedAt], train: HandPairs
-) -> list[LookedAt]:
-    """The test's hands; those that were looked at before are not looked at again."""
-    known = {one.number: one for one in looked} if test is train else {}
-    numbers = [number for number in range(len(test)) if not (settings.held_out and number in known)]
-    if not numbers:
-        raise UserError(f"--held_out leaves nothing to test on: --pic {settings.pic} takes all {len(test)} pairs; give fewer")
-    numbers = _spread(numbers, settings.test_pic)
-    new = look_at(engine, test, [number for number in numbers if number not in known], "looking at pairs to test on")
-    found = known | {one.number: one for one in new}
-    return [found[number] for number in numbers]
-
-
-def _lesson(settings: Settings, manifest: Manifest, looked: list[LookedAt], train: HandPairs) -> tuple[_Lesson, str]:
-    """What there is to learn, and how the cameras were found, in words."""
-    labels = settings.taught
-    if settings.faithful:
-        table = _of_table(settings)
-        note = "the rotation is told by the first batch" if table is None else f"the rotation is that of {settings.rotations}"
-        return _Lesson(crops_of(looked), None, "s2dhand", table), note
-    places, note = find_places(looked)
-    if places is None:
-        if labels == "geometry":
-            raise UserError(f"the cameras' places are not sure ({note}): give more pairs with --pic, or --labels s2dhand")
-        told = f"the cameras' places are not sure ({note}): the network's own hands tell the rotation, and s2dhand teaches alone"
-        return _Lesson(crops_of(looked), None, "s2dhand", None), told
-    material = _material(places, looked, train, manifest.crop_size)
-    told = f"cameras found to +- {places.uncertainty_deg:.1f} deg from {note}; {len(material.pairs):,} of {len(looked):,} pairs teach"
-    return _Lesson(material.pairs, material.taught, labels, places.R_right_from_left), told
-
-
-def _material(places: Places, looked: list[LookedAt], pairs: HandPairs, crop_size: int) -> Material:
-    """Crops of the hands where the cameras' places have them, and what those teach. Raises UserError where none does."""
-    labeller = Labeller(places)
-    shown: list[Shown] = []
-    for one in tqdm(looked, desc="cutting out", unit="pair"):
-        labels = labeller(one)
-        if labels is not None:
-            true = pairs[one.number]
-
-            def frame(view: View, true=true, one=one) -> Frame:
-                return Frame(view, one.number, one.number, one.number, true.hands[view].read())
-
-            shown.append(Shown.cut(LabelledPair(FramePair(frame("left"), frame("right")), labels), crop_size))
-    if not shown:
-        raise UserError("no pair shows both views one hand where the cameras have it: give more pairs with --pic")
-    return Material.of(shown)
-
-
-def _of_table(settings: Settings) -> np.ndarray | None:
-    """(3, 3) the published estimate of the pair's rotation, from the table that was given. Raises UserError."""
-    if settings.rotations is None:
-        return None
-    a, b = settings.cameras
-    try:
-        table = msgspec.json.decode(settings.rotations.read_bytes())
-        row_vector_R = table[f"headset_{settings.setup}"][f"{a}-{b}"]["published_estimate_row_vector_R"]
-        # It is for row vectors.
-        return np.asarray(row_vector_R, float).reshape(3, 3).T
-    except (OSError, msgspec.DecodeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(
-            f"--rotations {settings.rotations} has no rotation of headset {settings.setup}, cameras {a} and {b} ({error}): expected "
-            'JSON such as {"headset_0": {"0-1": {"published_estimate_row_vector_R": [[3 numbers], ...]}}}'
-        ) from error
-
-
-def _learn(session: Adaptation, lesson: _Lesson, settings: Settings, epoch: int) -> None:
+def _learn(session: Adaptation, lesson: Lesson, settings: Settings, epoch: int) -> None:
     """One epoch."""
     order = torch.Generator().manual_seed(settings.seed * 10_007 + epoch)
     fixed = None if settings.faithful else lesson.R_right_from_left
@@ -290,7 +228,8 @@ def _keep(session: Adaptation, settings: Settings, epoch: int, source: Path) -> 
         )
     except OSError as error:
         raise UserError(f"cannot write to {settings.folder} ({error.strerror}): give another --checkpoint folder") from error
-    save_progress(session, _progress(settings), epoch, source)
+    if settings.keep == "all":
+        save_progress(session, _progress(settings), epoch, source)
 
 
 def _progress(settings: Settings) -> Path:

@@ -51,7 +51,9 @@ def answers(network: HandNetwork, manifest: Manifest, pairs: CropPairs) -> Answe
 
     def of(view: View) -> tuple[Tensor, Tensor]:
         told = [network(part.to(device)) for part in pairs.images[view].split(_AT_ONCE)]
-        joints, confidence = (torch.cat([getattr(each, name).double().cpu() for each in told]) for name in ("joints", "confidence"))
+        joints, confidence = (
+            torch.cat([getattr(each, name).double().cpu() for each in told]) for name in ("joints", "confidence")
+        )
         return joints @ frame_from_crop[view].double().mT, confidence
 
     views = PerView.of(of)

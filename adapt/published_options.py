@@ -6,8 +6,8 @@ What each means there, after the README and the option parser of github.com/ut-v
   read from its split `val`: the first `--pic` pairs are adapted to, all pairs are the test, those included.
 - `--pic`: hand pairs of both cameras; -1 for all. With `--evaluate` it limits the test instead.
 - `--setup`, `--pair`: headset 0 or 1, and two of its four cameras: 0,1 0,2 0,3 1,2 1,3 2,3.
-- `-eid N` with `--resume` or `--evaluate`: weights `ckp_detnet_N.pth` in `--checkpoint`; with `--resume` also in `pretrain`. 37 was
-  trained on AssemblyHands with root joint 0, 68 on RHD and GANerated Hands with root joint 9.
+- `-eid N` with `--resume` or `--evaluate`: weights `ckp_detnet_N.pth` in `--checkpoint`; with `--resume` also in `pretrain`. 37
+  was trained on AssemblyHands with root joint 0, 68 on RHD and GANerated Hands with root joint 9.
 - `--root_idx`: the joint that hands are put upon.
 - `--epochs`, 10, counted from `--start_epoch`, 1; weights are kept after each. `-b`, 64 pairs; `-lr`, 0.0005, of Adam.
 - `--alpha`, 0.7: share of the merged hand in pseudo-labels. `--gpus`: which of them. The seed is 1.
@@ -88,6 +88,8 @@ class Settings:
     """Test only on pairs that were not adapted to."""
     test_pic: int = -1
     """Hand pairs to test on, evenly chosen; -1 for all."""
+    keep: Literal["all", "last"] = "all"
+    """Weights of every epoch, and what going on needs; or of the last one alone."""
     split: str = "val"
     cache: Path | None = None
     """Where index and list of invalid hands are kept; beside the annotations if not given."""
@@ -123,7 +125,9 @@ class Settings:
         from dataclasses import replace
 
         told = {"alpha": self.alpha, "rate": self.learning_rate}
-        return replace(FAITHFUL if self.faithful else Recipe(), **{name: value for name, value in told.items() if value is not None})
+        return replace(
+            FAITHFUL if self.faithful else Recipe(), **{name: value for name, value in told.items() if value is not None}
+        )
 
     @property
     def taught(self) -> Labels:
@@ -143,8 +147,8 @@ class Settings:
         folder = self.data_root / known if known else Path(names[0])
         if not folder.is_dir():
             raise UserError(
-                f"{option} {names[0]}: {folder} is no folder: expected one that holds `annotations` and `images`; link AssemblyHands "
-                "there, or draw a set with 'python -m tools.make_headset_set FOLDER'"
+                f"{option} {names[0]}: {folder} is no folder: expected one that holds `annotations` and `images`; link "
+                "AssemblyHands there, or draw a set with 'python -m tools.make_headset_set FOLDER'"
             )
         return folder
 
@@ -158,8 +162,8 @@ class Settings:
             if file.is_file():
                 return file
         raise UserError(
-            f"-eid {self.evaluate_id}: there is no {' or '.join(names)} in {', '.join(map(str, folders))}: put it there, or leave "
-            "-eid away for the network that ships"
+            f"-eid {self.evaluate_id}: there is no {' or '.join(names)} in {', '.join(map(str, folders))}: put it there, or "
+            "leave -eid away for the network that ships"
         )
 
     def device(self) -> tuple[torch.device, str]:

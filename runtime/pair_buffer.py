@@ -94,7 +94,7 @@ class PairBuffer:
         self._keep([i for i, pair in enumerate(self._pairs) if pair.captured_ns >= captured_ns])
 
     def keypoints(self, centres_px: PerView[np.ndarray], shape_distrust: float = SHAPE_DISTRUST) -> PerView[Keypoints]:
-        """All pairs, as bundle adjustment takes them; a hand's own 3D joints are taken to be `shape_distrust` times farther off."""
+        """All pairs, as bundle adjustment takes them; own 3D joints are taken to be `shape_distrust` times farther off."""
 
         def of(view: View) -> Keypoints:
             hands = [pair.hands[view] for pair in self._pairs]
