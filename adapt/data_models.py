@@ -10,8 +10,9 @@ from adapt.data_looks import LookedAt
 from runtime.network import HandNetwork
 from runtime.weights import Manifest, load_network
 
+Looks = tuple[list[LookedAt], list[LookedAt]]
+"""At pairs to adapt to, and at pairs to test on."""
 _LOOKS_HELD = 2
-"""Those to adapt to and those to test on."""
 
 
 class Models:
@@ -20,7 +21,7 @@ class Models:
     def __init__(self) -> None:
         self._network = lru_cache(2)(load_network)
         self._hands = lru_cache(2)(AssemblyHands)
-        self._looked: OrderedDict[tuple[object, ...], list[LookedAt]] = OrderedDict()
+        self._looked: OrderedDict[tuple[object, ...], Looks] = OrderedDict()
 
     def network(self, file: Path) -> tuple[HandNetwork, Manifest]:
         """The same object each time: whoever changes it copies it."""
@@ -29,7 +30,7 @@ class Models:
     def hands(self, root: Path, split: str, cache: Path | None) -> AssemblyHands:
         return self._hands(root, split, cache)
 
-    def looked(self, of: tuple[object, ...], look: Callable[[], list[LookedAt]]) -> list[LookedAt]:
+    def looked(self, of: tuple[object, ...], look: Callable[[], Looks]) -> Looks:
         """What `look` gives, called once for what it is `of`."""
         if of not in self._looked:
             self._looked[of] = look()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ from adapt.data_geometry import find_places
 from adapt.data_lesson import Lesson, lesson_of, rotation_in_table
 from adapt.data_looks import LookedAt, look_at, rotation_of
 from adapt.data_models import Models
-from adapt.data_scores import Answers, TrueHands, answers
+from adapt.data_scores import TrueHands
 from adapt.metrics import PairScores
 from adapt.progress import load_progress, progress_at, save_progress
 from adapt.published_options import Settings
@@ -57,47 +58,45 @@ class Outcome:
 
 def adapt(settings: Settings, say: Say = print, models: Models | None = None) -> Outcome:
     """Adapt, test after every epoch, and keep the weights. Raises UserError for what cannot be done."""
-    settings.check()
     models = models or Models()
-    device, note = settings.device()
-    say(note)
-    # How a sum is shared out among threads shows in its last digits.
-    torch.set_num_threads(settings.threads)
-    kept = progress_at(_progress(settings)) if settings.resume else None
-    goes_on = kept is not None and kept[0] == settings.evaluate_id == settings.start_epoch - 1
-    source = kept[1] if kept is not None and goes_on else settings.source()
+    device = _begin(settings, say)
+    source, goes_on = _source(settings)
     network, manifest = models.network(source)
-    network = deepcopy(network).to(device)
-    train, looked, true = _hands(settings, models, source, device)
+    train = _pairs(settings, models, "train")
+    numbers = range(_count(settings.pic, train))
+    judge = _Judge.of(settings, manifest, device, _pairs(settings, models, "test"), numbers)
+    looked, tested = models.looked(
+        (source, source.stat().st_mtime_ns, settings.data("train"), settings.split, settings.name, numbers, judge.numbers),
+        lambda: judge.look_first(network, train, numbers),
+    )
     lesson, note = lesson_of(settings, manifest, looked, train)
     say(note)
     session = Adaptation(network, manifest, settings.recipe, R_right_from_left=lesson.R_right_from_left, device=device)
     if goes_on:
         load_progress(session, _progress(settings))
-    judge = _Judge(settings, manifest, true)
-    told = at_first = answers(network, manifest, true.pairs)
     own = rotation_of(looked)
-    after = before = judge.scores(at_first, own)
+    now, before = tested, judge.scores(tested, own)
+    after = before
     say(before.line(0, settings.setup, settings.cameras))
     last = settings.start_epoch + settings.epochs - 1
     for epoch in range(settings.start_epoch, last + 1):
         _learn(session, lesson, settings, epoch)
         if settings.keep == "all" or epoch == last:
             _keep(session, settings, epoch, source)
-        told = answers(session.teacher, manifest, true.pairs)
-        after = judge.scores(told, judge.rotation(session))
-        say(after.line(epoch, settings.setup, settings.cameras))
+            now = judge.look(session.teacher)
+            after = judge.scores(now, judge.rotation(session))
+            say(after.line(epoch, settings.setup, settings.cameras))
     in_use = own if session.R_right_from_left is None else judge.rotation(session)
     outcome = Outcome(
         name=settings.name,
         pairs=len(lesson.pairs),
         epochs=settings.epochs,
         before=before,
-        before_placed=judge.scores(at_first, in_use),
+        before_placed=judge.scores(tested, in_use),
         after=after,
-        rotation_before_deg=true.off_deg(own),
-        rotation_after_deg=true.off_deg(in_use),
-        own_rotation_after_deg=true.off_deg(told.rotation()),
+        rotation_before_deg=judge.true.off_deg(own),
+        rotation_after_deg=judge.true.off_deg(in_use),
+        own_rotation_after_deg=judge.true.off_deg(rotation_of(now)),
         note=note,
     )
     say(summary(outcome))
@@ -106,24 +105,18 @@ def adapt(settings: Settings, say: Say = print, models: Models | None = None) ->
 
 def evaluate(settings: Settings, say: Say = print, models: Models | None = None) -> PairScores:
     """Test a network, and change nothing. Raises UserError for what cannot be done."""
-    settings.check()
     models = models or Models()
-    device, note = settings.device()
-    say(note)
-    torch.set_num_threads(settings.threads)
+    device = _begin(settings, say)
     network, manifest = models.network(settings.source())
-    test = models.hands(settings.data("test"), settings.split, settings.cache).pairs(settings.setup, settings.cameras)
-    engine = TorchEngine(deepcopy(network), manifest, threads=settings.threads, device=str(device))
-    numbers = _spread(range(_count(settings.pic, test)), settings.test_pic)
-    looked = look_at(engine, test, numbers, "looking at pairs to test on")
-    true = TrueHands.of(looked, test)
-    told = answers(deepcopy(network).to(device), manifest, true.pairs)
+    test = _pairs(settings, models, "test")
+    judge = _Judge.of(settings, manifest, device, test[: _count(settings.pic, test)], ())
+    looked = judge.look(network)
     places, note = (None, "as published") if settings.faithful else find_places(looked)
     table = rotation_in_table(settings)
     rotation = table if table is not None else rotation_of(looked) if places is None else places.R_right_from_left
-    scores = _Judge(settings, manifest, true).scores(told, rotation)
+    scores = judge.scores(looked, rotation)
     say(scores.line(settings.evaluate_id or 0, settings.setup, settings.cameras))
-    say(f"the cameras' rotation is {true.off_deg(rotation):.1f} deg off the true one ({note})")
+    say(f"the cameras' rotation is {judge.true.off_deg(rotation):.1f} deg off the true one ({note})")
     return scores
 
 
@@ -145,16 +138,39 @@ def change(before: float, after: float) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Judge:
-    """Scores what a network says as the settings ask for."""
+    """Tests a network as the settings ask for."""
 
     settings: Settings
     manifest: Manifest
+    device: torch.device
+    test: HandPairs
     true: TrueHands
 
-    def scores(self, told: Answers, R_right_from_left: np.ndarray) -> PairScores:
+    @classmethod
+    def of(cls, settings: Settings, manifest: Manifest, device: torch.device, test: HandPairs, learnt: Sequence[int]) -> "_Judge":
+        """On `test` but for the pairs that are `learnt`, where those are to be left out."""
+        left_out = set(learnt) if settings.held_out and settings.data("train") == settings.data("test") else set()
+        numbers = [number for number in range(len(test)) if number not in left_out]
+        if not numbers:
+            raise UserError(f"--held_out leaves nothing to test on: --pic {settings.pic} takes all {len(test)} pairs; give fewer")
+        return cls(settings, manifest, device, test, TrueHands.of(test, _spread(numbers, settings.test_pic)))
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        return self.true.numbers
+
+    def look(self, network: HandNetwork) -> list[LookedAt]:
+        """What a network sees of the hands to test on."""
+        return look_at(self._engine(network), self.test, self.numbers, "looking at pairs to test on")
+
+    def look_first(self, network: HandNetwork, train: HandPairs, numbers: Sequence[int]) -> tuple[list[LookedAt], list[LookedAt]]:
+        """What it sees, before it has learnt, of the pairs to adapt to and of those to test on."""
+        return look_at(self._engine(network), train, numbers, "looking at pairs to adapt to"), self.look(network)
+
+    def scores(self, looked: Sequence[LookedAt], R_right_from_left: np.ndarray) -> PairScores:
         rule: MergeRule = "mean" if self.settings.faithful else "softmax"
         root = self.manifest.root if self.settings.root_idx is None else self.settings.root_idx
-        return self.true.scores(told, R_right_from_left, root, rule)
+        return self.true.scores(looked, R_right_from_left, root, rule)
 
     def rotation(self, session: Adaptation) -> np.ndarray:
         """(3, 3) that hands are merged through: the published evaluation's is that of its table throughout."""
@@ -163,35 +179,30 @@ class _Judge:
         assert rotation is not None, "nothing was learnt yet"
         return rotation
 
-
-def _hands(settings: Settings, models: Models, source: Path, device: torch.device) -> tuple[HandPairs, list[LookedAt], TrueHands]:
-    """The pairs to adapt to, what the network sees of them, and the hands to test on."""
-    engine = TorchEngine(*_fresh(models, source), threads=settings.threads, device=str(device))
-    roots = settings.data("train"), settings.data("test")
-    train, test = (models.hands(root, settings.split, settings.cache).pairs(settings.setup, settings.cameras) for root in roots)
-    same = roots[0] == roots[1]
-    numbers = range(_count(settings.pic, train))
-    of = (source, source.stat().st_mtime_ns, settings.split, settings.name)
-    looked = models.looked(
-        (*of, roots[0], numbers), lambda: look_at(engine, train, numbers, "looking at pairs to adapt to")
-    )  # fmt: skip
-    known = {one.number: one for one in looked} if same else {}
-    tested = [number for number in range(len(test)) if not (settings.held_out and number in known)]
-    if not tested:
-        raise UserError(f"--held_out leaves nothing to test on: --pic {settings.pic} takes all {len(test)} pairs; give fewer")
-    tested = _spread(tested, settings.test_pic)
-    new = [number for number in tested if number not in known]
-    found = known | {
-        one.number: one
-        for one in models.looked((*of, roots[1], tuple(new)), lambda: look_at(engine, test, new, "looking at pairs to test on"))
-    }
-    return train, looked, TrueHands.of([found[number] for number in tested], test)
+    def _engine(self, network: HandNetwork) -> TorchEngine:
+        # The engine folds what it is given.
+        return TorchEngine(deepcopy(network), self.manifest, threads=self.settings.threads, device=str(self.device))
 
 
-def _fresh(models: Models, source: Path) -> tuple[HandNetwork, Manifest]:
-    """A network that an engine may fold."""
-    network, manifest = models.network(source)
-    return deepcopy(network), manifest
+def _begin(settings: Settings, say: Say) -> torch.device:
+    settings.check()
+    device, note = settings.device()
+    say(note)
+    # How a sum is shared out among threads shows in its last digits.
+    torch.set_num_threads(settings.threads)
+    return device
+
+
+def _source(settings: Settings) -> tuple[Path, bool]:
+    """The weights that it begins with, and whether it goes on where an epoch ended."""
+    kept = progress_at(_progress(settings)) if settings.resume else None
+    if kept is not None and kept[0] == settings.evaluate_id == settings.start_epoch - 1:
+        return kept[1], True
+    return settings.source(), False
+
+
+def _pairs(settings: Settings, models: Models, which: Literal["train", "test"]) -> HandPairs:
+    return models.hands(settings.data(which), settings.split, settings.cache).pairs(settings.setup, settings.cameras)
 
 
 def _count(pic: int, pairs: HandPairs) -> int:

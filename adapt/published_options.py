@@ -89,7 +89,7 @@ class Settings:
     test_pic: int = -1
     """Hand pairs to test on, evenly chosen; -1 for all."""
     keep: Literal["all", "last"] = "all"
-    """Weights of every epoch, and what going on needs; or of the last one alone."""
+    """Test every epoch and keep its weights, and what going on needs; or do so with the last one alone."""
     split: str = "val"
     cache: Path | None = None
     """Where index and list of invalid hands are kept; beside the annotations if not given."""

@@ -180,9 +180,7 @@ def make(settings: Settings) -> int:
         bank = None
     backgrounds, told, drawn = Backgrounds.load(bank, "held_out"), Told(), 0
     sequences = [
-        Sequence(settings, headset, number, backgrounds)
-        for headset in settings.headsets
-        for number in range(settings.sequences)
+        Sequence(settings, headset, number, backgrounds) for headset in settings.headsets for number in range(settings.sequences)
     ]
     with tqdm(desc="drawing", unit="frame", total=len(sequences) * settings.frames) as bar:
         for sequence in sequences:

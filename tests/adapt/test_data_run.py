@@ -1,4 +1,4 @@
-"""A data set's camera pair is adapted to as published commands ask for it: a line an epoch, resumed exactly, without its truth."""
+"""A data set's camera pair is adapted to as published commands ask: a line an epoch, resumed exactly, without its truth."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_the_published_commands_are_understood():
     assert first.checkpoint == Path("in_dataset_adapt")
     assert (test.evaluate, test.pic, test.checkpoint, test.cameras) == (True, -1, Path("pretrain"), (1, 3))
     assert (cross.root_idx, cross.evaluate_id, cross.recipe.alpha, cross.name) == (9, 68, 0.9, "set1-2,3")
-    assert not is_about_data("runs/mine --left a.mp4 --right b.mp4 --pairs 0 95".split())
+    assert not is_about_data(["runs/mine", "--left", "a.mp4", "--right", "b.mp4", "--pairs", "0", "95"])
 
 
 def test_published_weights_are_looked_for_where_they_were(tmp_path, monkeypatch):
@@ -189,7 +189,18 @@ def test_help_tells_of_both_ways():
     command = [sys.executable, "-m", "adapt.offline", "--help"]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert told.returncode == 0, told.stderr
-    for option in ("--left", "--teacher", "-trs", "--root_idx", "-eid", "--start_epoch", "--setup", "--pair", "--gpus", "--alpha"):
+    for option in (
+        "--left",
+        "--teacher",
+        "-trs",
+        "--root_idx",
+        "-eid",
+        "--start_epoch",
+        "--setup",
+        "--pair",
+        "--gpus",
+        "--alpha",
+    ):
         assert option in told.stdout
     assert told.stdout.index("RUN --left A --right B") < told.stdout.index("-trs ah -tes ah") < told.stdout.index("--teacher")
 
