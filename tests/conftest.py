@@ -56,7 +56,7 @@ def headset_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     folder = tmp_path_factory.mktemp("headset_set")
     with torch.no_grad():
-        make(Settings(folder, frames=12, width=318, headsets=(0,), backgrounds=None))
+        make(Settings(folder, frames=16, width=318, headsets=(0,), hand="our", backgrounds=None))
     return folder
 
 

@@ -6,6 +6,7 @@ its job is run again; one that kills its worker every time becomes a row that sa
 
 import multiprocessing
 import os
+import socket
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -24,6 +25,8 @@ ATTEMPTS = 3
 """With a job that kills its worker."""
 _QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 """Workers' environment: the sweep alone shows progress, and each worker has one core."""
+_ANSWER_S = 5.0
+_START = "start a cluster with 'ray start --head', or give --ray local"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -167,7 +170,8 @@ def _serve(connection: Connection, keep: str | None) -> None:
 
 def _ray(address: str) -> Any:
     """Ray, connected."""
-    # Workers log for themselves, and choose no accelerator: what a job uses is its own choice.
+    _check_answers(address)
+    # Else Ray warns of what it will do one day with the GPU of workers that asked for none.
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -182,9 +186,21 @@ def _ray(address: str) -> Any:
             log_to_driver=False,
             logging_level="ERROR",
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(
-            f"--ray {address}: no cluster was reached ({reason}): start one with 'ray start --head', or give local"
-        ) from error
+    except Exception as error:
+        # Ray raises bare exceptions where it cannot start or reach what it needs.
+        reason = " ".join(str(error).split())
+        raise UserError(f"--ray {address}: Ray did not start ({reason}): {_START}") from error
     return ray
+
+
+def _check_answers(address: str) -> None:
+    """Raises UserError for an address at which nothing is; Ray itself would wait for minutes."""
+    if address in ("auto", "local"):
+        return
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        raise UserError(f"--ray {address} is no address: expected auto, local, or one such as 192.168.0.5:6379")
+    try:
+        socket.create_connection((host, int(port)), _ANSWER_S).close()
+    except OSError as error:
+        raise UserError(f"--ray {address}: nothing answers there ({error.strerror or error}): {_START}") from error

@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hand.errors import UserError
@@ -62,6 +62,7 @@ def test_a_data_sets_jobs_are_all_its_pairs_in_all_settings(tmp_path):
     }
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["add", "fail", "gather", "reopen"])), max_size=24))
 def test_each_job_has_one_row_however_they_come(tmp_path_factory, deeds):
     folder = tmp_path_factory.mktemp("rows")
@@ -197,29 +198,29 @@ def test_jobs_are_drawn_as_workers_are_free():
 def test_two_settings_of_two_pairs_make_the_table(headset_set, tmp_path, capsys):
     if not DEFAULT_WEIGHTS.is_file():
         pytest.skip("the weights that ship are not there yet: python -m tools.train makes them")
-    settings = Settings(
+    asked = Settings(
         tmp_path / "out",
         data=headset_set,
         setups=(0,),
         pairs=("1,2",),
         labels=("s2dhand", "both"),
-        pic=14,
-        test_pic=6,
+        pic=20,
+        test_pic=4,
         epochs=1,
         workers=1,
         picture=tmp_path / "table.png",
         keep=tmp_path / "kept",
     )
-    assert main(settings) == 0
+    assert main(asked) == 0
     told = capsys.readouterr().out
-    rows = list(Rows(settings.out))
+    rows = list(Rows(asked.out))
     assert sorted(row.labels for row in rows) == ["both", "s2dhand"]
     for row in rows:
-        assert row.tested == 6 and row.mono_before_mm and row.mono_after_mm and row.mono_after_mm != row.mono_before_mm
+        assert row.tested == 4 and row.mono_before_mm and row.mono_after_mm and row.mono_after_mm != row.mono_before_mm
         assert f"{row.mono_before_mm:.2f}" in told and f"{row.mono_after_mm:.2f}" in told
         assert (tmp_path / "kept" / row.key / "set0-1,2" / "ckp_detnet_1.safetensors").is_file()
     assert "published" in told and "-14.0" in told and "-9.0" in told and "overall" in told
-    assert settings.picture and settings.picture.read_bytes().startswith(b"\x89PNG")
+    assert asked.picture and asked.picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_the_table_weighs_pairs_by_what_was_tested(tmp_path):
@@ -247,8 +248,9 @@ def test_the_table_weighs_pairs_by_what_was_tested(tmp_path):
         ({"data": Path("d"), "setups": (2,)}, "--setups 2 is no headset"),
         ({"data": Path("d"), "workers": 0}, "--workers is 0"),
         ({"recordings": Path("none.txt")}, "none.txt cannot be read"),
-        ({"recordings": Path(__file__)}, "names 1 clips|names .* clips: expected two"),
-        ({"recordings": Path("none.txt"), "ray": "127.0.0.1:1"}, "no cluster was reached|needs Ray|cannot be read"),
+        ({"recordings": Path(__file__)}, "names .* clips: expected two"),
+        ({"data": Path("d"), "ray": "127.0.0.1:1"}, "nothing answers there"),
+        ({"data": Path("d"), "ray": "cluster"}, "--ray cluster is no address"),
     ],
 )
 def test_what_cannot_be_done_says_so_in_a_sentence(tmp_path, changed, reason):
