@@ -7,7 +7,7 @@ import numpy as np
 
 from adapt.labels import ViewLabel, labels_of
 from adapt.material import Material, Shown
-from adapt.teacher import MOST_OFF, misfit
+from adapt.teacher import is_near
 from capture.views import VIEWS, PerView
 from runtime.fit import FitSettings, HandFit
 from runtime.geometry import TwoViewGeometry
@@ -91,7 +91,7 @@ def _material(pairs: Sequence[LivePair], cameras: Cameras) -> Material | None:
 def _labelled(pair: LivePair, cameras: Cameras) -> Shown | None:
     fit = HandFit(cameras.geometry, cameras.bones, cameras.hand_size_mm, FitSettings(motion=None))
     fitted = fit(pair.captured_ns, PerView(pair.hands.left, pair.hands.right))
-    if fitted is None or misfit(fitted, cameras.geometry) > MOST_OFF:
+    if fitted is None or not is_near(fitted, cameras.geometry):
         return None
     labels: PerView[ViewLabel] = labels_of(fitted, pair.shown.side, cameras.geometry)
     crops = PerView.of(lambda view: pair.shown.crops[view].relabelled(labels[view]))

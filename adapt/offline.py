@@ -1,5 +1,7 @@
 """Adapt the network to two cameras from a recording that nobody labelled: `python -m adapt.offline runs/mine --left A --right B`.
 
+Or to a data set's camera pair, with the options that were published with S2DHand: `adapt.published_options`, `adapt.data_run`.
+
 The recording is watched twice: on the first pass the cameras calibrate themselves, on the second every hand that both see is cut
 out. Then the network learns from what its own two views agree on through the rotation (`--labels s2dhand`; Liu et al., CVPR
 2024), from where their rays meet (`geometry`), or both. Every fifth stretch of the recording is held out: weights are saved only
@@ -18,6 +20,7 @@ import numpy as np
 import torch
 import tyro
 
+from adapt.data_command import help_for_both, is_about_data, run
 from adapt.learning import LearningSettings, begin, study
 from adapt.material import Material, Shown, Thinned
 from adapt.recording import RecordingSettings, frame_size, settled
@@ -166,6 +169,12 @@ def _check(settings: Settings) -> None:
 
 
 def main() -> int:
+    args = sys.argv[1:]
+    if args in (["--help"], ["-h"]):
+        help_for_both(Settings)
+        return 0
+    if is_about_data(args):
+        return run(args)
     return 0 if adapt(tyro.cli(Settings)) else 1
 
 

@@ -93,6 +93,15 @@ class Adaptation:
         """(3, 3) the rotation in use; None before the first batch."""
         return None if self._rotation is None else self._rotation.cpu().numpy()
 
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """The student's, for `adapt.progress`."""
+        return self._optimiser
+
+    def take_rotation(self, R_right_from_left: np.ndarray) -> None:
+        """Go on with this one (3, 3)."""
+        self._rotation = self._tensor(R_right_from_left)
+
     def begin(self, pairs: CropPairs) -> float:
         """Take the rotation from unlabelled pairs, the more varied the better; its uncertainty in degrees."""
         seen, _ = self._look(pairs.to(self.device))

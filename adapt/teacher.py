@@ -45,7 +45,7 @@ class GeometryTeacher:
         geometry, fitted = self.pipeline.fusion.state.geometry, self.pipeline.fusion.fitted
         if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
             return None
-        if not self._most_off > misfit(fitted, geometry):
+        if not is_near(fitted, geometry, self._most_off):
             return None
         return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
 
@@ -130,9 +130,9 @@ def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView
     return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=SolverOnTheSpot())
 
 
-def misfit(fitted: FittedHand, geometry: TwoViewGeometry) -> float:
-    """How far a fit's pixels are from those that were seen, root mean square, in hands (wrist to middle knuckle) seen across."""
+def is_near(fitted: FittedHand, geometry: TwoViewGeometry, most_off: float = MOST_OFF) -> bool:
+    """Whether a fit lies where both views saw the hand, and so may teach: by the root mean square distance of its pixels."""
     size_mm = np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST])
     seen_mm = geometry.seen(fitted.joints_mm)
     px_per_hand = PerView.of(lambda view: geometry.cameras[view].focal_px * size_mm / seen_mm[view][:, 2].mean())
-    return float(2 * fitted.reprojection_px / (px_per_hand.left + px_per_hand.right))
+    return bool(most_off > 2 * fitted.reprojection_px / (px_per_hand.left + px_per_hand.right))

@@ -109,14 +109,14 @@ class PairBuffer(Generic[Pair]):
         """Drop the pairs captured before then."""
         self._keep([i for i, pair in enumerate(self._pairs) if pair.captured_ns >= captured_ns])
 
-    def keypoints(self, centres_px: PerView[np.ndarray]) -> PerView[Keypoints]:
-        """All pairs, as bundle adjustment takes them."""
+    def keypoints(self, centres_px: PerView[np.ndarray], shape_distrust: float = SHAPE_DISTRUST) -> PerView[Keypoints]:
+        """All pairs, as bundle adjustment takes them; own 3D joints are taken to be `shape_distrust` times farther off."""
 
         def of(view: View) -> Keypoints:
             hands = [pair.hands[view] for pair in self._pairs]
             shape = np.array([hand.joints for hand in hands])
             known = np.asarray(np.isfinite(shape).all(-1))
-            sigma = SHAPE_DISTRUST * np.array([shape_sigma(hand) for hand in hands])
+            sigma = shape_distrust * np.array([shape_sigma(hand) for hand in hands])
             return Keypoints(
                 np.array([hand.pixels for hand in hands]),
                 np.array([pair.sigma_px[view] for pair in self._pairs]),

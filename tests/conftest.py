@@ -48,6 +48,19 @@ def shipped() -> "tuple[HandNetwork, Manifest]":
 
 
 @pytest.fixture(scope="session")
+def headset_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small data set in AssemblyHands' layout, drawn once: both hands before the first headset's four cameras."""
+    import torch
+
+    from tools.make_headset_set import Settings, make
+
+    folder = tmp_path_factory.mktemp("headset_set")
+    with torch.no_grad():
+        make(Settings(folder, frames=16, width=318, headsets=(0,), hand="our", backgrounds=None))
+    return folder
+
+
+@pytest.fixture(scope="session")
 def mediapipe_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """MediaPipe's models where `runtime.mediapipe_files` looks for them: those of this machine, else fetched for this session."""
     from hand.errors import UserError

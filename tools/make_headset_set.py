@@ -32,7 +32,7 @@ from tools.held_out import FOREIGN_TEXTURE
 FRAME_STEP = 2
 """Between frame numbers, as in the real data set."""
 _JPEG_QUALITY = 92
-_SAME = ("hand", "sides", "width", "split", "seed")
+_SAME = ("headsets", "hand", "sides", "width", "split", "seed")
 """Settings that pictures of one folder must share."""
 
 
@@ -46,6 +46,8 @@ class Settings:
     """Of each sequence; each shows each hand to four cameras."""
     sequences: int = 1
     """Of each headset; each has a person and a room of its own."""
+    headsets: tuple[int, ...] = (0, 1)
+    """Which of them."""
     hand: Literal["foreign", "our"] = "foreign"
     """Whose hand: WebXR's, which training never draws, or the one that it draws."""
     sides: Literal["both", "right", "left"] = "both"
@@ -178,9 +180,7 @@ def make(settings: Settings) -> int:
         bank = None
     backgrounds, told, drawn = Backgrounds.load(bank, "held_out"), Told(), 0
     sequences = [
-        Sequence(settings, headset, number, backgrounds)
-        for headset in range(len(HEADSETS))
-        for number in range(settings.sequences)
+        Sequence(settings, headset, number, backgrounds) for headset in settings.headsets for number in range(settings.sequences)
     ]
     with tqdm(desc="drawing", unit="frame", total=len(sequences) * settings.frames) as bar:
         for sequence in sequences:
@@ -200,12 +200,15 @@ def _check(settings: Settings) -> None:
             f"{settings.frames} frames of {settings.sequences} sequences, {settings.width} px wide, are no data set: expected at "
             "least one of each, and 64 px"
         )
+    if not settings.headsets or not set(settings.headsets) <= set(range(len(HEADSETS))):
+        raise UserError(f"--headsets {' '.join(map(str, settings.headsets))}: expected 0, 1 or both")
     file = settings.folder / "made_with.json"
     asked = {name: getattr(settings, name) for name in _SAME}
     if file.is_file():
         made = msgspec.json.decode(file.read_bytes())
         for name, value in asked.items():
-            if made.get(name) != value:
+            # A tuple comes back as a list.
+            if made.get(name, value) != (list(value) if isinstance(value, tuple) else value):
                 made_with = f"{settings.folder} was made with {name} {made.get(name)!r}, not {value!r}"
                 raise UserError(f"{made_with}: give another folder, or the same {name}")
     else:
@@ -219,7 +222,7 @@ def _save_picture(file: Path, image: np.ndarray) -> None:
 
 def main(settings: Settings) -> None:
     drawn = make(settings)
-    frames = len(HEADSETS) * settings.sequences * settings.frames
+    frames = len(settings.headsets) * settings.sequences * settings.frames
     print(f"{settings.folder}: {frames:,} frames before {len(HEADSETS[0])} cameras, {drawn:,} pictures drawn now")
 
 
