@@ -1,5 +1,6 @@
 """One process a camera: it opens its source, publishes it on a private socket, and never outlives its parent."""
 
+import math
 import multiprocessing
 import os
 import queue
@@ -33,6 +34,8 @@ class CameraJob:
     lossless: bool
     """Every frame arrives, at the reader's pace; else frames come at the camera's pace and some may be lost."""
     mode: DeviceMode
+    lasting: bool = False
+    """It is started again when it ends, so it does not wait for its reader to leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class CameraProcess:
                 )
             report: _Report = self._control.recv()
         except (EOFError, ConnectionError) as error:
-            raise UserError(self.obituary()) from error
+            raise UserError(f"{self.job.view} camera: {self.obituary()}") from error
         if report.kind == "failed":
             raise UserError(f"{self.job.view} camera: {report.sentence}")
         return report.sentence
@@ -84,7 +87,15 @@ class CameraProcess:
         try:
             self._control.send(start_ns)
         except ConnectionError as error:
-            raise UserError(self.obituary()) from error
+            raise UserError(f"{self.job.view} camera: {self.obituary()}") from error
+
+    def has_answered(self) -> bool:
+        """Whether `wait_ready` would return, or raise, at once."""
+        return self._control.poll(0)
+
+    def kill(self) -> None:
+        """End a process that hangs; it is gone some moments later."""
+        self._process.kill()
 
     @property
     def alive(self) -> bool:
@@ -93,10 +104,7 @@ class CameraProcess:
     def obituary(self) -> str:
         """One sentence about a process that ended and should not have."""
         self._process.join(_GRACE_S)
-        return (
-            f"{self.job.view} camera: the capture process of {self.job.source!r} ended unexpectedly "
-            f"(exit code {self._process.exitcode}); start again"
-        )
+        return f"the capture process of {self.job.source!r} ended unexpectedly (exit code {self._process.exitcode})"
 
     def ask_to_stop(self) -> None:
         """Begin the end, without waiting for it."""
@@ -169,7 +177,8 @@ def _run(job: CameraJob, control: Connection) -> None:
                 control.send(_Report("ready", source.note))
                 start_ns = orders.start_ns()
                 if start_ns is not None:
-                    publish(source, publisher, job.view, start_ns, orders.stop)
+                    leave_within_s = _GRACE_S if job.lasting else math.inf
+                    publish(source, publisher, job.view, start_ns, orders.stop, leave_within_s=leave_within_s)
             finally:
                 publisher.close()
         finally:
