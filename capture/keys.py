@@ -130,6 +130,11 @@ class Gate:
             monitor.close(linger=0)
 
 
+def load_public(file: Path) -> bytes:
+    """The public key in a file. Raises UserError."""
+    return _load(file)[0]
+
+
 def _load(file: Path) -> tuple[bytes, bytes | None]:
     try:
         return load_certificate(file)

@@ -171,7 +171,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], raw: Part) -> T:
 
 def _decode_jpeg(data: np.ndarray, header: FrameHeader) -> np.ndarray:
     # The size is read before decoding, so that a small file cannot claim gigabytes of pixels.
-    size = _jpeg_size(data[:65536].tobytes())
+    size = jpeg_size(data[:65536].tobytes())
     if size != (header.width, header.height):
         raise WireError(f"a JPEG of size {size} under a header that says {(header.width, header.height)}")
     try:
@@ -184,7 +184,7 @@ def _decode_jpeg(data: np.ndarray, header: FrameHeader) -> np.ndarray:
     return image
 
 
-def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
     """(width, height) from the start-of-frame segment (ITU T.81, B.2.2); None if there is none."""
     if not jpeg.startswith(b"\xff\xd8"):
         return None
