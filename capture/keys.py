@@ -93,7 +93,7 @@ class Gate:
         self._monitors: list[zmq.Socket] = []
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()
-        self._authenticator.configure_curve_callback("*", credentials_provider=self)
+        self._authenticator.configure_curve_callback(_DOMAIN.decode(), credentials_provider=self)
 
     @property
     def refused(self) -> int:

@@ -21,8 +21,8 @@ _UNANSWERED_NS = 2_000_000_000
 _OUTSTANDING = 64
 """Questions whose answer is still taken."""
 _POLL_MS = 100
-_LIMIT = 256
-"""Largest question or answer, bytes."""
+_LIMIT = 1024
+"""Largest question or answer, bytes; CURVE's handshake needs 257 and more."""
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="probe"):
