@@ -24,13 +24,13 @@ class Feeds:
     """Connects to both views, and to their clocks when their frames say that these answer. Used by one thread, once connected."""
 
     def __init__(self, context: zmq.Context, endpoints: PerView[str], specs: PerView[Spec], keys: Keys | None) -> None:
-        """Raises UserError for an address that cannot be used or a feed whose key is not known."""
+        """Raises UserError for an address that cannot be used."""
         self.news: deque[str] = deque(maxlen=_NEWS)
         """What the user should know, a sentence each; for the caller to take out."""
         self._context = context
         self._endpoints = endpoints
         self._keys = keys
-        self._peers = PerView.of(lambda view: _peer(view, specs[view], keys))
+        self._peers = specs.map(lambda spec: peer_key(spec, keys))
         self.sockets = PerView.of(self._subscribe)
         self._links: dict[str, ClockLink] = {}
         """By address."""
@@ -130,14 +130,11 @@ class Feeds:
             self._links.pop(endpoint).close()
 
 
-def _peer(view: View, spec: Spec, keys: Keys | None) -> bytes | None:
-    """The public key that a feed must have; None where nothing leaves this host, or there are no keys."""
+def peer_key(spec: Spec, keys: Keys | None) -> bytes | None:
+    """The public key that a feed must have; None without keys, and where it is no TCP feed. Raises UserError."""
     if keys is None or not isinstance(spec, Feed) or not spec.endpoint.startswith("tcp://"):
         return None
-    try:
-        return keys.peer(spec.key)
-    except UserError as error:
-        raise UserError(f"{view} camera: {error}") from error
+    return keys.peer(spec.key)
 
 
 def _describe(link: ClockLink) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import zmq
 
-from capture.feeds import Feeds
+from capture.feeds import Feeds, peer_key
 from capture.frames import FramePair
 from capture.intake import Intake
 from capture.keys import Keys
@@ -244,6 +244,8 @@ class PairStream:
 
 def _parse(view: View, source: str, keys: Keys | None) -> Spec:
     try:
-        return parse_source(source, secured=keys is not None)
+        spec = parse_source(source, secured=keys is not None)
+        peer_key(spec, keys)
+        return spec
     except UserError as error:
         raise UserError(f"{view} camera: {error}") from error
