@@ -6,6 +6,7 @@ Intervals of earlier probes, widened by how far the clocks can have drifted apar
 """
 
 from collections import deque
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +43,29 @@ class Offset(NamedTuple):
     """The truth is no farther from `ns` than this."""
 
 
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """How another clock stands to ours at a moment."""
+
+    offset_ns: int
+    """It minus ours."""
+    bound_ns: int
+    """The truth is no farther from that."""
+    drift_ppm: float
+    """By how much it runs faster than ours, parts in a million."""
+    drift_bound_ppm: float
+    round_trip_ns: int
+    """The smallest of late."""
+    steps: int
+    """How often it was found to have been set."""
+
+    def __str__(self) -> str:
+        return (
+            f"clock {self.offset_ns / 1e6:+.3f} ms from this host's, known to ±{self.bound_ns / 1e6:.3f} ms; "
+            f"drifts {self.drift_ppm:+.1f} ±{self.drift_bound_ppm:.1f} ppm"
+        )
+
+
 class RemoteClock:
     """What is known of one other clock. Bounded memory; a clock that is set is known anew from the next probe."""
 
@@ -59,14 +83,12 @@ class RemoteClock:
         """Whether a probe was answered since the clock was last set."""
         return bool(self._probes)
 
-    @property
-    def drift_ppm(self) -> float:
-        """By how much the other clock runs faster than ours, parts in a million."""
-        return sum(self._drift) / 2 * 1e6
-
-    @property
-    def drift_bound_ppm(self) -> float:
-        return (self._drift[1] - self._drift[0]) / 2 * 1e6
+    def reading(self, at_ns: int) -> ClockReading:
+        """All that is known when our clock shows `at_ns`."""
+        offset = self.offset(at_ns)
+        slowest, fastest = (1e6 * drift for drift in self._drift)
+        shortest_ns = min(probe.round_trip_ns for probe in self._probes)
+        return ClockReading(*offset, (slowest + fastest) / 2, (fastest - slowest) / 2, shortest_ns, self.steps)
 
     def add(self, probe: Probe) -> None:
         """Take in an answered probe; those of one clock come in the order of their answers."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import zmq
 
-from capture.clock import RemoteClock
+from capture.clock import ClockReading, RemoteClock
 from capture.keys import Keys, secure_client
 from capture.probing import ClockLink
 from capture.sources import Feed, Spec
@@ -78,9 +78,11 @@ class Feeds:
         found = {view: self._steps[view] + now.get(view, 0) for view in VIEWS}
         return {f"{view}_clock_steps": steps for view, steps in found.items() if steps}
 
-    def clocks(self) -> dict[str, str]:
-        """A sentence for each view that has another clock than this host's."""
-        return {view: _describe(self._links[endpoint]) for view, endpoint in self._link_of.items()}
+    def clocks(self) -> dict[View, ClockReading]:
+        """How the clock of each view that has one of its own stands, where it is known."""
+        now_ns = time.monotonic_ns()
+        links = {view: self._links[endpoint] for view, endpoint in self._link_of.items()}
+        return {view: link.clock.reading(now_ns) for view, link in links.items() if link.clock.known}
 
     def close(self) -> None:
         for socket in (*self.sockets, *(link.socket for link in self._links.values())):
@@ -135,14 +137,3 @@ def peer_key(spec: Spec, keys: Keys | None) -> bytes | None:
     if keys is None or not isinstance(spec, Feed) or not spec.endpoint.startswith("tcp://"):
         return None
     return keys.peer(spec.key)
-
-
-def _describe(link: ClockLink) -> str:
-    clock = link.clock
-    if not clock.known:
-        return f"the clock at {link.endpoint} has not answered"
-    offset = clock.offset(time.monotonic_ns())
-    return (
-        f"clock {offset.ns / 1e6:+.3f} ms from this host's, known to ±{offset.bound_ns / 1e6:.3f} ms; "
-        f"drifts {clock.drift_ppm:+.1f} ±{clock.drift_bound_ppm:.1f} ppm"
-    )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import zmq
 
+from capture.clock import ClockReading
 from capture.feeds import Feeds, peer_key
 from capture.frames import FramePair
 from capture.intake import Intake
@@ -68,7 +69,7 @@ class PairStream:
         # Replaced whole by the receiving thread, so that a reader never sees half a change.
         self._drops: dict[str, int] = {}
         self._faults: dict[str, int] = {}
-        self._clocks: dict[str, str] = {}
+        self._clocks: dict[View, ClockReading] = {}
         self._received = PerView(0, 0)
         self._failure: str | None = None
         self._complaint: str | None = None
@@ -128,8 +129,8 @@ class PairStream:
         return self._faults
 
     @property
-    def clocks(self) -> dict[str, str]:
-        """How other hosts' clocks stand to this one's, a sentence for each view that has one."""
+    def clocks(self) -> dict[View, ClockReading]:
+        """How other hosts' clocks stand to this one's, for each view that has one."""
         return self._clocks
 
     def close(self) -> None:
