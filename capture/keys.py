@@ -5,13 +5,13 @@ halves of those that one talks to: a sender sends to no one else, a receiver bel
 """
 
 import os
-import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import zmq
 from zmq.auth import create_certificates, load_certificate
 from zmq.auth.thread import ThreadAuthenticator
+from zmq.utils.monitor import parse_monitor_message
 
 from hand.errors import UserError
 
@@ -89,7 +89,6 @@ class Gate:
         self._keys = keys
         self._allowed = frozenset(keys.peers.values())
         self._refused = 0
-        self._lock = threading.Lock()
         self._monitors: list[zmq.Socket] = []
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()
@@ -97,7 +96,11 @@ class Gate:
 
     @property
     def refused(self) -> int:
-        """Connections refused since the start; a peer that is refused tries again and again."""
+        """Connections that did not get in, one that still shakes hands included; whoever is refused tries again and again."""
+        for monitor in self._monitors:
+            while monitor.poll(0):
+                event = parse_monitor_message(monitor.recv_multipart())["event"]
+                self._refused += 1 if event == zmq.EVENT_ACCEPTED else -1
         return self._refused
 
     def secure(self, socket: zmq.Socket) -> None:
@@ -105,24 +108,11 @@ class Gate:
         socket.curve_server = True
         socket.curve_publickey, socket.curve_secretkey = self._keys.public, self._keys.secret
         socket.zap_domain = _DOMAIN
-        monitor = socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL)
-        self._monitors.append(monitor)
+        self._monitors.append(socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED))
 
     def callback(self, domain: str, key: bytes) -> bool:
         """Whether a key is on the list; called from the authenticator's thread."""
-        allowed = key in self._allowed
-        if not allowed:
-            with self._lock:
-                self._refused += 1
-        return allowed
-
-    def look(self) -> None:
-        """Count those that spoke no CURVE at all; to be called now and then by the sockets' thread."""
-        for monitor in self._monitors:
-            while monitor.poll(0):
-                monitor.recv_multipart()
-                with self._lock:
-                    self._refused += 1
+        return key in self._allowed
 
     def close(self) -> None:
         self._authenticator.stop()

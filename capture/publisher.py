@@ -69,11 +69,8 @@ class Publisher:
 
     @property
     def refused(self) -> int:
-        """Connections of receivers that are not on the list; one that is refused tries again and again."""
-        if self._gate is None:
-            return 0
-        self._gate.look()
-        return self._gate.refused
+        """Connections that were not let in, or not yet; whoever is refused tries again and again."""
+        return 0 if self._gate is None else self._gate.refused
 
     def wait_for_subscriber(self, stop: threading.Event) -> None:
         """Return once someone has subscribed, or when `stop` is set."""

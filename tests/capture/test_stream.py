@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 import time
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,8 @@ PATIENCE_S = 30.0
 @pytest.fixture(autouse=True)
 def private_temporary_directory(tmp_path, monkeypatch):
     """What a stream leaves on disk shows here, and nothing else does."""
+    # Where multiprocessing keeps its own socket, for as long as the tests run.
+    get_temp_dir()
     directory = tmp_path / "t"
     directory.mkdir()
     monkeypatch.setenv("TMPDIR", str(directory))
