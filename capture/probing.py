@@ -4,6 +4,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 import zmq
@@ -44,6 +45,25 @@ class Answer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=
 _encoder = msgspec.msgpack.Encoder()
 _ask_decoder = msgspec.msgpack.Decoder(Ask)
 _answer_decoder = msgspec.msgpack.Decoder(Answer)
+Read = TypeVar("Read", Ask, Answer)
+
+
+def read_question(raw: bytes) -> Ask | None:
+    """A question; None for what is none."""
+    return _read(_ask_decoder, raw)
+
+
+def read_answer(raw: bytes) -> Answer | None:
+    """An answer; None for what is none."""
+    return _read(_answer_decoder, raw)
+
+
+def _read(decoder: msgspec.msgpack.Decoder[Read], raw: bytes) -> Read | None:
+    try:
+        message = decoder.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return message if message.version == PROBE_VERSION else None
 
 
 class ClockLink:
@@ -97,14 +117,10 @@ class ClockLink:
             except zmq.Again:
                 return
             received_ns = time.monotonic_ns()
-            try:
-                answer = _answer_decoder.decode(parts[-1])
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                self.malformed += 1
-                continue
-            sent_ns = self._sent_ns.pop(answer.number, None)
+            answer = read_answer(parts[-1]) if len(parts) == 2 else None
+            sent_ns = None if answer is None else self._sent_ns.pop(answer.number, None)
             # An answer to nothing that was asked, or a second one, is none.
-            if len(parts) != 2 or answer.version != PROBE_VERSION or sent_ns is None:
+            if answer is None or sent_ns is None:
                 self.malformed += 1
                 continue
             self.clock.add(Probe(sent_ns, answer.clock_ns, received_ns))
@@ -151,11 +167,8 @@ class ClockService:
             if not self._socket.poll(_POLL_MS):
                 continue
             parts = self._socket.recv_multipart()
-            try:
-                asked = _ask_decoder.decode(parts[-1])
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                continue
-            if len(parts) == 3 and asked.version == PROBE_VERSION:
+            asked = read_question(parts[-1]) if len(parts) == 3 else None
+            if asked is not None:
                 answer = Answer(PROBE_VERSION, asked.number, self._clock_ns())
                 # ROUTER drops what its peer has no room for, and never waits.
                 self._socket.send_multipart([parts[0], b"", _encoder.encode(answer)])
