@@ -16,7 +16,7 @@ from hand.errors import UserError
 PROBE_VERSION = 1
 _EVERY_NS = 200_000_000
 _AT_FIRST_NS = 20_000_000
-"""Between probes while the clock is not known."""
+"""Between probes while the clock is not settled."""
 _UNANSWERED_NS = 2_000_000_000
 """A clock that does not answer for so long, and is not known, is not waited for."""
 _OUTSTANDING = 64
@@ -97,7 +97,7 @@ class ClockLink:
         if self.clock.known:
             self._known_ns = now_ns
         before, self.unanswered = self.unanswered, now_ns - self._known_ns > _UNANSWERED_NS
-        self._due_ns = now_ns + (_EVERY_NS if self.clock.known else _AT_FIRST_NS)
+        self._due_ns = now_ns + (_EVERY_NS if self.clock.settled else _AT_FIRST_NS)
         self._number += 1
         question = _encoder.encode(Ask(PROBE_VERSION, self._number))
         self._sent_ns[self._number] = time.monotonic_ns()

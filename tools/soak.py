@@ -97,6 +97,8 @@ class Outcome:
     alone: int = 0
     """Pairs of one view and a stand-in."""
     wrong: int = 0
+    first_wrong: list[str] = field(default_factory=list)
+    """What is known of the first few."""
     events: list[Event] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     """Resident, of the receiving process, once a second."""
@@ -115,7 +117,7 @@ class Outcome:
         first, last = self.settled_mb
         laws = [
             (abs(last - first) <= 20, f"memory went from {first:.0f} to {last:.0f} MB"),
-            (self.wrong == 0, f"{self.wrong} pairs are wrong"),
+            (self.wrong == 0, f"{self.wrong} pairs are wrong: {'; '.join(self.first_wrong)}"),
             (self.pairs > 0, "no pair came"),
         ]
         for event in self.events:
@@ -196,6 +198,8 @@ class Soak:
         self._recent: deque[float] = deque()
         """When complete pairs came, over the last window."""
         self._sampled = 0.0
+        self._fault: Fault | None = None
+        """That is being done, or recovered from."""
 
     def run(self, on_second: Callable[[], object]) -> Outcome:
         faults: list[Fault] = []
@@ -228,6 +232,7 @@ class Soak:
     def _suffer(self, fault: Fault) -> None:
         """Do one thing wrong, and wait until all is well again."""
         before, at_s = self._counters(), self._at_s
+        self._fault = fault
         self._begin(fault)
         ended = time.monotonic()
         # Service of before the fault says nothing of what comes after it.
@@ -236,6 +241,7 @@ class Soak:
         recovered_s = max(0.0, time.monotonic() - ended - _WINDOW_S)
         # What it leaves in the counters may come a moment later.
         self._until(lambda: any((self._counters() - before)[name] for name in SHOWS[fault]), 1.0)
+        self._fault = None
         self.outcome.events.append(Event(fault, at_s, recovered_s, dict(self._counters() - before)))
 
     def _begin(self, fault: Fault) -> None:
@@ -306,12 +312,22 @@ class Soak:
         if pair.complete:
             self._recent.append(now)
             self.outcome.pairs += 1
-            self.outcome.wrong += read_number(pair.left.image) != read_number(pair.right.image)
+            self._check(pair)
         else:
             self.outcome.alone += 1
         if now - self._sampled >= 1:
             self._sampled = now
             self.outcome.memory_mb.append(psutil.Process().memory_info().rss / 2**20)
+
+    def _check(self, pair: FramePair) -> None:
+        left, right = read_number(pair.left.image), read_number(pair.right.image)
+        if left == right:
+            return
+        self.outcome.wrong += 1
+        if len(self.outcome.first_wrong) < 10:
+            after = self.outcome.events[-1].fault if self.outcome.events else "the start"
+            told = f"left {left} with right {right}, {pair.skew_ns / 1e6:.1f} ms apart, during or after {self._fault or after}"
+            self.outcome.first_wrong.append(f"{self._at_s:.1f} s: {told}; {self._stream.clocks.get('right')}")
 
 
 def soak(settings: Settings, on_second: Callable[[], object] = lambda: None) -> Outcome:
