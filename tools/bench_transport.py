@@ -27,6 +27,7 @@ import tyro
 from capture import wire
 from capture.keys import Keys, load_keys, make_keys
 from capture.pattern import PatternSource
+from capture.process import warm_context
 from capture.publisher import Publisher
 from capture.stream import PairStream
 from capture.views import VIEWS, PerView
@@ -117,7 +118,7 @@ def published(
         endpoints = PerView(*(f"tcp://127.0.0.1:{port}" for port in _free_ports()))
     ours, theirs = multiprocessing.Pipe()
     arguments = (theirs, endpoints, case, peer, paced)
-    process = multiprocessing.get_context("forkserver").Process(target=publish, args=arguments, daemon=True)
+    process = warm_context().Process(target=publish, args=arguments, daemon=True)
     process.start()
     theirs.close()
     size: list[int] = []

@@ -30,6 +30,7 @@ import zmq
 from capture.frames import FramePair
 from capture.keys import Keys, load_keys, make_keys, secure_client
 from capture.pattern import read_number
+from capture.process import warm_context
 from capture.stream import PairStream
 from capture.views import PerView
 from tools.soak_headset import Mischief, run
@@ -154,7 +155,7 @@ class Headset:
             self._settings.fps,
             self._settings.seed + self._started,
         )
-        self._process = multiprocessing.get_context("forkserver").Process(target=run, args=arguments, daemon=True)
+        self._process = warm_context().Process(target=run, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
 
@@ -360,6 +361,7 @@ def table(outcome: Outcome) -> str:
     lines += [
         f"{outcome.seconds:.0f} s, {outcome.pairs} pairs of both views ({due:.1f}/s), {outcome.alone} of one view, "
         f"{outcome.wrong} wrong",
+        f"load of this machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
         f"memory {first:.0f} to {last:.0f} MB, most {max(outcome.memory_mb):.0f} MB",
         f"the feed's {outcome.clock}",
     ]
