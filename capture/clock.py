@@ -76,6 +76,8 @@ class RemoteClock:
     def __init__(self) -> None:
         self.steps = 0
         """How often the clock was found to have been set."""
+        self.suspected = False
+        """Whether something speaks for its having been set, so that a probe should be sent at once."""
         self._probes: deque[Probe] = deque(maxlen=SLOTS)
         self._answers = 0
         """Since the clock was last set."""
@@ -106,22 +108,17 @@ class RemoteClock:
     def add(self, probe: Probe) -> None:
         """Take in an answered probe; those of one clock come in the order of their answers."""
         assert probe.round_trip_ns >= 0, probe
+        self.suspected = False
         if self.known:
             known = self.offset(probe.received_ns)
             low, high = _interval_ns(probe)
             if low > known.ns + known.bound_ns or high < known.ns - known.bound_ns:
-                self.doubt()
+                self._forget()
         self._keep(probe)
         if not self._fits():
-            self.doubt()
+            self._forget()
             self._keep(probe)
             self._fits()
-
-    def doubt(self) -> None:
-        """Forget all: the clock was set."""
-        self.steps += 1
-        self._probes.clear()
-        self._answers = 0
 
     def offset(self, at_ns: int) -> Offset:
         """The offset when our clock shows `at_ns`."""
@@ -141,6 +138,12 @@ class RemoteClock:
         there = self.offset(rough_ns)
         # That moment is itself only known to within the bound, in which the clocks drift a little.
         return Offset(remote_ns - there.ns, there.bound_ns + round(2 * MOST_DRIFT * there.bound_ns) + 2)
+
+    def _forget(self) -> None:
+        """The clock was set."""
+        self.steps += 1
+        self._probes.clear()
+        self._answers = 0
 
     def _keep(self, probe: Probe) -> None:
         """Into its slot, if it is the best of it."""

@@ -165,7 +165,7 @@ class Intake:
             return None
         ours = clock.ours(frame.captured_ns)
         if ours.ns - ours.bound_ns > frame.received_ns + _AHEAD_NS:
-            clock.doubt()
+            clock.suspected = True
             self.drops["ahead"] += 1
             return None
         return replace(frame, captured_ns=ours.ns)

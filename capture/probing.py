@@ -87,16 +87,17 @@ class ClockLink:
         secure(self.socket)
         self.socket.connect(endpoint)
         self._number = 0
-        self._due_ns = 0
+        self._due_ns = self._sent_at_ns = 0
         self._sent_ns: OrderedDict[int, int] = OrderedDict()
 
     def ask(self, now_ns: int) -> bool:
         """Send a question if one is due; whether the clock is given up at this moment."""
-        if now_ns < self._due_ns:
+        if now_ns < self._due_ns and not (self.clock.suspected and now_ns >= self._sent_at_ns + _AT_FIRST_NS):
             return False
         if self.clock.known:
             self._known_ns = now_ns
         before, self.unanswered = self.unanswered, now_ns - self._known_ns > _UNANSWERED_NS
+        self._sent_at_ns = now_ns
         self._due_ns = now_ns + (_EVERY_NS if self.clock.settled else _AT_FIRST_NS)
         self._number += 1
         question = _encoder.encode(Ask(PROBE_VERSION, self._number))

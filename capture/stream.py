@@ -195,7 +195,8 @@ class PairStream:
                 ready = feeds.poll([view for view in VIEWS if intake.wants(view)], _POLL_MS)
                 for view, socket in feeds.sockets.items():
                     if view in ready:
-                        self._hand_over(intake, intake.take(view, self._read(socket), time.monotonic_ns()))
+                        messages, received_ns = self._read(socket), time.monotonic_ns()
+                        self._hand_over(intake, intake.take(view, messages, received_ns))
                     elif view in dead and (self._lasts(view) or intake.wants(view)):
                         self._hand_over(intake, intake.lost(view, cameras.bury(view), time.monotonic_ns()))
                 cameras.tend(intake.silent_ns, self._silence_ns)
