@@ -153,7 +153,7 @@ class ClockService:
         except zmq.ZMQError as error:
             self._socket.close()
             raise UserError(f"address {endpoint!r} cannot be bound for the clock: {error.strerror}; give a free one") from error
-        self.port = int(self._socket.last_endpoint.rsplit(b":", 1)[1])
+        self.port = int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._answer, name="duohand-clock", daemon=True)
         self._thread.start()

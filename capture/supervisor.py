@@ -113,8 +113,7 @@ class Supervisor:
                 continue
             if slot.process is None:
                 if now_ns >= slot.due_ns:
-                    slot.process, slot.opened_ns, slot.failed, slot.started_ns = CameraProcess(slot.job), None, False, now_ns
-                    self.restarts[view] += 1
+                    self._start(slot, now_ns)
             elif slot.opened_ns is None:
                 if not slot.failed and slot.process.has_answered():
                     self._begin(slot, slot.process)
@@ -133,6 +132,17 @@ class Supervisor:
         for process in processes:
             process.close()
         self._slots.clear()
+
+    def _start(self, slot: _Slot, now_ns: int) -> None:
+        try:
+            slot.process = CameraProcess(slot.job)
+        except OSError as error:
+            # The system has no room for a process now.
+            self._tell(slot, f"{slot.job.view} camera: its process cannot be started: {error.strerror}")
+            slot.due_ns = slot.backoff.next_ns(now_ns, 0)
+            return
+        slot.opened_ns, slot.failed, slot.started_ns = None, False, now_ns
+        self.restarts[slot.job.view] += 1
 
     def _begin(self, slot: _Slot, process: CameraProcess) -> None:
         try:
