@@ -20,7 +20,7 @@ class Backoff:
     """When to try again: at once, then after pauses that double, until a try has lasted."""
 
     FIRST_NS = 250_000_000
-    MOST_NS = 5_000_000_000
+    MOST_NS = 2_000_000_000
     LASTED_NS = 5_000_000_000
     """A camera that ran this long was no failure: the next try is a first one."""
 
