@@ -48,6 +48,7 @@ def run(settings: Settings, stop: Stop) -> int:
     """Stream until the end and print the summary; returns the exit code. Raises UserError for input that cannot be used."""
     from tqdm import tqdm
 
+    from capture.keys import load_keys
     from capture.stream import PairStream
 
     # The network's thread asks for the interpreter before each layer, and the viewer's may keep it this long: beside a busy
@@ -56,7 +57,8 @@ def run(settings: Settings, stop: Stop) -> int:
     for path in (settings.video, settings.picture):
         if path:
             make_folder_of(path)
-    pairs = PairStream(settings.sources, every_pair=settings.every_pair)
+    keys = load_keys(settings.keys) if settings.keys else None
+    pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, tell=_say)
     make_pipeline = _pipeline_maker(settings)
     report = Report(live=not settings.every_pair, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
     writer = HandWriter(settings.save) if settings.save else None
@@ -69,12 +71,16 @@ def run(settings: Settings, stop: Stop) -> int:
                 _run_from(first, pairs, settings, make_pipeline, report, writer, bar.update, stop)
     except UserError:
         if report.pairs:
-            print(report.summary(pairs.drops))
+            print(report.summary(pairs.drops, pairs.faults))
         raise
     finally:
         if writer:
             writer.close()
-    print(report.summary(pairs.drops))
+    print(report.summary(pairs.drops, pairs.faults))
+    for note in pairs.notes:
+        _say(note)
+    for view, clock in pairs.clocks.items():
+        _say(f"{view} camera: {clock}")
     if pairs.complaint:
         _say(f"the latest malformed message: {pairs.complaint}")
     if pairs.failure:

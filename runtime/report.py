@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
@@ -98,10 +99,10 @@ class Report:
             parts.append(f"cameras {_turn_deg(hand.R_right_from_left):.0f} +- {hand.rotation_uncertainty_deg:.1f} deg apart")
         return "  |  ".join([*parts, *(note() for note in self.notes)])
 
-    def summary(self, drops: Mapping[str, int]) -> str:
-        """Several lines for the end; `drops` are frames by reason."""
+    def summary(self, drops: Mapping[str, int], faults: Mapping[str, int] = MappingProxyType({})) -> str:
+        """Several lines for the end; `drops` are frames by reason, `faults` what happened to the cameras, and how often."""
         if not self.pairs:
-            return f"no pair of frames arrived\n{_drops(drops)}"
+            return f"no pair of frames arrived\n{_counts('dropped', drops)}"
         both, left, right, none = (f"{100 * self._views[name] / self.pairs:.0f} %" for name in ("both", "left", "right", "none"))
         lines = [
             f"{'pairs':<11}{self.pairs} at {self.pairs_per_s:.1f} pairs/s",
@@ -111,7 +112,9 @@ class Report:
             p50, p95 = (self._latency.quantile_ms(share) for share in (0.5, 0.95))
             lines.append(f"{'latency':<11}p50 {p50:.1f} ms, p95 {p95:.1f} ms from capture to hand")
         lines.append(f"{'hand seen':<11}by both views {both}, left only {left}, right only {right}, none {none}")
-        lines.append(_drops(drops))
+        lines.append(_counts("dropped", drops))
+        if faults:
+            lines.append(_counts("cameras", faults))
         if self._turned is not None and self._turned.R_right_from_left is not None:
             angle = _turn_deg(self._turned.R_right_from_left)
             lines.append(f"{'rotation':<11}{angle:.1f} deg between the views, +- {self._turned.rotation_uncertainty_deg:.1f} deg")
@@ -134,6 +137,6 @@ def _turn_deg(rotation: np.ndarray) -> float:
     return float(angle_deg(rotation, np.eye(3)))
 
 
-def _drops(drops: Mapping[str, int]) -> str:
-    counted = ", ".join(f"{reason} {count}" for reason, count in sorted(drops.items()) if count)
-    return f"{'dropped':<11}{counted or 'nothing'}"
+def _counts(of: str, counts: Mapping[str, int]) -> str:
+    counted = ", ".join(f"{reason} {count}" for reason, count in sorted(counts.items()) if count)
+    return f"{of:<11}{counted or 'nothing'}"

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import capture
 from capture import wire
+from capture.probing import PROBE_VERSION, Answer, Ask
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 GOOD = wire.encode("left", 7, 1000, IMAGE)
@@ -71,7 +72,10 @@ def test_an_orientation_tag_does_not_turn_the_image():
 @pytest.mark.parametrize(
     ("header", "complaint"),
     [
-        (header_with(version=2), "version 2; expected 1"),
+        (header_with(version=3), "version 3; expected 1 or 2"),
+        (header_with(version=1, clock_port=5), "came with version 2"),
+        (header_with(clock_port=0), "clock_port"),
+        (header_with(clock_port=70000), "clock_port"),
         (header_with(seq=7.0), "seq"),
         (header_with(seq="7"), "seq"),
         (header_with(seq=True), "seq"),
@@ -146,10 +150,19 @@ def test_an_end_keeps_its_reason_and_cuts_a_long_one():
     end = wire.unpack(wire.encode_end("left", 12, "é" * 1000)).header
     assert isinstance(end, wire.End)
     assert (end.seq, end.error) == (12, "é" * 500)
-    assert wire.unpack(wire.encode_end("left", 12)).header == wire.End(1, "left", 12, None)
+    assert wire.unpack(wire.encode_end("left", 12)).header == wire.End(wire.VERSION, "left", 12, None)
 
 
 def test_the_protocol_page_shows_the_bytes_that_are_sent():
     image = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
     assert example("frame") == wire.encode("left", 7, 123456789, image, "rgb8", 60.0)
     assert [*example("end"), b""] == wire.encode_end("right", 300, "unplugged")
+    assert example("probe") == [msgspec.msgpack.encode(Ask(PROBE_VERSION, 7))]
+    assert example("clock") == [msgspec.msgpack.encode(Answer(PROBE_VERSION, 7, 123456789))]
+
+
+def test_a_sender_of_version_1_is_read_as_before():
+    image = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
+    topic, header, payload = wire.encode("left", 7, 123456789, image, "rgb8", 60.0)
+    first = msgspec.msgpack.encode(msgspec.msgpack.decode(header) | {"version": 1})
+    assert wire.decode(wire.unpack([topic, first, payload]), 0).captured_ns == 123456789
