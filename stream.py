@@ -8,7 +8,7 @@ Exit codes: 0 when it was stopped or a clip ended, 1 when a camera failed, 2 for
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ from runtime.loop import Stop, first_pair, run_loop
 from runtime.report import Report, TrueHand
 from runtime.save import HandWriter, make_folder_of
 from runtime.settings import Settings, read_settings
+from runtime.stats import write_stats
 
 if TYPE_CHECKING:
     # The network's and the window's libraries take seconds to import: only a run does.
@@ -52,7 +53,7 @@ def run(settings: Settings, stop: Stop) -> int:
     # The network's thread asks for the interpreter before each layer, and the viewer's may keep it this long: beside a busy
     # viewer the default of 5 ms doubles the network's time.
     sys.setswitchinterval(0.0005)
-    for path in (settings.video, settings.picture):
+    for path in (settings.video, settings.picture, settings.stats):
         if path:
             make_folder_of(path)
     pairs = PairStream(settings.sources, every_pair=settings.every_pair)
@@ -68,17 +69,24 @@ def run(settings: Settings, stop: Stop) -> int:
                 _run_from(first, pairs, settings, make_pipeline, report, writer, bar.update, stop)
     except UserError:
         if report.pairs:
-            print(report.summary(pairs.drops))
+            _tell(report, pairs.drops, settings)
         raise
     finally:
         if writer:
             writer.close()
-    print(report.summary(pairs.drops))
+    _tell(report, pairs.drops, settings)
     if pairs.complaint:
         _say(f"the latest malformed message: {pairs.complaint}")
     if pairs.failure:
         _say(pairs.failure)
     return 1 if pairs.failure else 0
+
+
+def _tell(report: Report, drops: Mapping[str, int], settings: Settings) -> None:
+    """Print the summary, and write the figures where they are asked for."""
+    print(report.summary(drops))
+    if settings.stats:
+        write_stats(settings.stats, report.stats(drops))
 
 
 def _run_from(
@@ -108,7 +116,7 @@ def _run_from(
             pipeline,
             report,
             make_screen=_screen_maker(settings, known.cameras),
-            writer=writer,
+            outputs=[writer] if writer else [],
             every_pair=settings.every_pair,
             on_pair=on_pair,
             seconds=settings.seconds,

@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -223,6 +224,7 @@ class PairStream:
         return messages
 
     def _hand_over(self, intake: Intake, pairs: list[FramePair]) -> None:
+        paired_ns = time.monotonic_ns()
         with self._changed:
             for pair in pairs:
                 if self._every_pair and len(self._pairs) >= _QUEUED_PAIRS:
@@ -231,7 +233,7 @@ class PairStream:
                 if not self._every_pair and self._pairs:
                     self._pairs.clear()
                     intake.drops["superseded"] += 2
-                self._pairs.append(pair)
+                self._pairs.append(replace(pair, paired_ns=paired_ns))
             self._drops, self._received = intake.all_drops, intake.received
             self._failure, self._complaint = intake.failure, intake.complaint
             if pairs:

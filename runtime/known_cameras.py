@@ -108,4 +108,4 @@ class StraightPairs:
             image.flags.writeable = False
             return replace(pair[view], image=image)
 
-        return FramePair(frame("left"), frame("right"))
+        return replace(pair, left=frame("left"), right=frame("right"))

@@ -14,7 +14,7 @@ from capture.views import VIEWS, View
 from hand.errors import UserError
 from runtime.geometry import TwoViewGeometry
 from runtime.rotation import SURE_DEG
-from runtime.types import DualHand
+from runtime.types import STAGES, DualHand
 
 DIGITS = 5
 """Decimals kept of joints: a unit hand's fifth is a micrometre."""
@@ -41,6 +41,11 @@ class HandWriter:
             self._file = path.open("wb")
         except OSError as error:
             raise UserError(f"cannot write hands to {path}: {error.strerror}; give --save a file that can be made") from error
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Add what came of a pair."""
+        for hand in hands:
+            self.write(pair, hand)
 
     def write(self, pair: FramePair, hand: DualHand) -> None:
         """Add one hand of `pair`."""
@@ -95,9 +100,7 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> d
         "reprojection_px": hand.reprojection_px,
         "cameras": None if hand.geometry is None else _cameras(hand.geometry),
         "skew_ns": pair.skew_ns,
-        "received_ns": timings.received_ns,
-        "started_ns": timings.started_ns,
-        "finished_ns": timings.finished_ns,
+        **{f"{stage}_ns": getattr(timings, f"{stage}_ns") for stage in STAGES[1:-1]},
     }
 
 

@@ -42,6 +42,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Write the viewer's last picture to this PNG file."""
     save: _File = None
     """Write one JSON line for each hand to this file."""
+    stats: _File = None
+    """Write the run's figures to this JSON file: the time of every stage, skew, drops by reason."""
     engine: Literal["auto", "torch", "onnx", "onnx-int8", "tensorrt", "mediapipe", "mediapipe-lite"] = "auto"
     """What finds the joints: our network, run by what is named, or MediaPipe's models (python -m tools.get_mediapipe)."""
     weights: _File = None
