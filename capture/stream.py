@@ -5,6 +5,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from capture.intake import Intake
 from capture.process import CameraJob, CameraProcess
 from capture.sources import DEFAULT_MODE, DeviceMode, Feed, Spec, parse_source
 from capture.views import VIEWS, PerView, View
-from capture.wire import PAYLOAD_LIMIT
+from capture.wire import PAYLOAD_LIMIT, Part
 from hand.errors import UserError
 
 _QUEUED_PAIRS = 4
@@ -24,6 +25,9 @@ _BATCH = 16
 _OPEN_TIMEOUT_S = 90.0
 """The synthetic cameras draw their loop on opening: seconds, on a busy machine more."""
 _START_DELAY_NS = 20_000_000
+
+Tap = Callable[[View, Sequence[Part], int], None]
+"""Told of every message of a view as it came, and when, before anything is made of it."""
 
 
 class PairStream:
@@ -50,6 +54,8 @@ class PairStream:
         self._tolerance_ns = tolerance_ns
         self._silence_ns = round(silence_s * 1e9)
         self._mode = mode
+        self.tap: Tap | None = None
+        """Called on the receiving thread; to be set before the stream is entered."""
         self.notes: list[str] = []
         """One sentence for each thing a camera did otherwise than asked."""
 
@@ -202,7 +208,10 @@ class PairStream:
                 ready = dict(poller.poll(_POLL_MS))
                 for view, socket in sockets.items():
                     if socket in ready:
-                        self._hand_over(intake, intake.take(view, self._read(socket), time.monotonic_ns()))
+                        messages, received_ns = self._read(socket), time.monotonic_ns()
+                        for message in messages if self.tap else ():
+                            self.tap(view, message, received_ns)
+                        self._hand_over(intake, intake.take(view, messages, received_ns))
                     elif view in dead and intake.wants(view):
                         self._hand_over(intake, intake.lost(view, self._processes[view].obituary()))
                 self._hand_over(intake, intake.check_silence(time.monotonic_ns()))

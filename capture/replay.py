@@ -1,0 +1,170 @@
+"""A recorded run's pairs again: the same ones in the same order, whatever was dropped then is left out again."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from capture import wire
+from capture.frames import Frame, FramePair
+from capture.recording import About, Note, Recording, WireMessage
+from capture.views import VIEWS, PerView, View
+
+PAIR_TOPIC = "/pair"
+_WAITING_BYTES = 512 * 2**20
+"""Images of a view that wait for the pair that took them: seconds of them."""
+
+
+class RecordedPair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pair that a run took, and what came of it."""
+
+    left_seq: int
+    right_seq: int
+    left_captured_ns: int
+    """In the receiver's clock, as the pair was made by it."""
+    right_captured_ns: int
+    skew_ns: int
+    """Right − left."""
+    paired_ns: int | None = None
+    started_ns: int
+    """When the pipeline took it up; monotonic clock of the recording host."""
+    hands: int
+    """That were found in it."""
+    solver: Literal["", "solved", "ended"] = ""
+    """What came from the solver of the cameras' places while this pair was worked on: a solution, or its end."""
+
+
+class ReplayPairs:
+    """The pairs of a recording, in place of a `PairStream`. A context manager.
+
+    `paced`, they come when they came then; else as fast as they are taken. Their times are those of the recorded run.
+    """
+
+    failure = None
+
+    def __init__(self, path: Path, *, paced: bool) -> None:
+        """Raises UserError for a file that is no recording."""
+        self.notes: list[str] = []
+        self.about: dict[str, dict[str, str]] = {}
+        """The recording's metadata, as far as it was read."""
+        self.current: RecordedPair | None = None
+        """What is recorded of the pair that was given last."""
+        self._recording = Recording(path)
+        self._items = self._recording.items()
+        self._paced = paced
+        self._began: tuple[int, int] | None = None
+        """When the first pair was given, and when it was taken then."""
+        self._next: tuple[RecordedPair, FramePair] | None = None
+        self._ended = False
+        self._waiting = PerView.of(lambda view: deque[WireMessage]())
+        self._bytes: Counter[View] = Counter()
+        self._drops: Counter[str] = Counter()
+        self._received: Counter[View] = Counter()
+        self._pairs = self._read()
+
+    def __enter__(self) -> "ReplayPairs":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._recording.close()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
+    def complaint(self) -> str | None:
+        """What is missing of the recording."""
+        return self._recording.broken and f"the recording {self._recording.path}: {self._recording.broken}"
+
+    @property
+    def received(self) -> PerView[int]:
+        return PerView.of(lambda view: self._received[view])
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """Frames of pairs that are not in the recording."""
+        return dict(self._drops)
+
+    def next_pair(self, timeout_s: float) -> FramePair | None:
+        """The next pair; None if none is due in time, or none will come (`ended`)."""
+        if self._next is None:
+            self._next = next(self._pairs, None)
+        if self._next is None:
+            self._ended = True
+            return None
+        told, pair = self._next
+        now_ns = time.monotonic_ns()
+        began_ns, first_ns = self._began = self._began or (now_ns, told.started_ns)
+        wait_s = (began_ns + told.started_ns - first_ns - now_ns) / 1e9 if self._paced else 0.0
+        if wait_s > timeout_s:
+            time.sleep(timeout_s)
+            return None
+        time.sleep(max(wait_s, 0.0))
+        self.current, self._next = told, None
+        return pair
+
+    def _read(self) -> Iterator[tuple[RecordedPair, FramePair]]:
+        for item in self._items:
+            if isinstance(item, About):
+                self.about[item.name] = item.content
+            elif isinstance(item, WireMessage):
+                self._keep(item)
+            elif item.topic == PAIR_TOPIC and (told := _pair_of(item)) is not None:
+                frames = PerView(self._take("left", told.left_seq), self._take("right", told.right_seq))
+                if frames.left is None or frames.right is None:
+                    self._drops["not_recorded"] += 2
+                    continue
+                left = replace(frames.left, captured_ns=told.left_captured_ns)
+                right = replace(frames.right, captured_ns=told.right_captured_ns)
+                yield told, FramePair(left, right, told.paired_ns)
+
+    def _keep(self, message: WireMessage) -> None:
+        if not isinstance(message.told, wire.FrameHeader):
+            return
+        waiting, view = self._waiting[message.view], message.view
+        waiting.append(message)
+        self._received[view] += 1
+        self._bytes[view] += len(message.parts[2])
+        while self._bytes[view] > _WAITING_BYTES:
+            self._bytes[view] -= len(waiting.popleft().parts[2])
+
+    def _take(self, view: View, seq: int) -> Frame | None:
+        """The frame of that number; those before it were dropped then."""
+        waiting = self._waiting[view]
+        if all(message.told.seq != seq for message in waiting):
+            return None
+        while True:
+            message = waiting.popleft()
+            self._bytes[view] -= len(message.parts[2])
+            if message.told.seq == seq:
+                try:
+                    return wire.decode(wire.unpack(message.parts), message.told.received_ns)
+                except wire.WireError:
+                    return None
+
+
+def first_frames(path: Path) -> PerView[Frame | None]:
+    """The first frame of each view. Raises UserError for a file that is no recording."""
+    found: dict[View, Frame] = {}
+    with Recording(path) as recording:
+        for item in recording.wire_messages():
+            if isinstance(item.told, wire.FrameHeader) and item.view not in found:
+                found[item.view] = wire.decode(wire.unpack(item.parts), item.told.received_ns)
+            if len(found) == len(VIEWS):
+                break
+    return PerView.of(found.get)
+
+
+def _pair_of(note: Note) -> RecordedPair | None:
+    try:
+        return _decoder.decode(note.data)
+    except msgspec.MsgspecError:
+        return None
+
+
+_decoder = msgspec.json.Decoder(RecordedPair)
