@@ -82,6 +82,8 @@ def run(settings: Settings, stop: Stop) -> int:
     finally:
         outputs.close()
     _tell(report, pairs.drops | outputs.drops, settings)
+    if rerun and report.pairs:
+        _say(rerun.verdict)
     if pairs.complaint:
         _say(pairs.complaint if rerun else f"the latest malformed message: {pairs.complaint}")
     for failure in filter(None, (pairs.failure, outputs.failure)):
@@ -137,7 +139,7 @@ def _run_from(
             pipeline,
             report,
             make_screen=_screen_maker(settings, known.cameras),
-            outputs=[outputs],
+            outputs=[outputs, rerun] if rerun else [outputs],
             every_pair=settings.every_pair,
             on_pair=on_pair,
             seconds=settings.seconds,

@@ -116,7 +116,8 @@ class Recorder:
         self._closed = False
         self._file = _create(path)
         self._sink = _Sink(self._file, topics, format)
-        self._thread = threading.Thread(target=self._run, name="duohand-record")
+        # A daemon, so that a program that failed to close it still ends; what it has not written then is the last moment.
+        self._thread = threading.Thread(target=self._run, name="duohand-record", daemon=True)
         self._thread.start()
 
     def message(self, view: View, parts: Sequence[wire.Part], received_ns: int, offset_ns: int = 0) -> None:
@@ -201,6 +202,7 @@ class _Sink:
         frames = {f"/{view}/frame": RecordedFrame for view in ("left", "right")}
         self._channels = {topic: self._json_channel(topic, kind) for topic, kind in {**frames, **topics}.items()}
         self._writer.add_metadata("duohand.clock", {"epoch_ns": str(self._epoch_ns)})
+        self.flush()
 
     def write(self, item: "_Message | _Note | _About") -> None:
         match item:

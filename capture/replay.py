@@ -17,6 +17,8 @@ from capture.views import VIEWS, PerView, View
 PAIR_TOPIC = "/pair"
 _WAITING_BYTES = 512 * 2**20
 """Images of a view that wait for the pair that took them: seconds of them."""
+_NOTES = 100
+"""Other messages of one pair."""
 
 
 class RecordedPair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -53,12 +55,14 @@ class ReplayPairs:
         """The recording's metadata, as far as it was read."""
         self.current: RecordedPair | None = None
         """What is recorded of the pair that was given last."""
+        self.notes_of_current: tuple[Note, ...] = ()
+        """What else was recorded while it was worked on."""
         self._recording = Recording(path)
         self._items = self._recording.items()
         self._paced = paced
         self._began: tuple[int, int] | None = None
         """When the first pair was given, and when it was taken then."""
-        self._next: tuple[RecordedPair, FramePair] | None = None
+        self._next: tuple[RecordedPair, FramePair, tuple[Note, ...]] | None = None
         self._ended = False
         self._waiting = PerView.of(lambda view: deque[WireMessage]())
         self._bytes: Counter[View] = Counter()
@@ -97,7 +101,7 @@ class ReplayPairs:
         if self._next is None:
             self._ended = True
             return None
-        told, pair = self._next
+        told, pair, notes = self._next
         now_ns = time.monotonic_ns()
         began_ns, first_ns = self._began = self._began or (now_ns, told.started_ns)
         wait_s = (began_ns + told.started_ns - first_ns - now_ns) / 1e9 if self._paced else 0.0
@@ -105,23 +109,28 @@ class ReplayPairs:
             time.sleep(timeout_s)
             return None
         time.sleep(max(wait_s, 0.0))
-        self.current, self._next = told, None
+        self.current, self.notes_of_current, self._next = told, notes, None
         return pair
 
-    def _read(self) -> Iterator[tuple[RecordedPair, FramePair]]:
+    def _read(self) -> Iterator[tuple[RecordedPair, FramePair, tuple[Note, ...]]]:
+        notes = deque[Note](maxlen=_NOTES)
         for item in self._items:
             if isinstance(item, About):
                 self.about[item.name] = item.content
             elif isinstance(item, WireMessage):
                 self._keep(item)
-            elif item.topic == PAIR_TOPIC and (told := _pair_of(item)) is not None:
+            elif item.topic != PAIR_TOPIC:
+                notes.append(item)
+            elif (told := _pair_of(item)) is not None:
+                others = tuple(notes)
+                notes.clear()
                 frames = PerView(self._take("left", told.left_seq), self._take("right", told.right_seq))
                 if frames.left is None or frames.right is None:
                     self._drops["not_recorded"] += 2
                     continue
                 left = replace(frames.left, captured_ns=told.left_captured_ns)
                 right = replace(frames.right, captured_ns=told.right_captured_ns)
-                yield told, FramePair(left, right, told.paired_ns)
+                yield told, FramePair(left, right, told.paired_ns), others
 
     def _keep(self, message: WireMessage) -> None:
         if not isinstance(message.told, wire.FrameHeader):

@@ -5,13 +5,21 @@ from pathlib import Path
 import msgspec
 import torch
 
+from capture.frames import FramePair
+from capture.recording import read_about
 from capture.replay import ReplayPairs
 from hand.errors import UserError
-from runtime.noted_solver import SolverAsRecorded
+from runtime.hand_line import HandLine, hand_line
+from runtime.noted_solver import SolverAsRecorded, Told
 from runtime.profile import Profile
-from runtime.run_record import PROFILE, RunAbout
+from runtime.run_record import HAND_TOPIC, PROFILE, RUN, RunAbout
 from runtime.settings import DECIDES_HANDS, Settings
 from runtime.solver_loop import Solver, SolverOnTheSpot
+from runtime.types import DualHand
+
+_TIMES = ("received_ns", "paired_ns", "started_ns", "cropped_ns", "inferred_ns", "merged_ns")
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(HandLine)
 
 
 class Rerun:
@@ -22,6 +30,7 @@ class Rerun:
         self._path = path
         self._about = about
         self._same = True
+        self._pairs = self._equal = 0
 
     @property
     def threads(self) -> int | None:
@@ -56,8 +65,28 @@ class Rerun:
         """With other settings there are other problems, and solutions come at once."""
         return SolverAsRecorded(self._told) if self._same else SolverOnTheSpot()
 
-    def _told(self):
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Compare what came of a pair with what came of it then."""
+        then = [note.data for note in self.pairs.notes_of_current if note.topic == HAND_TOPIC]
+        now = [_encoder.encode(hand_line(pair, hand, hand.R_right_from_left, exact=True)) for hand in hands]
+        self._pairs += 1
+        self._equal += list(map(_without_times, then)) == list(map(_without_times, now))
+
+    @property
+    def verdict(self) -> str:
+        """Whether the hands were the same, one sentence."""
+        return f"{self._equal} of {self._pairs} pairs gave the recorded hands, bit for bit"
+
+    def _told(self) -> Told:
         return self.pairs.current.solver if self.pairs.current else ""
+
+
+def _without_times(line: bytes) -> HandLine | None:
+    """A recorded hand without what differs from run to run; None for what is none."""
+    try:
+        return msgspec.structs.replace(_decoder.decode(line), **dict.fromkeys(_TIMES, 0))
+    except msgspec.MsgspecError:
+        return None
 
 
 def recorded_settings(path: Path) -> Settings:
@@ -67,7 +96,4 @@ def recorded_settings(path: Path) -> Settings:
 
 def read_run(path: Path) -> RunAbout:
     """Raises UserError for what is no recording of a run."""
-    from capture.recording import read_about
-    from runtime.run_record import RUN
-
     return RunAbout.from_metadata(path, read_about(path, RUN))
