@@ -8,7 +8,7 @@ Exit codes: 0 when it was stopped or a clip ended, 1 when a camera failed, 2 for
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -64,6 +64,7 @@ def run(settings: Settings, stop: Stop) -> int:
     make_pipeline, about = _pipeline_maker(settings, rerun)
     live = not (settings.every_pair or rerun)
     report = Report(live=live, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
+    report.sections["clocks"] = lambda: pairs.clocks
     outputs = Outputs(settings, about, _say)
     outputs.count(lambda: pairs.drops)
     if not rerun:
@@ -77,11 +78,15 @@ def run(settings: Settings, stop: Stop) -> int:
                 _run_from(first, pairs, rerun, settings, make_pipeline, report, outputs, bar.update, stop)
     except UserError:
         if report.pairs:
-            _tell(report, pairs.drops | outputs.drops, settings)
+            _tell(report, pairs, outputs, settings)
         raise
     finally:
         outputs.close()
-    _tell(report, pairs.drops | outputs.drops, settings)
+    _tell(report, pairs, outputs, settings)
+    for note in pairs.notes:
+        _say(note)
+    for view, clock in pairs.clocks.items():
+        _say(f"{view} camera: {clock}")
     if rerun and report.pairs:
         _say(rerun.verdict)
     if pairs.complaint:
@@ -94,9 +99,12 @@ def run(settings: Settings, stop: Stop) -> int:
 def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, Rerun | None]":
     """Where pairs come from, and, of a recording, the run that is to be run again."""
     if settings.replay is None:
+        from capture.keys import load_keys
         from capture.stream import PairStream
 
-        return PairStream(settings.sources, every_pair=settings.every_pair), None
+        keys = load_keys(settings.keys) if settings.keys else None
+        pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, tell=_say)
+        return pairs, None
     from capture.replay import ReplayPairs
     from runtime.rerun import Rerun, read_run
 
@@ -105,11 +113,12 @@ def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, Rerun | 
     return pairs, Rerun(settings.replay, about, pairs)
 
 
-def _tell(report: Report, drops: Mapping[str, int], settings: Settings) -> None:
+def _tell(report: Report, pairs: "PairStream | ReplayPairs", outputs: "Outputs", settings: Settings) -> None:
     """Print the summary, and write the figures where they are asked for."""
-    print(report.summary(drops))
+    drops = pairs.drops | outputs.drops
+    print(report.summary(drops, pairs.faults))
     if settings.stats:
-        write_stats(settings.stats, report.stats(drops))
+        write_stats(settings.stats, report.stats(drops, pairs.faults))
 
 
 def _run_from(

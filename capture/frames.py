@@ -1,6 +1,6 @@
 """What a camera gives: one frame, and two frames that were captured together."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,11 +22,19 @@ class Frame:
     """(H, W, 3) uint8 RGB, read-only."""
     fov_deg: float | None = None
     """Horizontal field of view, where the camera says so."""
+    absent: bool = False
+    """A black stand-in for a camera that gives nothing now; `seq` is its last real frame's, the times are the other view's."""
+
+    def stand_in(self, beside: "Frame") -> "Frame":
+        """What takes this view's place beside a frame of the other view, this frame being its last."""
+        blank = np.zeros_like(self.image)
+        blank.flags.writeable = False
+        return replace(self, captured_ns=beside.captured_ns, received_ns=beside.received_ns, image=blank, absent=True)
 
 
 @dataclass(frozen=True, slots=True)
 class FramePair:
-    """A frame of each view, captured within the pairing tolerance."""
+    """A frame of each view, captured within the pairing tolerance; or, live, one frame and a stand-in for a view that is gone."""
 
     left: Frame
     right: Frame
@@ -37,6 +45,11 @@ class FramePair:
     def skew_ns(self) -> int:
         """right.captured_ns − left.captured_ns."""
         return self.right.captured_ns - self.left.captured_ns
+
+    @property
+    def complete(self) -> bool:
+        """Whether both frames are real."""
+        return not (self.left.absent or self.right.absent)
 
     def __getitem__(self, view: View) -> Frame:
         return self.left if view == "left" else self.right

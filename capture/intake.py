@@ -1,45 +1,61 @@
 """From messages to pairs: what the receiving thread knows, without its sockets and clock."""
 
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from capture import wire
+from capture.clock import RemoteClock
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
-from capture.views import VIEWS, PerView, View
+from capture.presence import Presence
+from capture.views import PerView, View
+
+_AHEAD_NS = 1_000_000
+"""A frame whose time lies further ahead of its arrival than its clock's bound and this was stamped by a clock that was set."""
+
+NONE_LASTS = PerView(False, False)
+"""Both views are recordings, which end."""
 
 
-class _Intake:
-    """What one view has given so far."""
+@dataclass(slots=True)
+class _ViewState:
+    """What one view's messages have told so far."""
 
-    def __init__(self, started_ns: int) -> None:
-        self.received = 0
-        self.next_seq: int | None = None
-        self.heard_ns = started_ns
-        self.ended = False
+    received: int = 0
+    next_seq: int | None = None
 
 
 class Intake:
     """Takes both views' messages, gives pairs, and counts what became of every frame.
 
     `newest`: of several messages that are read at once, only the last image is used; else all are, and pairs do not
-    depend on which view's message came first. `names` are the sources as the user wrote them.
+    depend on which view's message came first. `lasting` views are cameras that may go and come back (`capture.presence`).
+    `names` are the sources as the user wrote them.
     """
 
     def __init__(
-        self, names: PerView[str], *, newest: bool, started_ns: int, silence_ns: int, tolerance_ns: int | None = None
+        self,
+        names: PerView[str],
+        *,
+        newest: bool,
+        started_ns: int,
+        silence_ns: int,
+        tolerance_ns: int | None = None,
+        lasting: PerView[bool] = NONE_LASTS,
+        clock_of: Callable[[View, int], RemoteClock | None] = lambda view, port: None,
     ) -> None:
+        """`clock_of` knows the clock that answers at a port of a view's host; None where that is our own."""
         self.drops: Counter[str] = Counter()
-        """Frames by reason: those of pairing, `lost` (a gap in the numbers) and `malformed` (messages)."""
-        self.failure: str | None = None
-        """Why a view ended that should not have, one sentence."""
+        """Frames by reason: those of pairing, `lost` (a gap in the numbers), `malformed` (messages), `unsynchronised` (stamped by
+        a clock that is not known yet) and `ahead` (by one that was set)."""
         self.complaint: str | None = None
         """What was wrong with the latest malformed message."""
-        self._names = names
         self._newest = newest
-        self._silence_ns = silence_ns
+        self._clock_of = clock_of
         self._pairer = Pairer(tolerance_ns, patient=not newest)
-        self._views = PerView.of(lambda view: _Intake(started_ns))
+        self._presence = Presence(names, self._pairer, lasting=lasting, silence_ns=silence_ns, started_ns=started_ns)
+        self._views = PerView.of(lambda view: _ViewState())
 
     @property
     def received(self) -> PerView[int]:
@@ -51,17 +67,35 @@ class Intake:
         return dict(self.drops + Counter[str](self._pairer.drops))
 
     @property
+    def faults(self) -> Counter[str]:
+        return self._presence.faults
+
+    @property
+    def news(self) -> deque[str]:
+        """What the user should know, a sentence each; for the caller to take out."""
+        return self._presence.news
+
+    @property
+    def failure(self) -> str | None:
+        """Why the stream ended that should not have, one sentence."""
+        return self._presence.failure
+
+    @property
     def ended(self) -> bool:
         """Whether no further pair can come."""
-        return self.failure is not None or self._pairer.exhausted
+        return self._presence.ended
 
     def wants(self, view: View) -> bool:
         """Whether to read on from `view`: where nothing may be lost, a view that is ahead waits for the other."""
-        return not self._views[view].ended and (self._newest or not self._pairer.full(view))
+        return not self._presence.has_ended(view) and (self._newest or not self._pairer.full(view))
+
+    def silent_ns(self, view: View, now_ns: int) -> int:
+        """For how long `view` has given nothing."""
+        return self._presence.silent_ns(view, now_ns)
 
     def take(self, view: View, messages: Sequence[Sequence[wire.Part]], received_ns: int) -> list[FramePair]:
         """Take messages of one view's socket, oldest first; give the pairs that they settle."""
-        frames, end = [], None
+        state, packets, end = self._views[view], [], None
         for message in messages:
             try:
                 packet = wire.unpack(message)
@@ -70,60 +104,41 @@ class Intake:
             except wire.WireError as error:
                 self._malformed(view, error)
                 continue
-            if self._views[view].ended:
+            if self._presence.has_ended(view) or end is not None:
                 continue
             self._count_gap(view, packet.header.seq)
             if isinstance(packet.header, wire.End):
                 end = packet.header
-                self._views[view].ended = True
             else:
-                self._views[view].received += 1
-                self._views[view].next_seq = packet.header.seq + 1
-                self._views[view].heard_ns = received_ns
-                frames.append(packet)
+                state.received += 1
+                state.next_seq = packet.header.seq + 1
+                self._presence.heard(view, received_ns)
+                packets.append(packet)
 
-        if self._newest and len(frames) > 1:
-            self.drops["superseded"] += len(frames) - 1
-            del frames[:-1]
+        if self._newest and len(packets) > 1:
+            self.drops["superseded"] += len(packets) - 1
+            del packets[:-1]
         pairs = []
-        for packet in frames:
+        for packet in packets:
             frame = self._decode(view, packet, received_ns)
             if frame is not None:
-                pairs += self._pairer.push(frame)
+                pairs += self._presence.push(frame)
         if end is not None:
-            if end.error is not None:
-                self._fail(f"{view} camera: {end.error}")
-            pairs += self._pairer.finish(view)
+            pairs += self._presence.end(view) if end.error is None else self._presence.lost(view, end.error, received_ns)
         return pairs
 
-    def lost(self, view: View, sentence: str) -> list[FramePair]:
+    def lost(self, view: View, why: str, now_ns: int) -> list[FramePair]:
         """Note that `view` is gone without a last message."""
-        if self._views[view].ended:
-            return []
-        self._fail(sentence)
-        self._views[view].ended = True
-        return self._pairer.finish(view)
+        return self._presence.lost(view, why, now_ns)
 
     def held_up(self, now_ns: int) -> None:
         """Note that no view was read until now, so that none was silent."""
-        for state in self._views:
-            state.heard_ns = max(state.heard_ns, now_ns)
+        for view in ("left", "right"):
+            self._presence.heard(view, now_ns)
 
     def check_silence(self, now_ns: int) -> list[FramePair]:
-        """Give up a view that has been read and yet has not given a frame for too long."""
-        pairs = []
-        for view in VIEWS:
-            state = self._views[view]
-            if not self.wants(view):
-                state.heard_ns = now_ns
-            elif now_ns - state.heard_ns > self._silence_ns:
-                what = "no frame" if not state.received else f"no frame after the first {state.received}"
-                advice = f"check that it runs and publishes view {view!r}"
-                if self.complaint:
-                    advice = f"its latest malformed message was {self.complaint}"
-                seconds = self._silence_ns / 1e9
-                pairs += self.lost(view, f"{view} camera: {what} from {self._names[view]!r} for {seconds:g} s; {advice}")
-        return pairs
+        """Note which views have been read and yet have not given a frame for too long."""
+        return self._presence.check_silence(now_ns, self.wants, self.complaint)
 
     def _count_gap(self, view: View, seq: int) -> None:
         """A sender that starts again, or is joined late, begins anew; a gap in between is a loss."""
@@ -133,15 +148,27 @@ class Intake:
 
     def _decode(self, view: View, packet: wire.Packet, received_ns: int) -> Frame | None:
         try:
-            return wire.decode(packet, received_ns)
+            frame = wire.decode(packet, received_ns)
         except wire.WireError as error:
             self._views[view].received -= 1
             self._malformed(view, error)
             return None
+        assert isinstance(packet.header, wire.FrameHeader)
+        port = packet.header.clock_port
+        clock = None if port is None else self._clock_of(view, port)
+        return frame if clock is None else self._in_our_time(frame, clock)
 
-    def _fail(self, sentence: str) -> None:
-        # What fails second is often a consequence of what failed first.
-        self.failure = self.failure or sentence
+    def _in_our_time(self, frame: Frame, clock: RemoteClock) -> Frame | None:
+        """The frame with its capture time in our clock; None, and counted, where that is not known."""
+        if not clock.known:
+            self.drops["unsynchronised"] += 1
+            return None
+        ours = clock.ours(frame.captured_ns)
+        if ours.ns - ours.bound_ns > frame.received_ns + _AHEAD_NS:
+            clock.doubt()
+            self.drops["ahead"] += 1
+            return None
+        return replace(frame, captured_ns=ours.ns)
 
     def _malformed(self, view: View, error: wire.WireError) -> None:
         self.drops["malformed"] += 1

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Literal
 
 from capture.frames import Frame, FramePair
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View
 
 DropReason = Literal["no_partner", "out_of_tolerance", "late", "superseded"]
 """Why a frame was not paired.
@@ -21,6 +21,8 @@ CAPACITY = 16
 """Frames that wait for a partner, a view."""
 _WINDOW = 31
 """Intervals that the learned period looks back on."""
+RESTART_NS = 1_000_000_000
+"""A frame that is older than its stream's last by more than this is no straggler: its clock was set back, or it began anew."""
 
 
 @dataclass(slots=True)
@@ -45,6 +47,8 @@ class Pairer:
     for granted that frames keep the smallest distance that they had lately, so that cameras of one rate are paired at
     once. `patient` waits for that next frame instead; then pairs do not depend on the order in which views arrive.
 
+    A stream whose clock is set back by more than RESTART_NS begins anew; by less, its frames are late until it has caught up.
+
     `tolerance_ns` is the largest skew of a pair; None takes half a period of the faster stream, as learned so far.
     """
 
@@ -59,15 +63,9 @@ class Pairer:
 
     def push(self, frame: Frame) -> list[FramePair]:
         """Take a frame in; give the pairs that it settles."""
+        if not self._admit(frame):
+            return []
         stream = self._streams[frame.view]
-        assert not stream.ended, f"a frame of view {frame.view!r} after its end"
-        if stream.last_ns is not None:
-            if frame.captured_ns <= stream.last_ns:
-                self.drops["late"] += 1
-                return []
-            stream.intervals_ns.append(frame.captured_ns - stream.last_ns)
-        stream.last_ns = frame.captured_ns
-
         # The tolerance of a frame depends on its own stream's past only, never on which view's message came first.
         half_period_ns = median(stream.intervals_ns) / 2 if stream.intervals_ns else None
         for waiting in stream.waiting:
@@ -79,6 +77,15 @@ class Pairer:
         if len(stream.waiting) > self._capacity:
             self._drop(frame.view, "no_partner")
         return pairs
+
+    def let_pass(self, frame: Frame) -> bool:
+        """Note a frame that goes on without a partner, since the other view is gone; False if it is late, and counted so."""
+        return self._admit(frame)
+
+    def give_up(self, view: View) -> None:
+        """Drop what waits of a view: its partners will not come."""
+        while self._streams[view].waiting:
+            self._drop(view, "no_partner")
 
     def finish(self, view: View) -> list[FramePair]:
         """End a view's stream; give the pairs that this settles."""
@@ -93,6 +100,23 @@ class Pairer:
     def exhausted(self) -> bool:
         """Whether no further pair can come: a view has ended and none of its frames waits."""
         return any(stream.ended and not stream.waiting for stream in self._streams)
+
+    def _admit(self, frame: Frame) -> bool:
+        """Whether a frame follows its stream's last one, or begins it anew."""
+        stream = self._streams[frame.view]
+        assert not stream.ended, f"a frame of view {frame.view!r} after its end"
+        if stream.last_ns is not None:
+            step_ns = frame.captured_ns - stream.last_ns
+            if step_ns < -RESTART_NS:
+                self.give_up(frame.view)
+                stream.intervals_ns.clear()
+            elif step_ns <= 0:
+                self.drops["late"] += 1
+                return False
+            else:
+                stream.intervals_ns.append(step_ns)
+        stream.last_ns = frame.captured_ns
+        return True
 
     def _settle(self) -> list[FramePair]:
         pairs = []
@@ -118,9 +142,8 @@ class Pairer:
                 stream.waiting.popleft()
 
         if self.exhausted:
-            for view, stream in self._streams.items():
-                while stream.waiting:
-                    self._drop(view, "no_partner")
+            for view in VIEWS:
+                self.give_up(view)
         return pairs
 
     def _tolerance_of(self, left: _Waiting, right: _Waiting) -> float | None:

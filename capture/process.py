@@ -1,5 +1,6 @@
 """One process a camera: it opens its source, publishes it on a private socket, and never outlives its parent."""
 
+import math
 import multiprocessing
 import os
 import queue
@@ -9,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Literal
 
@@ -33,6 +35,8 @@ class CameraJob:
     lossless: bool
     """Every frame arrives, at the reader's pace; else frames come at the camera's pace and some may be lost."""
     mode: DeviceMode
+    lasting: bool = False
+    """It is started again when it ends, so it does not wait for its reader to leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,13 @@ class CameraProcess:
 
     def __init__(self, job: CameraJob) -> None:
         self.job = job
-        context = multiprocessing.get_context("spawn")
+        # A server that has the libraries loaded forks the process within milliseconds, also when it is to be started again.
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["capture.device", "capture.file", "capture.pattern", "capture.process", "tyro"])
         self._control, child_control = context.Pipe()
-        self._process = context.Process(target=_run, args=(job, child_control), name=f"duohand-{job.view}", daemon=True)
+        # What a parent that is killed cannot remove: its sockets' folder, and that of multiprocessing's own.
+        leavings = (Path(job.endpoint.removeprefix("ipc://")).parent, Path(get_temp_dir()))
+        self._process = context.Process(target=_run, args=(job, child_control, leavings), name=f"duohand-{job.view}", daemon=True)
         # Ctrl-C goes to every process of the terminal; the parent alone answers it. The mask is inherited, so that
         # not even a child that is still starting dies of it with a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -74,7 +82,7 @@ class CameraProcess:
                 )
             report: _Report = self._control.recv()
         except (EOFError, ConnectionError) as error:
-            raise UserError(self.obituary()) from error
+            raise UserError(f"{self.job.view} camera: {self.obituary()}") from error
         if report.kind == "failed":
             raise UserError(f"{self.job.view} camera: {report.sentence}")
         return report.sentence
@@ -84,7 +92,15 @@ class CameraProcess:
         try:
             self._control.send(start_ns)
         except ConnectionError as error:
-            raise UserError(self.obituary()) from error
+            raise UserError(f"{self.job.view} camera: {self.obituary()}") from error
+
+    def has_answered(self) -> bool:
+        """Whether `wait_ready` would return, or raise, at once."""
+        return self._control.poll(0)
+
+    def kill(self) -> None:
+        """End a process that hangs; it is gone some moments later."""
+        self._process.kill()
 
     @property
     def alive(self) -> bool:
@@ -93,10 +109,7 @@ class CameraProcess:
     def obituary(self) -> str:
         """One sentence about a process that ended and should not have."""
         self._process.join(_GRACE_S)
-        return (
-            f"{self.job.view} camera: the capture process of {self.job.source!r} ended unexpectedly "
-            f"(exit code {self._process.exitcode}); start again"
-        )
+        return f"the capture process of {self.job.source!r} ended unexpectedly (exit code {self._process.exitcode})"
 
     def ask_to_stop(self) -> None:
         """Begin the end, without waiting for it."""
@@ -120,10 +133,11 @@ class CameraProcess:
 class _Orders:
     """What the parent wants of this process: a start time, then the end. The parent's death is an order to end."""
 
-    def __init__(self, job: CameraJob, control: Connection) -> None:
+    def __init__(self, control: Connection, leavings: tuple[Path, ...]) -> None:
+        """`leavings` are folders that an orphan removes."""
         self.stop = threading.Event()
         self._start_ns: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._directory = Path(job.endpoint.removeprefix("ipc://")).parent
+        self._leavings = leavings
         self._control = control
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -141,14 +155,15 @@ class _Orders:
         self.stop.set()
         self._start_ns.put(None)
         if orphaned:
-            shutil.rmtree(self._directory, ignore_errors=True)
+            for folder in self._leavings:
+                shutil.rmtree(folder, ignore_errors=True)
         # This thread is a daemon: a main thread that returns in time ends the process before this does. One that
         # hangs in a driver cannot be interrupted, and the system frees the camera anyway.
         time.sleep(_GRACE_S)
         os._exit(1)
 
 
-def _run(job: CameraJob, control: Connection) -> None:
+def _run(job: CameraJob, control: Connection, leavings: tuple[Path, ...]) -> None:
     """The child: everything that the user can cause is reported as one sentence."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # The libraries' own complaints would stand beside our sentence and say less.
@@ -159,7 +174,7 @@ def _run(job: CameraJob, control: Connection) -> None:
     # Capture, network and viewer share the cores; the conversions here gain nothing from threads.
     cv2.setNumThreads(1)
 
-    orders = _Orders(job, control)
+    orders = _Orders(control, leavings)
     try:
         source = open_source(job.source, job.view, paced=not job.lossless, mode=job.mode)
         try:
@@ -169,7 +184,8 @@ def _run(job: CameraJob, control: Connection) -> None:
                 control.send(_Report("ready", source.note))
                 start_ns = orders.start_ns()
                 if start_ns is not None:
-                    publish(source, publisher, job.view, start_ns, orders.stop)
+                    leave_within_s = _GRACE_S if job.lasting else math.inf
+                    publish(source, publisher, job.view, start_ns, orders.stop, leave_within_s=leave_within_s)
             finally:
                 publisher.close()
         finally:

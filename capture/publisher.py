@@ -3,10 +3,13 @@
 import math
 import threading
 import time
+from collections.abc import Callable
 
 import zmq
 
 from capture import wire
+from capture.keys import Gate, Keys
+from capture.probing import ClockService
 from capture.sources import Source
 from capture.views import View
 from hand.errors import UserError
@@ -23,8 +26,17 @@ class Publisher:
     for that receiver, which sees it as a gap in `seq`.
     """
 
-    def __init__(self, endpoint: str, *, lossless: bool) -> None:
-        """Raises UserError if the address cannot be bound."""
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        lossless: bool,
+        keys: Keys | None = None,
+        clock: str | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """With `keys`, only their peers are served. At the address `clock` the clock that stamps the frames, `clock_ns`, answers
+        probes. Raises UserError if an address cannot be bound."""
         self._lossless = lossless
         self._has_subscriber = False
         self._context = zmq.Context()
@@ -34,11 +46,31 @@ class Publisher:
         self._socket.sndtimeo = _RETRY_MS
         self._socket.xpub_nodrop = lossless
         self._socket.ipv6 = "[" in endpoint
+        self._gate: Gate | None = None
+        self._clock: ClockService | None = None
         try:
+            if keys is not None:
+                self._gate = Gate(self._context, keys)
+            self._secure(self._socket)
             self._socket.bind(endpoint)
+            if clock is not None:
+                self._clock = ClockService(self._context, clock, self._secure, clock_ns)
         except zmq.ZMQError as error:
             self.close()
             raise UserError(f"address {endpoint!r} cannot be bound: {error.strerror}; give a free one") from error
+        except UserError:
+            self.close()
+            raise
+
+    @property
+    def clock_port(self) -> int | None:
+        """Where the clock answers, for the frames' headers."""
+        return None if self._clock is None else self._clock.port
+
+    @property
+    def refused(self) -> int:
+        """Connections that were not let in, or not yet; whoever is refused tries again and again."""
+        return 0 if self._gate is None else self._gate.refused
 
     def wait_for_subscriber(self, stop: threading.Event) -> None:
         """Return once someone has subscribed, or when `stop` is set."""
@@ -68,8 +100,16 @@ class Publisher:
 
     def close(self) -> None:
         """Free the address; messages that are still queued are lost."""
+        if self._clock is not None:
+            self._clock.close()
         self._socket.close()
+        if self._gate is not None:
+            self._gate.close()
         self._context.term()
+
+    def _secure(self, socket: zmq.Socket) -> None:
+        if self._gate is not None:
+            self._gate.secure(socket)
 
     def _subscribed(self, wait_ms: int) -> bool:
         """Whether someone subscribes now, after a wait of at most `wait_ms` for a change."""
@@ -97,7 +137,7 @@ def publish(
     next_seq, error = 0, None
     try:
         for seq, captured_ns, image in source.frames(start_ns):
-            publisher.send(wire.encode(view, seq, captured_ns, image, format, source.fov_deg), stop)
+            publisher.send(wire.encode(view, seq, captured_ns, image, format, source.fov_deg, publisher.clock_port), stop)
             next_seq = seq + 1
             if stop.is_set():
                 return

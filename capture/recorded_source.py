@@ -66,6 +66,15 @@ class RecordedSource:
                     yield message.told, message.parts
 
 
+def recorded_size(path: Path, view: View) -> tuple[int, int]:
+    """Width and height of a recorded camera's frames, px. Raises UserError where there are none."""
+    with Recording(path) as recording:
+        for message in recording.wire_messages():
+            if message.view == view and isinstance(message.told, RecordedFrame):
+                return message.told.width, message.told.height
+    raise UserError(f"the recording {path} holds no frame of the {view} camera; see python -m tools.session info {path}")
+
+
 def _image(parts: list[bytes]) -> np.ndarray | None:
     try:
         return wire.decode(wire.unpack(parts), 0).image

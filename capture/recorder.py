@@ -133,7 +133,7 @@ class Recorder:
         self._put(_About(name, content), 0)
 
     def close(self) -> None:
-        """Write what still waits, and the file's index. May be called again."""
+        """Write what still waits, and the file's index; a file without a frame is removed. May be called again."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
@@ -171,6 +171,8 @@ class Recorder:
                 self._changed.notify_all()
         finally:
             self._file.close()
+            if not self._sink.frames and not self.unrecorded:
+                self._path.unlink(missing_ok=True)
 
     def _next(self, timeout_s: float) -> "_Message | _Note | _About | Literal['nothing'] | None":
         """The next to write; None after the last one."""
@@ -189,6 +191,8 @@ class _Sink:
     """The file itself: channels, times and bytes."""
 
     def __init__(self, file: IO[bytes], topics: Mapping[str, type[msgspec.Struct]], format: RecordFormat) -> None:
+        self.frames = 0
+        """Images that were written."""
         self._file = file
         self._format = format
         # Most cameras' images are as small as they get; LZ4 notices that at once, and is the fastest on the others.
@@ -241,6 +245,7 @@ class _Sink:
         channel = self._channels[f"/{message.view}/frame"]
         self._write(channel, self._encoder.encode(told), received_ns, captured_ns, header.seq)
         if isinstance(header, wire.FrameHeader):
+            self.frames += 1
             image = foxglove.encode_image(packet, captured_ns + self._epoch_ns)
             self._write(self._image_channel(message.view, header.format), image, received_ns, captured_ns, header.seq)
 

@@ -91,7 +91,9 @@ class Recording:
             header = next(self._records)
         except (*_DAMAGE, StopIteration) as error:
             self.close()
-            raise UserError(f"{path} is no recording: expected MCAP, as --record writes it ({str(error) or 'it is empty'})") from error
+            raise UserError(
+                f"{path} is no recording: expected MCAP, as --record writes it ({str(error) or 'it is empty'})"
+            ) from error
         if not isinstance(header, Header) or header.profile != PROFILE:
             self.close()
             raise UserError(f"{path} is a recording of another program: expected one that --record has written")

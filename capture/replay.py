@@ -2,9 +2,10 @@
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,7 @@ import msgspec
 from capture import wire
 from capture.frames import Frame, FramePair
 from capture.recording import About, Note, Recording, WireMessage
-from capture.views import VIEWS, PerView, View
+from capture.views import VIEWS, PerView, View, other
 
 PAIR_TOPIC = "/pair"
 _WAITING_BYTES = 512 * 2**20
@@ -36,6 +37,8 @@ class RecordedPair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     """When the pipeline took it up; monotonic clock of the recording host."""
     hands: int
     """That were found in it."""
+    absent: Literal["", "left", "right"] = ""
+    """The view that was gone; its number is its last real frame's, and there is a stand-in for its image."""
     solver: Literal["", "solved", "ended"] = ""
     """What came from the solver of the cameras' places while this pair was worked on: a solution, or its end."""
 
@@ -47,6 +50,8 @@ class ReplayPairs:
     """
 
     failure = None
+    faults: Mapping[str, int] = MappingProxyType({})
+    clocks: Mapping[View, object] = MappingProxyType({})
 
     def __init__(self, path: Path, *, paced: bool) -> None:
         """Raises UserError for a file that is no recording."""
@@ -65,6 +70,8 @@ class ReplayPairs:
         self._next: tuple[RecordedPair, FramePair, tuple[Note, ...]] | None = None
         self._ended = False
         self._waiting = PerView.of(lambda view: deque[WireMessage]())
+        self._last: dict[View, WireMessage] = {}
+        """That was taken."""
         self._bytes: Counter[View] = Counter()
         self._drops: Counter[str] = Counter()
         self._received: Counter[View] = Counter()
@@ -124,13 +131,25 @@ class ReplayPairs:
             elif (told := _pair_of(item)) is not None:
                 others = tuple(notes)
                 notes.clear()
-                frames = PerView(self._take("left", told.left_seq), self._take("right", told.right_seq))
-                if frames.left is None or frames.right is None:
+                pair = self._pair(told)
+                if pair is None:
                     self._drops["not_recorded"] += 2
                     continue
-                left = replace(frames.left, captured_ns=told.left_captured_ns)
-                right = replace(frames.right, captured_ns=told.right_captured_ns)
-                yield told, FramePair(left, right, told.paired_ns), others
+                yield told, pair, others
+
+    def _pair(self, told: RecordedPair) -> FramePair | None:
+        """None where a frame of it is not there."""
+        times = PerView(told.left_captured_ns, told.right_captured_ns)
+        seqs = PerView(told.left_seq, told.right_seq)
+        frames: dict[View, Frame] = {}
+        for view in VIEWS:
+            frame = self._frame(view, seqs[view]) if view == told.absent else self._take(view, seqs[view])
+            if frame is None:
+                return None
+            frames[view] = replace(frame, captured_ns=times[view])
+        if told.absent:
+            frames[told.absent] = frames[told.absent].stand_in(frames[other(told.absent)])
+        return FramePair(frames["left"], frames["right"], told.paired_ns)
 
     def _keep(self, message: WireMessage) -> None:
         if not isinstance(message.told, wire.FrameHeader):
@@ -147,26 +166,26 @@ class ReplayPairs:
         waiting = self._waiting[view]
         if all(message.told.seq != seq for message in waiting):
             return None
-        while True:
+        message = waiting.popleft()
+        self._bytes[view] -= len(message.parts[2])
+        while message.told.seq != seq:
             message = waiting.popleft()
             self._bytes[view] -= len(message.parts[2])
-            if message.told.seq == seq:
-                try:
-                    return wire.decode(wire.unpack(message.parts), message.told.received_ns)
-                except wire.WireError:
-                    return None
+        self._last[view] = message
+        return _decoded(message)
+
+    def _frame(self, view: View, seq: int) -> Frame | None:
+        """A frame that may have been taken already, and may be taken again."""
+        last = self._last.get(view)
+        known = [message for message in (*self._waiting[view], last) if message and message.told.seq == seq]
+        return _decoded(known[0]) if known else None
 
 
-def first_frames(path: Path) -> PerView[Frame | None]:
-    """The first frame of each view. Raises UserError for a file that is no recording."""
-    found: dict[View, Frame] = {}
-    with Recording(path) as recording:
-        for item in recording.wire_messages():
-            if isinstance(item.told, wire.FrameHeader) and item.view not in found:
-                found[item.view] = wire.decode(wire.unpack(item.parts), item.told.received_ns)
-            if len(found) == len(VIEWS):
-                break
-    return PerView.of(found.get)
+def _decoded(message: WireMessage) -> Frame | None:
+    try:
+        return wire.decode(wire.unpack(message.parts), message.told.received_ns)
+    except wire.WireError:
+        return None
 
 
 def _pair_of(note: Note) -> RecordedPair | None:

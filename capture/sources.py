@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import numpy as np
 
 from capture.views import View
 from hand.errors import UserError
 
-FORMS = "a camera number, /dev/videoN, a video file, session.mcap#left or #right, tcp://host:port, ipc://path or synthetic"
+FORMS = (
+    "a camera number, /dev/videoN, a video file, session.mcap#left or #right, tcp://host:port, ipc://path, "
+    "lerobot://host:port?camera=NAME or synthetic"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,28 @@ class Feed:
     """Another program, such as a headset's, that publishes in the wire format."""
 
     endpoint: str
-    """ZeroMQ address: ipc://path, or tcp://host:port on loopback."""
+    """ZeroMQ address: ipc://path, or tcp://host:port."""
+    key: str | None = None
+    """Whose key it has, where keys are used; None for the only one that is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeRobot:
+    """One camera of LeRobot's image server."""
+
+    endpoint: str
+    """ZeroMQ address: tcp://host:port on loopback."""
+    camera: str
+    """Its name there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Pictures of their own number, as cheap as can be: for tests and timings of everything but the hand."""
+
+    width: int = 640
+    height: int = 480
+    fps: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +76,7 @@ class Synthetic:
     """A drawn hand in front of a camera that does not exist."""
 
 
-Spec = Device | VideoFile | RecordedCamera | Feed | Synthetic
+Spec = Device | VideoFile | RecordedCamera | Feed | LeRobot | Synthetic | Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +86,8 @@ class DeviceMode:
     width: int = 640
     height: int = 480
     fps: float = 30.0
+    exposure: float | None = None
+    """In the driver's unit, for most 100 µs; None leaves it to the camera."""
 
 
 DEFAULT_MODE = DeviceMode()
@@ -100,16 +126,21 @@ class Source(Protocol):
     def close(self) -> None: ...
 
 
-def parse_source(text: str) -> Spec:
-    """Read a SOURCE as a user writes it. Raises UserError."""
+def parse_source(text: str, *, secured: bool = False) -> Spec:
+    """Read a SOURCE as a user writes it; `secured`: there are keys, so a feed may be on another host. Raises UserError."""
     if text == "synthetic":
         return Synthetic()
+    if text.partition("?")[0] == "pattern":
+        return _parse_pattern(text)
     if text.isascii() and text.isdigit():
         return Device(f"/dev/video{int(text)}")
     if text.startswith("/dev/"):
         return Device(text)
+    if text.startswith("lerobot://"):
+        return _parse_lerobot(text)
     if "://" in text:
-        return Feed(check_endpoint(text))
+        endpoint, options = _options(text, "key")
+        return Feed(check_endpoint(endpoint, secured=secured), options.get("key"))
     path = Path(text)
     recorded = re.fullmatch(r"(.+\.mcap)#(left|right)", text)
     if recorded and not path.exists():
@@ -125,8 +156,39 @@ def parse_source(text: str) -> Spec:
     return VideoFile(path)
 
 
-def check_endpoint(endpoint: str) -> str:
-    """The ZeroMQ address itself, if plain text may travel there: ipc, or tcp on loopback. Raises UserError."""
+def _parse_lerobot(text: str) -> LeRobot:
+    address, options = _options(text, "camera")
+    try:
+        # That server speaks no CURVE, so it stays on loopback whatever keys there are.
+        endpoint = check_endpoint("tcp" + address.removeprefix("lerobot"))
+    except UserError as error:
+        raise UserError(f"source {text!r}: {error}") from error
+    if not options.get("camera"):
+        raise UserError(f"source {text!r} names no camera; give lerobot://host:port?camera=NAME, as the server calls it")
+    return LeRobot(endpoint, options["camera"])
+
+
+def _parse_pattern(text: str) -> Pattern:
+    _, options = _options(text, "size", "rate")
+    size = re.fullmatch(r"(\d{2,4})x(\d{2,4})", options.get("size", "640x480"))
+    rate = re.fullmatch(r"\d{1,4}(\.\d+)?", options.get("rate", "60"))
+    if size is None or rate is None or min(int(size[1]), int(size[2])) < 64:
+        raise UserError(f"source {text!r} is not of the form pattern?size=640x480&rate=60, with sides of 64 to 9999 px")
+    return Pattern(int(size[1]), int(size[2]), float(rate[0]))
+
+
+def _options(text: str, *known: str) -> tuple[str, dict[str, str]]:
+    """What stands before the first `?`, and the options behind it. Raises UserError for one that is not known."""
+    address, _, query = text.partition("?")
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    for name in options:
+        if name not in known:
+            raise UserError(f"source {text!r}: the option {name!r} is not known; expected {' or '.join(known)}")
+    return address, options
+
+
+def check_endpoint(endpoint: str, *, secured: bool = False) -> str:
+    """The ZeroMQ address itself, if it may be used: ipc, tcp on loopback, or, `secured` by keys, any tcp. Raises UserError."""
     scheme, _, rest = endpoint.partition("://")
     if scheme == "ipc" and rest:
         return endpoint
@@ -137,10 +199,10 @@ def check_endpoint(endpoint: str) -> str:
     if match is None or not 0 < int(match[1]) < 65536:
         raise UserError(f"address {endpoint!r} is not of the form tcp://host:port with a port from 1 to 65535")
     host = urlsplit(endpoint).hostname or ""
-    if not _is_loopback(host):
+    if not secured and not _is_loopback(host):
         raise UserError(
-            f"address {endpoint!r} leaves this host, and frames travel as plain text; forward the port instead "
-            f"(ssh -L {match[1]}:localhost:{match[1]} or adb forward) and give tcp://127.0.0.1:{match[1]}"
+            f"address {endpoint!r} leaves this host, and frames travel as plain text; make keys (python -m tools.keys keys) "
+            f"and give --keys keys, or forward the port (ssh -L {match[1]}:localhost:{match[1]}) and give tcp://127.0.0.1:{match[1]}"
         )
     return endpoint
 
@@ -174,6 +236,14 @@ def open_source(text: str, view: View, *, paced: bool, mode: DeviceMode) -> Sour
             return RecordedSource(path, recorded, paced=paced)
         case Synthetic():
             return _SyntheticSource(view, paced=paced)
+        case Pattern(width, height, fps):
+            from capture.pattern import PatternSource
+
+            return PatternSource(width, height, fps, paced=paced)
+        case LeRobot(endpoint, camera):
+            from capture.lerobot import LeRobotSource
+
+            return LeRobotSource(endpoint, camera)
         case Feed(endpoint):
             raise UserError(f"source {endpoint!r} is a feed already; give a camera, a video file or synthetic")
 

@@ -11,31 +11,33 @@ from pathlib import Path
 
 import zmq
 
+from capture.clock import ClockReading
+from capture.feeds import Feeds, peer_key
 from capture.frames import FramePair
 from capture.intake import Intake
-from capture.process import CameraJob, CameraProcess
-from capture.sources import DEFAULT_MODE, DeviceMode, Feed, Spec, parse_source
+from capture.keys import Keys
+from capture.process import CameraJob
+from capture.sources import DEFAULT_MODE, DeviceMode, Feed, RecordedCamera, Spec, VideoFile, parse_source
+from capture.supervisor import Supervisor
 from capture.views import VIEWS, PerView, View
-from capture.wire import PAYLOAD_LIMIT, Part
+from capture.wire import Part
 from hand.errors import UserError
 
 _QUEUED_PAIRS = 4
 _POLL_MS = 50
 _BATCH = 16
-_OPEN_TIMEOUT_S = 90.0
-"""The synthetic cameras draw their loop on opening: seconds, on a busy machine more."""
-_START_DELAY_NS = 20_000_000
 
-Tap = Callable[[View, Sequence[Part], int], None]
-"""Told of every message of a view as it came, and when, before anything is made of it."""
+Tap = Callable[[View, Sequence[Part], int, int], None]
+"""Told of every message of a view, before anything is made of it: when it arrived, and what its clock lacks of ours, ns."""
 
 
 class PairStream:
     """The pairs of two cameras, each a SOURCE as `capture.sources` reads it. A context manager.
 
-    Live (the default) only the newest unread pair is kept. With `every_pair` files play at the reader's pace, cameras
-    are held up rather than dropped, and all pairs come in order. A view that gives no frame for `silence_s` counts as
-    dead. `tolerance_ns` is the largest skew of a pair; None learns it.
+    Live (the default) only the newest unread pair is kept, and a camera that goes is waited for: meanwhile pairs hold the other
+    one's frames and a stand-in. With `every_pair` files play at the reader's pace, cameras are held up rather than dropped, and
+    all pairs come in order. A stream without a frame for `silence_s` counts as dead. `tolerance_ns` is the largest skew of a
+    pair; None learns it. `keys` secure feeds over TCP. `tell` is given sentences for the user, from another thread.
     """
 
     def __init__(
@@ -46,21 +48,25 @@ class PairStream:
         tolerance_ns: int | None = None,
         silence_s: float = 10.0,
         mode: DeviceMode = DEFAULT_MODE,
+        keys: Keys | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> None:
         """Raises UserError for a source that is not one."""
         self.sources = sources
-        self._specs = PerView.of(lambda view: _parse(view, sources[view]))
+        self._specs = PerView.of(lambda view: _parse(view, sources[view], keys))
         self._every_pair = every_pair
         self._tolerance_ns = tolerance_ns
         self._silence_ns = round(silence_s * 1e9)
         self._mode = mode
         self.tap: Tap | None = None
         """Called on the receiving thread; to be set before the stream is entered."""
+        self._keys = keys
+        self._tell = tell or (lambda sentence: None)
         self.notes: list[str] = []
         """One sentence for each thing a camera did otherwise than asked."""
 
         self._directory: Path | None = None
-        self._processes: dict[View, CameraProcess] = {}
+        self._cameras: Supervisor | None = None
         self._context: zmq.Context | None = None
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
@@ -69,6 +75,8 @@ class PairStream:
         self._finished = False
         # Replaced whole by the receiving thread, so that a reader never sees half a change.
         self._drops: dict[str, int] = {}
+        self._faults: dict[str, int] = {}
+        self._clocks: dict[View, ClockReading] = {}
         self._received = PerView(0, 0)
         self._failure: str | None = None
         self._complaint: str | None = None
@@ -121,6 +129,17 @@ class PairStream:
         """Frames by reason (both frames of a pair that was replaced unread); `malformed` counts messages."""
         return self._drops
 
+    @property
+    def faults(self) -> dict[str, int]:
+        """What happened and how often: a view was gone (`left_absent`), its process was started again (`left_restarts`), its
+        clock was found to have been set (`left_clock_steps`)."""
+        return self._faults
+
+    @property
+    def clocks(self) -> dict[View, ClockReading]:
+        """How other hosts' clocks stand to this one's, for each view that has one."""
+        return self._clocks
+
     def close(self) -> None:
         """Leave no process, thread, socket or file behind. May be called again."""
         self._stop.set()
@@ -129,12 +148,9 @@ class PairStream:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
-        # Asked first and awaited after, both cameras let go at the same time.
-        for process in self._processes.values():
-            process.ask_to_stop()
-        for process in self._processes.values():
-            process.close()
-        self._processes.clear()
+        if self._cameras is not None:
+            self._cameras.close()
+            self._cameras = None
         if self._context is not None:
             self._context.destroy(linger=0)
             self._context = None
@@ -149,46 +165,26 @@ class PairStream:
         self._directory = Path(tempfile.mkdtemp(prefix="duohand-"))
         endpoints = PerView.of(self._endpoint)
         jobs = [
-            CameraJob(view, self.sources[view], endpoints[view], self._every_pair, self._mode)
+            CameraJob(view, self.sources[view], endpoints[view], self._every_pair, self._mode, self._lasts(view))
             for view in VIEWS
             if not isinstance(self._specs[view], Feed)
         ]
-        for job in jobs:
-            self._processes[job.view] = CameraProcess(job)
+        self._cameras = Supervisor(jobs)
         self._context = zmq.Context()
-        sockets = PerView.of(lambda view: self._subscribe(view, endpoints[view]))
-        deadline = time.monotonic() + _OPEN_TIMEOUT_S
-        for process in self._processes.values():
-            note = process.wait_ready(max(0.0, deadline - time.monotonic()))
-            if note is not None:
-                self.notes.append(f"{process.job.view} {note}")
-        # One start for both: files and synthetic cameras take their times from it.
-        start_ns = time.monotonic_ns() + _START_DELAY_NS
-        for process in self._processes.values():
-            process.go(start_ns)
-        self._thread = threading.Thread(target=self._receive, args=(sockets,), name="duohand-receive")
+        feeds = Feeds(self._context, endpoints, self._specs, self._keys)
+        self.notes += self._cameras.open()
+        self._thread = threading.Thread(target=self._receive, args=(feeds, self._cameras), name="duohand-receive")
         self._thread.start()
 
     def _endpoint(self, view: View) -> str:
         spec = self._specs[view]
         return spec.endpoint if isinstance(spec, Feed) else f"ipc://{self._directory}/{view}"
 
-    def _subscribe(self, view: View, endpoint: str) -> zmq.Socket:
-        assert self._context is not None
-        socket = self._context.socket(zmq.SUB)
-        socket.linger = 0
-        socket.rcvhwm = _QUEUED_PAIRS
-        # ZeroMQ closes a connection that sends more, before the memory is taken. Messages up to here are counted.
-        socket.maxmsgsize = 2 * PAYLOAD_LIMIT
-        socket.ipv6 = "[" in endpoint
-        socket.subscribe(view)
-        try:
-            socket.connect(endpoint)
-        except zmq.ZMQError as error:
-            raise UserError(f"{view} camera: address {endpoint!r} cannot be used: {error.strerror}; give another") from error
-        return socket
+    def _lasts(self, view: View) -> bool:
+        """Whether a view that goes is waited for: a recording that stops is at its end."""
+        return not self._every_pair and not isinstance(self._specs[view], VideoFile | RecordedCamera)
 
-    def _receive(self, sockets: PerView[zmq.Socket]) -> None:
+    def _receive(self, feeds: Feeds, cameras: Supervisor) -> None:
         """The receiving thread: read, hand over, until no pair can come."""
         intake = Intake(
             self.sources,
@@ -196,31 +192,38 @@ class PairStream:
             started_ns=time.monotonic_ns(),
             silence_ns=self._silence_ns,
             tolerance_ns=self._tolerance_ns,
+            lasting=PerView.of(self._lasts),
+            clock_of=feeds.clock,
         )
         try:
             while not self._stop.is_set() and not intake.ended:
                 # Asked before the sockets are read: what a dead process has sent is read before it is given up.
-                dead = [view for view, process in self._processes.items() if not process.alive]
-                poller = zmq.Poller()
-                for view, socket in sockets.items():
-                    if intake.wants(view):
-                        poller.register(socket, zmq.POLLIN)
-                ready = dict(poller.poll(_POLL_MS))
-                for view, socket in sockets.items():
-                    if socket in ready:
+                dead = cameras.dead()
+                ready = feeds.poll([view for view in VIEWS if intake.wants(view)], _POLL_MS)
+                for view, socket in feeds.sockets.items():
+                    if view in ready:
                         messages, received_ns = self._read(socket), time.monotonic_ns()
-                        for message in messages if self.tap else ():
-                            self.tap(view, message, received_ns)
+                        self._show(feeds, view, messages, received_ns)
                         self._hand_over(intake, intake.take(view, messages, received_ns))
-                    elif view in dead and intake.wants(view):
-                        self._hand_over(intake, intake.lost(view, self._processes[view].obituary()))
+                    elif view in dead and (self._lasts(view) or intake.wants(view)):
+                        self._hand_over(intake, intake.lost(view, cameras.bury(view), time.monotonic_ns()))
+                cameras.tend(intake.silent_ns, self._silence_ns)
+                feeds.tend()
                 self._hand_over(intake, intake.check_silence(time.monotonic_ns()))
+                self._report(intake, cameras, feeds)
         finally:
-            for socket in sockets:
-                socket.close()
+            feeds.close()
             with self._changed:
                 self._finished = True
                 self._changed.notify_all()
+
+    def _show(self, feeds: Feeds, view: View, messages: list[list[memoryview]], received_ns: int) -> None:
+        """Show messages to the tap."""
+        if self.tap is None:
+            return
+        clock = feeds.clocks().get(view)
+        for message in messages:
+            self.tap(view, message, received_ns, -clock.offset_ns if clock else 0)
 
     def _read(self, socket: zmq.Socket) -> list[list[memoryview]]:
         """What waits on a readable socket: one message if every pair counts, else all, for the newest to win."""
@@ -240,17 +243,28 @@ class PairStream:
                     self._changed.wait_for(lambda: len(self._pairs) < _QUEUED_PAIRS or self._stop.is_set())
                     intake.held_up(time.monotonic_ns())
                 if not self._every_pair and self._pairs:
+                    intake.drops["superseded"] += sum(1 + pair.complete for pair in self._pairs)
                     self._pairs.clear()
-                    intake.drops["superseded"] += 2
                 self._pairs.append(replace(pair, paired_ns=paired_ns))
             self._drops, self._received = intake.all_drops, intake.received
             self._failure, self._complaint = intake.failure, intake.complaint
             if pairs:
                 self._changed.notify_all()
 
+    def _report(self, intake: Intake, cameras: Supervisor, feeds: Feeds) -> None:
+        """Make known what happened: counts to who asks, news to the user."""
+        restarts = {f"{view}_restarts": count for view, count in cameras.restarts.items()}
+        self._faults = {**intake.faults, **restarts, **feeds.steps()}
+        self._clocks = feeds.clocks()
+        for news in (intake.news, cameras.news, feeds.news):
+            while news:
+                self._tell(news.popleft())
 
-def _parse(view: View, source: str) -> Spec:
+
+def _parse(view: View, source: str, keys: Keys | None) -> Spec:
     try:
-        return parse_source(source)
+        spec = parse_source(source, secured=keys is not None)
+        peer_key(spec, keys)
+        return spec
     except UserError as error:
         raise UserError(f"{view} camera: {error}") from error

@@ -7,6 +7,11 @@ from typing import Generic, Literal, TypeVar
 View = Literal["left", "right"]
 VIEWS: tuple[View, View] = ("left", "right")
 
+
+def other(view: View) -> View:
+    return "right" if view == "left" else "left"
+
+
 T = TypeVar("T")
 U = TypeVar("U")
 

@@ -15,7 +15,9 @@ from msgspec import Meta
 from capture.frames import Frame
 from capture.views import View
 
-VERSION = 1
+VERSION = 2
+VERSIONS = (1, 2)
+"""Those that are read; the first has no `clock_port`."""
 HEADER_LIMIT = 4096
 """Largest header, bytes."""
 PAYLOAD_LIMIT = 64 * 2**20
@@ -27,7 +29,7 @@ JPEG_QUALITY = 90
 Format = Literal["jpeg", "rgb8", "gray8"]
 Part = bytes | memoryview
 
-_Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 _Side = Annotated[int, Meta(ge=1, le=SIDE_LIMIT)]
 _Fov = Annotated[float, Meta(gt=0, lt=180)]
 T = TypeVar("T")
@@ -48,15 +50,17 @@ class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
     version: int
     view: View
-    seq: _Count
+    seq: Count
     """Counts the camera's frames from 0, dropped ones included, so that a gap shows a loss."""
-    captured_ns: _Count
-    """Capture time, monotonic clock of the sender's host."""
+    captured_ns: Count
+    """Capture time, the sender's monotonic clock."""
     width: _Side
     height: _Side
     format: Format
     fov_deg: _Fov | None = None
     """Horizontal field of view, where the sender knows it."""
+    clock_port: Annotated[int, Meta(ge=1, le=65535)] | None = None
+    """TCP port at which the sender's host answers clock probes; None where its clock is the receiver's own."""
 
 
 class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="end"):
@@ -64,7 +68,7 @@ class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
     version: int
     view: View
-    seq: _Count
+    seq: Count
     """The number that the next frame would have had."""
     error: Annotated[str, Meta(max_length=500)] | None = None
     """One sentence where the camera failed; None where its frames came to an end."""
@@ -84,11 +88,17 @@ _header_decoder = msgspec.msgpack.Decoder(FrameHeader | End)
 
 
 def encode(
-    view: View, seq: int, captured_ns: int, image: np.ndarray, format: Format = "rgb8", fov_deg: float | None = None
+    view: View,
+    seq: int,
+    captured_ns: int,
+    image: np.ndarray,
+    format: Format = "rgb8",
+    fov_deg: float | None = None,
+    clock_port: int | None = None,
 ) -> list[bytes]:
     """The message of one image, (H, W, 3) uint8 RGB."""
     height, width = image.shape[:2]
-    header = FrameHeader(VERSION, view, seq, captured_ns, width, height, format, fov_deg)
+    header = FrameHeader(VERSION, view, seq, captured_ns, width, height, format, fov_deg, clock_port)
     if format == "jpeg":
         bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR)
         payload = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1].tobytes()
@@ -125,9 +135,11 @@ def unpack(parts: Sequence[Part]) -> Packet:
         raise WireError(f"a payload of {len(payload)} bytes; at most {PAYLOAD_LIMIT} are allowed")
     # The version comes first: of another version, no other complaint would make sense.
     version = _decode(_version_decoder, raw_header).version
-    if version != VERSION:
-        raise WireError(f"a header of version {version}; expected {VERSION}: use the same release on both sides")
+    if version not in VERSIONS:
+        raise WireError(f"a header of version {version}; expected {' or '.join(map(str, VERSIONS))}: update the older side")
     header = _decode(_header_decoder, raw_header)
+    if version == 1 and isinstance(header, FrameHeader) and header.clock_port is not None:
+        raise WireError("a clock_port in a header of version 1; it came with version 2")
     # The topic is what was subscribed to; it is untrusted, so it is cut before it is shown.
     if bytes(topic) != header.view.encode():
         raise WireError(f"topic {bytes(topic[:20])!r} with view {header.view!r} in the header; they must be equal")
@@ -166,7 +178,7 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], raw: Part) -> T:
 
 def _decode_jpeg(data: np.ndarray, header: FrameHeader) -> np.ndarray:
     # The size is read before decoding, so that a small file cannot claim gigabytes of pixels.
-    size = _jpeg_size(data[:65536].tobytes())
+    size = jpeg_size(data[:65536].tobytes())
     if size != (header.width, header.height):
         raise WireError(f"a JPEG of size {size} under a header that says {(header.width, header.height)}")
     try:
@@ -179,7 +191,7 @@ def _decode_jpeg(data: np.ndarray, header: FrameHeader) -> np.ndarray:
     return image
 
 
-def _jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
+def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
     """(width, height) from the start-of-frame segment (ITU T.81, B.2.2); None if there is none."""
     if not jpeg.startswith(b"\xff\xd8"):
         return None

@@ -78,6 +78,9 @@ class CropEstimator:
     def _candidates(self, frame: Frame) -> list[HandBox]:
         """Where the hand may be in this frame: the track's box; where there is none or it is in doubt, what the locator finds."""
         tracker = self._trackers[frame.view]
+        if frame.absent:
+            tracker.lose()
+            return []
         box = tracker.box_at(frame.captured_ns)
         if box is None:
             return self._find(frame)

@@ -37,7 +37,7 @@ class Estimator(Protocol):
         ...
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
-        """Each view's hand, both of one side; None where none is seen or the answer is not believed.
+        """Each view's hand, both of one side; None where none is seen or the answer is not believed, and for an absent frame.
 
         A side that changes within FORGET_SIDE_NS is a correction of what was said before: all that was learnt of the cameras is
         then forgotten, so do not let it flicker. `cameras` are as well known as they are by now; frames have their size.

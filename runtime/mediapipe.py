@@ -107,6 +107,9 @@ class MediaPipeEstimator:
         side = self._fixed or self._vote.side
 
         def look(view: View) -> Landmarks | None:
+            if pair[view].absent:
+                self.lose(view)
+                return None
             return self._views[view](pair[view].image, side)
 
         if self._beside is None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from capture.frames import FramePair
+from capture.keys import load_keys
 from capture.stream import Tap
 from runtime.noted_solver import NotedSolver
 from runtime.profile import Profile
@@ -21,10 +22,12 @@ class Outputs:
         """`say` tells the user of trouble, one sentence. Raises UserError, with everything undone, where one cannot be opened."""
         self._say = say
         self._told = False
-        self._writer = self._record = self._publisher = None
+        self._writer = self._record = None
+        self._publisher: HandPublisher | None = None
         try:
             self._writer = HandWriter(settings.save) if settings.save else None
-            self._publisher = HandPublisher(settings.publish) if settings.publish else None
+            if settings.publish:
+                self._publisher = HandPublisher(settings.publish, load_keys(settings.keys) if settings.keys else None)
             self._record = RunRecord(settings.record, settings, about) if settings.record else None
         except BaseException:
             self.close()

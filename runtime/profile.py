@@ -193,7 +193,7 @@ def _expect(struct: msgspec.Struct, holds: Callable[[float], bool], what: str, *
 
 
 def _camera_name(source: str) -> str:
-    spec = parse_source(source)
+    spec = parse_source(source, secured=True)
     if isinstance(spec, Device):
         return spec.path
     if isinstance(spec, VideoFile):

@@ -4,6 +4,7 @@ import msgspec
 
 from capture.frames import FramePair
 from capture.hand_publisher import LatestPublisher
+from capture.keys import Keys
 from runtime.hand_line import HandLine, hand_line
 from runtime.types import DualHand
 
@@ -21,7 +22,7 @@ class PublishedHand(HandLine, frozen=True, kw_only=True, omit_defaults=False):
 
 def encode_hand(number: int, line: HandLine) -> bytes:
     """The message."""
-    return _encoder.encode(PublishedHand(**msgspec.structs.asdict(line), version=VERSION, number=number))
+    return _encoder.encode({"version": VERSION, "number": number, **msgspec.structs.asdict(line)})
 
 
 def decode_hand(message: bytes) -> PublishedHand:
@@ -32,9 +33,9 @@ def decode_hand(message: bytes) -> PublishedHand:
 class HandPublisher:
     """Publishes what comes of pairs."""
 
-    def __init__(self, endpoint: str) -> None:
-        """Raises UserError where the address cannot be bound, or leaves this host."""
-        self._publisher = LatestPublisher(endpoint)
+    def __init__(self, endpoint: str, keys: Keys | None = None) -> None:
+        """Raises UserError where the address cannot be bound, or leaves this host without keys."""
+        self._publisher = LatestPublisher(endpoint, keys)
         self._number = 0
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:

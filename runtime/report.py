@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Mapping
 from itertools import pairwise
+from types import MappingProxyType
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from runtime.stages import StageTimes
 from runtime.stats import RotationStats, Section, Stats
 from runtime.types import DualHand
 
+NONE: Mapping[str, int] = MappingProxyType({})
 TrueHand = Callable[[FramePair], np.ndarray | None]
 """The true joints (21, 3) of a synthetic pair, left camera's axes, any unit; None where no hand is in view."""
 
@@ -57,7 +59,8 @@ class Report:
         self._last_ns = finished_ns
         self._recent_ns = (*self._recent_ns[-30:], finished_ns)
         self._work.add(finished_ns - started_ns)
-        self._skew.add(pair.skew_ns)
+        if pair.complete:
+            self._skew.add(pair.skew_ns)
         self._views[_seen_by(hands)] += 1
         self._hand = hands[0] if hands else None
         if self._hand is None:
@@ -91,8 +94,8 @@ class Report:
             parts.append(f"cameras {_turn_deg(hand.R_right_from_left):.0f} +- {hand.rotation_uncertainty_deg:.1f} deg apart")
         return "  |  ".join(parts)
 
-    def stats(self, drops: Mapping[str, int]) -> Stats:
-        """All figures; `drops` are frames by reason."""
+    def stats(self, drops: Mapping[str, int], faults: Mapping[str, int] = NONE) -> Stats:
+        """All figures; `drops` are frames by reason, `faults` what happened to the cameras, and how often."""
         rotation = None
         if self._turned is not None and self._turned.R_right_from_left is not None:
             angle = _turn_deg(self._turned.R_right_from_left)
@@ -107,15 +110,16 @@ class Report:
             latency=self._latency.quantiles(),
             steps=self._stages.steps(),
             skew=self._skew.stats(),
-            drops={reason: count for reason, count in sorted(drops.items()) if count},
+            drops=_counted(drops),
+            faults=_counted(faults),
             rotation=rotation,
             error_mm=self._error_sum_mm / self._error_count if self._error_count else None,
             sections={name: figures for name, figures in told.items() if figures is not None},
         )
 
-    def summary(self, drops: Mapping[str, int]) -> str:
-        """Several lines for the end; `drops` are frames by reason."""
-        stats = self.stats(drops)
+    def summary(self, drops: Mapping[str, int], faults: Mapping[str, int] = NONE) -> str:
+        """Several lines for the end; see `stats`."""
+        stats = self.stats(drops, faults)
         if not stats.pairs:
             return f"no pair of frames arrived\n{_line('dropped', _counts(stats.drops))}"
         work, latency = stats.work, stats.latency
@@ -133,6 +137,8 @@ class Report:
         lines += _lines("skew", self._skew.lines())
         lines.append(_line("hand seen", f"by both views {both}, left only {left}, right only {right}, none {none}"))
         lines.append(_line("dropped", _counts(stats.drops)))
+        if stats.faults:
+            lines.append(_line("cameras", _counts(stats.faults)))
         if stats.rotation is not None:
             angle, sigma = stats.rotation.angle_deg, stats.rotation.uncertainty_deg
             lines.append(_line("rotation", f"{angle:.1f} deg between the views, +- {sigma:.1f} deg"))
@@ -155,8 +161,12 @@ def _turn_deg(rotation: np.ndarray) -> float:
     return float(angle_deg(rotation, np.eye(3)))
 
 
-def _counts(drops: Mapping[str, int]) -> str:
-    return ", ".join(f"{reason} {count}" for reason, count in drops.items()) or "nothing"
+def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+    return {reason: count for reason, count in sorted(counts.items()) if count}
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "nothing"
 
 
 def _line(name: str, told: str) -> str:

@@ -112,6 +112,7 @@ class RunRecord:
             paired_ns=pair.paired_ns,
             started_ns=hands[0].timings.started_ns if hands else now_ns,
             hands=len(hands),
+            absent="left" if pair.left.absent else "right" if pair.right.absent else "",
             solver=self.solver.told() if self.solver else "",
         )
         self.recorder.note(PAIR_TOPIC, told, now_ns)

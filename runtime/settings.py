@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 import tyro
 
+from capture.sources import DeviceMode
 from capture.views import PerView
 from hand.errors import UserError
 from runtime.types import Side
@@ -46,6 +47,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Left camera: a device (0, /dev/video2), a file (clip.mp4), a feed (tcp://host:port, ipc://path) or "synthetic"."""
     right: _Source = None
     """Right camera, as --left."""
+    camera_size: Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTH HEIGHT")] = (640, 480)
+    """What devices are asked for, px; a camera that gives something else is told of."""
+    camera_fps: float = 30.0
+    """Frames a second that devices are asked for."""
+    exposure: Annotated[float | None, tyro.conf.arg(metavar="TIME")] = None
+    """Exposure that devices are asked for, in the driver's unit (mostly 100 us); none: the camera's own."""
+    keys: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    """Keys for feeds and hands over TCP (python -m tools.keys makes them); none: they stay on this host."""
     every_pair: bool = False
     """Files: take every pair in order and drop none; else the newest pair wins."""
     replay: _File = None
@@ -107,6 +116,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 )
         assert self.left and self.right
         return PerView(self.left, self.right)
+
+    @property
+    def camera_mode(self) -> DeviceMode:
+        return DeviceMode(*self.camera_size, self.camera_fps, self.exposure)
 
     @property
     def rois(self) -> PerView[Box | None]:
@@ -185,7 +198,7 @@ def read_file(path: Path) -> Settings:
 
 def check(settings: Settings) -> Settings:
     """The same settings; raises UserError for a number that cannot be."""
-    for key in ("seconds", "hand_size_mm"):
+    for key in ("seconds", "hand_size_mm", "camera_fps", "exposure"):
         value = getattr(settings, key)
         if value is not None and not value > 0:
             raise UserError(f"{key} is {value}: expected a number above 0")
@@ -195,6 +208,8 @@ def check(settings: Settings) -> Settings:
         raise UserError(
             f"{settings.replay} is a recording already: leave --record out, or cut a part with python -m tools.session cut"
         )
+    if not min(settings.camera_size) > 0:
+        raise UserError(f"camera_size is {settings.camera_size}: expected a width and a height above 0, in px")
     for fov in settings.fov_deg or ():
         if not 0 < fov < 180:
             raise UserError(f"fov_deg is {fov}: expected degrees between 0 and 180, the camera's horizontal field of view")

@@ -45,6 +45,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     skew: SkewStats
     drops: dict[str, int]
     """Frames by reason."""
+    faults: dict[str, int]
+    """What happened to the cameras, and how often: one was gone, its process was started again, its clock was set."""
     rotation: RotationStats | None
     error_mm: float | None
     """Mean error of a joint against the truth of synthetic cameras."""

@@ -8,9 +8,11 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import tyro
 
+from capture.keys import load_keys
 from capture.publisher import Publisher, publish
 from capture.sources import DEFAULT_MODE, check_endpoint, open_source
 from capture.views import View
@@ -20,35 +22,60 @@ from hand.errors import UserError
 _LINGER_S = 2.0
 
 
-def feed(source: str, view: View, bind: str, format: Format = "jpeg", every_frame: bool = False) -> None:
+def feed(
+    source: str,
+    view: View,
+    bind: str,
+    format: Format = "jpeg",
+    every_frame: bool = False,
+    keys: Path | None = None,
+    clock_port: int | None = None,
+) -> None:
     """Publish one camera until it ends or Ctrl-C.
 
     Args:
-        source: A camera number, /dev/videoN, a video file, or synthetic.
+        source: A camera number, /dev/videoN, a video file, lerobot://host:port?camera=NAME, pattern or synthetic.
         view: Which of the two cameras this is.
-        bind: Where to publish: tcp://host:port on this host, or ipc://path.
+        bind: Where to publish: tcp://host:port or ipc://path. An address beyond this host needs --keys.
         format: How images travel: jpeg is small; rgb8 and gray8 cost no time to decode.
         every_frame: Wait for a receiver and go at its pace, so that no frame is lost; else at the camera's pace.
+        keys: Keys (python -m tools.keys makes them); only the peers in there are served.
+        clock_port: Over TCP, where clock probes are answered; none: ten above the port of --bind; 0: nowhere.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    check_endpoint(bind)
+    check_endpoint(bind, secured=keys is not None)
+    loaded = load_keys(keys) if keys else None
     camera = open_source(source, view, paced=not every_frame, mode=DEFAULT_MODE)
     try:
-        publisher = Publisher(bind, lossless=every_frame)
+        publisher = Publisher(bind, lossless=every_frame, keys=loaded, clock=_clock_address(bind, clock_port))
         try:
-            print(f"{view}: {source} on {bind} as {format}; Ctrl-C ends it", flush=True)
+            told = f", clock probes at port {publisher.clock_port}" if publisher.clock_port else ""
+            print(f"{view}: {source} on {bind} as {format}{told}; Ctrl-C ends it", flush=True)
             if camera.note:
                 print(camera.note, flush=True)
             if every_frame:
                 publisher.wait_for_subscriber(stop)
             leave_within_s = math.inf if every_frame else _LINGER_S
             publish(camera, publisher, view, time.monotonic_ns(), stop, format=format, leave_within_s=leave_within_s)
+            if publisher.refused:
+                print(f"refused {publisher.refused} connections of receivers that are not on the list", flush=True)
         finally:
             publisher.close()
     finally:
         camera.close()
+
+
+def _clock_address(bind: str, port: int | None) -> str | None:
+    """Beside a TCP address; what shares this host's files shares its clock."""
+    address, _, own_port = bind.rpartition(":")
+    if not bind.startswith("tcp://") or port == 0:
+        return None
+    chosen = int(own_port) + 10 if port is None else port
+    if not 0 < chosen < 65536:
+        raise UserError(f"the clock's port would be {chosen}: give --clock-port a free one from 1 to 65535, or 0 for none")
+    return f"{address}:{chosen}"
 
 
 def main() -> None:

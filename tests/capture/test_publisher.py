@@ -87,7 +87,7 @@ def test_otherwise_what_is_lost_shows_in_the_numbers_and_the_end_arrives(endpoin
     sent.wait()
     *frames, end = headers(subscriber)
     thread.join()
-    assert end == wire.End(1, "left", 5000, "unplugged")
+    assert end == wire.End(wire.VERSION, "left", 5000, "unplugged")
     numbers = [frame.seq for frame in frames]
     assert numbers == sorted(set(numbers)) and len(numbers) < 5000
 

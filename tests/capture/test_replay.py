@@ -5,9 +5,11 @@ import time
 import numpy as np
 import pytest
 
+from capture import wire
 from capture.frames import FramePair
+from capture.recorded_source import recorded_size
 from capture.recorder import Recorder
-from capture.replay import PAIR_TOPIC, ReplayPairs, first_frames
+from capture.replay import PAIR_TOPIC, ReplayPairs
 from capture.sources import DEFAULT_MODE, RecordedCamera, open_source, parse_source
 from capture.stream import PairStream
 from capture.views import PerView
@@ -59,6 +61,7 @@ def test_paced_pairs_come_when_they_came(tmp_path):
 def test_a_pair_whose_frames_were_not_recorded_is_left_out_and_counted(tmp_path):
     path = tmp_path / "s.mcap"
     recorder = Recorder(path, TOPICS)
+    recorder.message("left", wire.encode("left", 0, captured_ns(0, "left"), numbered_image(0)), BEGAN_NS)
     recorder.note(PAIR_TOPIC, pair_of(0), BEGAN_NS)
     recorder.close()
     replay = ReplayPairs(path, paced=False)
@@ -87,9 +90,9 @@ def test_gaps_and_times_are_the_recordings(tmp_path):
         assert [shot.captured_ns for shot in source.frames(1_000)] == [1_000 + first + n * PERIOD_NS for n in range(4)]
 
 
-def test_the_first_frames_are_found(tmp_path):
-    frames = first_frames(write_recording(tmp_path / "s.mcap", frames=2))
-    assert frames.left and frames.right and (frames.left.view, frames.right.seq) == ("left", 0)
+def test_the_size_of_frames_is_told(tmp_path):
+    path = write_recording(tmp_path / "s.mcap", frames=2)
+    assert recorded_size(path, "left") == recorded_size(path, "right") == (64, 48)
 
 
 def test_a_source_that_is_not_one_is_named(tmp_path):
@@ -101,7 +104,11 @@ def test_a_source_that_is_not_one_is_named(tmp_path):
     (tmp_path / "bad.mcap").write_bytes(b"no")
     with pytest.raises(UserError, match="no recording"):
         open_source(f"{tmp_path}/bad.mcap#left", "left", paced=False, mode=DEFAULT_MODE)
-    recorder = Recorder(tmp_path / "empty.mcap", TOPICS)
+    recorder = Recorder(tmp_path / "half.mcap", TOPICS)
+    recorder.message("left", wire.encode("left", 0, 1, numbered_image(0)), BEGAN_NS)
     recorder.close()
-    with pytest.raises(UserError, match="no frame of the left camera"):
-        open_source(f"{tmp_path}/empty.mcap#left", "left", paced=False, mode=DEFAULT_MODE)
+    with pytest.raises(UserError, match="no frame of the right camera"):
+        open_source(f"{tmp_path}/half.mcap#right", "right", paced=False, mode=DEFAULT_MODE)
+    # A camera that never opened leaves no file.
+    Recorder(tmp_path / "empty.mcap", TOPICS).close()
+    assert not (tmp_path / "empty.mcap").exists()

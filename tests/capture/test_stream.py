@@ -9,6 +9,8 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,8 @@ PATIENCE_S = 30.0
 @pytest.fixture(autouse=True)
 def private_temporary_directory(tmp_path, monkeypatch):
     """What a stream leaves on disk shows here, and nothing else does."""
+    # Where multiprocessing keeps its own socket, for as long as the tests run.
+    get_temp_dir()
     directory = tmp_path / "t"
     directory.mkdir()
     monkeypatch.setenv("TMPDIR", str(directory))
@@ -150,6 +154,47 @@ def test_a_killed_camera_ends_the_stream_by_name(tmp_path, every_pair):
         os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
         read_all(stream)
         assert stream.failure is not None and "ended unexpectedly (exit code -9)" in stream.failure
+
+
+def await_pair(stream: PairStream, wanted) -> None:
+    """Read until a pair comes that is `wanted`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while (pair := stream.next_pair(0.1)) is None or not wanted(pair):
+        assert time.monotonic() < deadline and not stream.ended, stream.failure
+
+
+def test_a_killed_live_camera_is_gone_for_a_while_and_started_again():
+    told: list[str] = []
+    with PairStream(PerView("pattern?size=64x64", "pattern?size=64x64"), tell=told.append) as stream:
+        await_pair(stream, lambda pair: pair.complete)
+        (left,) = (child for child in multiprocessing.active_children() if child.name == "duohand-left")
+        os.kill(left.pid or 0, signal.SIGKILL)
+        await_pair(stream, lambda pair: pair.left.absent)
+        await_pair(stream, lambda pair: pair.complete)
+        assert stream.failure is None
+    assert stream.faults == {"left_absent": 1, "left_restarts": 1}
+    assert "ended unexpectedly (exit code -9); going on with the right one" in told[0]
+    assert told[1].startswith("left camera: back after")
+
+
+def test_a_feed_that_pauses_is_stood_in_for_and_taken_up_again(tmp_path):
+    with feeds(tmp_path) as (sockets, sources), PairStream(sources) as stream:
+        await_subscriptions(sockets)
+        seq = 0
+
+        def send_until(wanted, views) -> None:
+            nonlocal seq
+            deadline = time.monotonic() + PATIENCE_S
+            while (pair := stream.next_pair(0.01)) is None or not wanted(pair):
+                assert time.monotonic() < deadline and not stream.ended
+                seq += 1
+                for view in views:
+                    sockets[view].send_multipart(wire.encode(view, seq, 1000 * seq, numbered_image(seq % 256)))
+
+        send_until(lambda pair: pair.complete, VIEWS)
+        send_until(lambda pair: pair.right.absent, ["left"])
+        send_until(lambda pair: pair.complete, VIEWS)
+        assert stream.faults == {"right_absent": 1} and stream.failure is None
 
 
 @pytest.mark.parametrize("every_pair", [False, True])

@@ -71,7 +71,10 @@ def test_an_orientation_tag_does_not_turn_the_image():
 @pytest.mark.parametrize(
     ("header", "complaint"),
     [
-        (header_with(version=2), "version 2; expected 1"),
+        (header_with(version=3), "version 3; expected 1 or 2"),
+        (header_with(version=1, clock_port=5), "came with version 2"),
+        (header_with(clock_port=0), "clock_port"),
+        (header_with(clock_port=70000), "clock_port"),
         (header_with(seq=7.0), "seq"),
         (header_with(seq="7"), "seq"),
         (header_with(seq=True), "seq"),
@@ -146,7 +149,7 @@ def test_an_end_keeps_its_reason_and_cuts_a_long_one():
     end = wire.unpack(wire.encode_end("left", 12, "é" * 1000)).header
     assert isinstance(end, wire.End)
     assert (end.seq, end.error) == (12, "é" * 500)
-    assert wire.unpack(wire.encode_end("left", 12)).header == wire.End(1, "left", 12, None)
+    assert wire.unpack(wire.encode_end("left", 12)).header == wire.End(wire.VERSION, "left", 12, None)
 
 
 def test_the_protocol_page_shows_the_bytes_that_are_sent():

@@ -1,0 +1,164 @@
+"""How another host's clock stands to ours: offset, drift and a bound that holds, from probes that the host answers.
+
+A probe leaves at one time of ours, comes back at another, and tells what the other clock showed in between. So each probe gives
+an interval that holds the offset for certain, as wide as its round trip, whatever the way there and the way back took each.
+Intervals of earlier probes, widened by how far the clocks can have drifted apart since, narrow it down: all of them hold.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+MOST_DRIFT = 500e-6
+"""How much faster or slower than ours a clock runs at most: what Linux slews a clock by at most (MAXFREQ)."""
+WANDER = 1e-6
+"""By how much a clock's rate may differ from its mean over the window: crystals follow their temperature."""
+SLOT_NS = 2_000_000_000
+"""Of the probes of each such time, the one with the smallest round trip is kept."""
+SLOTS = 32
+
+
+class Probe(NamedTuple):
+    """One question and its answer."""
+
+    sent_ns: int
+    """Our clock, before the question left."""
+    remote_ns: int
+    """The other clock, at some moment in between."""
+    received_ns: int
+    """Our clock, after the answer came."""
+
+    @property
+    def round_trip_ns(self) -> int:
+        return self.received_ns - self.sent_ns
+
+
+class Offset(NamedTuple):
+    """The other clock minus ours."""
+
+    ns: int
+    bound_ns: int
+    """The truth is no farther from `ns` than this."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockReading:
+    """How another clock stands to ours at a moment."""
+
+    offset_ns: int
+    """It minus ours."""
+    bound_ns: int
+    """The truth is no farther from that."""
+    drift_ppm: float
+    """By how much it runs faster than ours, parts in a million."""
+    drift_bound_ppm: float
+    round_trip_ns: int
+    """The smallest of late."""
+    steps: int
+    """How often it was found to have been set."""
+
+    def __str__(self) -> str:
+        return (
+            f"clock {self.offset_ns / 1e6:+.3f} ms from this host's, known to ±{self.bound_ns / 1e6:.3f} ms; "
+            f"drifts {self.drift_ppm:+.1f} ±{self.drift_bound_ppm:.1f} ppm"
+        )
+
+
+class RemoteClock:
+    """What is known of one other clock. Bounded memory; a clock that is set is known anew from the next probe."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        """How often the clock was found to have been set."""
+        self._probes: deque[Probe] = deque(maxlen=SLOTS)
+        self._newest: Probe | None = None
+        self._base_ns = 0
+        self._at = self._low = self._high = np.zeros(0)
+        self._drift = (-MOST_DRIFT, MOST_DRIFT)
+
+    @property
+    def known(self) -> bool:
+        """Whether a probe was answered since the clock was last set."""
+        return bool(self._probes)
+
+    def reading(self, at_ns: int) -> ClockReading:
+        """All that is known when our clock shows `at_ns`."""
+        offset = self.offset(at_ns)
+        slowest, fastest = (1e6 * drift for drift in self._drift)
+        shortest_ns = min(probe.round_trip_ns for probe in self._probes)
+        return ClockReading(*offset, (slowest + fastest) / 2, (fastest - slowest) / 2, shortest_ns, self.steps)
+
+    def add(self, probe: Probe) -> None:
+        """Take in an answered probe; those of one clock come in the order of their answers."""
+        assert probe.round_trip_ns >= 0, probe
+        if self.known:
+            known = self.offset(probe.received_ns)
+            low, high = _interval_ns(probe)
+            if low > known.ns + known.bound_ns or high < known.ns - known.bound_ns:
+                self.doubt()
+        self._keep(probe)
+        if not self._fits():
+            self.doubt()
+            self._keep(probe)
+            self._fits()
+
+    def doubt(self) -> None:
+        """Forget all: the clock was set."""
+        self.steps += 1
+        self._probes.clear()
+
+    def offset(self, at_ns: int) -> Offset:
+        """The offset when our clock shows `at_ns`."""
+        assert self.known
+        since = at_ns - self._base_ns - self._at
+        slow, fast = (drift * since for drift in self._drift)
+        low = float(np.max(self._low + np.minimum(slow, fast)))
+        high = float(np.min(self._high + np.maximum(slow, fast)))
+        # Contradictions are found when a probe is added; what is left of them is rounding.
+        middle = round((low + high) / 2)
+        return Offset(middle + self._reference_ns, max(0, round((high - low) / 2)) + 1)
+
+    def ours(self, remote_ns: int) -> Offset:
+        """The time of our clock when the other showed `remote_ns`, and how sure that is."""
+        assert self._newest is not None
+        rough_ns = remote_ns - self.offset(self._newest.received_ns).ns
+        there = self.offset(rough_ns)
+        # That moment is itself only known to within the bound, in which the clocks drift a little.
+        return Offset(remote_ns - there.ns, there.bound_ns + round(2 * MOST_DRIFT * there.bound_ns) + 2)
+
+    def _keep(self, probe: Probe) -> None:
+        """Into its slot, if it is the best of it."""
+        self._newest = probe
+        if self._probes and self._probes[-1].received_ns // SLOT_NS == probe.received_ns // SLOT_NS:
+            if probe.round_trip_ns > self._probes[-1].round_trip_ns:
+                return
+            self._probes.pop()
+        self._probes.append(probe)
+
+    def _fits(self) -> bool:
+        """Find what the kept probes say together; False where they contradict each other."""
+        first = self._probes[0]
+        self._base_ns, self._reference_ns = first.received_ns, first.remote_ns - first.received_ns
+        self._at = np.array([probe.received_ns - self._base_ns for probe in self._probes], float)
+        intervals = [_interval_ns(probe) for probe in self._probes]
+        self._low, self._high = (
+            np.array([side - self._reference_ns for side in sides], float) for sides in zip(*intervals, strict=True)
+        )
+        self._drift = (-MOST_DRIFT, MOST_DRIFT)
+        apart = self._at[None, :] - self._at[:, None]
+        later = apart > 0
+        if later.any():
+            slowest = ((self._low[None, :] - self._high[:, None])[later] / apart[later]).max() - WANDER
+            fastest = ((self._high[None, :] - self._low[:, None])[later] / apart[later]).min() + WANDER
+            if slowest > fastest or slowest > MOST_DRIFT or fastest < -MOST_DRIFT:
+                return False
+            self._drift = (max(slowest, -MOST_DRIFT), min(fastest, MOST_DRIFT))
+        return True
+
+
+def _interval_ns(probe: Probe) -> tuple[int, int]:
+    """What the offset was when the answer came, at least and at most."""
+    drifted = int(MOST_DRIFT * probe.round_trip_ns) + 1
+    return probe.remote_ns - probe.received_ns, probe.remote_ns - probe.sent_ns + drifted

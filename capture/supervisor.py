@@ -1,0 +1,153 @@
+"""The capture processes of one stream: opened together, and, where they last, started again when they end."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from capture.process import CameraJob, CameraProcess
+from capture.views import View
+from hand.errors import UserError
+
+START_DELAY_NS = 20_000_000
+"""From the order to begin until the first frame: both processes have it by then."""
+_OPEN_TIMEOUT_S = 90.0
+"""The synthetic cameras draw their loop on opening: seconds, on a busy machine more."""
+_TOLD = 20
+
+
+class Backoff:
+    """When to try again: at once, then after pauses that double, until a try has lasted."""
+
+    FIRST_NS = 250_000_000
+    MOST_NS = 5_000_000_000
+    LASTED_NS = 5_000_000_000
+    """A camera that ran this long was no failure: the next try is a first one."""
+
+    def __init__(self) -> None:
+        self._pause_ns = 0
+
+    def next_ns(self, now_ns: int, ran_ns: int) -> int:
+        """When to try again after a try that ended now, having run for `ran_ns`."""
+        if ran_ns >= self.LASTED_NS:
+            self._pause_ns = 0
+        due_ns = now_ns + self._pause_ns
+        self._pause_ns = min(max(2 * self._pause_ns, self.FIRST_NS), self.MOST_NS)
+        return due_ns
+
+
+@dataclass(slots=True)
+class _Slot:
+    """One camera's process, or when there will be one again."""
+
+    job: CameraJob
+    backoff: Backoff
+    process: CameraProcess | None
+    opened_ns: int | None = None
+    """Since when its frames come; None while it opens."""
+    started_ns: int = 0
+    due_ns: int = 0
+    failed: bool = False
+    """It could not open, and ends by itself."""
+    said: str = ""
+    """What was last told of it."""
+
+
+class Supervisor:
+    """Owns the processes. `tend`, called often, does what is due and never waits."""
+
+    def __init__(self, jobs: Iterable[CameraJob], clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        """Starts the processes."""
+        self.restarts: Counter[View] = Counter()
+        """How often each camera's process was started again."""
+        self.news: deque[str] = deque(maxlen=_TOLD)
+        """What the user should know, a sentence each; for the caller to take out."""
+        self._clock_ns = clock_ns
+        self._slots: dict[View, _Slot] = {}
+        try:
+            for job in jobs:
+                self._slots[job.view] = _Slot(job, Backoff(), CameraProcess(job), started_ns=clock_ns())
+        except BaseException:
+            self.close()
+            raise
+
+    def open(self) -> list[str]:
+        """Wait for all cameras, then let their frames come; their notes. Raises UserError for the first that cannot be opened."""
+        deadline = time.monotonic() + _OPEN_TIMEOUT_S
+        notes = []
+        for slot in self._slots.values():
+            assert slot.process is not None
+            note = slot.process.wait_ready(max(0.0, deadline - time.monotonic()))
+            if note is not None:
+                notes.append(f"{slot.job.view} {note}")
+                slot.said = notes[-1]
+        # One start for all: files and synthetic cameras take their times from it.
+        start_ns = self._clock_ns() + START_DELAY_NS
+        for slot in self._slots.values():
+            assert slot.process is not None
+            slot.process.go(start_ns)
+            slot.opened_ns = start_ns
+        return notes
+
+    def dead(self) -> list[View]:
+        """Views whose process has ended."""
+        return [view for view, slot in self._slots.items() if slot.process is not None and not slot.process.alive]
+
+    def bury(self, view: View) -> str:
+        """Let go of a process that has ended; why it did. A lasting camera gets another one when that is due."""
+        slot = self._slots[view]
+        assert slot.process is not None
+        why = slot.process.obituary()
+        if slot.job.lasting:
+            slot.process.close()
+            slot.process = None
+            now_ns = self._clock_ns()
+            slot.due_ns = slot.backoff.next_ns(now_ns, 0 if slot.opened_ns is None else now_ns - slot.opened_ns)
+        return why
+
+    def tend(self, silent_ns: Callable[[View, int], int], longest_ns: int) -> None:
+        """Start what is due, let go what has opened, end what hangs: silent for longer than `longest_ns`."""
+        now_ns = self._clock_ns()
+        for view, slot in self._slots.items():
+            if not slot.job.lasting:
+                continue
+            if slot.process is None:
+                if now_ns >= slot.due_ns:
+                    slot.process, slot.opened_ns, slot.failed, slot.started_ns = CameraProcess(slot.job), None, False, now_ns
+                    self.restarts[view] += 1
+            elif slot.opened_ns is None:
+                if not slot.failed and slot.process.has_answered():
+                    self._begin(slot, slot.process)
+                elif now_ns - slot.started_ns > _OPEN_TIMEOUT_S * 1e9:
+                    slot.process.kill()
+            elif min(now_ns - slot.opened_ns, silent_ns(view, now_ns)) > longest_ns:
+                self._tell(slot, f"{view} camera: its process hangs and is ended")
+                slot.process.kill()
+
+    def close(self) -> None:
+        """Leave no process. May be called again."""
+        processes = [slot.process for slot in self._slots.values() if slot.process is not None]
+        # Asked first and awaited after, all cameras let go at the same time.
+        for process in processes:
+            process.ask_to_stop()
+        for process in processes:
+            process.close()
+        self._slots.clear()
+
+    def _begin(self, slot: _Slot, process: CameraProcess) -> None:
+        try:
+            note = process.wait_ready(0)
+            slot.opened_ns = self._clock_ns() + START_DELAY_NS
+            process.go(slot.opened_ns)
+        except UserError as error:
+            slot.opened_ns, slot.failed = None, True
+            self._tell(slot, str(error))
+            return
+        if note is not None:
+            self._tell(slot, f"{slot.job.view} {note}")
+
+    def _tell(self, slot: _Slot, sentence: str) -> None:
+        """A camera that stays away says so once, not at every try."""
+        if sentence != slot.said:
+            slot.said = sentence
+            self.news.append(sentence)

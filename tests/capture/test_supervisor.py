@@ -1,0 +1,99 @@
+"""A capture process that dies is started again, at once and then after growing pauses, and its frames come on."""
+
+import multiprocessing
+import os
+import signal
+import time
+
+import pytest
+import zmq
+
+from capture import wire
+from capture.process import CameraJob
+from capture.sources import DEFAULT_MODE
+from capture.supervisor import Backoff, Supervisor
+
+PATIENCE_S = 30.0
+SECOND = 1_000_000_000
+
+
+def test_tries_follow_each_other_at_once_then_ever_more_slowly():
+    backoff, now = Backoff(), 0
+    pauses = [(backoff.next_ns(now, 0) - now) / SECOND for _ in range(8)]
+    assert pauses == [0, 0.25, 0.5, 1, 2, 4, 5, 5]
+    assert backoff.next_ns(now, Backoff.LASTED_NS) == now
+
+
+@pytest.fixture
+def subscribed(tmp_path):
+    endpoint = f"ipc://{tmp_path}/left"
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.reconnect_ivl = 20
+        socket.rcvtimeo = round(PATIENCE_S * 1000)
+        socket.subscribe("left")
+        socket.connect(endpoint)
+        yield endpoint, socket
+    assert not multiprocessing.active_children()
+
+
+def tend_until(supervisor: Supervisor, done) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not done():
+        assert time.monotonic() < deadline
+        for view in supervisor.dead():
+            supervisor.bury(view)
+        supervisor.tend(lambda view, now_ns: 0, 10 * SECOND)
+        os.sched_yield()
+
+
+def test_a_killed_process_comes_back_and_counts_its_frames_anew(subscribed):
+    endpoint, socket = subscribed
+    supervisor = Supervisor([CameraJob("left", "pattern?size=64x64&rate=100", endpoint, False, DEFAULT_MODE, lasting=True)])
+    try:
+        assert supervisor.open() == []
+        assert isinstance(wire.unpack(socket.recv_multipart()).header, wire.FrameHeader)
+        (child,) = multiprocessing.active_children()
+        pid = child.pid
+        os.kill(pid or 0, signal.SIGKILL)
+        tend_until(supervisor, lambda: supervisor.restarts["left"] == 1 and not supervisor.dead())
+        tend_until(supervisor, lambda: socket.poll(0) and wire.unpack(socket.recv_multipart()).header.seq < 3)
+        (again,) = multiprocessing.active_children()
+        assert again.pid != pid
+        assert wire.unpack(socket.recv_multipart()).header.captured_ns > time.monotonic_ns() - SECOND
+    finally:
+        supervisor.close()
+
+
+def test_a_camera_that_stays_away_is_tried_again_and_told_of_once(subscribed, tmp_path):
+    endpoint, _ = subscribed
+    clip = tmp_path / "gone"
+    supervisor = Supervisor([CameraJob("left", "pattern?size=64x64", endpoint, False, DEFAULT_MODE, lasting=True)])
+    try:
+        supervisor.open()
+        # From now on, the camera is one that cannot be opened.
+        slot = supervisor._slots["left"]
+        slot.job = CameraJob("left", str(clip), endpoint, False, DEFAULT_MODE, lasting=True)
+        assert slot.process is not None
+        slot.process.kill()
+        tend_until(supervisor, lambda: supervisor.restarts["left"] >= 2)
+        tend_until(supervisor, lambda: supervisor.news and not supervisor.dead())
+        (said,) = supervisor.news
+        assert "no such file" in said
+    finally:
+        supervisor.close()
+
+
+def test_a_process_that_hangs_is_ended(subscribed):
+    endpoint, _ = subscribed
+    supervisor = Supervisor([CameraJob("left", "pattern?size=64x64", endpoint, False, DEFAULT_MODE, lasting=True)])
+    try:
+        supervisor.open()
+        (child,) = multiprocessing.active_children()
+        os.kill(child.pid or 0, signal.SIGSTOP)
+        deadline = time.monotonic() + PATIENCE_S
+        while not supervisor.dead():
+            assert time.monotonic() < deadline
+            supervisor.tend(lambda view, now_ns: SECOND, SECOND // 100)
+        assert supervisor.news[0] == "left camera: its process hangs and is ended"
+    finally:
+        supervisor.close()
