@@ -7,7 +7,7 @@ python -m tools.session repair session.mcap whole.mcap
 """
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -114,10 +114,10 @@ def _first_ns(path: Path) -> int:
     raise UserError(f"the recording {path} holds no frame")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     commands = {"info": info, "cut": cut, "export": export, "repair": repair}
     try:
-        tyro.extras.subcommand_cli_from_dict(commands, prog="tools.session", description=__doc__)
+        tyro.extras.subcommand_cli_from_dict(commands, prog="tools.session", description=__doc__, args=arguments)
     except UserError as error:
         print(f"tools.session: {error}", file=sys.stderr)
         return 2
