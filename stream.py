@@ -144,7 +144,7 @@ def _run_from(
     try:
         run_loop(
             straight.straight(first) if straight else first,
-            straight or pairs,
+            outputs.watched(straight or pairs, first),
             pipeline,
             report,
             make_screen=_screen_maker(settings, known.cameras),

@@ -28,7 +28,9 @@ PROFILE = "duohand"
 FLUSH_S = 0.4
 CHUNK_BYTES = 4 * 2**20
 QUEUE_BYTES = 128 * 2**20
-"""Images that wait to be written; those beyond are left out and counted."""
+"""Images that wait to be written. Half of it is for those of pairs that were taken: without these, nothing can be replayed."""
+ASIDE_BYTES = 64 * 2**20
+"""Images that found no room and wait whether they will be taken; the oldest beyond are left out and counted."""
 QUEUE_NOTES = 10_000
 
 
@@ -103,8 +105,6 @@ class Recorder:
     ) -> None:
         """`topics`: those of `note`, and what their messages are. Raises UserError where the file is there already, or cannot be
         made."""
-        self.unrecorded = 0
-        """Frames that were left out."""
         self.failure: str | None = None
         """Why nothing more is recorded, one sentence."""
         self._path = path
@@ -112,6 +112,8 @@ class Recorder:
         self._queue_bytes = queue_bytes
         self._queue: deque[_Message | _Note | _About] = deque()
         self._waiting_bytes = 0
+        self._aside: deque[_Message] = deque()
+        self._lost = 0
         self._changed = threading.Condition()
         self._closed = False
         self._file = _create(path)
@@ -123,6 +125,27 @@ class Recorder:
     def message(self, view: View, parts: Sequence[wire.Part], received_ns: int, offset_ns: int = 0) -> None:
         """Record a camera's message; one that is malformed is left to whoever counts those."""
         self._put(_Message(view, parts, received_ns, offset_ns), sum(map(len, parts)))
+
+    def keep(self, view: View, seq: int) -> None:
+        """A pair was taken that holds this frame: it is to be recorded although there was no room for it."""
+        with self._changed:
+            for message in self._aside:
+                if message.view == view and _seq_of(message) == seq:
+                    self._aside.remove(message)
+                    self._queue_or_lose(message, self._queue_bytes)
+                    return
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Of images that are yet to be written."""
+        with self._changed:
+            return self._waiting_bytes
+
+    @property
+    def unrecorded(self) -> int:
+        """Frames that are left out."""
+        with self._changed:
+            return self._lost + len(self._aside)
 
     def note(self, topic: str, content: msgspec.Struct, time_ns: int | None = None) -> None:
         """Record a message of one of the `topics`, now or at another time (monotonic clock)."""
@@ -140,18 +163,29 @@ class Recorder:
         self._thread.join()
 
     def _put(self, item: _Message | _Note | _About, size: int) -> None:
+        most = self._queue_bytes if self._lossless else self._queue_bytes // 2
         with self._changed:
             if self._lossless:
-                self._changed.wait_for(lambda: self._closed or self.failure or self._has_room(size))
-            if self._closed or self.failure or not self._has_room(size):
-                self.unrecorded += isinstance(item, _Message)
+                self._changed.wait_for(lambda: self._closed or self.failure or self._has_room(size, most))
+            if self._has_room(size, most) or not isinstance(item, _Message):
+                self._queue_or_lose(item, most)
                 return
-            self._queue.append(item)
-            self._waiting_bytes += size
-            self._changed.notify_all()
+            self._aside.append(item)
+            while sum(map(_size, self._aside)) > min(ASIDE_BYTES, self._queue_bytes):
+                self._aside.popleft()
+                self._lost += 1
 
-    def _has_room(self, size: int) -> bool:
-        return len(self._queue) < QUEUE_NOTES and (not size or self._waiting_bytes + size <= self._queue_bytes or not self._queue)
+    def _queue_or_lose(self, item: _Message | _Note | _About, most: int) -> None:
+        size = _size(item)
+        if self._closed or self.failure or not self._has_room(size, most):
+            self._lost += isinstance(item, _Message)
+            return
+        self._queue.append(item)
+        self._waiting_bytes += size
+        self._changed.notify_all()
+
+    def _has_room(self, size: int, most: int) -> bool:
+        return len(self._queue) < QUEUE_NOTES and (not size or self._waiting_bytes + size <= most or not self._queue)
 
     def _run(self) -> None:
         try:
@@ -166,12 +200,12 @@ class Recorder:
         except OSError as error:
             with self._changed:
                 self.failure = f"the recording {self._path} breaks off: {error.strerror}; the stream goes on without it"
-                self.unrecorded += sum(isinstance(item, _Message) for item in self._queue)
+                self._lost += sum(isinstance(item, _Message) for item in self._queue)
                 self._queue.clear()
                 self._changed.notify_all()
         finally:
             self._file.close()
-            if not self._sink.frames and not self.unrecorded:
+            if not self._sink.frames and not self.failure:
                 self._path.unlink(missing_ok=True)
 
     def _next(self, timeout_s: float) -> "_Message | _Note | _About | Literal['nothing'] | None":
@@ -182,7 +216,7 @@ class Recorder:
                 return None if self._closed else "nothing"
             item = self._queue.popleft()
             if isinstance(item, _Message):
-                self._waiting_bytes -= sum(map(len, item.parts))
+                self._waiting_bytes -= _size(item)
             self._changed.notify_all()
             return item
 
@@ -268,6 +302,18 @@ class _Sink:
             topic = f"/{view}/image" + "/compressed" * (schema == "CompressedImage")
             self._image_channels[view, schema] = self._writer.register_channel(topic, "protobuf", self._schemas[name])
         return self._image_channels[view, schema]
+
+
+def _size(item: _Message | _Note | _About) -> int:
+    """Bytes of its image."""
+    return sum(map(len, item.parts)) if isinstance(item, _Message) else 0
+
+
+def _seq_of(message: _Message) -> int | None:
+    try:
+        return wire.unpack(message.parts).header.seq
+    except wire.WireError:
+        return None
 
 
 def _as_jpeg(packet: wire.Packet) -> wire.Packet:

@@ -12,6 +12,7 @@ import msgspec
 
 from capture import wire
 from capture.frames import Frame, FramePair
+from capture.recorder import RecordedFrame
 from capture.recording import About, Note, Recording, WireMessage
 from capture.views import VIEWS, PerView, View, other
 
@@ -155,30 +156,36 @@ class ReplayPairs:
         if not isinstance(message.told, wire.FrameHeader):
             return
         waiting, view = self._waiting[message.view], message.view
-        waiting.append(message)
+        # One that was written late stands in its place again.
+        place = len(waiting)
+        while place and _captured_ns(waiting[place - 1]) > _captured_ns(message):
+            place -= 1
+        waiting.insert(place, message)
         self._received[view] += 1
         self._bytes[view] += len(message.parts[2])
         while self._bytes[view] > _WAITING_BYTES:
             self._bytes[view] -= len(waiting.popleft().parts[2])
 
     def _take(self, view: View, seq: int) -> Frame | None:
-        """The frame of that number; those before it were dropped then."""
-        waiting = self._waiting[view]
-        if all(message.told.seq != seq for message in waiting):
+        """The frame of that number. Those captured before it were dropped then; newer ones may be in the recording before it."""
+        taken = next((message for message in self._waiting[view] if message.told.seq == seq), None)
+        if taken is None:
             return None
-        message = waiting.popleft()
-        self._bytes[view] -= len(message.parts[2])
-        while message.told.seq != seq:
-            message = waiting.popleft()
-            self._bytes[view] -= len(message.parts[2])
-        self._last[view] = message
-        return _decoded(message)
+        while self._waiting[view] and _captured_ns(self._waiting[view][0]) <= _captured_ns(taken):
+            self._bytes[view] -= len(self._waiting[view].popleft().parts[2])
+        self._last[view] = taken
+        return _decoded(taken)
 
     def _frame(self, view: View, seq: int) -> Frame | None:
         """A frame that may have been taken already, and may be taken again."""
         last = self._last.get(view)
         known = [message for message in (*self._waiting[view], last) if message and message.told.seq == seq]
         return _decoded(known[0]) if known else None
+
+
+def _captured_ns(message: WireMessage) -> int:
+    told = message.told
+    return told.captured_ns + told.offset_ns if isinstance(told, RecordedFrame) else 0
 
 
 def _decoded(message: WireMessage) -> Frame | None:

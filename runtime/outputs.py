@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from capture.frames import FramePair
 from capture.keys import load_keys
 from capture.stream import Tap
+from runtime.loop import Pairs
 from runtime.noted_solver import NotedSolver
 from runtime.profile import Profile
 from runtime.publish import HandPublisher
@@ -61,6 +62,13 @@ class Outputs:
         self._record.solver = NotedSolver(solver) if solver else None
         return self._record.solver
 
+    def watched(self, pairs: Pairs, first: FramePair) -> Pairs:
+        """The same pairs; a recording is told of each when it is taken up, as it is of the first one now."""
+        if self._record is None:
+            return pairs
+        self._record.taken_up(first)
+        return _Watched(pairs, self._record)
+
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
         """Take what came of a pair."""
         for output in (self._writer, self._publisher, self._record):
@@ -75,3 +83,21 @@ class Outputs:
         for output in (self._writer, self._publisher, self._record):
             if output is not None:
                 output.close()
+
+
+class _Watched:
+    """Pairs that a recording is told of."""
+
+    def __init__(self, pairs: Pairs, record: RunRecord) -> None:
+        self._pairs = pairs
+        self._record = record
+
+    @property
+    def ended(self) -> bool:
+        return self._pairs.ended
+
+    def next_pair(self, timeout_s: float) -> FramePair | None:
+        pair = self._pairs.next_pair(timeout_s)
+        if pair is not None:
+            self._record.taken_up(pair)
+        return pair

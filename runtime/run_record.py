@@ -98,6 +98,11 @@ class RunRecord:
         if profile is not None:
             self.recorder.about(PROFILE, {"profile": msgspec.json.encode(profile).decode()})
 
+    def taken_up(self, pair: FramePair) -> None:
+        """A pair is to be worked on: its frames are needed for a replay."""
+        for view, frame in (("left", pair.left), ("right", pair.right)):
+            self.recorder.keep(view, frame.seq)
+
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
         """Record what came of a pair."""
         now_ns = time.monotonic_ns()

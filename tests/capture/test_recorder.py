@@ -140,6 +140,21 @@ def test_what_the_disk_cannot_keep_up_with_is_counted_or_waited_for(tmp_path, lo
     assert [message.told.seq for message in written] == sorted(message.told.seq for message in written)
 
 
+def test_frames_of_pairs_that_were_taken_are_kept_where_others_are_not(tmp_path):
+    recorder = Recorder(tmp_path / "s.mcap", {}, queue_bytes=4 * NOISE.nbytes)
+    for number in range(120):
+        recorder.message("left", wire.encode("left", number, number + 1, NOISE), number)
+        if number % 10 == 5:
+            recorder.keep("left", number)
+            deadline = time.monotonic() + 20
+            while recorder.waiting_bytes > 2 * NOISE.nbytes and time.monotonic() < deadline:
+                time.sleep(0.001)
+    recorder.close()
+    written = [message.told.seq for message in read(tmp_path / "s.mcap") if isinstance(message, WireMessage)]
+    assert {number for number in range(120) if number % 10 == 5} <= set(written)
+    assert len(written) + recorder.unrecorded == 120 and recorder.unrecorded
+
+
 def test_a_full_disk_ends_the_recording_in_one_sentence_and_keeps_what_is_there(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     recorder = Recorder(tmp_path / "s.mcap", {}, lossless=True)

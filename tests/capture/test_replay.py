@@ -41,6 +41,17 @@ def test_the_pairs_that_were_taken_come_again_with_their_times(tmp_path):
     assert replay.drops == {} and replay.complaint is None and replay.received == PerView(12, 12)
 
 
+def test_a_frame_that_was_written_late_stands_in_its_place(tmp_path):
+    recorder = Recorder(tmp_path / "s.mcap", TOPICS)
+    for view in ("left", "right"):
+        for number in (1, 0, 2) if view == "left" else (0, 1, 2):
+            recorder.message(view, wire.encode(view, number, captured_ns(number, view), numbered_image(number)), BEGAN_NS)
+    for number in range(3):
+        recorder.note(PAIR_TOPIC, pair_of(number), BEGAN_NS)
+    recorder.close()
+    assert [pair.left.seq for pair in all_of(ReplayPairs(tmp_path / "s.mcap", paced=False))] == [0, 1, 2]
+
+
 def test_what_the_solver_gave_is_told_with_its_pair(tmp_path):
     replay = ReplayPairs(write_recording(tmp_path / "s.mcap", frames=8, pairs_of=1), paced=False)
     with replay:
