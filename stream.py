@@ -16,18 +16,23 @@ from capture.views import PerView
 from hand.errors import UserError
 from runtime.loop import Stop, first_pair, run_loop
 from runtime.report import Report, TrueHand
-from runtime.save import HandWriter, make_folder_of
+from runtime.save import make_folder_of
 from runtime.settings import Settings, read_settings
+from runtime.stats import write_stats
 
 if TYPE_CHECKING:
     # The network's and the window's libraries take seconds to import: only a run does.
     from adapt.live import LiveAdaptation
     from capture.frames import FramePair
+    from capture.replay import ReplayPairs
     from capture.stream import PairStream
     from hand.camera import PinholeCamera
     from runtime.estimator import Estimator
     from runtime.known_cameras import KnownCameras
+    from runtime.outputs import Outputs
     from runtime.pipeline import Pipeline
+    from runtime.rerun import Rerun
+    from runtime.run_record import RunAbout
     from runtime.solver_loop import Solver
     from runtime.viewer import Viewer
 
@@ -48,78 +53,108 @@ def run(settings: Settings, stop: Stop) -> int:
     """Stream until the end and print the summary; returns the exit code. Raises UserError for input that cannot be used."""
     from tqdm import tqdm
 
-    from capture.keys import load_keys
-    from capture.stream import PairStream
+    from runtime.outputs import Outputs
 
     # The network's thread asks for the interpreter before each layer, and the viewer's may keep it this long: beside a busy
     # viewer the default of 5 ms doubles the network's time.
     sys.setswitchinterval(0.0005)
-    for path in (settings.video, settings.picture):
+    for path in (settings.video, settings.picture, settings.stats):
         if path:
             make_folder_of(path)
-    keys = load_keys(settings.keys) if settings.keys else None
-    pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, tell=_say)
-    make_pipeline = _pipeline_maker(settings)
-    report = Report(live=not settings.every_pair, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
-    writer = HandWriter(settings.save) if settings.save else None
+    pairs, rerun = _open_pairs(settings)
+    make_pipeline, about = _pipeline_maker(settings, rerun)
+    live = not (settings.every_pair or rerun)
+    report = Report(live=live, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
+    report.sections["clocks"] = lambda: pairs.clocks
+    outputs = Outputs(settings, about, _say)
+    outputs.count(lambda: pairs.drops)
+    if not rerun:
+        pairs.tap = outputs.tap
     try:
         with pairs, tqdm(desc="pairs", unit=" pairs", disable=None if settings.every_pair else True) as bar:
-            for note in pairs.notes:
+            for note in [*pairs.notes, *(rerun.begin(about) if rerun else [])]:
                 _say(note)
             first = first_pair(pairs, stop)
             if first is not None:
-                _run_from(first, pairs, settings, make_pipeline, report, writer, bar.update, stop)
+                _run_from(first, pairs, rerun, settings, make_pipeline, report, outputs, bar.update, stop)
     except UserError:
         if report.pairs:
-            print(report.summary(pairs.drops, pairs.faults))
+            _tell(report, pairs, outputs, settings)
         raise
     finally:
-        if writer:
-            writer.close()
-    print(report.summary(pairs.drops, pairs.faults))
+        outputs.close()
+    _tell(report, pairs, outputs, settings)
     for note in pairs.notes:
         _say(note)
     for view, clock in pairs.clocks.items():
         _say(f"{view} camera: {clock}")
+    if rerun and report.pairs:
+        _say(rerun.verdict)
     if pairs.complaint:
-        _say(f"the latest malformed message: {pairs.complaint}")
-    if pairs.failure:
-        _say(pairs.failure)
-    return 1 if pairs.failure else 0
+        _say(pairs.complaint if rerun else f"the latest malformed message: {pairs.complaint}")
+    for failure in filter(None, (pairs.failure, outputs.failure)):
+        _say(failure)
+    return 1 if pairs.failure or outputs.failure else 0
+
+
+def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, Rerun | None]":
+    """Where pairs come from, and, of a recording, the run that is to be run again."""
+    if settings.replay is None:
+        from capture.keys import load_keys
+        from capture.stream import PairStream
+
+        keys = load_keys(settings.keys) if settings.keys else None
+        pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, tell=_say)
+        return pairs, None
+    from capture.replay import ReplayPairs
+    from runtime.rerun import Rerun, read_run
+
+    about = read_run(settings.replay)
+    pairs = ReplayPairs(settings.replay, paced=not settings.every_pair)
+    return pairs, Rerun(settings.replay, about, pairs)
+
+
+def _tell(report: Report, pairs: "PairStream | ReplayPairs", outputs: "Outputs", settings: Settings) -> None:
+    """Print the summary, and write the figures where they are asked for."""
+    drops = pairs.drops | outputs.drops
+    print(report.summary(drops, pairs.faults))
+    if settings.stats:
+        write_stats(settings.stats, report.stats(drops, pairs.faults))
 
 
 def _run_from(
     first: "FramePair",
-    pairs: "PairStream",
+    pairs: "PairStream | ReplayPairs",
+    rerun: "Rerun | None",
     settings: Settings,
     make_pipeline: "Callable[[KnownCameras, Solver | None], Pipeline]",
     report: Report,
-    writer: HandWriter | None,
+    outputs: "Outputs",
     on_pair: Callable[[], object],
     stop: Stop,
 ) -> None:
     """Run the loop, its cameras' sizes known by now, and keep what was found of them."""
     from runtime.known_cameras import KnownCameras, StraightPairs
-    from runtime.solver_loop import SolverBeside, SolverOnTheSpot
 
-    known = KnownCameras.of(settings, first)
+    known = KnownCameras.of(settings, first, rerun.profile() if rerun else None)
     sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in known.cameras.items())
     _say(f"cameras: {sizes}{', remembered' if known.remembered else ''}; Ctrl-C ends")
     straight = StraightPairs(pairs, known.straighteners) if known.straighteners else None
-    solver = None if settings.merge == "rotation" else SolverOnTheSpot() if settings.every_pair else SolverBeside()
+    solver = outputs.begin(_solver(settings, rerun), known.remembered)
     pipeline = make_pipeline(known, solver)
     adaptation = None
     try:
         adaptation = _begin_adaptation(settings, known, pipeline)
         if adaptation:
             report.notes.append(lambda: adaptation.note)
+            report.sections["adaptation"] = lambda: adaptation.figures
         run_loop(
             straight.straight(first) if straight else first,
-            straight or pairs,
+            outputs.watched(straight or pairs, first),
             adaptation or pipeline,
             report,
             make_screen=_screen_maker(settings, known.cameras),
-            writer=writer,
+            outputs=[outputs, rerun] if rerun else [outputs],
             every_pair=settings.every_pair,
             on_pair=on_pair,
             seconds=settings.seconds,
@@ -143,12 +178,26 @@ def _begin_adaptation(settings: Settings, known: "KnownCameras", pipeline: "Pipe
     return begin(settings, known, pipeline, _say)
 
 
-def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | None], Pipeline]":
+def _solver(settings: Settings, rerun: "Rerun | None") -> "Solver | None":
+    from runtime.solver_loop import SolverBeside, SolverOnTheSpot
+
+    if settings.merge == "rotation":
+        return None
+    if rerun:
+        return rerun.solver()
+    return SolverOnTheSpot() if settings.every_pair else SolverBeside()
+
+
+def _pipeline_maker(
+    settings: Settings, rerun: "Rerun | None"
+) -> "tuple[Callable[[KnownCameras, Solver | None], Pipeline], RunAbout]":
     """Load the networks now, before the cameras start; the pipeline itself needs the cameras' size."""
     from runtime.pipeline import Pipeline, PipelineSettings
     from runtime.smooth import OneEuroSettings
 
-    make_estimator = _estimator_maker(settings)
+    # Live, the cameras' processes and the viewer need the other half.
+    threads = None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)
+    make_estimator, about = _estimator_maker(settings, rerun.threads if rerun else threads)
     how = PipelineSettings(
         merge=settings.merge,
         hand_size_mm=settings.hand_size_mm,
@@ -160,18 +209,19 @@ def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | Non
         calibrator = known.calibrator(settings.hand_size_mm) if solver else None
         return Pipeline(make_estimator(known), known.cameras, how, calibrator=calibrator, solver=solver)
 
-    return make
+    return make, about
 
 
-def _estimator_maker(settings: Settings) -> "Callable[[KnownCameras], Estimator]":
+def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable[[KnownCameras], Estimator], RunAbout]":
     """Load the networks of the estimator that the settings ask for, and say which it is."""
+    import torch
+
     from runtime.crop_estimator import CropEstimator
     from runtime.engine import choose_engine
     from runtime.estimator import FollowSettings
+    from runtime.run_record import RunAbout
     from runtime.weights import ASSETS, DEFAULT_WEIGHTS
 
-    # Live, the cameras' processes and the viewer need the other half.
-    threads = None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)
     follow = FollowSettings(settings.hand_side, settings.rois)
     if settings.engine == "mediapipe" or settings.engine == "mediapipe-lite":
         from runtime.mediapipe import load_mediapipe
@@ -180,15 +230,18 @@ def _estimator_maker(settings: Settings) -> "Callable[[KnownCameras], Estimator]
             raise UserError(f"--weights {settings.weights} is for DetNet's engines: leave it out with --engine {settings.engine}")
         estimator = load_mediapipe(settings.engine, follow)
         _say(f"engine: {estimator.description}")
-        return lambda known: estimator
-    engine = choose_engine(settings.engine, settings.weights or DEFAULT_WEIGHTS, threads=threads)
+        about = RunAbout.of(settings, estimator.description, None, threads, torch.get_num_threads())
+        return lambda known: estimator, about
+    weights = settings.weights or DEFAULT_WEIGHTS
+    engine = choose_engine(settings.engine, weights, threads=threads)
     _say(f"engine: {engine.description}")
     locate = None
     if not all(settings.rois):
         from runtime.locator import load_locator
 
         locate = load_locator(ASSETS / "locator.safetensors")
-    return lambda known: CropEstimator(engine, locate, known.cameras.map(lambda camera: camera.size_px), follow)
+    about = RunAbout.of(settings, engine.description, weights, threads, torch.get_num_threads())
+    return lambda known: CropEstimator(engine, locate, known.cameras.map(lambda camera: camera.size_px), follow), about
 
 
 def _screen_maker(settings: Settings, cameras: "PerView[PinholeCamera]") -> "Callable[[], Viewer] | None":

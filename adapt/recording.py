@@ -12,6 +12,8 @@ from tqdm import tqdm
 
 from adapt.teacher import UNKNOWN_FOV, Watched, calibrate
 from capture.frames import FramePair
+from capture.recorded_source import recorded_size
+from capture.sources import RecordedCamera, parse_source
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
@@ -27,10 +29,12 @@ _WAIT_S = 10.0
 class RecordingSettings:
     """Which recording to learn from, and what is known of it."""
 
-    left: Path
+    left: Path | None = None
     """Clip of the left camera."""
-    right: Path
+    right: Path | None = None
     """Clip of the right camera."""
+    session: Path | None = None
+    """What stream.py --record has written, in place of both clips."""
     pairs: tuple[int, int] | None = None
     """Numbers of the first frame pair to look at and of the one after the last, such as '0 95'; all if not given."""
     fov: tuple[float, float] | None = None
@@ -40,6 +44,11 @@ class RecordingSettings:
 
     @property
     def clips(self) -> PerView[Path]:
+        """Both sources. Raises UserError where it is not said which."""
+        if self.session is not None and self.left is None and self.right is None:
+            return PerView(Path(f"{self.session}#left"), Path(f"{self.session}#right"))
+        if self.session is not None or self.left is None or self.right is None:
+            raise UserError("expected two clips, --left left.mp4 --right right.mp4, or a recording, --session session.mcap")
         return PerView(self.left, self.right)
 
     def read(self, doing: str) -> Iterator[FramePair]:
@@ -91,6 +100,8 @@ def recording(clips: PerView[Path], doing: str, part: tuple[int, int] | None = N
 
 def frame_size(clip: Path) -> tuple[int, int]:
     """Width and height of a clip's frames, px. Raises UserError for a clip that cannot be read."""
+    if "#" in clip.name and isinstance(spec := parse_source(str(clip)), RecordedCamera):
+        return recorded_size(spec.path, spec.view)
     video = cv2.VideoCapture(str(clip))
     size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
     if min(size) < 1:

@@ -38,6 +38,8 @@ class FramePair:
 
     left: Frame
     right: Frame
+    paired_ns: int | None = None
+    """When it was settled that they belong together; host monotonic clock. None until whoever has a clock says so."""
 
     @property
     def skew_ns(self) -> int:

@@ -13,7 +13,10 @@ import numpy as np
 from capture.views import View
 from hand.errors import UserError
 
-FORMS = "a camera number, /dev/videoN, a video file, tcp://host:port, ipc://path, lerobot://host:port?camera=NAME or synthetic"
+FORMS = (
+    "a camera number, /dev/videoN, a video file, session.mcap#left or #right, tcp://host:port, ipc://path, "
+    "lerobot://host:port?camera=NAME or synthetic"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,14 @@ class VideoFile:
     """A recorded video."""
 
     path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCamera:
+    """One camera of what `--record` wrote."""
+
+    path: Path
+    view: View
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class Synthetic:
     """A drawn hand in front of a camera that does not exist."""
 
 
-Spec = Device | VideoFile | Feed | LeRobot | Synthetic | Pattern
+Spec = Device | VideoFile | RecordedCamera | Feed | LeRobot | Synthetic | Pattern
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +142,17 @@ def parse_source(text: str, *, secured: bool = False) -> Spec:
         endpoint, options = _options(text, "key")
         return Feed(check_endpoint(endpoint, secured=secured), options.get("key"))
     path = Path(text)
+    recorded = re.fullmatch(r"(.+\.mcap)#(left|right)", text)
+    if recorded and not path.exists():
+        path = Path(recorded[1])
     if not text or not path.exists():
         raise UserError(f"source {text!r}: there is no such file; give {FORMS}")
     if not path.is_file():
         raise UserError(f"source {text!r} is not a file; give {FORMS}")
+    if recorded and path == Path(recorded[1]):
+        return RecordedCamera(path, "left" if recorded[2] == "left" else "right")
+    if path.suffix == ".mcap":
+        raise UserError(f"source {text!r} is a recording of two cameras: give {text}#left or {text}#right, or --replay {text}")
     return VideoFile(path)
 
 
@@ -201,7 +219,7 @@ def _is_loopback(host: str) -> bool:
 def open_source(text: str, view: View, *, paced: bool, mode: DeviceMode) -> Source:
     """Open a SOURCE that this process captures itself (any but a Feed).
 
-    `paced`: a file plays at its own rate; else as fast as it is read. Raises UserError.
+    `paced`: a file or a recording plays at its own rate; else as fast as it is read. Raises UserError.
     """
     match parse_source(text):
         case Device(path):
@@ -212,6 +230,10 @@ def open_source(text: str, view: View, *, paced: bool, mode: DeviceMode) -> Sour
             from capture.file import FileSource
 
             return FileSource(path, paced=paced)
+        case RecordedCamera(path, recorded):
+            from capture.recorded_source import RecordedSource
+
+            return RecordedSource(path, recorded, paced=paced)
         case Synthetic():
             return _SyntheticSource(view, paced=paced)
         case Pattern(width, height, fps):

@@ -5,7 +5,8 @@ import tempfile
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import zmq
@@ -16,14 +17,18 @@ from capture.frames import FramePair
 from capture.intake import Intake
 from capture.keys import Keys
 from capture.process import CameraJob
-from capture.sources import DEFAULT_MODE, DeviceMode, Feed, Spec, VideoFile, parse_source
+from capture.sources import DEFAULT_MODE, DeviceMode, Feed, RecordedCamera, Spec, VideoFile, parse_source
 from capture.supervisor import Supervisor
 from capture.views import VIEWS, PerView, View
+from capture.wire import Part
 from hand.errors import UserError
 
 _QUEUED_PAIRS = 4
 _POLL_MS = 50
 _BATCH = 16
+
+Tap = Callable[[View, Sequence[Part], int, int], None]
+"""Told of every message of a view, before anything is made of it: when it arrived, and what its clock lacks of ours, ns."""
 
 
 class PairStream:
@@ -53,6 +58,8 @@ class PairStream:
         self._tolerance_ns = tolerance_ns
         self._silence_ns = round(silence_s * 1e9)
         self._mode = mode
+        self.tap: Tap | None = None
+        """Called on the receiving thread; to be set before the stream is entered."""
         self._keys = keys
         self._tell = tell or (lambda sentence: None)
         self.notes: list[str] = []
@@ -175,7 +182,7 @@ class PairStream:
 
     def _lasts(self, view: View) -> bool:
         """Whether a view that goes is waited for: a recording that stops is at its end."""
-        return not self._every_pair and not isinstance(self._specs[view], VideoFile)
+        return not self._every_pair and not isinstance(self._specs[view], VideoFile | RecordedCamera)
 
     def _receive(self, feeds: Feeds, cameras: Supervisor) -> None:
         """The receiving thread: read, hand over, until no pair can come."""
@@ -196,6 +203,7 @@ class PairStream:
                 for view, socket in feeds.sockets.items():
                     if view in ready:
                         messages, received_ns = self._read(socket), time.monotonic_ns()
+                        self._show(feeds, view, messages, received_ns)
                         self._hand_over(intake, intake.take(view, messages, received_ns))
                     elif view in dead and (self._lasts(view) or intake.wants(view)):
                         self._hand_over(intake, intake.lost(view, cameras.bury(view), time.monotonic_ns()))
@@ -209,6 +217,14 @@ class PairStream:
                 self._finished = True
                 self._changed.notify_all()
 
+    def _show(self, feeds: Feeds, view: View, messages: list[list[memoryview]], received_ns: int) -> None:
+        """Show messages to the tap."""
+        if self.tap is None:
+            return
+        clock = feeds.clocks().get(view)
+        for message in messages:
+            self.tap(view, message, received_ns, -clock.offset_ns if clock else 0)
+
     def _read(self, socket: zmq.Socket) -> list[list[memoryview]]:
         """What waits on a readable socket: one message if every pair counts, else all, for the newest to win."""
         messages = []
@@ -220,6 +236,7 @@ class PairStream:
         return messages
 
     def _hand_over(self, intake: Intake, pairs: list[FramePair]) -> None:
+        paired_ns = time.monotonic_ns()
         with self._changed:
             for pair in pairs:
                 if self._every_pair and len(self._pairs) >= _QUEUED_PAIRS:
@@ -228,7 +245,7 @@ class PairStream:
                 if not self._every_pair and self._pairs:
                     intake.drops["superseded"] += sum(1 + pair.complete for pair in self._pairs)
                     self._pairs.clear()
-                self._pairs.append(pair)
+                self._pairs.append(replace(pair, paired_ns=paired_ns))
             self._drops, self._received = intake.all_drops, intake.received
             self._failure, self._complaint = intake.failure, intake.complaint
             if pairs:

@@ -114,6 +114,13 @@ def encode_end(view: View, seq: int, error: str | None = None) -> list[bytes]:
     return [view.encode(), _encoder.encode(End(VERSION, view, seq, error and error[:500])), b""]
 
 
+def repack(header: FrameHeader | End, payload: bytes) -> list[bytes]:
+    """The message of a header and a payload; of a header that knows more, only what belongs on the wire."""
+    kind = FrameHeader if isinstance(header, FrameHeader) else End
+    fields = {name: getattr(header, name) for name in kind.__struct_fields__}
+    return [header.view.encode(), _encoder.encode(kind(**fields)), payload]
+
+
 def unpack(parts: Sequence[Part]) -> Packet:
     """Check everything about a message but its image, in a few microseconds.
 

@@ -1,5 +1,6 @@
 """The estimator that looks at crops: locate or track, crop, predict, and let the network vote on which hand it is."""
 
+import time
 from dataclasses import replace
 from typing import Protocol
 
@@ -135,12 +136,14 @@ class CropEstimator:
             chosen = otherwise
             self._take_side(chosen[0].box.side)
         found: dict[View, ViewHand] = {}
-        for first, answer in zip(chosen, look_again(self.engine, chosen), strict=True):
+        final = look_again(self.engine, chosen)
+        inferred_ns = time.monotonic_ns()
+        for first, answer in zip(chosen, final, strict=True):
             tracker, captured_ns = self._trackers[answer.hand.view], pair[answer.hand.view].captured_ns
             if first.box != tracker.box_at(captured_ns):
                 tracker.start(captured_ns, first.box)
             if tracker.update(captured_ns, answer.hand):
-                found[answer.hand.view] = answer.hand
+                found[answer.hand.view] = replace(answer.hand, inferred_ns=inferred_ns)
         return PerView.of(found.get)
 
     def _changes_side(self, answers: list[Answer], otherwise: list[Answer]) -> bool:

@@ -4,6 +4,7 @@ Sources: Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking" (202
 parameters (MediaPipe's graphs of hand landmarks, Apache-2.0).
 """
 
+import time
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,10 @@ class Landmarks:
     """In [0, 1]: that the square shows a hand."""
     right: float
     """In [0, 1]: that it is a right hand."""
+    cropped_ns: int | None = None
+    """When the square was cut out; monotonic clock."""
+    inferred_ns: int | None = None
+    """When the model's answer was there."""
 
 
 class LandmarkModel:
@@ -43,14 +48,16 @@ class LandmarkModel:
 
     def __call__(self, image: np.ndarray, square: Square) -> Landmarks:
         """The hand in `square` of an image (H, W, 3) uint8 RGB."""
-        screen, presence, side, world = self._model(square.cut(image, INPUT_PX))
+        cut = square.cut(image, INPUT_PX)
+        cropped_ns = time.monotonic_ns()
+        screen, presence, side, world = self._model(cut)
+        inferred_ns = time.monotonic_ns()
         cos, sin = np.cos(np.radians(square.roll_deg)), np.sin(np.radians(square.roll_deg))
         turn = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
         pixels = square.to_frame(screen.reshape(JOINTS, 3)[:, :2].astype(float), INPUT_PX)
         # The package calls a high score "Left": it takes pictures for mirrored selfies.
-        return Landmarks(
-            square, pixels, world.reshape(JOINTS, 3).astype(float) @ turn.T, float(presence[0, 0]), float(side[0, 0])
-        )
+        joints = world.reshape(JOINTS, 3).astype(float) @ turn.T
+        return Landmarks(square, pixels, joints, float(presence[0, 0]), float(side[0, 0]), cropped_ns, inferred_ns)
 
 
 def next_square(pixels: np.ndarray) -> Square:

@@ -35,8 +35,11 @@ class KnownCameras:
     remembered: Profile | None
 
     @classmethod
-    def of(cls, settings: Settings, first: FramePair) -> "KnownCameras":
-        """From the settings and the first pair of frames. Raises UserError for a calibration or a profile that cannot be used."""
+    def of(cls, settings: Settings, first: FramePair, remembered: Profile | None = None) -> "KnownCameras":
+        """From the settings and the first pair of frames; `remembered` is what a recorded run knew, that is run again.
+
+        Raises UserError for a calibration or a profile that cannot be used.
+        """
         sizes_px = PerView.of(lambda view: _size_px(first[view]))
         pair = CameraPair.of(settings.sources, sizes_px)
         if settings.calibration:
@@ -53,7 +56,7 @@ class KnownCameras:
         cameras = PerView.of(camera)
         live = all(isinstance(parse_source(source, secured=True), Device | Feed | LeRobot) for source in settings.sources)
         file = profile_file(pair, default_folder()) if live and settings.remember else None
-        return cls(cameras, fov_deg, None, None, file, pair, load_profile(file) if file else None)
+        return cls(cameras, fov_deg, None, None, file, pair, load_profile(file) if file else remembered)
 
     def calibrator(self, hand_size_mm: float) -> SelfCalibrator:
         """What finds out the rest."""
@@ -108,4 +111,4 @@ class StraightPairs:
             image.flags.writeable = False
             return replace(pair[view], image=image)
 
-        return FramePair(frame("left"), frame("right"))
+        return replace(pair, left=frame("left"), right=frame("right"))

@@ -4,6 +4,7 @@ Networks whose manifest says `upright` are shown the hand standing on its wrist:
 hand of unknown roll tells how to turn the next crop.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -69,7 +70,9 @@ def look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
         return []
     size, axes = engine.manifest.crop_size, engine.manifest.axes
     crops = [HandCrop.cut(place.box, place.camera, place.image, size) for place in places]
+    cropped_ns = time.monotonic_ns()
     answer = engine(np.stack([crop.image for crop in crops]))
+    inferred_ns = time.monotonic_ns()
     rows = zip(places, crops, answer.joints, answer.pixels, answer.confidence, strict=True)
     return [
         Answer(
@@ -80,6 +83,8 @@ def look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
                 _in_camera_axes(joints, crop.camera, axes),
                 crop.camera.frame_from_crop(pixels),
                 confidence.astype(float),
+                cropped_ns=cropped_ns,
+                inferred_ns=inferred_ns,
             ),
         )
         for place, crop, joints, pixels, confidence in rows
@@ -101,7 +106,7 @@ def look_again(engine: Engine, answers: Sequence[Answer]) -> list[Answer]:
         again = look(engine, [_fitted(best[number], engine.manifest.upright) for number in open_])
         better = [(number, new) for number, new in zip(open_, again, strict=True) if new.sure >= best[number].sure]
         for number, new in better:
-            best[number] = new
+            best[number] = replace(new, hand=replace(new.hand, cropped_ns=best[number].hand.cropped_ns))
         open_ = [number for number, new in better if _is_far_off(new, engine.manifest.upright)]
     return best
 

@@ -3,13 +3,12 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from capture.frames import FramePair
 from runtime.report import Report
-from runtime.save import HandWriter
 from runtime.types import DualHand
 
 POLL_S = 0.1
@@ -44,6 +43,14 @@ class Screen(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class Output(Protocol):
+    """Where hands go besides the screen."""
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Take what came of a pair, which may be no hand."""
+        ...
 
 
 class Stop:
@@ -129,7 +136,7 @@ def run_loop(
     report: Report,
     *,
     make_screen: Callable[[], Screen] | None = None,
-    writer: HandWriter | None = None,
+    outputs: Sequence[Output] = (),
     every_pair: bool = False,
     on_pair: Callable[[], object] = lambda: None,
     seconds: float | None = None,
@@ -146,9 +153,8 @@ def run_loop(
         started_ns = time.monotonic_ns()
         hands = pipeline.step(pair)
         report.add(pair, hands, started_ns, time.monotonic_ns())
-        if writer:
-            for hand in hands:
-                writer.write(pair, hand)
+        for output in outputs:
+            output.take(pair, hands)
         if outbox:
             outbox.put(Shown(pair, hands[0] if hands else None, report.status()), stop)
         on_pair()
@@ -160,7 +166,7 @@ def run_loop(
     try:
         if make_screen and outbox:
             screen = make_screen()
-            _show(screen, outbox, thread, None if every_pair else SHOW_PERIOD_S, deadline, stop)
+            _show(screen, outbox, report, thread, None if every_pair else SHOW_PERIOD_S, deadline, stop)
         else:
             _wait(thread, deadline, stop)
     finally:
@@ -172,7 +178,15 @@ def run_loop(
         raise thread.error
 
 
-def _show(screen: Screen, outbox: Outbox, thread: HandThread, period_s: float | None, deadline: float | None, stop: Stop) -> None:
+def _show(
+    screen: Screen,
+    outbox: Outbox,
+    report: Report,
+    thread: HandThread,
+    period_s: float | None,
+    deadline: float | None,
+    stop: Stop,
+) -> None:
     shown: Shown | None = None
     while not _over(deadline, stop):
         ended = not thread.is_alive()
@@ -184,6 +198,9 @@ def _show(screen: Screen, outbox: Outbox, thread: HandThread, period_s: float | 
         began = time.monotonic()
         if shown and not screen.show(shown.pair, shown.hand, shown.status):
             return
+        if new and new.hand:
+            timings = replace(new.hand.timings, shown_ns=time.monotonic_ns())
+            report.add_shown(replace(new.hand, timings=timings))
         if period_s:
             # Resting as long as it draws, the viewer never takes more than half a core from the cameras and the network.
             spent = time.monotonic() - began

@@ -142,7 +142,7 @@ class MediaPipeEstimator:
             return None
         follower.contradicted = follower.contradicted + 1 if _fits(seen, side) < _CONTRADICTS else 0
         joints = unit_hand(seen.world @ _turned_to(seen.square, camera).T)
-        return ViewHand(view, side, joints, seen.pixels, confidence(seen), PIXEL_SHARE)
+        return ViewHand(view, side, joints, seen.pixels, confidence(seen), PIXEL_SHARE, seen.cropped_ns, seen.inferred_ns)
 
 
 def _turned_to(square: Square, camera: PinholeCamera) -> np.ndarray:

@@ -20,10 +20,10 @@ _SHIFT = 3
 """Fractional bits of coordinates in OpenCV's drawing functions."""
 
 
-def image_panel(view: View, image: np.ndarray, hand: ViewHand | None) -> np.ndarray:
-    """The frame `image` (H, W, 3), RGB, reduced to `IMAGE_SIZE_PX`, with its joints, a frame and the view's name."""
+def image_panel(view: View, image: np.ndarray, hand: ViewHand | None, most_px: tuple[int, int] = IMAGE_SIZE_PX) -> np.ndarray:
+    """The frame `image` (H, W, 3), RGB, made to fit `most_px`, with its joints, a frame and the view's name."""
     height, width = image.shape[:2]
-    scale = min(IMAGE_SIZE_PX[0] / width, IMAGE_SIZE_PX[1] / height)
+    scale = min(most_px[0] / width, most_px[1] / height)
     size = (max(16, round(width * scale)), max(16, round(height * scale)))
     panel = image
     # Halving is quick and averages; reducing by a fraction in one averaging step takes ten times as long.

@@ -1,7 +1,7 @@
 """From a pair of frames to one 3D hand: estimate each view's joints, learn how the cameras stand, doubt, fuse."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from capture.frames import FramePair
@@ -80,7 +80,15 @@ class Pipeline:
             return []
         side = _side_of(hands)
         assert side is not None, "a fused hand comes from a view's"
-        timings = Timings(captured_ns, max(pair.left.received_ns, pair.right.received_ns), started_ns, self._clock_ns())
+        timings = Timings(
+            captured_ns=captured_ns,
+            received_ns=max(pair.left.received_ns, pair.right.received_ns),
+            paired_ns=pair.paired_ns,
+            started_ns=started_ns,
+            cropped_ns=_latest(hand.cropped_ns for hand in hands if hand is not None),
+            inferred_ns=_latest(hand.inferred_ns for hand in hands if hand is not None),
+            merged_ns=self._clock_ns(),
+        )
         return [
             DualHand(
                 side,
@@ -113,6 +121,10 @@ class Pipeline:
         corrects = self._side is not None and side != self._side and captured_ns - self._seen_ns <= FORGET_SIDE_NS
         self._side, self._seen_ns = side, captured_ns
         return corrects
+
+
+def _latest(stamps_ns: Iterable[int | None]) -> int | None:
+    return max((stamp_ns for stamp_ns in stamps_ns if stamp_ns is not None), default=None)
 
 
 def _side_of(hands: PerView[ViewHand | None]) -> Side | None:

@@ -1,23 +1,17 @@
 """`hands.jsonl`: one line for each merged hand, with both views, times and confidences."""
 
-import math
 from collections import deque
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
 from capture.frames import FramePair
-from capture.views import VIEWS, View
 from hand.errors import UserError
-from runtime.geometry import TwoViewGeometry
+from runtime.hand_line import hand_line
 from runtime.rotation import SURE_DEG
 from runtime.types import DualHand
-
-DIGITS = 5
-"""Decimals kept of joints: a unit hand's fifth is a micrometre."""
 
 _WAITING = 600
 
@@ -41,6 +35,11 @@ class HandWriter:
             self._file = path.open("wb")
         except OSError as error:
             raise UserError(f"cannot write hands to {path}: {error.strerror}; give --save a file that can be made") from error
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Add what came of a pair."""
+        for hand in hands:
+            self.write(pair, hand)
 
     def write(self, pair: FramePair, hand: DualHand) -> None:
         """Add one hand of `pair`."""
@@ -75,53 +74,3 @@ def make_folder_of(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot make the folder of {path}: {error.strerror}; name a file that can be made") from error
-
-
-def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> dict[str, Any]:
-    """What one line holds.
-
-    `rotation`: (3, 3) R_right_from_left, that of a later pair if `hand` came before the first one. A view that saw no hand of
-    its own gets the merged one as seen from there, marked `"own": false`; `joints` is null where no rotation carries it over.
-    """
-    timings = hand.timings
-    return {
-        "index": pair.left.seq,
-        "side": hand.side,
-        "views": {view: _view(view, pair, hand, rotation) for view in VIEWS},
-        "fused": {"joints": _numbers(hand.joints), "weight_left": _numbers(hand.weight_left)},
-        "R_right_from_left": _numbers(rotation, digits=9),
-        "rotation_uncertainty_deg": hand.rotation_uncertainty_deg if math.isfinite(hand.rotation_uncertainty_deg) else None,
-        "wrist_mm": _numbers(hand.wrist_mm, digits=2),
-        "reprojection_px": hand.reprojection_px,
-        "cameras": None if hand.geometry is None else _cameras(hand.geometry),
-        "skew_ns": pair.skew_ns,
-        "received_ns": timings.received_ns,
-        "started_ns": timings.started_ns,
-        "finished_ns": timings.finished_ns,
-    }
-
-
-def _view(view: View, pair: FramePair, hand: DualHand, rotation: np.ndarray | None) -> dict[str, Any]:
-    frame, own = pair[view], hand.views[view]
-    line: dict[str, Any] = {"seq": frame.seq, "captured_ns": frame.captured_ns, "own": own is not None}
-    if own is not None:
-        return line | {
-            "joints": _numbers(own.joints),
-            "confidence": _numbers(own.confidence),
-            "pixels": _numbers(own.pixels, digits=2),
-        }
-    if view == "left":
-        return line | {"joints": _numbers(hand.joints)}
-    return line | {"joints": None if rotation is None else _numbers(hand.joints @ rotation.T)}
-
-
-def _cameras(geometry: TwoViewGeometry) -> dict[str, Any]:
-    """Both cameras, as the hand was fitted to them."""
-    return {
-        "focal_px": {view: round(camera.focal_px, 3) for view, camera in geometry.cameras.items()},
-        "t_right_from_left_mm": _numbers(geometry.t_right_from_left_mm, digits=3),
-    }
-
-
-def _numbers(values: np.ndarray | None, digits: int = DIGITS) -> list | None:
-    return None if values is None else np.round(np.asarray(values, float), digits).tolist()

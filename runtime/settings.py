@@ -26,6 +26,22 @@ _Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 _File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
+DECIDES_HANDS = (
+    "engine",
+    "weights",
+    "roi_left",
+    "roi_right",
+    "fov_deg",
+    "hand_size_mm",
+    "hand_side",
+    "calibration",
+    "merge",
+    "merge_rule",
+    "smooth",
+)
+"""Settings that a replay takes over from the recorded run, unless it is given others."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One live 3D hand from two cameras."""
 
@@ -40,9 +56,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     exposure: Annotated[float | None, tyro.conf.arg(metavar="TIME")] = None
     """Exposure that devices are asked for, in the driver's unit (mostly 100 us); none: the camera's own."""
     keys: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    """Keys for feeds over TCP (python -m tools.keys makes them); none: feeds stay on this host."""
+    """Keys for feeds and hands over TCP (python -m tools.keys makes them); none: they stay on this host."""
     every_pair: bool = False
     """Files: take every pair in order and drop none; else the newest pair wins."""
+    replay: _File = None
+    """A recording in place of cameras: the pairs that its run took, by its settings, give the same hands, bit for bit on the same
+    machine; in its own time, or with --every-pair as fast as they can. (--left FILE#left --right FILE#right pairs all anew.)"""
     seconds: Annotated[float | None, tyro.conf.arg(metavar="N")] = None
     """Stop this long after the first pair."""
     headless: bool = False
@@ -53,6 +72,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Write the viewer's last picture to this PNG file."""
     save: _File = None
     """Write one JSON line for each hand to this file."""
+    record: _File = None
+    """Record what the cameras send, and the hands, to this new MCAP file (opens in Foxglove; see tools.session)."""
+    record_format: Literal["sent", "jpeg"] = "sent"
+    """Recorded images: as they were sent, or as JPEG, which is far smaller and no longer replays bit for bit."""
+    publish: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
+    """Send each hand to other programs from this address, such as tcp://127.0.0.1:5570 (see tools.listen)."""
+    stats: _File = None
+    """Write the run's figures to this JSON file: the time of every stage, skew, drops by reason."""
     engine: Literal["auto", "torch", "onnx", "onnx-int8", "tensorrt", "mediapipe", "mediapipe-lite"] = "auto"
     """What finds the joints: our network, run by what is named, or MediaPipe's models (python -m tools.get_mediapipe)."""
     weights: _File = None
@@ -86,7 +113,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def sources(self) -> PerView[str]:
-        """Both cameras; raises UserError where one is missing."""
+        """Both cameras, those of a recording if that is replayed; raises UserError where one is missing."""
+        if self.replay:
+            return PerView(f"{self.replay}#left", f"{self.replay}#right")
         for view, source in (("left", self.left), ("right", self.right)):
             if not source:
                 raise UserError(
@@ -131,7 +160,7 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
         config = first.parse_known_args(arguments)[0].config
     except argparse.ArgumentError:
         config = None  # tyro, below, says what is wrong with it
-    defaults = read_file(config) if config else Settings()
+    defaults = as_recorded(read_file(config) if config else Settings(), arguments)
     settings = tyro.cli(
         _CommandLine,
         prog="stream.py",
@@ -150,6 +179,23 @@ def _adapt_spelt_out(arguments: Sequence[str]) -> list[str]:
         if argument == "--adapt" and following.startswith("-"):
             spelt.append("on")
     return spelt
+
+
+def as_recorded(settings: Settings, arguments: Sequence[str]) -> Settings:
+    """The same settings; where a recording is replayed, with those of its run that are not set. Raises UserError."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--replay", type=Path, default=settings.replay)
+    try:
+        replay = parser.parse_known_args(arguments)[0].replay
+    except argparse.ArgumentError:
+        return settings  # tyro says what is wrong with it
+    if replay is None:
+        return settings
+    from runtime.rerun import recorded_settings
+
+    recorded, usual = recorded_settings(replay), Settings()
+    unset = [key for key in DECIDES_HANDS if getattr(settings, key) == getattr(usual, key)]
+    return msgspec.structs.replace(settings, **{key: getattr(recorded, key) for key in unset})
 
 
 def read_file(path: Path) -> Settings:
@@ -180,6 +226,12 @@ def check(settings: Settings) -> Settings:
         )
     if settings.adapt == "on" and settings.merge == "rotation":
         raise UserError("adapt is on with merge rotation: it learns from where the cameras are, so use merge auto or geometry")
+    if settings.replay and (settings.left or settings.right):
+        raise UserError(f"there are cameras and a recording: give --left and --right, or --replay {settings.replay}, not both")
+    if settings.replay and settings.record:
+        raise UserError(
+            f"{settings.replay} is a recording already: leave --record out, or cut a part with python -m tools.session cut"
+        )
     if not min(settings.camera_size) > 0:
         raise UserError(f"camera_size is {settings.camera_size}: expected a width and a height above 0, in px")
     for fov in settings.fov_deg or ():

@@ -45,25 +45,44 @@ class ViewHand:
 
     DetNet-lite's is measured on drawn recordings. What judges depth worse than it sees has a smaller one.
     """
+    cropped_ns: int | None = None
+    """When it was cut out to be looked at; monotonic clock. None where the estimator does not tell."""
+    inferred_ns: int | None = None
+    """When the network's answer was there; the same clock."""
 
 
-@dataclass(frozen=True, slots=True)
+STAGES = ("captured", "received", "paired", "started", "cropped", "inferred", "merged", "shown")
+"""The stations of a hand, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """When a pair passed each station; host monotonic clock, ns."""
+    """When a hand passed each station, for the later of its two views; monotonic clock, ns. None: it has not, or nobody tells."""
 
     captured_ns: int
-    """The later of the two frames' capture times."""
     received_ns: int
-    """The later of the two arrivals."""
+    paired_ns: int | None = None
+    """It was settled that the two frames belong together."""
     started_ns: int
-    """The pipeline took the pair up."""
-    finished_ns: int
+    """The pipeline took the pair up; until then it waited for the pair before."""
+    cropped_ns: int | None = None
+    """The hand was located and cut out, in the way that was looked at first."""
+    inferred_ns: int | None = None
+    """The last answer of the network was there."""
+    merged_ns: int
     """The merged hand was ready."""
+    shown_ns: int | None = None
+    """It was on the screen, or in the video."""
 
     @property
     def latency_ns(self) -> int:
         """From capture to hand."""
-        return self.finished_ns - self.captured_ns
+        return self.merged_ns - self.captured_ns
+
+    def stamps(self) -> list[tuple[str, int]]:
+        """The stages that it passed, in order, and when."""
+        stamps = [(stage, getattr(self, f"{stage}_ns")) for stage in STAGES]
+        return [(stage, stamp_ns) for stage, stamp_ns in stamps if stamp_ns is not None]
 
 
 @dataclass(frozen=True, slots=True)

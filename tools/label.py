@@ -163,8 +163,9 @@ def shard_of(crops: list[TaughtCrop]) -> DrawnCrops:
 
 def _name(settings: Settings) -> str:
     """Of a recording's shards: always the same for the same part of the same clips."""
-    what = [str(settings.left.resolve()), str(settings.right.resolve()), str(settings.pairs)]
-    return f"{settings.left.stem}-{settings.right.stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:8]}"
+    left, right = settings.clips
+    what = [str(left.resolve()), str(right.resolve()), str(settings.pairs)]
+    return f"{left.stem}-{right.stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:8]}"
 
 
 def main(settings: Settings) -> None:

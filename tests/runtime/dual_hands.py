@@ -31,7 +31,15 @@ def dual_hand(pair: FramePair, *, seen_by: tuple[View, ...] = ("left", "right"),
         return ViewHand(view, "right", own, own[:, :2] * 50, np.full(21, 0.8)) if view in seen_by else None
 
     captured_ns = pair.right.captured_ns
-    timings = Timings(captured_ns, captured_ns + 2 * MS, captured_ns + 5 * MS, captured_ns + 20 * MS)
+    timings = Timings(
+        captured_ns=captured_ns,
+        received_ns=captured_ns + 2 * MS,
+        paired_ns=captured_ns + 3 * MS,
+        started_ns=captured_ns + 5 * MS,
+        cropped_ns=captured_ns + 6 * MS,
+        inferred_ns=captured_ns + 17 * MS,
+        merged_ns=captured_ns + 20 * MS,
+    )
     uncertainty_deg = float("inf") if rotation is None else 1.5
     weight_left = np.full(21, 0.5 if len(seen_by) == 2 else float(seen_by == ("left",)))
     return DualHand("right", joints, weight_left, PerView.of(view_hand), rotation, uncertainty_deg, timings)

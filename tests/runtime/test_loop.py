@@ -67,6 +67,21 @@ def test_an_ended_clip_ends_the_loop_and_every_pair_is_shown_once_in_order():
     assert screen.closed
 
 
+def test_every_hand_that_was_shown_has_the_time_of_every_stage():
+    assert run(ListedPairs(12), screen=Screen(), every_pair=True).stats({}).steps["merged_shown"].count == 12
+    assert "merged_shown" not in run(ListedPairs(12)).stats({}).steps
+
+
+def test_what_came_of_each_pair_goes_out_in_order():
+    class Taken(list):
+        def take(self, pair, hands):
+            self.append((pair.left.seq, len(hands)))
+
+    outputs = Taken(), Taken()
+    run(ListedPairs(5), outputs=outputs)
+    assert outputs[0] == outputs[1] == [(seq, 1) for seq in range(5)]
+
+
 def test_live_pictures_keep_their_order():
     screen = Screen()
     assert run(ListedPairs(12), screen=screen).pairs == 12

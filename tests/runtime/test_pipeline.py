@@ -89,7 +89,7 @@ def test_times_travel_with_the_hand():
     scene.seq = 3
     timings = pipeline_on(scene).step(scene.pair())[0].timings
     assert (timings.captured_ns, timings.received_ns) == (3 * FRAME_NS, 3 * FRAME_NS + 1_000_000)
-    assert timings.started_ns < timings.finished_ns
+    assert timings.started_ns < timings.merged_ns
 
 
 @pytest.mark.parametrize(("hidden", "seen", "weight"), [("right", "left", 1), ("left", "right", 0)])

@@ -61,7 +61,7 @@ def test_times_and_frame_numbers_are_the_pairs_own(tmp_path):
     assert [line["views"][view]["seq"] for view in ("left", "right")] == [7, 107]
     assert [line["views"][view]["captured_ns"] for view in ("left", "right")] == [pair.left.captured_ns, pair.right.captured_ns]
     assert line["skew_ns"] == pair.skew_ns
-    assert line["finished_ns"] > line["started_ns"] > line["received_ns"]
+    assert line["merged_ns"] > line["started_ns"] > line["received_ns"]
 
 
 def test_a_file_that_cannot_be_made_is_named(tmp_path):

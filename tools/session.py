@@ -1,0 +1,128 @@
+"""Look into a recording, cut it, take it out into other files, or make whole one that was cut off.
+
+python -m tools.session info session.mcap
+python -m tools.session cut session.mcap part.mcap --start 2 --end 10
+python -m tools.session export session.mcap hands.npz
+python -m tools.session repair session.mcap whole.mcap
+"""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import tyro
+from tqdm import tqdm
+from tyro.conf import Positional
+
+from capture.copy_recording import copy_recording
+from capture.recording import Entry, Recording
+from capture.replay import ReplayPairs
+from hand.errors import UserError
+from tools.session_export import export_arrays, export_lines, export_video
+from tools.session_info import SessionInfo
+
+
+def info(recording: Positional[Path]) -> None:
+    """Say what is in a recording: its length, its cameras, skew, drops, hands, settings, weights' hash.
+
+    Args:
+        recording: What --record has written.
+    """
+    with _opened(recording, "reading") as (opened, tick):
+        told = SessionInfo(opened, tick)
+    print("\n".join(told.lines()))
+
+
+def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, end: float = float("inf")) -> None:
+    """Copy a part of a recording to a new one.
+
+    Args:
+        recording: What --record has written.
+        to: The new file.
+        start: Where the part begins, seconds from the first frame's arrival.
+        end: Where it ends.
+    """
+    if not 0 <= start < end:
+        raise UserError(f"a part from {start:g} to {end:g} s: expected a start of 0 or more and an end after it")
+    first_ns = _first_ns(recording)
+
+    def inside(entry: Entry) -> bool:
+        return start <= (entry.message.log_time - first_ns) / 1e9 < end
+
+    with _opened(recording, "cutting") as (opened, tick):
+        kept = copy_recording(opened, to, inside, tick)
+    if not kept:
+        to.unlink()
+        raise UserError(f"nothing is between {start:g} and {end:g} s; python -m tools.session info {recording} tells its length")
+    print(f"{kept:,} messages in {to}")
+
+
+def repair(recording: Positional[Path], to: Positional[Path]) -> None:
+    """Copy all that is whole of a recording that was cut off or damaged, so that any reader of MCAP opens it.
+
+    Args:
+        recording: What --record has written.
+        to: The new file.
+    """
+    with _opened(recording, "copying") as (opened, tick):
+        kept = copy_recording(opened, to, on_entry=tick)
+        broken = opened.broken
+    print(f"{kept:,} messages in {to}; {f'of the first file, {broken}' if broken else 'the first file was whole'}")
+
+
+def export(recording: Positional[Path], to: Positional[Path]) -> None:
+    """Write the hands, or a video of both views, to another file.
+
+    Args:
+        recording: What --record has written.
+        to: A new .jsonl (a hand a line), .npz (arrays; python -c "help('tools.session_export')" lists them) or .mp4 (both views
+            side by side, with the joints).
+    """
+    kind = to.suffix.lower()
+    if kind == ".mp4":
+        if to.exists():
+            raise UserError(f"{to} is there already: give another name, or remove it first")
+        with ReplayPairs(recording, paced=False) as replay, tqdm(desc="drawing", unit=" pairs", disable=None) as bar:
+            count = export_video(replay, to, bar.update)
+        print(f"{count:,} pairs in {to}")
+        return
+    if kind not in (".jsonl", ".npz"):
+        raise UserError(f"cannot export to {to}: its name must end in .jsonl, .npz or .mp4")
+    with _opened(recording, "reading") as (opened, tick):
+        count = (export_lines if kind == ".jsonl" else export_arrays)(opened, to, tick)
+    print(f"{count:,} hands in {to}")
+
+
+@contextmanager
+def _opened(path: Path, doing: str) -> Iterator[tuple[Recording, Callable[[], None]]]:
+    """A recording, and what moves its progress bar on."""
+    with Recording(path) as recording, tqdm(desc=doing, total=recording.size, unit="B", unit_scale=True, disable=None) as bar:
+        yield recording, lambda: _to(bar, recording.position)
+
+
+def _to(bar: tqdm, position: int) -> None:
+    bar.update(position - bar.n)
+
+
+def _first_ns(path: Path) -> int:
+    """When the first camera's message arrived, as MCAP has it."""
+    with Recording(path) as recording:
+        for entry in recording.entries():
+            if isinstance(entry, Entry) and entry.channel.topic.endswith("/frame"):
+                return entry.message.log_time
+    raise UserError(f"the recording {path} holds no frame")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    commands = {"info": info, "cut": cut, "export": export, "repair": repair}
+    try:
+        tyro.extras.subcommand_cli_from_dict(commands, prog="tools.session", description=__doc__, args=arguments)
+    except UserError as error:
+        print(f"tools.session: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
