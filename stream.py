@@ -142,8 +142,8 @@ def _pipeline_maker(settings: Settings) -> "Callable[[KnownCameras, Solver | Non
 
 def _estimator_maker(settings: Settings) -> "Callable[[KnownCameras], Estimator]":
     """Load the networks of the estimator that the settings ask for, and say which it is."""
+    from runtime.choose import choose_engine
     from runtime.crop_estimator import CropEstimator
-    from runtime.engine import choose_engine
     from runtime.estimator import FollowSettings
     from runtime.weights import ASSETS, DEFAULT_WEIGHTS
 

@@ -48,7 +48,7 @@ def make_draw() -> tuple[Callable[[], object], int, str]:
 
 
 def make_network() -> tuple[Callable[[], object], int, str]:
-    from runtime.engine import choose_engine
+    from runtime.choose import choose_engine
     from runtime.weights import DEFAULT_WEIGHTS
 
     engine = choose_engine("auto", DEFAULT_WEIGHTS)
@@ -98,8 +98,8 @@ _shown: "dict[View, SyntheticSource]" = {}
 
 
 def make_detnet_lite() -> tuple[Callable[[], object], int, str]:
+    from runtime.choose import choose_engine
     from runtime.crop_estimator import CropEstimator
-    from runtime.engine import choose_engine
     from runtime.locator import load_locator
 
     return make_estimator(

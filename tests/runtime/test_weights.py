@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from hand.errors import UserError
+from runtime.choose import choose_engine
 from runtime.detnet import DetNet
-from runtime.engine import TorchEngine, choose_engine
 from runtime.network import HandNetwork
+from runtime.torch_engine import TorchEngine
 from runtime.weights import Manifest, load_network, save_network
 
 MANIFEST = Manifest(
