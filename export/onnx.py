@@ -1,7 +1,8 @@
 """Write a network as one self-contained ONNX file: `python -m export.onnx [--weights W] [--to FILE]`.
 
-uint8 crops (N, S, S, 3) in; joints, pixels, confidence and heat maps out, for any N. The file's metadata hold the weights' manifest
-and the hash of its numbers. It runs wherever ONNX does; the program itself needs no such file: it fills its graphs as it starts.
+uint8 crops (N, S, S, 3) in; joints, pixels, confidence and heat maps out, for any N. The file's metadata hold the weights'
+manifest and the hash of its numbers. It runs wherever ONNX does; the program itself needs no such file: it fills its graphs
+as it starts.
 """
 
 from collections.abc import Callable

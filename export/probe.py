@@ -1,4 +1,7 @@
-"""Draw the probe that engines are checked on: `python -m export.probe`. The picture that ships came from this, with its default seed."""
+"""Draw the probe that engines are checked on: `python -m export.probe`.
+
+The picture that ships came from this, with its default seed.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Which engine runs the network: the one that was asked for, or the fastest that this machine runs rightly.
 
-`auto` makes every engine that can be had, drops those that the parity gate refuses, and times the rest for about a second. What it
-chose is remembered for this machine, these libraries and these weights, so that the next start only makes that one.
+`auto` makes every engine that can be had, drops those that the parity gate refuses, and times the rest for about a second.
+What it chose is remembered for this machine, these libraries and these weights, so that the next start only makes that one.
 """
 
 import time
@@ -13,8 +13,9 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from hand.errors import UserError
-from runtime.choice_memory import Choice, forget_choice, multiplies_bf16, recall_choice, remember_choice
+from runtime.choice_memory import Choice, forget_choice, recall_choice, remember_choice
 from runtime.engine import Engine, EngineName
+from runtime.machine import multiplies_bf16
 from runtime.network import HandNetwork
 from runtime.parity import check
 from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network

@@ -1,7 +1,8 @@
 """A network as an ONNX graph: uint8 crops in; joints, pixels, confidence and heat maps out, normalisation and decoding inside.
 
-A graph depends on the network's architecture alone. So it is drawn once, by torch's exporter, and kept without weights; weights are
-filled in by their names, batch-norms folded. The graphs of our architectures ship; that of another is drawn on first use and cached.
+A graph depends on the network's architecture alone. So it is drawn once, by torch's exporter, and kept without weights;
+weights are filled in by their names, batch-norms folded. The graphs of our architectures ship; that of another is drawn on
+first use and cached.
 """
 
 import hashlib

@@ -42,7 +42,7 @@ def plan_file(weights: Path) -> Path:
 
 
 def load_plan(weights: Path, architecture: str) -> Plan:
-    """The plan of a weights file: its own or, of the same architecture, the one that ships. Raises UserError where there is none."""
+    """The plan of a weights file: its own or, of the same architecture, the one that ships. Raises UserError without one."""
     own = plan_file(weights)
     path = own if own.is_file() else plan_file(DEFAULT_WEIGHTS)
     try:

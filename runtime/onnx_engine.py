@@ -1,4 +1,4 @@
-"""The engine that runs a network's graph in ONNX Runtime: float32, or int8 by a plan; on the CPU, or on a GPU where its package is."""
+"""The engine that runs a network's graph in ONNX Runtime: float32, or int8 by a plan; float32 on a GPU where its package is."""
 
 import numpy as np
 import onnx
@@ -23,7 +23,7 @@ class OnnxEngine:
     ):
         """With a `plan`, in int8, on the CPU. `threads`: of a CPU; None takes all. `gpu`: use one where the package can.
 
-        `network` stays as it is. Raises UserError where the graph cannot be had, or the engine does not answer as the network does.
+        `network` stays as it is. Raises UserError where the graph cannot be had, or the engine does not answer as torch does.
         """
         self.manifest = manifest
         self._plan, self._threads = plan, threads

@@ -52,7 +52,7 @@ LIMITS: dict[Precision, Parity] = {
     "bf16": Parity(INFINITE, 0.5, INFINITE, 1.0, INFINITE, 0.02),
     "int8": Parity(INFINITE, 1.5, INFINITE, 1.0, INFINITE, 0.03),
 }
-"""What an engine may be off by. Of fewer bits, the mean counts: where two cells of a heat map are nearly alike, single joints leap."""
+"""What an engine may be off by. Of fewer bits the mean counts: where two cells of a heat map are nearly alike, a joint leaps."""
 
 
 @cache
@@ -97,7 +97,7 @@ def broken_limits(parity: Parity, precision: Precision) -> list[str]:
     """The figures that are not within the limits, in words; NaN never is."""
     limit = LIMITS[precision]
     figures = ((name, getattr(parity, name), getattr(limit, name)) for name in Parity.__slots__)
-    return [f"{name} {value:.3g}, at most {most:g}" for name, value, most in figures if not value <= most]
+    return [f"{name.replace('_', ' ')} {value:.3g}, at most {most:g}" for name, value, most in figures if not value <= most]
 
 
 def check(
