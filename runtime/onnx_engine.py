@@ -8,7 +8,7 @@ from runtime.engine import Precision, Predictions, check_images
 from runtime.graph import INPUT, OUTPUTS, Weights, filled, graph_of, weights_of
 from runtime.int8 import Plan, quantised
 from runtime.network import HandNetwork
-from runtime.parity import Parity, check
+from runtime.parity import check
 from runtime.weights import Manifest
 
 _ANSWERS = list(OUTPUTS[:3])
@@ -19,21 +19,30 @@ class OnnxEngine:
     """Runs one network; checked against torch when it is made."""
 
     def __init__(
-        self, network: HandNetwork, manifest: Manifest, *, plan: Plan | None = None, threads: int | None = None, gpu: bool = True
+        self,
+        network: HandNetwork,
+        manifest: Manifest,
+        *,
+        plan: Plan | None = None,
+        threads: int | None = None,
+        gpu: bool = True,
+        checked: bool = True,
     ):
         """With a `plan`, in int8, on the CPU. `threads`: of a CPU; None takes all. `gpu`: use one where the package can.
+
+        `checked`: hold it to the parity gate; only to time it may that be left out.
 
         `network` stays as it is. Raises UserError where the graph cannot be had, or the engine does not answer as torch does.
         """
         self.manifest = manifest
-        self._plan, self._threads = plan, threads
+        self._plan, self._threads, self._checked = plan, threads, checked
         self._providers = _providers(gpu and plan is None)
         weights = weights_of(network)
         self._session = self._make_session(graph_of(manifest, weights), weights)
         device = "cpu" if self._session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
         self.description = f"{'onnx' if plan is None else 'onnx-int8'} on {device}"
         precision: Precision = "fp32" if plan is None else "int8"
-        self.parity: Parity = check(self, precision, network, manifest.crop_size, self.description)
+        self.parity = check(self, precision, network, manifest.crop_size, self.description) if checked else None
 
     def __call__(self, images: np.ndarray) -> Predictions:
         check_images(images, self.manifest.crop_size)
@@ -42,7 +51,7 @@ class OnnxEngine:
 
     def renewed(self, network: HandNetwork, manifest: Manifest) -> "OnnxEngine":
         gpu = self._providers[0] != "CPUExecutionProvider"
-        engine = OnnxEngine(network, manifest, plan=self._plan, threads=self._threads, gpu=gpu)
+        engine = OnnxEngine(network, manifest, plan=self._plan, threads=self._threads, gpu=gpu, checked=self._checked)
         engine.description = self.description
         return engine
 

@@ -1,13 +1,18 @@
 """How long the parts take on this machine: `python -m tools.bench`, or some of them: `python -m tools.bench draw network`.
 
+`python -m tools.bench engines` compares every engine of both networks, `python -m tools.bench stream` times the whole pipeline,
+stage by stage; `--json FILE` keeps the figures of either.
+
 One thread, save where a line says otherwise. Medians over interleaved rounds, so that a busy moment hits all parts alike; compare
 ratios within one run.
 """
 
 import itertools
+import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
@@ -15,6 +20,7 @@ import tyro
 
 from capture.views import VIEWS, PerView, View
 from hand.errors import UserError
+from runtime.engine import EngineName
 
 if TYPE_CHECKING:
     from adapt.targets import Seen
@@ -23,10 +29,24 @@ if TYPE_CHECKING:
     from runtime.estimator import Estimator
 
 Part = Literal[
-    "draw", "network", "locator", "crop", "detnet-lite", "mediapipe", "mediapipe-lite", "rotation", "fit", "skin", "adapt"
+    "engines",
+    "stream",
+    "draw",
+    "network",
+    "locator",
+    "crop",
+    "detnet-lite",
+    "mediapipe",
+    "mediapipe-lite",
+    "rotation",
+    "fit",
+    "skin",
+    "adapt",
 ]
 _ROWS = {"adapt": ("adapt-labels", "adapt-step", "adapt-published")}
 """Parts of which several things are timed."""
+_WHOLES = ("engines", "stream")
+"""Parts that print tables of their own."""
 ADAPT_BATCH = 64
 """Pairs that adaptation learns from in one step."""
 
@@ -35,8 +55,18 @@ ADAPT_BATCH = 64
 class Settings:
     """Time the parts."""
 
-    parts: tyro.conf.Positional[tuple[Part, ...]] = get_args(Part)
+    parts: tyro.conf.Positional[tuple[Part, ...]] = get_args(Part)[2:]
     rounds: int = 15
+    json: Path | None = None
+    """Write the figures of `engines` and `stream` to this file."""
+    detnet: Path | None = None
+    """For `engines`: DetNet's weights; none: random ones, which take as long."""
+    clip: tuple[Path, Path] | None = None
+    """For `stream`: the left and the right video; none: the synthetic cameras."""
+    engine: EngineName = "auto"
+    """For `stream`."""
+    peer: str | None = None
+    """For `stream`: another program's command to run in turns, which prints `N pairs/s`."""
 
 
 def make_draw() -> tuple[Callable[[], object], int, str]:
@@ -238,11 +268,41 @@ def _seen(count: int) -> "Seen":
     return Seen(joints, confidence, confidence.map(lambda sure: sure >= 0.1))
 
 
+def compare_wholes(settings: Settings) -> None:
+    """The parts that print tables of their own."""
+    told: dict[str, object] = {}
+    if "engines" in settings.parts:
+        from tools.bench_engines import bench_engines, engines_json, engines_table
+
+        engines = bench_engines(settings.detnet)
+        print(engines_table(engines))
+        told["engines"] = engines_json(engines)
+    if "stream" in settings.parts:
+        from tools.bench_stream import bench_stream, stream_json, stream_table
+
+        stream = bench_stream(PerView(*settings.clip) if settings.clip else None, settings.engine, settings.peer)
+        print(stream_table(stream))
+        told["stream"] = stream_json(stream)
+        # Whoever wants one figure need not know where it is.
+        told["pairs_per_s"] = stream.pairs_per_s
+    if settings.json:
+        try:
+            settings.json.write_text(json.dumps(told, indent=2) + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write {settings.json}: {error.strerror}; give a file in a folder that is there") from error
+
+
 def main(settings: Settings) -> None:
     import torch
 
+    compare_wholes(settings)
     torch.set_num_threads(1)
-    makers = {name: globals()[f"make_{name.replace('-', '_')}"] for part in settings.parts for name in _ROWS.get(part, (part,))}
+    makers = {
+        name: globals()[f"make_{name.replace('-', '_')}"]
+        for part in settings.parts
+        if part not in _WHOLES
+        for name in _ROWS.get(part, (part,))
+    }
     parts = {}
     for name, make in makers.items():
         try:

@@ -1,7 +1,7 @@
 """How long the whole pipeline takes for a pair of frames, stage by stage: what `python -m tools.bench stream` shows.
 
-As in the live program the solver runs beside it, in a process of its own, and the network on half of the cores. Frames are decoded
-before, as an application that owns them would have them. A peer's command may be run in turns with it and told in the same figures.
+As in the live program the solver runs beside it, in a process of its own, and the network on half of the cores. Frames are
+decoded before, as an application that owns them would have them. A peer's command may be run in turns with it.
 """
 
 import itertools
@@ -67,7 +67,7 @@ class StreamFigures:
 def bench_stream(
     clip: PerView[Path] | None, engine_name: EngineName = "auto", peer: str | None = None, rounds: int = 3
 ) -> StreamFigures:
-    """Run a clip of two files, or the synthetic cameras, `rounds` times. `peer`: a command that prints `… N pairs/s`, run in turns.
+    """Run a clip of two files, or the synthetic cameras, `rounds` times. `peer`: a command that prints `N pairs/s`, run in turns.
 
     Raises UserError for a clip that cannot be read, or a peer that does not print its rate.
     """
