@@ -132,5 +132,8 @@ def _shrunk_part(image: np.ndarray, corners: list[list[float]], shrink: int) -> 
 
     (left, columns), (top, rows) = (span(*one) for one in zip(zip(*corners, strict=True), image.shape[1::-1], strict=True))
     part = image[top : top + rows * shrink, left : left + columns * shrink]
+    if shrink > 2 and shrink % 2 == 0:
+        # Halving first is several times as quick, and rounds once more.
+        part = cv2.resize(part, (part.shape[1] // 2, part.shape[0] // 2), interpolation=cv2.INTER_AREA)
     middle = (shrink - 1) / 2
     return cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA), (left + middle, top + middle)

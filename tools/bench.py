@@ -7,7 +7,6 @@ One thread, save where a line says otherwise. Medians over interleaved rounds, s
 ratios within one run.
 """
 
-import itertools
 import json
 import time
 from collections.abc import Callable
@@ -18,15 +17,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 import numpy as np
 import tyro
 
-from capture.views import VIEWS, PerView, View
+from capture.views import PerView
 from hand.errors import UserError
 from runtime.engine import EngineName
 
 if TYPE_CHECKING:
     from adapt.targets import Seen
-    from capture.synthetic import SyntheticSource
-    from hand.camera import PinholeCamera
-    from runtime.estimator import Estimator
 
 Part = Literal[
     "engines",
@@ -75,78 +71,6 @@ def make_draw() -> tuple[Callable[[], object], int, str]:
 
     drawer = Drawer(64, Backgrounds.load(None, "train"), 0)
     return lambda: drawer.draw(16), 16, "one drawn training picture, 64 px"
-
-
-def make_network() -> tuple[Callable[[], object], int, str]:
-    from runtime.choose import choose_engine
-    from runtime.weights import DEFAULT_WEIGHTS
-
-    engine = choose_engine("auto", DEFAULT_WEIGHTS)
-    size = engine.manifest.crop_size
-    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
-    return lambda: engine(images), 1, f"both views' crops through {engine.manifest.architecture} ({engine.description})"
-
-
-def make_locator() -> tuple[Callable[[], object], int, str]:
-    from runtime.locator import load_locator
-
-    locate = load_locator()
-    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    return lambda: locate(image, "left"), 1, "one frame of 640×480 through the locator"
-
-
-def make_crop() -> tuple[Callable[[], object], int, str]:
-    from hand.camera import PinholeCamera
-    from runtime.crop import HandCrop
-    from runtime.types import HandBox
-
-    image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-    camera = PinholeCamera.from_fov(1280, 720)
-    box = HandBox("left", "right", (700.0, 300.0), 280.0, 1.0)
-    return lambda: HandCrop.cut(box, camera, image, 64), 1, "one crop of 280 px out of a 720p frame"
-
-
-def make_estimator(load: "Callable[[PerView[PinholeCamera]], Estimator]") -> tuple[Callable[[], object], int, str]:
-    """`load` gives the estimator of these cameras."""
-    from capture.frames import Frame, FramePair
-    from capture.synthetic import FRAMES, SyntheticSource
-
-    def taken(view: View) -> list[Frame]:
-        shown = _shown[view].frames(0, paced=False)
-        return [Frame(view, seq, now, now, image) for seq, now, image in itertools.islice(shown, FRAMES)]
-
-    if not _shown:
-        _shown.update({view: SyntheticSource(view) for view in VIEWS})
-    cameras = PerView.of(lambda view: _shown[view].camera)
-    estimator = load(cameras)
-    pairs = itertools.cycle([FramePair(*both) for both in zip(*PerView.of(taken), strict=True)])
-    return lambda: estimator(next(pairs), cameras), 1, f"both views' joints in a pair of 640×480, {estimator.description}"
-
-
-_shown: "dict[View, SyntheticSource]" = {}
-"""Drawing the synthetic cameras takes seconds: once is enough."""
-
-
-def make_detnet_lite() -> tuple[Callable[[], object], int, str]:
-    from runtime.choose import choose_engine
-    from runtime.crop_estimator import CropEstimator
-    from runtime.locator import load_locator
-
-    return make_estimator(
-        lambda cameras: CropEstimator(choose_engine(threads=1), load_locator(), cameras.map(lambda camera: camera.size_px))
-    )
-
-
-def make_mediapipe() -> tuple[Callable[[], object], int, str]:
-    from runtime.mediapipe import load_mediapipe
-
-    return make_estimator(lambda cameras: load_mediapipe("mediapipe"))
-
-
-def make_mediapipe_lite() -> tuple[Callable[[], object], int, str]:
-    from runtime.mediapipe import load_mediapipe
-
-    return make_estimator(lambda cameras: load_mediapipe("mediapipe-lite"))
 
 
 def make_rotation() -> tuple[Callable[[], object], int, str]:
@@ -268,28 +192,11 @@ def _seen(count: int) -> "Seen":
     return Seen(joints, confidence, confidence.map(lambda sure: sure >= 0.1))
 
 
-def compare_wholes(settings: Settings) -> None:
-    """The parts that print tables of their own."""
-    told: dict[str, object] = {}
-    if "engines" in settings.parts:
-        from tools.bench_engines import bench_engines, engines_json, engines_table
-
-        engines = bench_engines(settings.detnet)
-        print(engines_table(engines))
-        told["engines"] = engines_json(engines)
-    if "stream" in settings.parts:
-        from tools.bench_stream import bench_stream, stream_json, stream_table
-
-        stream = bench_stream(PerView(*settings.clip) if settings.clip else None, settings.engine, settings.peer)
-        print(stream_table(stream))
-        told["stream"] = stream_json(stream)
-        # Whoever wants one figure need not know where it is.
-        told["pairs_per_s"] = stream.pairs_per_s
-    if settings.json:
-        try:
-            settings.json.write_text(json.dumps(told, indent=2) + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write {settings.json}: {error.strerror}; give a file in a folder that is there") from error
+def write_figures(told: dict[str, object], path: Path) -> None:
+    try:
+        path.write_text(json.dumps(told, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; give a file in a folder that is there") from error
 
 
 def main(settings: Settings) -> None:

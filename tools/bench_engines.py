@@ -77,6 +77,13 @@ def bench_engines(detnet: Path | None = None, threads: int | None = None) -> lis
     return found
 
 
+def show(detnet: Path | None) -> list[dict[str, Any]]:
+    """Measure, print the table, and give its figures for a file."""
+    figures = bench_engines(detnet)
+    print(engines_table(figures))
+    return [asdict(one) for one in figures]
+
+
 def engines_table(figures: list[EngineFigures]) -> str:
     """The figures as text."""
     head = f"{'network':20}{'engine':12}{'ms a pair':>10}{'pairs/s':>9}{'mm':>8}{'largest':>9}{'MB':>7}{'swap s':>8}"
@@ -87,10 +94,6 @@ def engines_table(figures: list[EngineFigures]) -> str:
         for one in figures
     ]
     return "\n".join(lines)
-
-
-def engines_json(figures: list[EngineFigures]) -> list[dict[str, Any]]:
-    return [asdict(one) for one in figures]
 
 
 def random_detnet() -> tuple[HandNetwork, Manifest]:

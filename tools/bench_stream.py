@@ -64,6 +64,13 @@ class StreamFigures:
         return 1e3 / self.ms["whole"]
 
 
+def show(clip: PerView[Path] | None, engine_name: EngineName, peer: str | None) -> dict[str, Any]:
+    """Measure, print the table, and give its figures for a file. Raises UserError as `bench_stream` does."""
+    figures = bench_stream(clip, engine_name, peer)
+    print(stream_table(figures))
+    return stream_json(figures)
+
+
 def bench_stream(
     clip: PerView[Path] | None, engine_name: EngineName = "auto", peer: str | None = None, rounds: int = 3
 ) -> StreamFigures:
