@@ -20,6 +20,7 @@ import tyro
 from capture.views import PerView
 from hand.errors import UserError
 from runtime.engine import EngineName
+from tools import bench_engines, bench_estimators, bench_stream
 
 if TYPE_CHECKING:
     from adapt.targets import Seen
@@ -193,6 +194,7 @@ def _seen(count: int) -> "Seen":
 
 
 def write_figures(told: dict[str, object], path: Path) -> None:
+    """Raises UserError where the file cannot be written."""
     try:
         path.write_text(json.dumps(told, indent=2) + "\n")
     except OSError as error:
@@ -202,10 +204,20 @@ def write_figures(told: dict[str, object], path: Path) -> None:
 def main(settings: Settings) -> None:
     import torch
 
-    compare_wholes(settings)
+    told: dict[str, object] = {}
+    if "engines" in settings.parts:
+        told["engines"] = bench_engines.show(settings.detnet)
+    if "stream" in settings.parts:
+        clip = PerView(*settings.clip) if settings.clip else None
+        told["stream"] = stream = bench_stream.show(clip, settings.engine, settings.peer)
+        # Whoever wants this one figure need not know where it is.
+        told["pairs_per_s"] = stream["pairs_per_s"]
+    if settings.json:
+        write_figures(told, settings.json)
     torch.set_num_threads(1)
+    known = vars(bench_estimators) | globals()
     makers = {
-        name: globals()[f"make_{name.replace('-', '_')}"]
+        name: known[f"make_{name.replace('-', '_')}"]
         for part in settings.parts
         if part not in _WHOLES
         for name in _ROWS.get(part, (part,))
