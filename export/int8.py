@@ -44,7 +44,7 @@ class Settings:
     """Drawn hands to calibrate on."""
     judged: int = 128
     """Further drawn hands that convolutions are judged on."""
-    target_mm: float = 1.45
+    target_mm: float = 1.4
     """Joints may move by so much on average."""
 
 

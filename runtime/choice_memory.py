@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 import platformdirs
 
+from runtime.int8 import plan_file
 from runtime.machine import machine, versions
 from runtime.weights import Manifest
 
@@ -20,9 +21,11 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """What each engine took."""
 
     @staticmethod
-    def key(manifest: Manifest, threads: int | None) -> str:
-        """What a choice holds for: this machine, these libraries, these weights, so many threads."""
-        parts = (machine(), sorted(versions().items()), manifest.architecture, manifest.sha256, threads)
+    def key(manifest: Manifest, weights: Path, threads: int | None) -> str:
+        """What a choice holds for: this machine, these libraries, these weights and their plan for int8, so many threads."""
+        plan = plan_file(weights)
+        calibrated = plan.read_bytes() if plan.is_file() else b""
+        parts = (machine(), sorted(versions().items()), manifest.architecture, manifest.sha256, calibrated, threads)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 

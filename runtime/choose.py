@@ -43,7 +43,7 @@ def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *,
     def make(name: Made) -> Engine:
         return make_engine(name, network, manifest, weights, threads=threads)
 
-    return _automatic(make, manifest, threads) if name == "auto" else make(name)
+    return _automatic(make, Choice.key(manifest, weights, threads)) if name == "auto" else make(name)
 
 
 def make_engine(name: Made, network: HandNetwork, manifest: Manifest, weights: Path, *, threads: int | None = None) -> Engine:
@@ -101,8 +101,7 @@ def time_engines(engines: Mapping[Name, Engine], seconds: float = TIMED_S) -> di
     return {name: float(np.median(times)) for name, times in spent.items()}
 
 
-def _automatic(make: Callable[[Made], Engine], manifest: Manifest, threads: int | None) -> Engine:
-    key = Choice.key(manifest, threads)
+def _automatic(make: Callable[[Made], Engine], key: str) -> Engine:
     known = recall_choice(key)
     if known is not None:
         try:

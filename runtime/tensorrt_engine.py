@@ -5,6 +5,7 @@ it is built anew. There are two of it, one in use and one idle: TensorRT must no
 """
 
 import hashlib
+import sys
 from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
@@ -136,6 +137,7 @@ def load_or_build(network: HandNetwork, manifest: Manifest, precision: TensorRTP
     file = engine_file(stamp)
     if is_built_here(file, stamp):
         return refit(library.load(str(file)).module(), network, precision)
+    print(f"building {stamp.network} in {precision} for {stamp.gpu}, once: a minute or so", file=sys.stderr)
     shapes = library.Input(**input_shapes(manifest.crop_size), dtype=torch.uint8)
     program = program_of(network, precision)
     compiled = library.dynamo.compile(program, arg_inputs=[shapes], **compile_arguments())
