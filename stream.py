@@ -216,8 +216,8 @@ def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable
     """Load the networks of the estimator that the settings ask for, and say which it is."""
     import torch
 
+    from runtime.choose import choose_engine
     from runtime.crop_estimator import CropEstimator
-    from runtime.engine import choose_engine
     from runtime.estimator import FollowSettings
     from runtime.run_record import RunAbout
     from runtime.weights import ASSETS, DEFAULT_WEIGHTS

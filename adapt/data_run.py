@@ -26,9 +26,9 @@ from adapt.progress import load_progress, progress_at, save_progress
 from adapt.published_options import Settings
 from adapt.session import Adaptation
 from hand.errors import UserError
-from runtime.engine import TorchEngine
 from runtime.merge import MergeRule
 from runtime.network import HandNetwork
+from runtime.torch_engine import TorchEngine
 from runtime.weights import Manifest, save_network
 
 Say = Callable[[str], None]

@@ -28,12 +28,12 @@ from adapt.teacher import label
 from capture.views import PerView, View
 from hand.errors import UserError
 from runtime.crop_estimator import CropEstimator
-from runtime.engine import TorchEngine
 from runtime.estimator import Estimator, FollowSettings
 from runtime.geometry import TwoViewGeometry
 from runtime.locator import load_locator
 from runtime.mediapipe import load_mediapipe
 from runtime.network import HandNetwork
+from runtime.torch_engine import TorchEngine
 from runtime.uncertainty import px_per_hand
 from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network, save_network
 

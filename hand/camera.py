@@ -37,5 +37,6 @@ class PinholeCamera:
     def rays(self, pixels: np.ndarray) -> np.ndarray:
         """Unit directions (..., 3), camera axes, of pixels (..., 2)."""
         xy = (np.asarray(pixels, float) - np.asarray(self.centre_px)) / self.focal_px
-        ray = np.concatenate([xy, np.ones_like(xy[..., :1])], -1)
-        return ray / np.linalg.norm(ray, axis=-1, keepdims=True)
+        ray = np.ones((*xy.shape[:-1], 3))
+        ray[..., :2] = xy
+        return ray / np.sqrt((ray * ray).sum(-1, keepdims=True))

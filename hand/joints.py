@@ -40,4 +40,5 @@ def unit_hand(joints: np.ndarray) -> np.ndarray:
     """
     rooted = joints - joints[..., WRIST : WRIST + 1, :]
     with np.errstate(divide="ignore", invalid="ignore"):
-        return rooted / np.linalg.norm(rooted[..., MIDDLE_MCP, :], axis=-1)[..., None, None]
+        knuckle = rooted[..., MIDDLE_MCP, :]
+        return rooted / np.sqrt((knuckle * knuckle).sum(-1))[..., None, None]

@@ -80,13 +80,20 @@ def fused(network: Network) -> Network:
     """The network for inference alone, changed in place: batch-norms are folded into the convolutions before them."""
     network.eval()
     for module in list(network.modules()):
-        if not isinstance(module, nn.Sequential):
-            continue
-        for place, (first, second) in enumerate(pairwise(list(module))):
+        for conv_name, norm_name in _conv_and_norm(module):
+            first, second = getattr(module, conv_name), getattr(module, norm_name)
             if isinstance(first, nn.Conv2d) and isinstance(second, nn.BatchNorm2d):
-                module[place] = nn.utils.fuse_conv_bn_eval(first, second)
-                module[place + 1] = nn.Identity()
+                setattr(module, conv_name, nn.utils.fuse_conv_bn_eval(first, second))
+                setattr(module, norm_name, nn.Identity())
     return network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _conv_and_norm(module: nn.Module) -> list[tuple[str, str]]:
+    """Names of children that may be a convolution and its batch-norm: neighbours in a row, or `conv1` and `bn1`."""
+    names = [name for name, _ in module.named_children()]
+    if isinstance(module, nn.Sequential):
+        return list(pairwise(names))
+    return [(f"conv{name[2:]}", name) for name in names if name.startswith("bn") and f"conv{name[2:]}" in names]
 
 
 def normalise(images: Tensor) -> Tensor:

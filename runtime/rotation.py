@@ -1,5 +1,7 @@
 """The rotation between the two cameras, from nothing but the two views' hands as they stream in."""
 
+import math
+
 import numpy as np
 
 from hand.rotations import align, correlation, project_to_rotation
@@ -108,13 +110,13 @@ class RotationEstimator:
         if self.rotation is not None:
             candidates = np.concatenate([candidates, self.rotation[None]])
         excess = self._excess(candidates, best) / variance
-        R = candidates[np.argmin([_weighted_median(row, share) for row in excess])]
+        R = candidates[np.argmin(_weighted_medians(excess, share))]
 
         weight = share
         for _ in range(ITERATIONS):
             q = self._excess(R[None], best)[0] / variance
             # Eight medians: beyond a χ²₃'s 99 % point, so that good pairs keep nearly all of their weight.
-            scale = 8 * _weighted_median(q, share) + 1e-6
+            scale = 8 * _weighted_medians(q[None], share)[0] + 1e-6
             weight = share * (1 + q / scale) ** -2 / variance
             R = project_to_rotation((weight @ M.reshape(-1, 9)).reshape(3, 3))
         self.rotation = R
@@ -125,11 +127,13 @@ class RotationEstimator:
         return np.maximum(2 * (best - rotations.reshape(-1, 9) @ self._M.reshape(-1, 9).T), 0)
 
 
-def _weighted_median(values: np.ndarray, weight: np.ndarray) -> float:
-    """Median of values (N,) with weights (N,)."""
-    order = values.argsort()
-    cumulative = weight[order].cumsum()
-    return float(values[order[cumulative.searchsorted(0.5 * cumulative[-1])]])
+def _weighted_medians(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """(C,) medians of each row of values (C, N), all with weights (N,)."""
+    order = values.argsort(1)
+    cumulative = weight[order].cumsum(1)
+    middle = (cumulative >= 0.5 * cumulative[:, -1:]).argmax(1)
+    rows = np.arange(len(values))
+    return values[rows, order[rows, middle]]
 
 
 def _uncertainty_deg(turned: np.ndarray, weight: np.ndarray, redundancy: np.ndarray) -> float:
@@ -140,11 +144,9 @@ def _uncertainty_deg(turned: np.ndarray, weight: np.ndarray, redundancy: np.ndar
     effective = weight.sum() ** 2 / (weight @ redundancy @ weight)
     if effective <= 1 + 1e-6:
         return float("inf")
-    gradient = np.stack(
-        [turned[:, 2, 1] - turned[:, 1, 2], turned[:, 0, 2] - turned[:, 2, 0], turned[:, 1, 0] - turned[:, 0, 1]], -1
-    )
-    total = np.tensordot(weight, turned, 1)
-    H = np.trace(total) * np.eye(3) - (total + total.T) / 2
+    gradient = turned[:, [2, 0, 1], [1, 2, 0]] - turned[:, [1, 2, 0], [2, 0, 1]]
+    total = (weight @ turned.reshape(-1, 9)).reshape(3, 3)
+    H = total.trace() * np.eye(3) - (total + total.T) / 2
     score = weight[:, None] * gradient
     independent = weight.sum() ** 2 / (weight @ weight)
     B = score.T @ score * (independent / effective) * (effective / (effective - 1))
@@ -152,4 +154,4 @@ def _uncertainty_deg(turned: np.ndarray, weight: np.ndarray, redundancy: np.ndar
     if values[0] < 1e-9:
         return float("inf")
     inverse = vectors / values @ vectors.T
-    return float(min(np.degrees(np.sqrt(np.trace(inverse @ B @ inverse))), 180.0))
+    return min(math.degrees(math.sqrt((inverse @ B @ inverse).trace())), 180.0)

@@ -81,7 +81,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     stats: _File = None
     """Write the run's figures to this JSON file: the time of every stage, skew, drops by reason."""
     engine: Literal["auto", "torch", "onnx", "onnx-int8", "tensorrt", "mediapipe", "mediapipe-lite"] = "auto"
-    """What finds the joints: our network, run by what is named, or MediaPipe's models (python -m tools.get_mediapipe)."""
+    """What finds the joints: our network, run by what is named (auto: the fastest that answers rightly on this machine, measured
+    once and remembered), or MediaPipe's models (python -m tools.get_mediapipe)."""
     weights: _File = None
     """Network weights (.safetensors with its manifest, or a published .pth); none: those that ship with DuoHand."""
     roi_left: _Roi = None

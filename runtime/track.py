@@ -1,5 +1,6 @@
 """Where the hand is next: a box around the last joints, and when to give up and search again."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +12,12 @@ BOX_MARGIN = 1.5
 """A box's side over the longer side of the joints' bounding box; networks are trained on crops of this margin."""
 
 
+_KNUCKLES = list(FINGER_MCPS)
+
+
 def box_around(pixels: np.ndarray, roll_deg: float = 0.0) -> tuple[np.ndarray, float]:
     """Centre (2,) and side length, both in px, of the square, turned clockwise by `roll_deg`, that holds joints (21, 2)."""
-    cos, sin = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
+    cos, sin = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
     frame_from_box = np.array([[cos, -sin], [sin, cos]])
     in_box = pixels @ frame_from_box
     low, high = in_box.min(0), in_box.max(0)
@@ -30,8 +34,8 @@ def overlap(centre: tuple[float, float] | np.ndarray, size: float, other: np.nda
 
 def roll_of(pixels: np.ndarray) -> float:
     """Degrees clockwise from up to the direction from the wrist to the middle of the fingers' knuckles; joints (21, 2) px."""
-    x, y = pixels[list(FINGER_MCPS)].mean(0) - pixels[WRIST]
-    return float(np.degrees(np.arctan2(x, -y)))
+    x, y = (pixels[_KNUCKLES].sum(0) / len(_KNUCKLES) - pixels[WRIST]).tolist()
+    return math.degrees(math.atan2(x, -y))
 
 
 @dataclass(frozen=True, slots=True)

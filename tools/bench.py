@@ -1,36 +1,53 @@
 """How long the parts take on this machine: `python -m tools.bench`, or some of them: `python -m tools.bench draw network`.
 
+`python -m tools.bench engines` compares every engine of both networks, `python -m tools.bench stream` times the whole pipeline,
+stage by stage; `--json FILE` keeps the figures of either.
+
 One thread, save where a line says otherwise. Medians over interleaved rounds, so that a busy moment hits all parts alike; compare
 ratios within one run.
 """
 
-import itertools
+import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 import tyro
 
-from capture.views import VIEWS, PerView, View
+from capture.views import PerView
 from hand.errors import UserError
+from runtime.engine import EngineName
+from tools import bench_engines, bench_estimators, bench_stream
 
 if TYPE_CHECKING:
     from adapt.pairs import CropPairs
     from adapt.session import Labels
     from adapt.targets import Seen
-    from capture.synthetic import SyntheticSource
-    from hand.camera import PinholeCamera
-    from runtime.estimator import Estimator
 
 Part = Literal[
-    "draw", "network", "locator", "crop", "detnet-lite", "mediapipe", "mediapipe-lite", "rotation", "fit", "skin", "adapt"
+    "engines",
+    "stream",
+    "draw",
+    "network",
+    "locator",
+    "crop",
+    "detnet-lite",
+    "mediapipe",
+    "mediapipe-lite",
+    "rotation",
+    "fit",
+    "skin",
+    "adapt",
 ]
 _ROWS = {"adapt": ("adapt-labels", "adapt-s2dhand", "adapt-geometry", "adapt-both", "adapt-published")}
 """Parts of which several things are timed."""
+_WHOLES = ("engines", "stream")
+"""Parts that print tables of their own."""
 ADAPT_BATCH, ADAPT_TIMED = 64, 16
 """Pairs that adaptation learns from in one step, and of those that are timed."""
 
@@ -39,8 +56,18 @@ ADAPT_BATCH, ADAPT_TIMED = 64, 16
 class Settings:
     """Time the parts."""
 
-    parts: tyro.conf.Positional[tuple[Part, ...]] = get_args(Part)
+    parts: tyro.conf.Positional[tuple[Part, ...]] = get_args(Part)[2:]
     rounds: int = 15
+    json: Path | None = None
+    """Write the figures of `engines` and `stream` to this file."""
+    detnet: Path | None = None
+    """For `engines`: DetNet's weights; none: random ones, which take as long."""
+    clip: tuple[Path, Path] | None = None
+    """For `stream`: the left and the right video; none: the synthetic cameras."""
+    engine: EngineName = "auto"
+    """For `stream`."""
+    peer: str | None = None
+    """For `stream`: another program's command to run in turns, which prints `N pairs/s`."""
 
 
 def make_draw() -> tuple[Callable[[], object], int, str]:
@@ -49,78 +76,6 @@ def make_draw() -> tuple[Callable[[], object], int, str]:
 
     drawer = Drawer(64, Backgrounds.load(None, "train"), 0)
     return lambda: drawer.draw(16), 16, "one drawn training picture, 64 px"
-
-
-def make_network() -> tuple[Callable[[], object], int, str]:
-    from runtime.engine import choose_engine
-    from runtime.weights import DEFAULT_WEIGHTS
-
-    engine = choose_engine("auto", DEFAULT_WEIGHTS)
-    size = engine.manifest.crop_size
-    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
-    return lambda: engine(images), 1, f"both views' crops through {engine.manifest.architecture} ({engine.description})"
-
-
-def make_locator() -> tuple[Callable[[], object], int, str]:
-    from runtime.locator import load_locator
-
-    locate = load_locator()
-    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
-    return lambda: locate(image, "left"), 1, "one frame of 640×480 through the locator"
-
-
-def make_crop() -> tuple[Callable[[], object], int, str]:
-    from hand.camera import PinholeCamera
-    from runtime.crop import HandCrop
-    from runtime.types import HandBox
-
-    image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
-    camera = PinholeCamera.from_fov(1280, 720)
-    box = HandBox("left", "right", (700.0, 300.0), 280.0, 1.0)
-    return lambda: HandCrop.cut(box, camera, image, 64), 1, "one crop of 280 px out of a 720p frame"
-
-
-def make_estimator(load: "Callable[[PerView[PinholeCamera]], Estimator]") -> tuple[Callable[[], object], int, str]:
-    """`load` gives the estimator of these cameras."""
-    from capture.frames import Frame, FramePair
-    from capture.synthetic import FRAMES, SyntheticSource
-
-    def taken(view: View) -> list[Frame]:
-        shown = _shown[view].frames(0, paced=False)
-        return [Frame(view, seq, now, now, image) for seq, now, image in itertools.islice(shown, FRAMES)]
-
-    if not _shown:
-        _shown.update({view: SyntheticSource(view) for view in VIEWS})
-    cameras = PerView.of(lambda view: _shown[view].camera)
-    estimator = load(cameras)
-    pairs = itertools.cycle([FramePair(*both) for both in zip(*PerView.of(taken), strict=True)])
-    return lambda: estimator(next(pairs), cameras), 1, f"both views' joints in a pair of 640×480, {estimator.description}"
-
-
-_shown: "dict[View, SyntheticSource]" = {}
-"""Drawing the synthetic cameras takes seconds: once is enough."""
-
-
-def make_detnet_lite() -> tuple[Callable[[], object], int, str]:
-    from runtime.crop_estimator import CropEstimator
-    from runtime.engine import choose_engine
-    from runtime.locator import load_locator
-
-    return make_estimator(
-        lambda cameras: CropEstimator(choose_engine(threads=1), load_locator(), cameras.map(lambda camera: camera.size_px))
-    )
-
-
-def make_mediapipe() -> tuple[Callable[[], object], int, str]:
-    from runtime.mediapipe import load_mediapipe
-
-    return make_estimator(lambda cameras: load_mediapipe("mediapipe"))
-
-
-def make_mediapipe_lite() -> tuple[Callable[[], object], int, str]:
-    from runtime.mediapipe import load_mediapipe
-
-    return make_estimator(lambda cameras: load_mediapipe("mediapipe-lite"))
 
 
 def make_rotation() -> tuple[Callable[[], object], int, str]:
@@ -269,11 +224,35 @@ def _seen(count: int) -> "Seen":
     return Seen(joints, confidence, confidence.map(lambda sure: sure >= 0.1))
 
 
+def write_figures(told: dict[str, object], path: Path) -> None:
+    """Raises UserError where the file cannot be written."""
+    try:
+        path.write_text(json.dumps(told, indent=2) + "\n")
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; give a file in a folder that is there") from error
+
+
 def main(settings: Settings) -> None:
     import torch
 
+    told: dict[str, object] = {}
+    if "engines" in settings.parts:
+        told["engines"] = bench_engines.show(settings.detnet)
+    if "stream" in settings.parts:
+        clip = PerView(*settings.clip) if settings.clip else None
+        told["stream"] = stream = bench_stream.show(clip, settings.engine, settings.peer)
+        # Whoever wants this one figure need not know where it is.
+        told["pairs_per_s"] = stream["pairs_per_s"]
+    if settings.json:
+        write_figures(told, settings.json)
     torch.set_num_threads(1)
-    makers = {name: globals()[f"make_{name.replace('-', '_')}"] for part in settings.parts for name in _ROWS.get(part, (part,))}
+    known = vars(bench_estimators) | globals()
+    makers = {
+        name: known[f"make_{name.replace('-', '_')}"]
+        for part in settings.parts
+        if part not in _WHOLES
+        for name in _ROWS.get(part, (part,))
+    }
     parts = {}
     for name, make in makers.items():
         try:

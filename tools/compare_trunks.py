@@ -16,7 +16,7 @@ import torch
 import tyro
 
 from hand.errors import UserError
-from runtime.engine import TorchEngine
+from runtime.torch_engine import TorchEngine
 from runtime.weights import load_network
 from tools import train
 from tools.backgrounds import DEFAULT_BANK

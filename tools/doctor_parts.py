@@ -42,7 +42,8 @@ def look_at_parts() -> Iterator[Finding]:
 
 def look_at_engines() -> Iterator[Finding]:
     """Every engine by name, and the one that `auto` takes."""
-    from runtime.engine import EngineName, choose_engine
+    from runtime.choose import choose_engine
+    from runtime.engine import EngineName
 
     for name in sorted(get_args(EngineName), key=lambda name: name == "auto"):
         topic = f"engine {name}"

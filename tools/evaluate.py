@@ -18,9 +18,10 @@ from hand.backgrounds import Backgrounds
 from hand.errors import UserError
 from hand.joints import JOINT_NAMES
 from runtime import locator
+from runtime.choose import choose_engine
 from runtime.detnet_lite import CONFIDENCE_SCALE
-from runtime.engine import Engine, TorchEngine
-from runtime.weights import DEFAULT_WEIGHTS, load_network
+from runtime.engine import Engine, EngineName
+from runtime.weights import DEFAULT_WEIGHTS
 from tools.backgrounds import DEFAULT_BANK
 from tools.evaluate_real import clip_report, score_clip, score_stills, stills_report
 from tools.held_out import AUC_MM, SIDE_PX, Judged, Scores, groups, held_out, judge
@@ -35,6 +36,8 @@ class Settings:
     """Evaluate a network on held-out drawn hands, a clip and photographs."""
 
     weights: Path = DEFAULT_WEIGHTS
+    engine: EngineName = "torch"
+    """What runs it."""
     hands: int = 2000
     """Held-out hands of each kind; 0 for the real pictures alone."""
     clip: Path | None = None
@@ -142,13 +145,13 @@ def report(engine: Engine, judged: list[Judged]) -> str:
 
 def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
-    network, manifest = load_network(settings.weights)
-    engine = TorchEngine(network, manifest)
+    engine = choose_engine(settings.engine, settings.weights)
+    manifest = engine.manifest
     bank = settings.backgrounds
     if bank is not None and not bank.is_file():
         print(f"{bank} is not there ('python -m tools.backgrounds' makes it): procedural backgrounds only")
         bank = None
-    title = f"{settings.weights}: {manifest.architecture}, {manifest.images_seen or 0:,} training pictures"
+    title = f"{settings.weights}, {engine.description}: {manifest.architecture}, {manifest.images_seen or 0:,} training pictures"
     print(title)
     real = ""
     if settings.clip:

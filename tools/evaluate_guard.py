@@ -31,11 +31,11 @@ from hand.model import FOREIGN_ASSET, HandModel
 from hand.rotations import from_vector
 from runtime.calibrate import CalibrationState, usual_bones
 from runtime.crop_estimator import CropEstimator
-from runtime.engine import TorchEngine
 from runtime.estimator import FollowSettings
 from runtime.geometry import TwoViewGeometry
 from runtime.locator import load_locator
 from runtime.network import HandNetwork
+from runtime.torch_engine import TorchEngine
 from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network
 from tools.drawn_stream import DrawnStream, draw_stream
 from tools.held_out import FOREIGN_TEXTURE

@@ -21,7 +21,8 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.errors import UserError
 from hand.joints import BONES, FINGERS
 from runtime import locator, weights
-from runtime.engine import Engine, choose_engine
+from runtime.choose import choose_engine
+from runtime.engine import Engine
 from runtime.locator import Locator, load_locator
 from runtime.search import Found, grid, search
 

@@ -23,10 +23,11 @@ from hand.errors import UserError
 from hand.joints import MIDDLE_MCP, WRIST
 from hand.rotations import angle_deg
 from runtime.crop import CropCamera
-from runtime.engine import Engine, TorchEngine
+from runtime.engine import Engine
 from runtime.look import Place, look
 from runtime.merge import MergeRule, merge
 from runtime.rotation import RotationEstimator
+from runtime.torch_engine import TorchEngine
 from runtime.track import BOX_MARGIN, box_around
 from runtime.types import ViewHand
 from runtime.weights import DEFAULT_WEIGHTS, load_network

@@ -13,11 +13,11 @@ from capture.views import PerView
 from hand.backgrounds import Backgrounds
 from hand.joints import unit_hand
 from runtime.calibrate import usual_bones
-from runtime.engine import TorchEngine
 from runtime.fit import FitSettings, HandFit
 from runtime.look import Place, look
 from runtime.network import HandNetwork
 from runtime.pair_buffer import SeenPair
+from runtime.torch_engine import TorchEngine
 from runtime.track import box_around, roll_of
 from runtime.types import HandBox
 from runtime.weights import Manifest

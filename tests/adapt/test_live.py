@@ -14,10 +14,10 @@ from adapt.live import EVERY_NS, LiveAdaptation
 from capture.views import PerView
 from runtime.calibrate import SelfCalibrator
 from runtime.crop_estimator import CropEstimator
-from runtime.engine import TorchEngine
 from runtime.estimator import FollowSettings
 from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.solver_loop import SolverOnTheSpot
+from runtime.torch_engine import TorchEngine
 from runtime.weights import DEFAULT_WEIGHTS
 from tests.adapt.recordings import GEOMETRY, Eyes, bones, pairs_of
 from tests.runtime.scenes import CAMERAS, FRAME_NS, SIZES_PX, Scene

@@ -5,7 +5,7 @@ import torch
 
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer
-from runtime.engine import TorchEngine
+from runtime.torch_engine import TorchEngine
 from runtime.weights import load_network
 from tools.train import Settings, train
 

@@ -14,9 +14,10 @@ from hand.joints import unit_hand
 from runtime.crop import CropCamera
 from runtime.crop_estimator import CropEstimator
 from runtime.detnet import DetNet
-from runtime.engine import Predictions, TorchEngine
+from runtime.engine import Predictions
 from runtime.estimator import FORGET_SIDE_NS, Estimator, FollowSettings
 from runtime.network import HandNetwork
+from runtime.torch_engine import TorchEngine
 from runtime.track import box_around, roll_of
 from runtime.types import HandBox, Side
 from runtime.weights import Manifest

@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from hand.errors import UserError
+from runtime.choose import choose_engine
 from runtime.detnet import DetNet
-from runtime.engine import TorchEngine, choose_engine
 from runtime.network import HandNetwork
+from runtime.torch_engine import TorchEngine
 from runtime.weights import Manifest, load_network, save_network
 
 MANIFEST = Manifest(
@@ -115,9 +116,3 @@ def test_the_engine_answers_what_the_network_does(stored):
     np.testing.assert_allclose(predictions.joints, hands.joints, atol=1e-3)
     np.testing.assert_allclose(predictions.confidence, hands.confidence, atol=1e-4)
     assert predictions.pixels.shape == (2, 21, 2)
-
-
-@pytest.mark.parametrize("name", ["onnx", "onnx-int8", "tensorrt"])
-def test_an_engine_that_is_not_there_is_refused_by_name(name):
-    with pytest.raises(UserError, match=name):
-        choose_engine(name)

@@ -10,8 +10,9 @@ import pytest
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.rotations import from_vector
+from runtime.choose import choose_engine
 from runtime.crop import CropCamera
-from runtime.engine import Predictions, choose_engine
+from runtime.engine import Predictions
 from runtime.locator import load_locator
 from runtime.track import box_around
 from runtime.weights import Manifest

@@ -1,0 +1,40 @@
+"""Make everything from a network's weights that this machine can: `python -m export.all [--weights W]`."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from export import int8, onnx, tensorrt
+from hand.errors import UserError
+from runtime.weights import DEFAULT_WEIGHTS
+
+
+@dataclass
+class Settings:
+    """Make everything from a network's weights that this machine can."""
+
+    weights: Path = DEFAULT_WEIGHTS
+    crops: Path | None = None
+    """Recorded crops to calibrate int8 on too, as in `export.int8`."""
+
+
+def main(settings: Settings) -> int:
+    """Make one after the other; what cannot be made is said. Returns the exit code: 0 where something was made."""
+    steps = {
+        "onnx": lambda: onnx.main(onnx.Settings(weights=settings.weights)),
+        "int8": lambda: int8.main(int8.Settings(weights=settings.weights, crops=settings.crops)),
+        "tensorrt": lambda: tensorrt.main(tensorrt.Settings(weights=settings.weights)),
+    }
+    made = 0
+    for name, step in steps.items():
+        try:
+            step()
+            made += 1
+        except UserError as error:
+            print(f"{name}: {error}")
+    return 0 if made else 2
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(tyro.cli(Settings)))

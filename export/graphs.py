@@ -1,0 +1,37 @@
+"""Draw the graphs that ship, without weights: `python -m export.graphs`. Needed after a network's code changed."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import tyro
+
+from hand.errors import UserError
+from runtime.graph import SHIPPED, draw_graph, write
+from runtime.weights import ASSETS, DEFAULT_WEIGHTS, Manifest, load_network
+
+
+@dataclass
+class Settings:
+    """Draw the graphs that ship."""
+
+    to: Path = ASSETS
+
+
+def manifests() -> list[Manifest]:
+    """Of the networks whose graphs ship: the one with weights of ours, and DetNet as published."""
+    detnet = Manifest(architecture="detnet", root=0, crop_size=128, map_size=32, axes="frame", training_data="none")
+    return [load_network(DEFAULT_WEIGHTS)[1], detnet]
+
+
+def main(settings: Settings) -> None:
+    for manifest in manifests():
+        path = settings.to / SHIPPED[manifest.architecture].name
+        write(draw_graph(manifest), path)
+        print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

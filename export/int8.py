@@ -1,0 +1,110 @@
+"""Calibrate a network for eight bits: `python -m export.int8 [--weights W] [--crops FOLDER]`.
+
+Writes the plan beside the weights, where `--engine onnx-int8` finds it, and the model as one self-contained ONNX file. Ranges are
+those that drawn hands, and recorded crops if some are given, give rise to. Every convolution is then quantised alone; those that
+move the joints most stay in float, the worst first, until all the others together move them little.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import onnxruntime
+import tyro
+from tqdm import tqdm
+
+from export.crops import DRAWN_SEED, drawn_crops, recorded_crops
+from export.onnx import file_engine
+from hand.errors import UserError
+from runtime.engine import Predictions
+from runtime.graph import INPUT, OUTPUTS, describe, filled, graph_of, weights_of, write
+from runtime.int8 import Plan, convolutions, measure_ranges, plan_file, quantised, save_plan
+from runtime.parity import check, compare
+from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network
+
+WEIGHT_BITS = 7
+"""Convolutions are judged as the machines run them that have no VNNI: with eight bits all do better."""
+_BATCH = 16
+
+
+@dataclass
+class Settings:
+    """Calibrate a network for eight bits and export it."""
+
+    weights: Path = DEFAULT_WEIGHTS
+    to: Path | None = None
+    """The ONNX file; none: `out/`, named like the weights."""
+    plan: Path | None = None
+    """The plan's file; none: beside the weights."""
+    crops: Path | None = None
+    """Recorded crops to calibrate on too: a folder of square pictures of hands, or an .npy file (N, S, S, 3) uint8 RGB."""
+    drawn: int = 384
+    """Drawn hands to calibrate on."""
+    judged: int = 128
+    """Further drawn hands that convolutions are judged on."""
+    target_mm: float = 1.4
+    """Joints may move by so much on average."""
+
+
+def find_plan(
+    model: onnx.ModelProto, manifest: Manifest, crops: np.ndarray, judged: np.ndarray, target_mm: float, of: str
+) -> Plan:
+    """The plan of a whole float model: ranges from `crops`, harm measured on `judged`, both (N, S, S, 3) uint8.
+
+    Raises UserError where even the head alone in eight bits moves joints too far.
+    """
+    plan = Plan(architecture=manifest.architecture, calibrated_on=of, float_convolutions=(), ranges=measure_ranges(model, crops))
+    expected = _answers(model, judged)
+
+    def moved_mm(plan: Plan, alone: str | None = None) -> float:
+        return compare(_answers(quantised(model, plan, WEIGHT_BITS, alone), judged), expected).mean_mm
+
+    names = convolutions(model)
+    harm = {name: moved_mm(plan, name) for name in tqdm(names, desc="convolutions alone in int8")}
+    for name in sorted(names, key=lambda name: -harm[name]):
+        moved = moved_mm(plan)
+        print(f"{len(plan.float_convolutions):3} convolutions in float: joints move by {moved:.2f} mm")
+        if moved <= target_mm:
+            return plan
+        print(f"    {name}, which alone moves them by {harm[name]:.2f} mm, stays in float")
+        plan = msgspec.structs.replace(plan, float_convolutions=(*plan.float_convolutions, name))
+    raise UserError(f"no convolution of this {manifest.architecture} can be int8 within {target_mm} mm: use another --engine")
+
+
+def _answers(model: onnx.ModelProto, crops: np.ndarray) -> Predictions:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    runs = (session.run(list(OUTPUTS[:3]), {INPUT: crops[at : at + _BATCH]}) for at in range(0, len(crops), _BATCH))
+    return Predictions(*(np.concatenate(part) for part in zip(*runs, strict=True)))
+
+
+def main(settings: Settings) -> None:
+    network, manifest = load_network(settings.weights)
+    size = manifest.crop_size
+    drawn = drawn_crops(size, settings.drawn + settings.judged, DRAWN_SEED)
+    crops, judged, of = drawn[: settings.drawn], drawn[settings.drawn :], f"{settings.drawn} drawn hands"
+    if settings.crops:
+        recorded = recorded_crops(settings.crops, size)
+        crops, of = np.concatenate([crops, recorded]), f"{of} and {len(recorded)} recorded crops"
+    weights = weights_of(network)
+    model = filled(graph_of(manifest, weights), weights, manifest)
+    plan = find_plan(model, manifest, crops, judged, settings.target_mm, of)
+    to = settings.to or Path("out") / f"{settings.weights.stem}-int8.onnx"
+    plan_to = settings.plan or plan_file(settings.weights)
+    save_plan(plan, plan_to)
+    small = quantised(model, plan)
+    describe(small, manifest, weights, int8_plan=msgspec.json.encode(plan).decode())
+    write(small, to)
+    print(f"{plan_to}: {len(plan.float_convolutions)} of {len(convolutions(model))} convolutions in float")
+    print(f"{to}: {to.stat().st_size / 1e6:.1f} MB")
+    print(f"against torch: {check(file_engine(to), 'int8', network, size, str(to))}")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

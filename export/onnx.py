@@ -1,0 +1,64 @@
+"""Write a network as one self-contained ONNX file: `python -m export.onnx [--weights W] [--to FILE]`.
+
+uint8 crops (N, S, S, 3) in; joints, pixels, confidence and heat maps out, for any N. The file's metadata hold the weights'
+manifest and the hash of its numbers. It runs wherever ONNX does; the program itself needs no such file: it fills its graphs
+as it starts.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tyro
+
+from hand.errors import UserError
+from runtime.engine import Predictions
+from runtime.graph import INPUT, OPSET, OUTPUTS, filled, graph_of, weights_of, weights_sha256, write
+from runtime.parity import check
+from runtime.weights import DEFAULT_WEIGHTS, load_network
+
+
+@dataclass
+class Settings:
+    """Write a network as one self-contained ONNX file."""
+
+    weights: Path = DEFAULT_WEIGHTS
+    to: Path | None = None
+    """The file; none: `out/`, named like the weights."""
+
+
+def file_engine(path: Path) -> Callable[[np.ndarray], Predictions]:
+    """What a file of ours answers, in ONNX Runtime on the CPU. Raises UserError where the file cannot be loaded."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        # ONNX Runtime's errors share no type.
+        raise UserError(f"{path} cannot be run by ONNX Runtime: {str(error).splitlines()[0]}; export it again") from error
+
+    def run(images: np.ndarray) -> Predictions:
+        return Predictions(*(np.asarray(value) for value in session.run(list(OUTPUTS[:3]), {INPUT: images})))
+
+    return run
+
+
+def main(settings: Settings) -> None:
+    network, manifest = load_network(settings.weights)
+    weights = weights_of(network)
+    to = settings.to or Path("out") / f"{settings.weights.stem}.onnx"
+    write(filled(graph_of(manifest, weights), weights, manifest), to)
+    size = manifest.crop_size
+    print(f"{to}: {to.stat().st_size / 1e6:.1f} MB, opset {OPSET}, weights {weights_sha256(weights)[:12]}…")
+    print(f"{INPUT} (N, {size}, {size}, 3) uint8 RGB -> {', '.join(OUTPUTS)}")
+    print(f"against torch: {check(file_engine(to), 'fp32', network, size, str(to))}")
+
+
+if __name__ == "__main__":
+    try:
+        main(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

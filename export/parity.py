@@ -1,0 +1,57 @@
+"""Hold engines to the reference: `python -m export.parity [ENGINE ...] [--weights W]`, or `--file FILE` for an ONNX file of ours.
+
+The check is the one that every engine passes when it is loaded (`runtime.parity`); this shows its figures.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import get_args
+
+import tyro
+
+from export.onnx import file_engine
+from hand.errors import UserError
+from runtime.choose import Made, make_engine
+from runtime.engine import Precision
+from runtime.parity import broken_limits, compare, in_parts, probe, reference
+from runtime.weights import DEFAULT_WEIGHTS, load_network
+
+
+@dataclass
+class Settings:
+    """Hold engines to what the network answers in torch, float32."""
+
+    engines: tyro.conf.Positional[tuple[Made, ...]] = get_args(Made)
+    weights: Path = DEFAULT_WEIGHTS
+    file: Path | None = None
+    """An ONNX file, in place of engines."""
+    precision: Precision = "fp32"
+    """Whose limits hold for the file."""
+
+
+def main(settings: Settings) -> int:
+    network, manifest = load_network(settings.weights)
+    images = probe(manifest.crop_size)
+    expected = reference(network, images)
+    failed = 0
+    if settings.file:
+        parity = compare(in_parts(file_engine(settings.file), images), expected)
+        broken = broken_limits(parity, settings.precision)
+        print(f"{settings.file}: {parity}{'; refused: ' + ', '.join(broken) if broken else ''}")
+        return 1 if broken else 0
+    for name in settings.engines:
+        try:
+            engine = make_engine(name, network, manifest, settings.weights)
+        except UserError as error:
+            print(f"{name}: {error}")
+            failed += "does not answer" in str(error)
+        else:
+            print(f"{name}: {compare(in_parts(engine, images), expected)}")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        raise SystemExit(main(tyro.cli(Settings)))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,55 @@
+"""Which machine this is, and with which libraries: what engines and measurements are only good for."""
+
+import os
+import platform
+import shutil
+import subprocess
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import torch
+
+_LIBRARIES = ("torch", "onnxruntime", "onnxruntime-gpu", "torch-tensorrt", "tensorrt")
+
+
+def machine() -> str:
+    """The processor, how many of its cores there are, and the GPU."""
+    return f"{platform.machine()} {_processor_says('model name') or platform.processor()} x{os.cpu_count()} {gpu()}".strip()
+
+
+@cache
+def gpu() -> str:
+    """The first GPU's name, kind and driver; empty where torch has none."""
+    if not torch.cuda.is_available():
+        return ""
+    major, minor = torch.cuda.get_device_capability()
+    asked = shutil.which("nvidia-smi")
+    command = [asked or "nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    driver = subprocess.run(command, capture_output=True, text=True).stdout.split() if asked else []
+    return f"{torch.cuda.get_device_name()} sm_{major}{minor} driver {driver[0] if driver else 'unknown'}"
+
+
+def versions() -> dict[str, str]:
+    """Of the libraries that engines are made of, where they are installed."""
+    found: dict[str, str] = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def multiplies_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself; in software it is slower than float32."""
+    return bool({"avx512_bf16", "amx_bf16"} & set(_processor_says("flags").split()))
+
+
+def _processor_says(key: str) -> str:
+    """What Linux tells of the first processor; empty elsewhere."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")

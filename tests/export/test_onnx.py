@@ -1,0 +1,49 @@
+"""The ONNX file is whole in itself: another program needs nothing else to get joints from crops."""
+
+import onnx
+import pytest
+
+from export import onnx as export_onnx
+from export.parity import Settings as ParitySettings
+from export.parity import main as show_parity
+from hand.errors import UserError
+from runtime.graph import INPUT, OUTPUTS
+from runtime.parity import compare, probe, reference
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    to = tmp_path_factory.mktemp("export") / "net.onnx"
+    export_onnx.main(export_onnx.Settings(to=to))
+    return to
+
+
+def test_the_file_is_a_checked_model_with_all_its_weights(file):
+    model = onnx.load(file, load_external_data=False)
+    onnx.checker.check_model(model, full_check=True)
+    assert not any(tensor.external_data for tensor in model.graph.initializer)
+    assert [value.name for value in model.graph.input] == [INPUT]
+    assert tuple(value.name for value in model.graph.output) == OUTPUTS
+    assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
+
+
+def test_it_answers_as_torch_does(file, shipped):
+    network, _ = shipped
+    images = probe(64)
+    assert compare(export_onnx.file_engine(file)(images), reference(network, images)).largest_mm < 0.05
+
+
+def test_parity_tells_a_good_file_from_a_bad_one(file, tmp_path, capsys):
+    assert show_parity(ParitySettings(file=file)) == 0
+    model = onnx.load(file)
+    broken = next(tensor for tensor in model.graph.initializer if tensor.name == "network.fuse.0.bias")
+    broken.raw_data = bytes(len(broken.raw_data))
+    onnx.save(model, tmp_path / "broken.onnx")
+    assert show_parity(ParitySettings(file=tmp_path / "broken.onnx")) == 1
+    assert "refused: largest mm" in capsys.readouterr().out
+
+
+def test_what_is_no_model_is_refused_by_name(tmp_path):
+    (tmp_path / "net.onnx").write_text("no model")
+    with pytest.raises(UserError, match="net.onnx cannot be run"):
+        export_onnx.file_engine(tmp_path / "net.onnx")

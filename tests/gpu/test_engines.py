@@ -1,0 +1,65 @@
+"""On a GPU every engine answers what the network answers on a CPU, and takes other weights while it runs."""
+
+import threading
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+
+from runtime.choose import choose_engine, make_engine
+from runtime.parity import compare, in_parts, probe, reference
+from runtime.weights import DEFAULT_WEIGHTS, load_network
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
+
+MOST_MM = {"torch": 0.05, "onnx": 0.05, "tensorrt": 0.5}
+
+
+@pytest.fixture(scope="module", params=MOST_MM)
+def made(request):
+    """An engine by name, made once."""
+    if request.param == "tensorrt":
+        pytest.importorskip("torch_tensorrt", reason="needs torch-tensorrt: pip install 'duohand[tensorrt]'")
+    network, manifest = load_network(DEFAULT_WEIGHTS)
+    return request.param, make_engine(request.param, network, manifest, DEFAULT_WEIGHTS)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4, 12, 20])
+def test_it_answers_as_on_a_cpu_whatever_the_batch(made, count):
+    name, engine = made
+    network, manifest = load_network(DEFAULT_WEIGHTS)
+    images = probe(manifest.crop_size)[:count]
+    assert compare(engine(images), reference(network, images)).mean_mm < MOST_MM[name]
+
+
+def test_a_recorded_graph_gives_each_batch_its_own_answer(made):
+    _, engine = made
+    images = probe(engine.manifest.crop_size)
+    first, second = engine(images[:2]), engine(images[2:4])
+    again = engine(images[:2])
+    np.testing.assert_allclose(first.joints, again.joints, atol=1e-5)
+    assert np.abs(first.joints - second.joints).max() > 0.01
+
+
+def test_renewed_beside_the_stream_it_has_the_new_weights(made):
+    name, engine = made
+    network, manifest = load_network(DEFAULT_WEIGHTS)
+    other = deepcopy(network)
+    with torch.no_grad():
+        for value in other.parameters():
+            value *= 1.01
+    images = probe(manifest.crop_size)
+    new: list = []
+    swap = threading.Thread(target=lambda: new.append(engine.renewed(other, manifest)))
+    swap.start()
+    while swap.is_alive():
+        engine(images[:2])
+    swap.join()
+    assert compare(in_parts(new[0], images), reference(other, images)).mean_mm < MOST_MM[name]
+    assert compare(in_parts(engine, images), reference(network, images)).mean_mm < MOST_MM[name]
+
+
+def test_auto_takes_an_engine_of_the_gpu(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert "auto" in choose_engine("auto").description
