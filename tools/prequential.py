@@ -1,0 +1,102 @@
+"""Adapt to a recording as it goes by, pairs judged before they are learnt from: `python -m tools.prequential out --left A …`.
+
+What a network that adapts live is worth is how well it does on what it has not seen yet. First the cameras find their places on
+the whole recording, without labels; then its pairs come in order: the network says where the hand is, which is written down, and
+only then learns a step from that pair and earlier ones. With `--no-learn` nothing is learnt: the same pairs as they were before.
+Hands are merged by rotation, softmax, unsmoothed.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+import numpy as np
+import torch
+import tyro
+from tqdm import tqdm
+
+import adapt.offline
+from adapt.evidence import ask
+from adapt.learning import begin
+from adapt.material import Material, Shown
+from adapt.offline import estimator
+from adapt.teacher import label
+from capture.views import PerView
+from hand.errors import UserError
+from hand.rotations import angle_deg
+from runtime.merge import merge
+from runtime.rotation import RotationEstimator
+from runtime.types import ViewHand
+from runtime.weights import load_network
+
+
+@dataclass
+class Settings(adapt.offline.Settings):
+    """Judge adaptation pair by pair, each before it is learnt from; hands.jsonl is written into the folder."""
+
+    learn: bool = True
+
+
+def run(settings: Settings) -> int:
+    """Write the hands; how many there were. Raises UserError where nothing can be judged."""
+    settings.check()
+    network, manifest = load_network(settings.weights)
+    watched = settings.calibrated(estimator(settings))
+    geometry = watched.state.geometry
+    assert geometry is not None
+    learning = begin(settings, network, manifest, geometry)
+    own, seen, count = RotationEstimator(), list[Shown](), 0
+    order = torch.Generator().manual_seed(settings.seed)
+    with _opened(settings.run / "hands.jsonl") as file:
+        labelled = label(settings.read("judging and learning"), estimator(settings), watched.state)
+        for pair in labelled:
+            if pair is None:
+                continue
+            shown = Shown.cut(pair, manifest.crop_size)
+            said = ask(learning.teacher, manifest, Material.of([shown]))
+            hands = PerView.of(
+                lambda view, said=said, shown=shown: ViewHand(
+                    view, shown.side, said.joints[view][0], said.pixels[view][0], said.confidence[view][0]
+                )
+            )
+            sure = np.sqrt(hands.left.confidence * hands.right.confidence)
+            own.update(shown.captured_ns, hands.left.joints, hands.right.joints, sure)
+            file.write(_line(pair.pair.left.seq, hands, geometry.R_right_from_left))
+            count += 1
+            seen = [*seen[-settings.most + 1 :], shown]
+            if settings.learn:
+                rows = torch.randperm(len(seen), generator=order)[: settings.batch - 1].tolist()
+                # The newest pair is always among them.
+                material = Material.of([seen[row] for row in {*rows, len(seen) - 1}])
+                learning.step(material.pairs, geometry.R_right_from_left, labels=settings.labels, taught=material.taught)
+    if own.rotation is not None:
+        off_deg = float(angle_deg(own.rotation, geometry.R_right_from_left))
+        tqdm.write(f"{count} pairs; the network's own hands tell a rotation {off_deg:.1f} deg from the cameras'")
+    return count
+
+
+def _opened(path: Path) -> BinaryIO:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+    except OSError as error:
+        raise UserError(f"cannot write hands to {path}: {error.strerror}; name a file that can be made") from error
+
+
+def _line(index: int, hands: PerView[ViewHand], R_right_from_left: np.ndarray) -> bytes:
+    told = {
+        "index": index,
+        "side": hands.left.side,
+        "views": {view: {"joints": hand.joints.tolist()} for view, hand in hands.items()},
+        "fused": {"joints": merge(hands, R_right_from_left).joints.tolist()},
+        "R_right_from_left": R_right_from_left.tolist(),
+    }
+    return msgspec.json.encode(told) + b"\n"
+
+
+if __name__ == "__main__":
+    try:
+        run(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None
