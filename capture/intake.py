@@ -9,7 +9,7 @@ from capture.clock import RemoteClock
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
 from capture.presence import Presence
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View
 
 _AHEAD_NS = 1_000_000
 """A frame whose time lies further ahead of its arrival than its clock's bound and this was stamped by a clock that was set."""
@@ -24,6 +24,8 @@ class _ViewState:
 
     received: int = 0
     next_seq: int | None = None
+    held: tuple[wire.Packet, int] | None = None
+    """A frame, and when it came, that waits for its clock to be known."""
 
 
 class Intake:
@@ -87,7 +89,9 @@ class Intake:
 
     def wants(self, view: View) -> bool:
         """Whether to read on from `view`: where nothing may be lost, a view that is ahead waits for the other."""
-        return not self._presence.has_ended(view) and (self._newest or not self._pairer.full(view))
+        if self._presence.has_ended(view):
+            return False
+        return self._newest or not (self._pairer.full(view) or self._views[view].held)
 
     def silent_ns(self, view: View, now_ns: int) -> int:
         """For how long `view` has given nothing."""
@@ -133,12 +137,19 @@ class Intake:
 
     def held_up(self, now_ns: int) -> None:
         """Note that no view was read until now, so that none was silent."""
-        for view in ("left", "right"):
+        for view in VIEWS:
             self._presence.heard(view, now_ns)
 
     def check_silence(self, now_ns: int) -> list[FramePair]:
-        """Note which views have been read and yet have not given a frame for too long."""
-        return self._presence.check_silence(now_ns, self.wants, self.complaint)
+        """Note which views have been read and yet have not given a frame for too long; go on with those that waited."""
+        pairs = []
+        for view in VIEWS:
+            held = self._views[view].held
+            if held is not None:
+                self._views[view].held = None
+                frame = self._decode(view, *held)
+                pairs += [] if frame is None else self._presence.push(frame)
+        return pairs + self._presence.check_silence(now_ns, self.wants, self.complaint)
 
     def _count_gap(self, view: View, seq: int) -> None:
         """A sender that starts again, or is joined late, begins anew; a gap in between is a loss."""
@@ -156,6 +167,10 @@ class Intake:
         assert isinstance(packet.header, wire.FrameHeader)
         port = packet.header.clock_port
         clock = None if port is None else self._clock_of(view, port)
+        if clock is not None and not clock.settled and not self._newest:
+            # Nothing may be lost, so the view is held up until its clock has answered.
+            self._views[view].held = packet, received_ns
+            return None
         return frame if clock is None else self._in_our_time(frame, clock)
 
     def _in_our_time(self, frame: Frame, clock: RemoteClock) -> Frame | None:

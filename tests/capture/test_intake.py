@@ -139,6 +139,25 @@ def test_frames_of_another_clock_are_put_into_our_time_once_it_is_known():
     assert set(asked) == {("left", 7)}
 
 
+def test_where_every_pair_counts_frames_wait_for_their_clock():
+    clock = RemoteClock()
+    names = PerView("tcp://headset:1", "ipc://r")
+    intake = Intake(
+        names, newest=False, started_ns=50 * SECOND, silence_ns=SECOND, tolerance_ns=10**6, clock_of=lambda view, port: clock
+    )
+    now = 50 * SECOND
+    assert not intake.take("left", [wire.encode("left", 0, now + SECOND, IMAGE, clock_port=7)], now)
+    assert not intake.wants("left") and intake.wants("right")
+    assert not intake.check_silence(now + 10) and not intake.ended
+    clock.add(Probe(now, now + SECOND + 1000, now + 2000))
+    intake.check_silence(now + 20)
+    assert intake.wants("left") and not intake.all_drops
+    pairs = intake.take("right", [wire.encode("right", 0, now, IMAGE)], now + 30)
+    for view in VIEWS:
+        pairs += intake.take(view, [wire.encode_end(view, 1)], now + 40)
+    assert [pair.left.seq for pair in pairs] == [0] and not intake.all_drops
+
+
 def test_a_view_is_not_silent_while_nobody_reads_it():
     intake = make_intake()
     intake.held_up(5 * SECOND)
