@@ -12,7 +12,7 @@ from capture.presence import Presence
 from capture.views import VIEWS, PerView, View
 
 _AHEAD_NS = 1_000_000
-"""A frame whose time lies further ahead of its arrival than its clock's bound and this was stamped by a clock that was set."""
+"""By more than this and its clock's bound, a frame's time lies ahead of its arrival."""
 
 NONE_LASTS = PerView(False, False)
 """Both views are recordings, which end."""
@@ -24,6 +24,8 @@ class _ViewState:
 
     received: int = 0
     next_seq: int | None = None
+    ahead_since: int | None = None
+    """Answers of its clock when frames were first stamped ahead of their arrival; None while they are not."""
     held: tuple[wire.Packet, int] | None = None
     """A frame, and when it came, that waits for its clock to be known."""
 
@@ -50,7 +52,7 @@ class Intake:
         """`clock_of` knows the clock that answers at a port of a view's host; None where that is our own."""
         self.drops: Counter[str] = Counter()
         """Frames by reason: those of pairing, `lost` (a gap in the numbers), `malformed` (messages), `unsynchronised` (stamped by
-        a clock that is not known yet) and `ahead` (by one that was set)."""
+        a clock that is not known yet) and `ahead` (by one that seems to have been set)."""
         self.complaint: str | None = None
         """What was wrong with the latest malformed message."""
         self._newest = newest
@@ -178,9 +180,12 @@ class Intake:
         if not clock.settled:
             self.drops["unsynchronised"] += 1
             return None
-        ours = clock.ours(frame.captured_ns)
-        if ours.ns - ours.bound_ns > frame.received_ns + _AHEAD_NS:
-            clock.suspected = True
+        ours, state = clock.ours(frame.captured_ns), self._views[frame.view]
+        if ours.ns - ours.bound_ns <= frame.received_ns + _AHEAD_NS:
+            state.ahead_since = None
+        elif self._newest and state.ahead_since in (None, clock.answers):
+            # Either the clock was set, or the sender is ahead of time, as a file at its reader's pace is: a probe tells.
+            state.ahead_since, clock.suspected = clock.answers, True
             self.drops["ahead"] += 1
             return None
         return replace(frame, captured_ns=ours.ns)
