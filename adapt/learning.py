@@ -29,16 +29,18 @@ class LearningSettings:
     """What teaches: what two views agree on, where their rays meet, or both."""
     augment: bool = False
     """Whether the student sees its crops rolled, in other light, blurred and partly covered, the teacher plain."""
-    rehearse: float = 0.0
-    """Share of drawn hands, of which the truth is known, among all that is learnt from, such as 0.33: less is forgotten."""
+    rehearse: float = 0.33
+    """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none."""
     spectra: bool = False
     """Whether the drawn hands take on the recording's light and tint: amplitudes of its spectra."""
-    pixel_term: bool = False
+    pixel_term: bool = True
     """Whether the joints' pixels are learnt besides their heat, where the geometry has them."""
     epochs: int = 10
     batch: int = 32
     rate: float = 5e-4
     """Adam's learning rate."""
+    memory: float = 0.9
+    """Share of its old weights that the teacher keeps at most in a step: it is the mean of about the last 1 / (1 − memory)."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
@@ -56,6 +58,8 @@ class LearningSettings:
                 raise UserError(f"--{name} is {getattr(self, name)}, expected 1 or more")
         if not self.rate > 0:
             raise UserError(f"--rate is {self.rate:g}, expected a number above 0, such as 5e-4")
+        if not 0 <= self.memory < 1:
+            raise UserError(f"--memory is {self.memory:g}, expected a share from 0 to below 1, such as 0.9")
         if not 0 <= self.rehearse < 1:
             raise UserError(f"--rehearse is {self.rehearse:g}, expected a share from 0, which is none, to below 1, such as 0.33")
         if self.spectra and not self.rehearse:
@@ -84,7 +88,7 @@ def begin(
     return Adaptation(
         network,
         manifest,
-        Recipe(rate=settings.rate, pixel_term=settings.pixel_term),
+        Recipe(rate=settings.rate, memory=settings.memory, pixel_term=settings.pixel_term),
         geometry.R_right_from_left,
         device,
         augment=Augmenter(settings.seed, device) if settings.augment else None,

@@ -4,9 +4,9 @@ Or to a data set's camera pair, with the options that were published with S2DHan
 
 The recording is watched twice: on the first pass the cameras calibrate themselves, on the second every hand that both see is cut
 out. Then the network learns from what its own two views agree on through the rotation (`--labels s2dhand`; Liu et al., CVPR
-2024), from where their rays meet (`geometry`), or both. Every fifth stretch of the recording is held out: weights are saved only
-where the network has come nearer to the hands that the geometry has there. That the views agree better would be no evidence:
-they come to agree through a wrong rotation too.
+2024), from where their rays meet (`geometry`), or both; drawn hands are rehearsed beside: little is forgotten. Every fifth
+stretch of the recording is held out: weights are saved only where the network has come nearer to the hands that the geometry has
+there. That the views agree better would be no evidence: they come to agree through a wrong rotation too.
 """
 
 import sys

@@ -8,18 +8,19 @@ forgotten. Rows that are there already are not made again: a table may be made i
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
-from typing import Literal, get_args
+from types import MappingProxyType
+from typing import Any, Literal, get_args
 
 import msgspec
 import torch
 import tyro
 
-from adapt.learning import BANK, begin, study
+from adapt.learning import BANK, LearningSettings, begin, study
 from adapt.material import Material
 from adapt.offline import Settings as Offline
 from adapt.offline import off, watch
@@ -37,16 +38,15 @@ from tools.held_out import BATCH, Kind, upright_hands
 from tools.losses import HAND_MM
 from tools.training import log
 
-Addition = Literal["plain", "augment", "rehearse", "spectra", "all", "pixels"]
-ADDITIONS: dict[Addition, dict[str, object]] = {
-    "plain": {},
+ADDITIONS: dict[str, dict[str, object]] = {
     "augment": {"augment": True},
     "rehearse": {"rehearse": 0.33},
-    "spectra": {"rehearse": 0.33, "spectra": True},
+    "spectra": {"spectra": True},
     "pixels": {"pixel_term": True},
-    "all": {"augment": True, "rehearse": 0.33, "spectra": True, "pixel_term": True},
 }
-"""Name → options of `adapt.offline`, which has everything else as it is there by default."""
+"""Name → options of `adapt.offline`, which are all off otherwise; everything else is as there by default."""
+PLAIN = "plain"
+OFF: dict[str, object] = {"augment": False, "rehearse": 0.0, "spectra": False, "pixel_term": False}
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = "as shipped"
 
@@ -60,7 +60,13 @@ class Settings:
     clip: Path
     """Folder of a recorded clip: left.mp4, right.mp4, reference.npz, calibration.json."""
     labels: tuple[Labels, ...] = get_args(Labels)
-    additions: tuple[Addition, ...] = get_args(Addition)
+    additions: tuple[str, ...] = (
+        *(PLAIN, "augment", "rehearse", "rehearse+spectra", "pixels"),
+        *("rehearse+pixels", "rehearse+spectra+pixels", "augment+rehearse+spectra+pixels"),
+    )
+    """What is switched on in each row: any of augment, rehearse, spectra and pixels, joined by '+'; else plain."""
+    also: dict[str, float] = field(default_factory=dict)
+    """Further options of adapt.offline for all rows, such as 'epochs 20 rate 1e-3'."""
     seeds: tuple[int, ...] = (0,)
     """Of the learning; a row tells the mean over them."""
     teacher: Literal["own", "mediapipe", "mediapipe-lite"] = "own"
@@ -118,17 +124,17 @@ class Comparison:
         places, size = Backgrounds.load(None, "held_out"), load_network(DEFAULT_WEIGHTS)[1].crop_size
         return {kind: upright_hands(kind, self.settings.hands, size, places) for kind in get_args(Kind)}
 
-    def add(self, name: str, seed: int, labels: Labels | None = None, addition: Addition = "plain") -> None:
+    def add(self, name: str, seed: int, labels: Labels | None = None, addition: str = PLAIN) -> None:
         """Make the row where it is not there yet; without `labels` the network as it ships."""
         if any((row.name, row.seed) == (name, seed) for row in self.rows):
             return
         network, manifest = load_network(DEFAULT_WEIGHTS)
-        folder = self.settings.folder / f"{name.replace(' ', '-')}-{seed}"
+        folder = self.settings.folder / f"{name.replace(' + ', '+').replace(', ', ',').replace(' ', '-')}-{seed}"
         folder.mkdir(exist_ok=True)
         held_out, learnt_s = float("nan"), 0.0
         if labels is not None:
             geometry, learn_from, judge_by = self.watched
-            how = replace(self.offline, labels=labels, seed=seed, **ADDITIONS[addition])  # pyright: ignore[reportArgumentType]
+            how = replace(self.offline, labels=labels, seed=seed, **options(addition, self.settings.also))
             session = begin(how, network, manifest, geometry, self.bank if how.rehearse else None)
             started = time.process_time()
             study(how, session, geometry, learn_from)
@@ -167,12 +173,29 @@ def error_mm(network: HandNetwork, drawn: DrawnCrops) -> float:
     return float((joints - drawn.joints).norm(dim=-1).mean()) * HAND_MM
 
 
-def names(settings: Settings) -> Iterator[tuple[str, Labels, Addition]]:
+def options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> dict[str, Any]:
+    """Of `adapt.offline`. Raises UserError for what it has not."""
+    chosen = OFF.copy()
+    for name in () if addition == PLAIN else addition.split("+"):
+        if name not in ADDITIONS:
+            raise UserError(f"--additions has {name!r}, expected {PLAIN} or some of {', '.join(ADDITIONS)}, joined by '+'")
+        chosen |= ADDITIONS[name]
+    kinds = {each.name: type(each.default) for each in fields(LearningSettings)}
+    for name, value in also.items():
+        if kinds.get(name) not in (int, float):
+            raise UserError(f"--also has {name!r}, expected a number that adapt.offline has, such as epochs or rate")
+        chosen[name] = kinds[name](value)
+    return chosen
+
+
+def names(settings: Settings) -> Iterator[tuple[str, Labels, str]]:
     """The rows that are asked for: name, teacher, addition."""
-    told = "" if settings.teacher == "own" else f", {settings.teacher}"
+    told = [settings.teacher] if settings.teacher != "own" else []
+    told += [f"{name} {value:g}" for name, value in settings.also.items()]
     for labels in settings.labels:
         for addition in settings.additions:
-            yield f"{labels}{told}" + ("" if addition == "plain" else f" + {addition}"), labels, addition
+            name = labels if addition == PLAIN else f"{labels} + {addition.replace('+', ' + ')}"
+            yield ", ".join([name, *told]), labels, addition
 
 
 def shown(rows: list[Row]) -> dict[str, dict[str, str]]:
@@ -201,6 +224,8 @@ def shown(rows: list[Row]) -> dict[str, dict[str, str]]:
 
 def compare(settings: Settings) -> str:
     """The table. Raises UserError for a clip that cannot be used."""
+    for addition in settings.additions:
+        options(addition, settings.also)
     comparison = Comparison(settings)
     comparison.add(SHIPPED, 0)
     for seed in settings.seeds:

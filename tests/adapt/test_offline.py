@@ -13,6 +13,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapt.learning import begin, study
 from adapt.material import Material, Thinned
 from adapt.offline import HELD_OUT_EVERY, STRETCH, Settings, adapt, learn, off, watch
 from adapt.recording import SETTLED_NS, frame_size, settled
@@ -107,9 +108,8 @@ def poor(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(clips: PerView[Path], poor: Path, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     run = tmp_path_factory.mktemp("run")
-    return Settings(
-        run, left=clips.left, right=clips.right, labels="geometry", weights=poor, fov=FOV_DEG, epochs=2, batch=8, device="cpu"
-    )
+    how = {"labels": "geometry", "rehearse": 0.0, "epochs": 2, "batch": 8, "device": "cpu"}
+    return Settings(run, left=clips.left, right=clips.right, weights=poor, fov=FOV_DEG, **how)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +185,24 @@ def test_what_learnt_nothing_is_no_better_and_not_saved(settings, seen, tmp_path
     assert "nothing is saved" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "on", [{"augment": True}, {"rehearse": 0.33}, {"rehearse": 0.33, "spectra": True}, {"pixel_term": False}]
+)
+def test_each_switch_changes_what_is_learnt(settings, seen, monkeypatch, on):
+    monkeypatch.setattr("adapt.learning.BANK", 20)
+
+    def learnt(how: Settings) -> torch.Tensor:
+        network, manifest = load_network(how.weights)
+        session = begin(how, network, manifest, seen.geometry)
+        study(how, session, seen.geometry, Material.of(seen.material.shown[:8]))
+        return torch.cat([p.flatten() for p in session.teacher.parameters()])
+
+    once = replace(settings, epochs=1)
+    off = replace(once, spectra=False, rehearse=0.33) if "spectra" in on else once
+    with_, again, without = (learnt(how) for how in (replace(once, **on), replace(once, **on), off))
+    assert torch.equal(with_, again) and not torch.equal(with_, without)
+
+
 @pytest.mark.parametrize("share", [0.5, 0.2, 0.0])
 def test_seeing_all_joints_in_the_middle_is_not_better(seen, share):
     network, manifest = load_network(DEFAULT_WEIGHTS)
@@ -220,6 +238,7 @@ def test_views_that_come_to_agree_through_a_wrong_rotation_are_not_saved(setting
         ({"weights": Path("none.safetensors")}, Truth, "none.json"),
         ({"batch": 0}, Truth, "--batch is 0"),
         ({"rate": 0.0}, Truth, "--rate is 0"),
+        ({"memory": 1.0}, Truth, "--memory is 1, expected a share"),
         ({"rehearse": 1.0}, Truth, "--rehearse is 1, expected a share"),
         ({"spectra": True, "rehearse": 0.0}, Truth, "--spectra changes the hands that are rehearsed"),
         ({"run": Path(__file__)}, Truth, "cannot be made"),
