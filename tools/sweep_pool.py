@@ -8,6 +8,7 @@ import logging
 import multiprocessing
 import os
 import socket
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable
 from contextlib import suppress
@@ -160,6 +161,7 @@ class _Process:
 
 def _serve(connection: Connection, keep: str | None) -> None:
     """A process's whole life."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     worker = Worker(keep)
     try:
         while True:
@@ -167,6 +169,14 @@ def _serve(connection: Connection, keep: str | None) -> None:
             connection.send_bytes(msgspec.msgpack.encode(worker(job)))
     except (EOFError, KeyboardInterrupt):
         return
+
+
+def _end_with_parent() -> None:
+    """A sweep that is killed leaves no worker behind; its rows are written by the sweep, so that nothing half done remains."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _ray(address: str) -> Any:

@@ -12,6 +12,7 @@ from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -128,8 +129,11 @@ def test_a_sweep_goes_on_where_it_was_killed(tmp_path):
     while not list(out.glob("row*.parquet")) and time.monotonic() < deadline:
         assert run.poll() is None
         time.sleep(0.01)
+    workers = psutil.Process(run.pid).children()
     run.kill()
     run.wait()
+    # Whoever kills the sweep need not look for its workers.
+    assert not psutil.wait_procs(workers, timeout=60)[1]
     before = {file: file.stat().st_mtime_ns for file in out.glob("row*.parquet")}
     assert before
     rows = sweep(Settings(out, recordings=recordings, workers=2))
