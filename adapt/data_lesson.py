@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from adapt.assembly_hands import HandPairs
 from adapt.data_geometry import Labeller, Places, find_places
-from adapt.data_looks import LookedAt, crops_of
+from adapt.data_looks import LookedAt, crops_of, rotation_of
 from adapt.labels import LabelledPair
 from adapt.material import Material, Shown
 from adapt.pairs import CropPairs
@@ -29,7 +29,7 @@ class Lesson:
     taught: PerView[Taught] | None
     labels: Labels
     R_right_from_left: np.ndarray | None
-    """(3, 3) that is kept; None where each batch tells a little of it."""
+    """(3, 3) to begin with; None where the first batch tells it."""
 
 
 def lesson_of(settings: Settings, manifest: Manifest, looked: list[LookedAt], train: HandPairs) -> tuple[Lesson, str]:
@@ -44,7 +44,7 @@ def lesson_of(settings: Settings, manifest: Manifest, looked: list[LookedAt], tr
         if labels == "geometry":
             raise UserError(f"the cameras' places are not sure ({note}): give more pairs with --pic, or --labels s2dhand")
         told = f"the cameras' places are not sure ({note}): the network's own hands tell the rotation, and s2dhand teaches alone"
-        return Lesson(crops_of(looked), None, "s2dhand", None), told
+        return Lesson(crops_of(looked), None, "s2dhand", rotation_of(looked)), told
     material = _material(places, looked, train, manifest.crop_size)
     told = f"cameras found to +- {places.uncertainty_deg:.1f} deg from {note}"
     told += f"; {len(material.pairs):,} of {len(looked):,} pairs teach"

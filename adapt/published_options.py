@@ -177,7 +177,7 @@ class Settings:
 
     def check(self) -> None:
         """Raises UserError for what would fail only later."""
-        self.cameras, self.data("train"), self.data("test"), self.source()  # noqa: B018
+        _ = self.cameras, self.data("train"), self.data("test"), self.source()
         if self.setup not in (0, 1):
             raise UserError(f"--setup is {self.setup}, expected 0 or 1")
         for name, least in (("epochs", 0), ("start_epoch", 1), ("batch", 1), ("threads", 1)):

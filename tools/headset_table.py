@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from adapt.data_run import change
@@ -104,10 +105,12 @@ def _line(row: Row) -> str:
 
 
 def _overall(pairs: Pairs) -> list[str]:
-    names = ("mono_before_mm", "mono_after_mm", "dual_before_mm", "dual_after_mm", "dual_before_placed_mm")
-    means = {name: pairs.mean(name) for name in (*names, "rotation_before_deg", "rotation_after_deg")}
-    total = Row(
-        key="", name="overall", labels=pairs.labels, job="", seconds=0, tested=sum(row.tested or 0 for row in pairs.rows), **means
+    figures = [field.name for field in msgspec.structs.fields(Row) if field.name.endswith(("_mm", "_deg"))]
+    total = msgspec.structs.replace(
+        pairs.rows[0],
+        name="overall",
+        tested=sum(row.tested or 0 for row in pairs.rows),
+        **{name: pairs.mean(name) for name in figures},
     )
     rise = [row.name for row in pairs.rows if _worse(row)]
     low, high = PUBLISHED_ROTATIONS_DEG

@@ -1,4 +1,4 @@
-"""Adapt to many camera pairs or recordings at once: `python -m tools.sweep out/sweep --data data/headsets --pic 256 --epochs 8`.
+"""Adapt to many camera pairs or recordings at once: `python -m tools.sweep out/sweep --data data/headsets`.
 
 All pairs of a data set's cameras times all settings, or a list of recordings, run in processes of this machine or on a Ray
 cluster. Each run's row is kept as soon as it is there, so a sweep that was broken off goes on where it was; what is done is not
@@ -43,13 +43,14 @@ class Settings:
     setups: tuple[int, ...] = (0, 1)
     pairs: tuple[str, ...] = tuple(f"{a},{b}" for a, b in PAIRS)
     """Camera pairs, such as 0,1 1,2."""
-    pic: int = 256
+    pic: int = 512
     """Hand pairs to adapt to, the first so many; -1 for all."""
     test_pic: int = 128
     """Hand pairs to test on, evenly chosen; -1 for all."""
     shown: bool = False
     """Test on all pairs, as published; else on those alone that were not adapted to."""
-    epochs: int = 8
+    epochs: int = 2
+    """Few: of so many pairs all there is to be learnt is learnt soon (`tools/TRAINING.md`)."""
     seed: int = 1
     weights: Path = DEFAULT_WEIGHTS
     """Of the network to adapt."""
@@ -75,7 +76,8 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
     }
     if settings.data is not None:
         ways: list[tuple[Labels, bool]] = [(labels, False) for labels in settings.labels]
-        ways += [("s2dhand", True)] if settings.faithful else []
+        if settings.faithful:
+            ways.append(("s2dhand", True))
         for setup, pair, (labels, faithful) in product(settings.setups, settings.pairs, ways):
             yield PairJob(
                 data=str(settings.data.resolve()),

@@ -4,11 +4,13 @@ Jobs are drawn one by one, so that a million of them are no list. A worker that 
 its job is run again; one that kills its worker every time becomes a row that says so.
 """
 
+import logging
 import multiprocessing
 import os
 import socket
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -30,7 +32,7 @@ _START = "start a cluster with 'ray start --head', or give --ray local"
 _ROOT = Path(__file__).resolve().parents[1]
 
 
-def in_processes(jobs: Iterable[Job], workers: int, keep: str | None = None) -> Iterator[Row]:
+def in_processes(jobs: Iterable[Job], workers: int, keep: str | None = None) -> Generator[Row, None, None]:
     """The jobs' rows, as they come, from processes of this machine."""
     queue = _Queue(jobs)
     pool = [_Process.started(keep) for _ in range(workers)]
@@ -64,7 +66,7 @@ def in_processes(jobs: Iterable[Job], workers: int, keep: str | None = None) -> 
             worker.ended()
 
 
-def on_ray(jobs: Iterable[Job], address: str, workers: int | None = None, keep: str | None = None) -> Iterator[Row]:
+def on_ray(jobs: Iterable[Job], address: str, workers: int | None = None, keep: str | None = None) -> Generator[Row, None, None]:
     """The same on a Ray cluster: `auto` for the one that is running here, `local` for one of this machine, or an address.
 
     All its machines have this checkout at the same path. Raises UserError where Ray is missing or the cluster is not to be had.
@@ -159,6 +161,7 @@ class _Process:
 
 def _serve(connection: Connection, keep: str | None) -> None:
     """A process's whole life."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     worker = Worker(keep)
     try:
         while True:
@@ -166,6 +169,14 @@ def _serve(connection: Connection, keep: str | None) -> None:
             connection.send_bytes(msgspec.msgpack.encode(worker(job)))
     except (EOFError, KeyboardInterrupt):
         return
+
+
+def _end_with_parent() -> None:
+    """A sweep that is killed leaves no worker behind; its rows are written by the sweep, so that nothing half done remains."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _ray(address: str) -> Any:
@@ -184,7 +195,7 @@ def _ray(address: str) -> Any:
             runtime_env=environment,
             include_dashboard=False if address == "local" else None,
             log_to_driver=False,
-            logging_level="ERROR",
+            logging_level=logging.ERROR,
         )
     except Exception as error:
         # Ray raises bare exceptions where it cannot start or reach what it needs.

@@ -8,9 +8,11 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.util import find_spec
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -127,8 +129,11 @@ def test_a_sweep_goes_on_where_it_was_killed(tmp_path):
     while not list(out.glob("row*.parquet")) and time.monotonic() < deadline:
         assert run.poll() is None
         time.sleep(0.01)
+    workers = psutil.Process(run.pid).children()
     run.kill()
     run.wait()
+    # Whoever kills the sweep need not look for its workers.
+    assert not psutil.wait_procs(workers, timeout=60)[1]
     before = {file: file.stat().st_mtime_ns for file in out.glob("row*.parquet")}
     assert before
     rows = sweep(Settings(out, recordings=recordings, workers=2))
@@ -187,11 +192,10 @@ def test_jobs_are_drawn_as_workers_are_free():
             yield lost(number)
             number += 1
 
-    rows = in_processes(endless(), workers=1)
-    for taken in range(1, 4):
-        next(rows)
-        assert len(drawn) <= taken + 1
-    rows.close()
+    with closing(in_processes(endless(), workers=1)) as rows:
+        for taken in range(1, 4):
+            next(rows)
+            assert len(drawn) <= taken + 1
     assert not [child for child in multiprocessing.active_children() if child.name == "sweep"]
 
 
@@ -228,7 +232,7 @@ def test_the_table_weighs_pairs_by_what_was_tested(tmp_path):
         job = PairJob(data="d", setup=0, pair=pair, labels="both", epochs=1, seed=1)
         both = {"before": before, "after": after}
         figures = {f"{name}_{when}_mm": value for name in ("mono", "dual") for when, value in both.items()}
-        rotations = {"rotation_before_deg": 3.0, "rotation_after_deg": 1.0}
+        rotations = {"rotation_before_deg": 3.0, "rotation_after_deg": 1.0, "own_rotation_after_deg": 2.0}
         return row_of(job, 1.0, tested=tested, dual_before_placed_mm=before, **figures, **rotations)
 
     table = table_of([row("0,1", 30, 40.0, 30.0), row("0,2", 10, 20.0, 21.0), row_of(lost(0), 0.0, error="lost")])
