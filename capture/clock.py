@@ -18,6 +18,10 @@ WANDER = 1e-6
 SLOT_NS = 2_000_000_000
 """Of the probes of each such time, the one with the smallest round trip is kept."""
 SLOTS = 32
+SETTLED_NS = 2_000_000
+"""A bound that is good enough to begin with: a fraction of any camera's period."""
+PATIENCE = 20
+"""Answers after which a clock is settled with whatever bound it has: its way is a long one."""
 
 
 class Probe(NamedTuple):
@@ -72,7 +76,11 @@ class RemoteClock:
     def __init__(self) -> None:
         self.steps = 0
         """How often the clock was found to have been set."""
+        self.suspected = False
+        """Whether something speaks for its having been set, so that a probe should be sent at once."""
         self._probes: deque[Probe] = deque(maxlen=SLOTS)
+        self._answers = 0
+        """Since the clock was last set."""
         self._newest: Probe | None = None
         self._base_ns = 0
         self._at = self._low = self._high = np.zeros(0)
@@ -82,6 +90,13 @@ class RemoteClock:
     def known(self) -> bool:
         """Whether a probe was answered since the clock was last set."""
         return bool(self._probes)
+
+    @property
+    def settled(self) -> bool:
+        """Whether it is known as well as can be expected: one answer that came late tells too little to pair frames by."""
+        if not self.known or self._newest is None:
+            return False
+        return self._answers >= PATIENCE or self.offset(self._newest.received_ns).bound_ns <= SETTLED_NS
 
     def reading(self, at_ns: int) -> ClockReading:
         """All that is known when our clock shows `at_ns`."""
@@ -93,21 +108,17 @@ class RemoteClock:
     def add(self, probe: Probe) -> None:
         """Take in an answered probe; those of one clock come in the order of their answers."""
         assert probe.round_trip_ns >= 0, probe
+        self.suspected = False
         if self.known:
             known = self.offset(probe.received_ns)
             low, high = _interval_ns(probe)
             if low > known.ns + known.bound_ns or high < known.ns - known.bound_ns:
-                self.doubt()
+                self._forget()
         self._keep(probe)
         if not self._fits():
-            self.doubt()
+            self._forget()
             self._keep(probe)
             self._fits()
-
-    def doubt(self) -> None:
-        """Forget all: the clock was set."""
-        self.steps += 1
-        self._probes.clear()
 
     def offset(self, at_ns: int) -> Offset:
         """The offset when our clock shows `at_ns`."""
@@ -128,9 +139,16 @@ class RemoteClock:
         # That moment is itself only known to within the bound, in which the clocks drift a little.
         return Offset(remote_ns - there.ns, there.bound_ns + round(2 * MOST_DRIFT * there.bound_ns) + 2)
 
+    def _forget(self) -> None:
+        """The clock was set."""
+        self.steps += 1
+        self._probes.clear()
+        self._answers = 0
+
     def _keep(self, probe: Probe) -> None:
         """Into its slot, if it is the best of it."""
         self._newest = probe
+        self._answers += 1
         if self._probes and self._probes[-1].received_ns // SLOT_NS == probe.received_ns // SLOT_NS:
             if probe.round_trip_ns > self._probes[-1].round_trip_ns:
                 return

@@ -17,6 +17,7 @@ from hand.errors import UserError
 _QUEUE = 4
 """Messages that wait in a receiving socket."""
 _RECONNECT_MS = 50
+_READ_NS = 200_000_000
 _NEWS = 20
 
 
@@ -35,6 +36,8 @@ class Feeds:
         self._links: dict[str, ClockLink] = {}
         """By address."""
         self._link_of: dict[View, str] = {}
+        self._readings: dict[View, ClockReading] = {}
+        self._read_ns = 0
         self._steps: Counter[View] = Counter()
         """Of clocks that a view has no more."""
 
@@ -81,8 +84,12 @@ class Feeds:
     def clocks(self) -> dict[View, ClockReading]:
         """How the clock of each view that has one of its own stands, where it is known."""
         now_ns = time.monotonic_ns()
-        links = {view: self._links[endpoint] for view, endpoint in self._link_of.items()}
-        return {view: link.clock.reading(now_ns) for view, link in links.items() if link.clock.known}
+        # Not more often than there are new probes.
+        if now_ns - self._read_ns > _READ_NS:
+            self._read_ns = now_ns
+            clocks: dict[View, RemoteClock] = {view: self._links[at].clock for view, at in self._link_of.items()}
+            self._readings = {view: clock.reading(now_ns) for view, clock in clocks.items() if clock.known}
+        return self._readings
 
     def close(self) -> None:
         for socket in (*self.sockets, *(link.socket for link in self._links.values())):

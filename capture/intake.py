@@ -160,12 +160,12 @@ class Intake:
 
     def _in_our_time(self, frame: Frame, clock: RemoteClock) -> Frame | None:
         """The frame with its capture time in our clock; None, and counted, where that is not known."""
-        if not clock.known:
+        if not clock.settled:
             self.drops["unsynchronised"] += 1
             return None
         ours = clock.ours(frame.captured_ns)
         if ours.ns - ours.bound_ns > frame.received_ns + _AHEAD_NS:
-            clock.doubt()
+            clock.suspected = True
             self.drops["ahead"] += 1
             return None
         return replace(frame, captured_ns=ours.ns)

@@ -97,11 +97,15 @@ class Gate:
     @property
     def refused(self) -> int:
         """Connections that did not get in, one that still shakes hands included; whoever is refused tries again and again."""
+        self.look()
+        return self._refused
+
+    def look(self) -> None:
+        """Count who came and who got in; to be called often, from one thread: what ZeroMQ has to tell of it is queued."""
         for monitor in self._monitors:
             while monitor.poll(0):
                 event = parse_monitor_message(monitor.recv_multipart())["event"]
                 self._refused += 1 if event == zmq.EVENT_ACCEPTED else -1
-        return self._refused
 
     def secure(self, socket: zmq.Socket) -> None:
         """Encrypt a socket that will bind, and ask at the gate who may connect."""

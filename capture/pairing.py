@@ -37,6 +37,7 @@ class _Stream:
     waiting: deque[_Waiting] = field(default_factory=deque)
     intervals_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_WINDOW))
     last_ns: int | None = None
+    last_seq: int = 0
     ended: bool = False
 
 
@@ -114,8 +115,9 @@ class Pairer:
                 self.drops["late"] += 1
                 return False
             else:
-                stream.intervals_ns.append(step_ns)
-        stream.last_ns = frame.captured_ns
+                # A frame's number tells how many were lost before it: the camera's period is not that of what arrives.
+                stream.intervals_ns.append(step_ns // max(1, frame.seq - stream.last_seq))
+        stream.last_ns, stream.last_seq = frame.captured_ns, frame.seq
         return True
 
     def _settle(self) -> list[FramePair]:

@@ -25,10 +25,12 @@ class PatternSource:
         assert width >= BITS * _BAR_PX and height >= _ROWS
         self._period_ns = round(1e9 / fps)
         self._paced = paced
-        x, y = np.meshgrid(np.arange(width), np.arange(height))
-        # Something to compress: what JPEG takes for it is near what a room takes.
-        self._ground = np.stack([x // 3 % 256, y // 2 % 256, (x + y) // 4 % 256], -1).astype(np.uint8)
-        self._ground += np.random.default_rng(0).integers(0, 16, self._ground.shape, np.uint8)
+        # Something to compress: ramps and noise, for which JPEG takes about as much as for a room.
+        # (Knuth's multiplicative hash makes it: numpy.random takes longer to import than a camera to restart.)
+        noise = (np.arange(64 * 64 * 3, dtype=np.uint32) * np.uint32(2654435761) >> 28).astype(np.uint8).reshape(64, 64, 3)
+        self._ground = np.tile(noise, (-(-height // 64), -(-width // 64), 1))[:height, :width].copy()
+        self._ground[..., 0] += (np.arange(width) // 3).astype(np.uint8)
+        self._ground[..., 1] += (np.arange(height) // 2).astype(np.uint8)[:, None]
 
     def frames(self, start_ns: int) -> Iterator[Shot]:
         tick = first = -(-start_ns // self._period_ns)

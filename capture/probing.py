@@ -16,7 +16,7 @@ from hand.errors import UserError
 PROBE_VERSION = 1
 _EVERY_NS = 200_000_000
 _AT_FIRST_NS = 20_000_000
-"""Between probes while the clock is not known."""
+"""Between probes while the clock is not settled."""
 _UNANSWERED_NS = 2_000_000_000
 """A clock that does not answer for so long, and is not known, is not waited for."""
 _OUTSTANDING = 64
@@ -87,17 +87,18 @@ class ClockLink:
         secure(self.socket)
         self.socket.connect(endpoint)
         self._number = 0
-        self._due_ns = 0
+        self._due_ns = self._sent_at_ns = 0
         self._sent_ns: OrderedDict[int, int] = OrderedDict()
 
     def ask(self, now_ns: int) -> bool:
         """Send a question if one is due; whether the clock is given up at this moment."""
-        if now_ns < self._due_ns:
+        if now_ns < self._due_ns and not (self.clock.suspected and now_ns >= self._sent_at_ns + _AT_FIRST_NS):
             return False
         if self.clock.known:
             self._known_ns = now_ns
         before, self.unanswered = self.unanswered, now_ns - self._known_ns > _UNANSWERED_NS
-        self._due_ns = now_ns + (_EVERY_NS if self.clock.known else _AT_FIRST_NS)
+        self._sent_at_ns = now_ns
+        self._due_ns = now_ns + (_EVERY_NS if self.clock.settled else _AT_FIRST_NS)
         self._number += 1
         question = _encoder.encode(Ask(PROBE_VERSION, self._number))
         self._sent_ns[self._number] = time.monotonic_ns()
@@ -152,7 +153,7 @@ class ClockService:
         except zmq.ZMQError as error:
             self._socket.close()
             raise UserError(f"address {endpoint!r} cannot be bound for the clock: {error.strerror}; give a free one") from error
-        self.port = int(self._socket.last_endpoint.rsplit(b":", 1)[1])
+        self.port = int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._answer, name="duohand-clock", daemon=True)
         self._thread.start()

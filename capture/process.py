@@ -10,6 +10,7 @@ import threading
 import time
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
 from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Literal
@@ -47,14 +48,19 @@ class _Report:
     sentence: str | None
 
 
+def warm_context() -> ForkServerContext:
+    """Starts processes within milliseconds: a server that has the libraries loaded forks them, the first time and every time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["capture.device", "capture.file", "capture.pattern", "capture.stream", "tyro"])
+    return context
+
+
 class CameraProcess:
     """A capture process, from the parent's side."""
 
     def __init__(self, job: CameraJob) -> None:
         self.job = job
-        # A server that has the libraries loaded forks the process within milliseconds, also when it is to be started again.
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["capture.device", "capture.file", "capture.pattern", "capture.process", "tyro"])
+        context = warm_context()
         self._control, child_control = context.Pipe()
         # What a parent that is killed cannot remove: its sockets' folder, and that of multiprocessing's own.
         leavings = (Path(job.endpoint.removeprefix("ipc://")).parent, Path(get_temp_dir()))

@@ -79,6 +79,8 @@ class Publisher:
 
     def send(self, message: list[bytes], stop: threading.Event) -> None:
         """Send; a lossless publisher waits for room until `stop` is set."""
+        if self._gate is not None:
+            self._gate.look()
         while not stop.is_set():
             try:
                 self._socket.send_multipart(message, copy=False)
@@ -113,6 +115,8 @@ class Publisher:
 
     def _subscribed(self, wait_ms: int) -> bool:
         """Whether someone subscribes now, after a wait of at most `wait_ms` for a change."""
+        if self._gate is not None:
+            self._gate.look()
         while self._socket.poll(wait_ms):
             # XPUB receives the first subscription as a message that begins with 1, the end of the last with 0.
             self._has_subscriber = self._socket.recv()[:1] == b"\x01"

@@ -20,7 +20,7 @@ class Backoff:
     """When to try again: at once, then after pauses that double, until a try has lasted."""
 
     FIRST_NS = 250_000_000
-    MOST_NS = 5_000_000_000
+    MOST_NS = 2_000_000_000
     LASTED_NS = 5_000_000_000
     """A camera that ran this long was no failure: the next try is a first one."""
 
@@ -113,8 +113,7 @@ class Supervisor:
                 continue
             if slot.process is None:
                 if now_ns >= slot.due_ns:
-                    slot.process, slot.opened_ns, slot.failed, slot.started_ns = CameraProcess(slot.job), None, False, now_ns
-                    self.restarts[view] += 1
+                    self._start(slot, now_ns)
             elif slot.opened_ns is None:
                 if not slot.failed and slot.process.has_answered():
                     self._begin(slot, slot.process)
@@ -133,6 +132,17 @@ class Supervisor:
         for process in processes:
             process.close()
         self._slots.clear()
+
+    def _start(self, slot: _Slot, now_ns: int) -> None:
+        try:
+            slot.process = CameraProcess(slot.job)
+        except OSError as error:
+            # The system has no room for a process now.
+            self._tell(slot, f"{slot.job.view} camera: its process cannot be started: {error.strerror}")
+            slot.due_ns = slot.backoff.next_ns(now_ns, 0)
+            return
+        slot.opened_ns, slot.failed, slot.started_ns = None, False, now_ns
+        self.restarts[slot.job.view] += 1
 
     def _begin(self, slot: _Slot, process: CameraProcess) -> None:
         try:

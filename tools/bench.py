@@ -5,6 +5,7 @@ ratios within one run.
 """
 
 import itertools
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -264,6 +265,12 @@ def main(settings: Settings) -> None:
 
 if __name__ == "__main__":
     try:
+        if sys.argv[1:2] == ["transport"]:
+            # Both ends of it are processes of their own, timed in another way than parts are.
+            from tools import bench_transport
+
+            bench_transport.main(tyro.cli(bench_transport.Settings, args=sys.argv[2:]))
+            sys.exit()
         main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

@@ -30,6 +30,7 @@ import zmq
 from capture.frames import FramePair
 from capture.keys import Keys, load_keys, make_keys, secure_client
 from capture.pattern import read_number
+from capture.process import warm_context
 from capture.stream import PairStream
 from capture.views import PerView
 from tools.soak_headset import Mischief, run
@@ -97,6 +98,8 @@ class Outcome:
     alone: int = 0
     """Pairs of one view and a stand-in."""
     wrong: int = 0
+    first_wrong: list[str] = field(default_factory=list)
+    """What is known of the first few."""
     events: list[Event] = field(default_factory=list)
     memory_mb: list[float] = field(default_factory=list)
     """Resident, of the receiving process, once a second."""
@@ -115,7 +118,7 @@ class Outcome:
         first, last = self.settled_mb
         laws = [
             (abs(last - first) <= 20, f"memory went from {first:.0f} to {last:.0f} MB"),
-            (self.wrong == 0, f"{self.wrong} pairs are wrong"),
+            (self.wrong == 0, f"{self.wrong} pairs are wrong: {'; '.join(self.first_wrong)}"),
             (self.pairs > 0, "no pair came"),
         ]
         for event in self.events:
@@ -152,7 +155,7 @@ class Headset:
             self._settings.fps,
             self._settings.seed + self._started,
         )
-        self._process = multiprocessing.get_context("forkserver").Process(target=run, args=arguments, daemon=True)
+        self._process = warm_context().Process(target=run, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
 
@@ -196,6 +199,8 @@ class Soak:
         self._recent: deque[float] = deque()
         """When complete pairs came, over the last window."""
         self._sampled = 0.0
+        self._fault: Fault | None = None
+        """That is being done, or recovered from."""
 
     def run(self, on_second: Callable[[], object]) -> Outcome:
         faults: list[Fault] = []
@@ -228,6 +233,7 @@ class Soak:
     def _suffer(self, fault: Fault) -> None:
         """Do one thing wrong, and wait until all is well again."""
         before, at_s = self._counters(), self._at_s
+        self._fault = fault
         self._begin(fault)
         ended = time.monotonic()
         # Service of before the fault says nothing of what comes after it.
@@ -236,6 +242,7 @@ class Soak:
         recovered_s = max(0.0, time.monotonic() - ended - _WINDOW_S)
         # What it leaves in the counters may come a moment later.
         self._until(lambda: any((self._counters() - before)[name] for name in SHOWS[fault]), 1.0)
+        self._fault = None
         self.outcome.events.append(Event(fault, at_s, recovered_s, dict(self._counters() - before)))
 
     def _begin(self, fault: Fault) -> None:
@@ -306,12 +313,22 @@ class Soak:
         if pair.complete:
             self._recent.append(now)
             self.outcome.pairs += 1
-            self.outcome.wrong += read_number(pair.left.image) != read_number(pair.right.image)
+            self._check(pair)
         else:
             self.outcome.alone += 1
         if now - self._sampled >= 1:
             self._sampled = now
             self.outcome.memory_mb.append(psutil.Process().memory_info().rss / 2**20)
+
+    def _check(self, pair: FramePair) -> None:
+        left, right = read_number(pair.left.image), read_number(pair.right.image)
+        if left == right:
+            return
+        self.outcome.wrong += 1
+        if len(self.outcome.first_wrong) < 10:
+            after = self.outcome.events[-1].fault if self.outcome.events else "the start"
+            told = f"left {left} with right {right}, {pair.skew_ns / 1e6:.1f} ms apart, during or after {self._fault or after}"
+            self.outcome.first_wrong.append(f"{self._at_s:.1f} s: {told}; {self._stream.clocks.get('right')}")
 
 
 def soak(settings: Settings, on_second: Callable[[], object] = lambda: None) -> Outcome:
@@ -344,6 +361,7 @@ def table(outcome: Outcome) -> str:
     lines += [
         f"{outcome.seconds:.0f} s, {outcome.pairs} pairs of both views ({due:.1f}/s), {outcome.alone} of one view, "
         f"{outcome.wrong} wrong",
+        f"load of this machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores",
         f"memory {first:.0f} to {last:.0f} MB, most {max(outcome.memory_mb):.0f} MB",
         f"the feed's {outcome.clock}",
     ]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.clock import MOST_DRIFT, SLOT_NS, SLOTS, Probe, RemoteClock
+from capture.clock import MOST_DRIFT, PATIENCE, SLOT_NS, SLOTS, Probe, RemoteClock
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -103,6 +103,15 @@ def test_a_clock_that_was_set_is_found_out_by_the_next_probe(host, before, step_
     assert clock.steps == 1
     told = clock.offset(probe.received_ns)
     assert abs(told.ns - host.true_offset_ns(probe.received_ns)) <= told.bound_ns
+
+
+@pytest.mark.parametrize(("shortest_ns", "answers"), [(MS, 1), (20 * MS, PATIENCE)])
+def test_a_clock_is_settled_by_a_good_answer_or_by_many(shortest_ns, answers):
+    host, clock = Host(0, 0, 0, (shortest_ns, shortest_ns), (0, 0)), RemoteClock()
+    settled = []
+    for _ in probed(host, clock, 2 * PATIENCE, 20 * MS):
+        settled.append(clock.settled)
+    assert settled == [False] * (answers - 1) + [True] * (2 * PATIENCE - answers + 1)
 
 
 def test_memory_is_bounded_and_old_probes_go():

@@ -1,7 +1,7 @@
 """Which time a frame bears, what a camera refuses, and why one cannot be opened; a whole camera needs a camera to test."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.device import DeviceSource, StampChoice, difference
@@ -27,6 +27,7 @@ def test_a_device_that_is_no_camera_is_named(path, complaint):
         DeviceSource(path, DEFAULT_MODE)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 100 * MS), min_size=30, max_size=60))
 def test_a_drivers_plausible_times_are_taken_as_they_are(waits_ns):
     choice = StampChoice()

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from capture import wire
+from capture.clock import Probe, RemoteClock
 from capture.intake import Intake
 from capture.views import VIEWS, PerView, View
 
@@ -100,6 +101,42 @@ def test_a_silent_view_is_given_up_by_name():
     intake.check_silence(SECOND + 1)
     assert intake.ended
     assert intake.failure == "right camera: no frame from 'ipc://r' for 1 s; check that it runs and publishes view 'right'"
+
+
+def test_frames_of_another_clock_are_put_into_our_time_once_it_is_known():
+    clock, asked = RemoteClock(), []
+
+    def clock_of(view: View, port: int) -> RemoteClock | None:
+        asked.append((view, port))
+        return clock
+
+    names = PerView("tcp://headset:1", "ipc://r")
+    intake = Intake(names, newest=True, started_ns=0, silence_ns=9**9, tolerance_ns=10**6, clock_of=clock_of)
+    hour, now = 3600 * SECOND, 50 * SECOND
+
+    pairs = []
+
+    def take(seq: int, stamped_ns: int) -> None:
+        nonlocal pairs
+        now_ns = now + seq * 10**7
+        pairs += intake.take("right", [wire.encode("right", seq, now_ns, IMAGE)], now_ns + 1000)
+        pairs += intake.take("left", [wire.encode("left", seq, stamped_ns, IMAGE, clock_port=7)], now_ns + 1000)
+
+    take(0, now + hour)
+    assert intake.all_drops == {"unsynchronised": 1}
+    clock.add(Probe(now, now + hour + 1000, now + 2000))
+    take(1, now + 10**7 + hour)
+    # Of a clock that was set on, frames seem to come from the future: they are left out, and it is asked at once.
+    take(2, now + 2 * 10**7 + 2 * hour)
+    assert intake.drops["ahead"] == 1 and clock.suspected
+    clock.add(Probe(now + 3 * 10**7 - 2000, now + 3 * 10**7 - 1000 + 2 * hour, now + 3 * 10**7))
+    assert clock.steps == 1 and not clock.suspected
+    take(3, now + 3 * 10**7 + 2 * hour)
+    for view in VIEWS:
+        pairs += intake.take(view, [wire.encode_end(view, 4)], now + SECOND)
+    assert [(pair.left.seq, pair.right.seq) for pair in pairs] == [(1, 1), (3, 3)]
+    assert all(abs(pair.skew_ns) < 2000 for pair in pairs)
+    assert set(asked) == {("left", 7)}
 
 
 def test_a_view_is_not_silent_while_nobody_reads_it():

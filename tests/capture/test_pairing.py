@@ -111,6 +111,15 @@ def test_a_camera_of_twice_the_rate_gives_every_second_frame():
     assert sum(pairer.drops.values()) == 20
 
 
+def test_the_period_that_is_learned_is_the_cameras_not_that_of_what_arrives():
+    """Of cameras that lose every other frame, in turns, no two were captured together; numbers tell, times do not."""
+    pairer, pairs = Pairer(), []
+    for number in range(40):
+        view: View = "left" if number % 2 else "right"
+        pairs += pairer.push(Frame(view, number, 1000 + PERIOD * number, 0, BLANK))
+    assert not pairs
+
+
 def test_the_reasons():
     pairer = Pairer(10, patient=True)
     assert run(pairer, [("left", 0), ("right", 50), ("left", 41), ("left", 48), ("left", 30), ("left", 70)]) == [(48, 50)]

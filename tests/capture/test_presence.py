@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.frames import Frame, FramePair
@@ -115,6 +115,7 @@ def test_a_recording_that_stops_ends_the_stream():
     assert room.presence.ended and room.presence.failure == "left camera: its process died"
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(VIEWS), st.integers(-40, 1500), st.booleans()), max_size=60))
 def test_whoever_comes_and_goes_order_is_kept_and_every_frame_is_accounted_for(steps):
     """Frames with gaps and stragglers, and cameras that say that they go: each frame is in one pair, counted, or waits."""

@@ -20,7 +20,7 @@ SECOND = 1_000_000_000
 def test_tries_follow_each_other_at_once_then_ever_more_slowly():
     backoff, now = Backoff(), 0
     pauses = [(backoff.next_ns(now, 0) - now) / SECOND for _ in range(8)]
-    assert pauses == [0, 0.25, 0.5, 1, 2, 4, 5, 5]
+    assert pauses == [0, 0.25, 0.5, 1, 2, 2, 2, 2]
     assert backoff.next_ns(now, Backoff.LASTED_NS) == now
 
 
@@ -59,7 +59,8 @@ def test_a_killed_process_comes_back_and_counts_its_frames_anew(subscribed):
         tend_until(supervisor, lambda: socket.poll(0) and wire.unpack(socket.recv_multipart()).header.seq < 3)
         (again,) = multiprocessing.active_children()
         assert again.pid != pid
-        assert wire.unpack(socket.recv_multipart()).header.captured_ns > time.monotonic_ns() - SECOND
+        header = wire.unpack(socket.recv_multipart()).header
+        assert isinstance(header, wire.FrameHeader) and header.captured_ns > time.monotonic_ns() - PATIENCE_S * SECOND
     finally:
         supervisor.close()
 

@@ -51,7 +51,7 @@ def test_a_webcam_is_read_whole():
     info = describe(Driver(), "/dev/video0", "video0", "bus 1, 480 Mbit/s")
     modes = (Mode("MJPG", 1280, 720, (30.0, 15.0)), Mode("MJPG", 640, 480, (60.0, 29.97)), Mode("YUYV", 640, 480, (30.0,)))
     assert info == CameraInfo("/dev/video0", "HD Webcam:", "usb-0000:00:14.0-2", "bus 1, 480 Mbit/s", modes)
-    assert lines_of(info, all_sizes=False) == [
+    assert info is not None and lines_of(info, all_sizes=False) == [
         "/dev/video0  HD Webcam:  (bus 1, 480 Mbit/s)",
         "    MJPG  1280×720   30, 15 /s",
         "    MJPG   640×480   60, 29.97 /s",

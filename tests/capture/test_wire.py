@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import capture
 from capture import wire
+from capture.probing import PROBE_VERSION, Answer, Ask
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 GOOD = wire.encode("left", 7, 1000, IMAGE)
@@ -156,3 +157,12 @@ def test_the_protocol_page_shows_the_bytes_that_are_sent():
     image = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
     assert example("frame") == wire.encode("left", 7, 123456789, image, "rgb8", 60.0)
     assert [*example("end"), b""] == wire.encode_end("right", 300, "unplugged")
+    assert example("probe") == [msgspec.msgpack.encode(Ask(PROBE_VERSION, 7))]
+    assert example("clock") == [msgspec.msgpack.encode(Answer(PROBE_VERSION, 7, 123456789))]
+
+
+def test_a_sender_of_version_1_is_read_as_before():
+    image = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
+    topic, header, payload = wire.encode("left", 7, 123456789, image, "rgb8", 60.0)
+    first = msgspec.msgpack.encode(msgspec.msgpack.decode(header) | {"version": 1})
+    assert wire.decode(wire.unpack([topic, first, payload]), 0).captured_ns == 123456789

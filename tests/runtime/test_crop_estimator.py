@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from capture.views import PerView, View
+from capture.frames import FramePair
+from capture.views import VIEWS, PerView, View, other
 from hand.errors import UserError
 from hand.joints import unit_hand
 from runtime.crop import CropCamera
@@ -159,6 +160,24 @@ def test_a_view_that_sees_the_hand_again_finds_it_again(hidden):
     assert estimate(scene.pair(), CAMERAS) == PerView(None, None)
     scene.hidden = set()
     check(estimate, scene)
+
+
+@pytest.mark.parametrize("gone", ["left", "right"])
+def test_a_camera_that_is_gone_is_not_looked_at_and_searched_anew_when_it_is_back(gone):
+    scene = Scene()
+    finder, oracle = Finder(scene), Oracle(scene)
+    estimate = CropEstimator(oracle, finder, SIZES_PX)
+    for scene.seq in range(3):
+        check(estimate, scene)
+    finder.asked.clear()
+    for scene.seq in range(3, 6):
+        pair = scene.pair()
+        stand_in = pair[gone].stand_in(pair[other(gone)])
+        seen = estimate(FramePair(*(stand_in if view == gone else pair[view] for view in VIEWS)), CAMERAS)
+        assert [view for view, hand in seen.items() if hand is None] == [gone]
+    assert not finder.asked
+    check(estimate, scene)
+    assert finder.asked == [gone]
 
 
 @pytest.mark.parametrize("called", ["left", "right"])

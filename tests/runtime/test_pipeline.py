@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capture.frames import Frame, FramePair
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View, other
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
@@ -155,6 +155,25 @@ def test_a_side_that_is_corrected_soon_makes_the_rotation_forgotten_and_another_
     (hand,) = pipeline.step(scene.pair())
     assert hand.side == "left"
     assert (hand.R_right_from_left is None) == forgets
+
+
+@pytest.mark.parametrize("gone", VIEWS)
+def test_while_a_camera_is_gone_the_other_one_carries_the_hand(gone):
+    scene = Scene()
+    pipeline = pipeline_on(scene)
+    for scene.seq in range(20):
+        pipeline.step(scene.pair())
+    for scene.seq in range(20, 25):
+        pair = scene.pair()
+        stand_in = pair[gone].stand_in(pair[other(gone)])
+        # This estimator sees the hand wherever it is asked; nothing is believed of a camera that is not there.
+        (hand,) = pipeline.step(FramePair(*(stand_in if view == gone else pair[view] for view in VIEWS)))
+        assert hand.views[gone] is None and hand.views[other(gone)] is not None
+        assert np.all(hand.weight_left == (gone == "right"))
+        np.testing.assert_allclose(hand.joints, scene.truth(), atol=0.05)
+    for scene.seq in range(25, 27):
+        (hand,) = pipeline.step(scene.pair())
+        assert None not in (hand.views.left, hand.views.right)
 
 
 def test_a_hand_that_comes_back_as_the_same_makes_nothing_forgotten():

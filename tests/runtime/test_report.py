@@ -38,6 +38,8 @@ def test_the_summary_says_what_happened():
     ):
         assert words in summary
     assert "lost" not in summary
+    assert "cameras" not in summary
+    assert "cameras    left_absent 2, left_restarts 1" in report.summary({}, {"left_restarts": 1, "left_absent": 2})
     assert "synthetic" not in summary
 
 

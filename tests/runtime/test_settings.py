@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from capture.sources import DEFAULT_MODE, DeviceMode
 from hand.errors import UserError
 from runtime.settings import Settings, read_file, read_settings
 
@@ -56,6 +57,15 @@ def test_what_is_wrong_in_a_file_is_named_in_one_line(toml, text, names):
     assert "\n" not in sentence
     for name in (str(path), *names):
         assert name in sentence
+
+
+def test_what_devices_are_asked_for_is_the_users_word():
+    assert Settings().camera_mode == DEFAULT_MODE
+    settings = read_settings(["--camera-size", "1280", "720", "--camera-fps", "60", "--exposure", "150"])
+    assert settings.camera_mode == DeviceMode(1280, 720, 60, 150)
+    for wrong in (["--camera-size", "1280", "0"], ["--camera-fps", "0"], ["--exposure", "-1"]):
+        with pytest.raises(UserError, match="above 0"):
+            read_settings(wrong)
 
 
 def test_a_missing_file_is_named():

@@ -16,7 +16,7 @@ MS = 1_000_000
 def test_every_fault_is_counted_and_survived():
     outcome = soak(Settings(seconds=16, seed=1, every_s=(0.1, 0.3), fps=60))
     # Each kind comes once before any comes twice; a slow machine gets through fewer of them.
-    assert len({event.fault for event in outcome.events}) == min(len(outcome.events), len(FAULTS)) >= 6
+    assert len({event.fault for event in outcome.events}) == min(len(outcome.events), len(FAULTS)) >= 4
     assert outcome.wrong == 0
     for event in outcome.events:
         assert set(event.shown) & set(SHOWS[event.fault]), event

@@ -1,0 +1,56 @@
+"""PROTOCOL.md's sender runs as it is printed: its frames are read, and its clock answers."""
+
+import re
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import zmq
+
+import capture
+from capture import wire
+from capture.probing import ClockLink
+
+PATIENCE_S = 30.0
+
+
+def free_ports() -> tuple[int, int]:
+    with socket.socket() as one, socket.socket() as two:
+        for each in (one, two):
+            each.bind(("127.0.0.1", 0))
+        return one.getsockname()[1], two.getsockname()[1]
+
+
+def test_the_sender_without_duohand_is_one():
+    text = (Path(capture.__path__[0]) / "PROTOCOL.md").read_text(encoding="utf-8")
+    match = re.search(r"```python\n(.*?)```", text, re.DOTALL)
+    assert match
+    frames, clock = free_ports()
+    program = match[1].replace("5601", str(frames)).replace("5611", str(clock))
+    sender = subprocess.Popen([sys.executable, "-c", program])
+    try:
+        with zmq.Context() as context, context.socket(zmq.SUB) as receiver:
+            receiver.linger = 0
+            receiver.subscribe("left")
+            receiver.connect(f"tcp://127.0.0.1:{frames}")
+            assert receiver.poll(round(PATIENCE_S * 1000))
+            packet = wire.unpack(receiver.recv_multipart())
+            assert isinstance(packet.header, wire.FrameHeader) and packet.header.clock_port == clock
+            frame = wire.decode(packet, 0)
+            assert frame.image.shape == (480, 640, 3)
+            assert 0 < time.monotonic_ns() - frame.captured_ns < PATIENCE_S * 1e9
+            link = ClockLink(context, f"tcp://127.0.0.1:{clock}", lambda socket: None)
+            deadline = time.monotonic() + PATIENCE_S
+            while not link.clock.known:
+                assert time.monotonic() < deadline
+                link.ask(time.monotonic_ns())
+                link.socket.poll(20)
+                link.read()
+            told = link.clock.offset(time.monotonic_ns())
+            assert abs(told.ns) <= told.bound_ns
+            link.close()
+    finally:
+        sender.kill()
+        sender.wait()
