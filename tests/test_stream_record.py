@@ -13,8 +13,8 @@ import torch
 import zmq
 
 from capture.hand_publisher import subscribe_latest
-from capture.recorder import RecordedFrame
 from capture.recording import Note, Recording, WireMessage
+from capture.recording_writer import RecordedFrame
 from capture.replay import PAIR_TOPIC
 from capture.views import PerView
 from runtime.publish import decode_hand

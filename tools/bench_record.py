@@ -14,7 +14,8 @@ import tyro
 from tqdm import tqdm
 
 from capture import wire
-from capture.recorder import Recorder, RecordFormat
+from capture.recorder import Recorder
+from capture.recording_writer import RecordFormat
 from capture.views import VIEWS
 
 SIZE_PX = (640, 480)
