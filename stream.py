@@ -53,6 +53,7 @@ def run(settings: Settings, stop: Stop) -> int:
     """Stream until the end and print the summary; returns the exit code. Raises UserError for input that cannot be used."""
     from tqdm import tqdm
 
+    from capture.stream import PairStream
     from runtime.outputs import Outputs
 
     # The network's thread asks for the interpreter before each layer, and the viewer's may keep it this long: beside a busy
@@ -68,7 +69,7 @@ def run(settings: Settings, stop: Stop) -> int:
     report.sections["clocks"] = lambda: pairs.clocks
     outputs = Outputs(settings, about, _say)
     outputs.count(lambda: pairs.drops)
-    if not rerun:
+    if isinstance(pairs, PairStream):
         pairs.tap = outputs.tap
     try:
         with pairs, tqdm(desc="pairs", unit=" pairs", disable=None if settings.every_pair else True) as bar:

@@ -7,8 +7,8 @@ from pathlib import Path
 from mcap.records import Channel, Schema
 from mcap.writer import CompressionType, Writer
 
-from capture.recorder import CHUNK_BYTES, PROFILE
 from capture.recording import About, Entry, Recording
+from capture.recording_writer import CHUNK_BYTES, PROFILE
 from hand.errors import UserError
 
 

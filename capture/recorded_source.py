@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from capture import wire
-from capture.recorder import RecordedFrame
 from capture.recording import Recording
+from capture.recording_writer import RecordedFrame
 from capture.sources import Shot
 from capture.views import View
 from hand.errors import UserError

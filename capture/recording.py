@@ -15,7 +15,7 @@ from mcap.records import Channel, Chunk, Footer, Header, McapRecord, Message, Me
 from mcap.stream_reader import StreamReader, breakup_chunk
 
 from capture import foxglove, wire
-from capture.recorder import CHUNK_BYTES, PROFILE, RecordedEnd, RecordedFrame
+from capture.recording_writer import CHUNK_BYTES, PROFILE, RecordedEnd, RecordedFrame
 from capture.views import View
 from hand.errors import UserError
 

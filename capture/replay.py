@@ -12,8 +12,8 @@ import msgspec
 
 from capture import wire
 from capture.frames import Frame, FramePair
-from capture.recorder import RecordedFrame
 from capture.recording import About, Note, Recording, WireMessage
+from capture.recording_writer import RecordedFrame
 from capture.views import VIEWS, PerView, View, other
 
 PAIR_TOPIC = "/pair"

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from capture.recorder import RecordedFrame
 from capture.recording import About, Recording, WireMessage
+from capture.recording_writer import RecordedFrame
 from capture.replay import PAIR_TOPIC, RecordedPair
 from capture.views import VIEWS, PerView
 from hand.errors import UserError

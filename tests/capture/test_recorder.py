@@ -11,8 +11,9 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from mcap.reader import make_reader
 
 from capture import wire
-from capture.recorder import RecordedEnd, RecordedFrame, Recorder
+from capture.recorder import Recorder
 from capture.recording import About, Note, Recording, WireMessage
+from capture.recording_writer import RecordedEnd, RecordedFrame
 from hand.errors import UserError
 from tests.capture.clips import numbered_image, read_number
 from tests.capture.recordings import BEGAN_NS, MS, captured_ns, pair_of, write_recording
