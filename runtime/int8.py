@@ -76,10 +76,11 @@ def quantisable(graph: onnx.ModelProto) -> list[onnx.NodeProto]:
     """The nodes that eight bits may run: convolutions and what leads up to them, but not how joints are read off."""
     ahead: set[str] = set()
     found: list[onnx.NodeProto] = []
+    floats = {value.name for value in graph.graph.value_info if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     for node in reversed(graph.graph.node):
         if node.op_type == "Conv" or ahead & set(node.output):
             ahead |= set(node.input)
-            if node.op_type in _QUANTISED:
+            if node.op_type in _QUANTISED and node.output[0] in floats:
                 found.append(node)
     return found[::-1]
 
