@@ -15,10 +15,8 @@ import onnxruntime
 
 from hand.errors import UserError
 from runtime.graph import INPUT, copied
-from runtime.weights import ASSETS, DEFAULT_WEIGHTS
+from runtime.weights import DEFAULT_WEIGHTS
 
-SHIPPED_PLAN = ASSETS / "detnet_lite.int8.json"
-"""Of the weights that ship; `python -m export.int8` makes it."""
 _QUANTISED = ("Add", "Concat", "Conv", "MaxPool", "Relu", "Resize")
 _BATCH = 16
 
