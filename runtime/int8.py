@@ -94,8 +94,8 @@ def measure_ranges(model: onnx.ModelProto, crops: np.ndarray) -> dict[str, tuple
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     for start in range(0, len(crops), _BATCH):
         values = session.run(names, {INPUT: crops[start : start + _BATCH]})
-        low = np.minimum(low, [np.min(value) for value in values])
-        high = np.maximum(high, [np.max(value) for value in values])
+        low = np.minimum(low, [np.asarray(value).min() for value in values])
+        high = np.maximum(high, [np.asarray(value).max() for value in values])
     return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
 
 

@@ -42,11 +42,11 @@ class ShortNetwork(nn.Module):
         super().__init__()
         folded = fused(deepcopy(network))
         self.crop_size = folded.crop_size
-        self.type = _TYPES[precision]
-        self.network = folded.network.to(self.type)
+        self.maps_type = _TYPES[precision]
+        self.network = folded.network.to(self.maps_type)
 
     def forward(self, images: Tensor) -> Hands:
-        maps: Maps = self.network(normalise(images).to(self.type))
+        maps: Maps = self.network(normalise(images).to(self.maps_type))
         full = Maps(*(None if values is None else values.float() for values in maps))  # pyright: ignore[reportArgumentType]
         decoded = self.network.decode(full, self.crop_size)
         return Hands(unit(decoded.joints), decoded.pixels, decoded.confidence, full.heat)
