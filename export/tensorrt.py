@@ -1,7 +1,7 @@
 """Build a network for TensorRT on this machine's GPU: `python -m export.tensorrt [--weights W] [--precision fp16 fp32]`.
 
-The engine goes to the user's cache, where `--engine tensorrt` finds it; without this command it is built at its first use. For
-`trtexec` or another program that reads ONNX, `python -m export.onnx` writes the file, and `TRTEXEC` is the line.
+The engine goes to the user's cache, where `--engine tensorrt` finds it; without this command it is built at its first use. It
+also prints the line for NVIDIA's own `trtexec`, which builds from what `python -m export.onnx` writes.
 """
 
 from dataclasses import dataclass

@@ -6,7 +6,6 @@ first use and cached.
 """
 
 import hashlib
-import io
 import warnings
 from copy import deepcopy
 from pathlib import Path
@@ -100,10 +99,7 @@ def draw_graph(manifest: Manifest) -> onnx.ModelProto:
             dynamic_shapes={INPUT: {0: torch.export.Dim("n")}},
         )
     assert program is not None
-    file = io.BytesIO()
-    program.save(file)
-    graph = onnx.load_from_string(file.getvalue())
-    return _bare(graph, set(network.state_dict()))
+    return _bare(program.model_proto, set(network.state_dict()))
 
 
 def filled(graph: onnx.ModelProto, weights: Weights, manifest: Manifest) -> onnx.ModelProto:
@@ -163,8 +159,8 @@ def _bare(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
         tensor.ClearField("metadata_props")
         tensor.ClearField("doc_string")
         if tensor.name in names:
-            for field in ("raw_data", "float_data"):
-                tensor.ClearField(field)
+            tensor.ClearField("raw_data")
+            tensor.ClearField("float_data")
             tensor.data_location = onnx.TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value=_WEIGHTS)
     return graph

@@ -15,10 +15,8 @@ import onnxruntime
 
 from hand.errors import UserError
 from runtime.graph import INPUT, copied
-from runtime.weights import ASSETS, DEFAULT_WEIGHTS
+from runtime.weights import DEFAULT_WEIGHTS
 
-SHIPPED_PLAN = ASSETS / "detnet_lite.int8.json"
-"""Of the weights that ship; `python -m export.int8` makes it."""
 _QUANTISED = ("Add", "Concat", "Conv", "MaxPool", "Relu", "Resize")
 _BATCH = 16
 
@@ -76,10 +74,11 @@ def quantisable(graph: onnx.ModelProto) -> list[onnx.NodeProto]:
     """The nodes that eight bits may run: convolutions and what leads up to them, but not how joints are read off."""
     ahead: set[str] = set()
     found: list[onnx.NodeProto] = []
+    floats = {value.name for value in graph.graph.value_info if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     for node in reversed(graph.graph.node):
         if node.op_type == "Conv" or ahead & set(node.output):
             ahead |= set(node.input)
-            if node.op_type in _QUANTISED:
+            if node.op_type in _QUANTISED and node.output[0] in floats:
                 found.append(node)
     return found[::-1]
 
@@ -95,8 +94,8 @@ def measure_ranges(model: onnx.ModelProto, crops: np.ndarray) -> dict[str, tuple
     low, high = np.full(len(names), np.inf), np.full(len(names), -np.inf)
     for start in range(0, len(crops), _BATCH):
         values = session.run(names, {INPUT: crops[start : start + _BATCH]})
-        low = np.minimum(low, [np.min(value) for value in values])
-        high = np.maximum(high, [np.max(value) for value in values])
+        low = np.minimum(low, [np.asarray(value).min() for value in values])
+        high = np.maximum(high, [np.asarray(value).max() for value in values])
     return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
 
 

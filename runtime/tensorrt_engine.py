@@ -42,11 +42,11 @@ class ShortNetwork(nn.Module):
         super().__init__()
         folded = fused(deepcopy(network))
         self.crop_size = folded.crop_size
-        self.type = _TYPES[precision]
-        self.network = folded.network.to(self.type)
+        self.maps_type = _TYPES[precision]
+        self.network = folded.network.to(self.maps_type)
 
     def forward(self, images: Tensor) -> Hands:
-        maps: Maps = self.network(normalise(images).to(self.type))
+        maps: Maps = self.network(normalise(images).to(self.maps_type))
         full = Maps(*(None if values is None else values.float() for values in maps))  # pyright: ignore[reportArgumentType]
         decoded = self.network.decode(full, self.crop_size)
         return Hands(unit(decoded.joints), decoded.pixels, decoded.confidence, full.heat)
@@ -133,6 +133,17 @@ def load_or_build(network: HandNetwork, manifest: Manifest, precision: TensorRTP
     Raises UserError where there is no GPU or no torch-tensorrt.
     """
     library = tensorrt_library()
+    try:
+        return _load_or_build(library, network, manifest, precision)
+    except UserError:
+        raise
+    except Exception as error:
+        # Whatever torch-tensorrt, TensorRT or CUDA raise; their errors share no type.
+        why = str(error).strip().splitlines()[:1]
+        raise UserError(f"torch-tensorrt could not build this network ({' '.join(why)}): use another --engine") from error
+
+
+def _load_or_build(library: ModuleType, network: HandNetwork, manifest: Manifest, precision: TensorRTPrecision) -> Any:
     stamp = Stamp.of(network, manifest, precision)
     file = engine_file(stamp)
     if is_built_here(file, stamp):

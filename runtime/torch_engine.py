@@ -55,11 +55,15 @@ class TorchEngine:
         return engine
 
     def _run(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if self.device.type != "cuda" or len(images) > GRAPHED:
-            return self._network(images.to(self.device))[:3]
-        if len(images) not in self._graphs:
-            self._graphs[len(images)] = _Graphed(self._network, images.to(self.device))
-        return self._graphs[len(images)](images)
+        if self.device.type != "cuda":
+            return self._network(images)[:3]
+        # Short floats of 19 bits (TF32), which cuDNN takes unless told otherwise, are not float32.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            if len(images) > GRAPHED:
+                return self._network(images.to(self.device))[:3]
+            if len(images) not in self._graphs:
+                self._graphs[len(images)] = _Graphed(self._network, images.to(self.device))
+            return self._graphs[len(images)](images)
 
 
 class _Graphed:

@@ -20,7 +20,6 @@ import numpy as np
 
 from capture.file import FileSource
 from capture.frames import Frame, FramePair
-from capture.sources import Shot
 from capture.synthetic import FRAMES, SyntheticSource
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
@@ -123,12 +122,12 @@ def stream_json(figures: StreamFigures) -> dict[str, Any]:
 def read_pairs(clip: PerView[Path] | None) -> list[FramePair]:
     """All pairs of two files, or of one loop of the synthetic cameras. Raises UserError."""
 
-    def shots(view: View) -> list[Shot]:
+    def shots(view: View) -> list[tuple[int, int, np.ndarray]]:
         source = FileSource(clip[view], paced=False) if clip else SyntheticSource(view)
         frames = source.frames(0) if isinstance(source, FileSource) else source.frames(0, paced=False)
         return list(frames if clip else itertools.islice(frames, FRAMES))
 
-    def frame(view: View, shot: Shot) -> Frame:
+    def frame(view: View, shot: tuple[int, int, np.ndarray]) -> Frame:
         seq, captured_ns, image = shot
         return Frame(view, seq, captured_ns, captured_ns, image)
 

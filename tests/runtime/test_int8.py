@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 from hand.errors import UserError
-from runtime.graph import filled, graph_of, weights_of
+from runtime.graph import SHIPPED, filled, graph_of, weights_of
 from runtime.int8 import Plan, convolutions, load_plan, measure_ranges, plan_file, quantisable, quantised, saturates, save_plan
 from runtime.parity import probe
 from runtime.weights import DEFAULT_WEIGHTS
@@ -43,6 +43,14 @@ def test_how_joints_are_read_off_stays_in_float(model):
     chosen = {node.name for node in quantisable(model)}
     last = max(number for number, node in enumerate(model.graph.node) if node.op_type == "Conv")
     assert chosen and not chosen & {node.name for node in model.graph.node[last + 1 :]}
+
+
+def test_of_detnet_every_convolution_may_be_quantised_and_no_shape_is():
+    graph = onnx.load(SHIPPED["detnet"], load_external_data=False)
+    kinds = {value.name: value.type.tensor_type.elem_type for value in graph.graph.value_info}
+    chosen = quantisable(graph)
+    assert sum(node.op_type == "Conv" for node in chosen) == len(convolutions(graph)) == 50
+    assert {kinds[node.output[0]] for node in chosen} == {onnx.TensorProto.FLOAT}
 
 
 def test_what_the_plan_keeps_stays_in_float(model, plan):

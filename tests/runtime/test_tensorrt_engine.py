@@ -35,7 +35,8 @@ def test_engines_are_refittable_and_take_the_types_of_the_weights():
 )
 def test_an_engine_of_another_machine_or_version_is_not_taken(shipped, tmp_path, monkeypatch, change):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    stamp = Stamp.of(*shipped, "fp32")
+    network, manifest = shipped
+    stamp = Stamp.of(network, manifest, "fp32")
     file = engine_file(stamp)
     assert not is_built_here(file, stamp)
     file.parent.mkdir(parents=True)
