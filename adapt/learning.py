@@ -40,8 +40,8 @@ class LearningSettings:
     rate: float = 5e-4
     """Adam's learning rate."""
     memory: float | None = None
-    """Share of its old weights that the teacher keeps at most in a step: it is the mean of about the last 1 / (1 − memory). If not
-    given, 0.9; 0.99 for s2dhand, whose labels are the teacher's own: one that changes fast runs after its student."""
+    """Share of its old weights that the teacher keeps at most in a step: it is the mean of about the last 1 / (1 − memory). If
+    not given, 0.9; 0.99 for s2dhand, whose labels are the teacher's own: one that changes fast runs after its student."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
