@@ -39,12 +39,19 @@ class LearningSettings:
     batch: int = 32
     rate: float = 5e-4
     """Adam's learning rate."""
-    memory: float = 0.9
-    """Share of its old weights that the teacher keeps at most in a step: it is the mean of about the last 1 / (1 − memory)."""
+    memory: float | None = None
+    """Share of its old weights that the teacher keeps at most in a step: it is the mean of about the last 1 / (1 − memory). If
+    not given, 0.9; 0.99 for s2dhand, whose labels are the teacher's own: one that changes fast runs after its student."""
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
     """Of a CPU."""
+
+    @property
+    def teacher_memory(self) -> float:
+        if self.memory is not None:
+            return self.memory
+        return 0.99 if self.labels == "s2dhand" else 0.9
 
     @property
     def torch_device(self) -> torch.device:
@@ -58,7 +65,7 @@ class LearningSettings:
                 raise UserError(f"--{name} is {getattr(self, name)}, expected 1 or more")
         if not self.rate > 0:
             raise UserError(f"--rate is {self.rate:g}, expected a number above 0, such as 5e-4")
-        if not 0 <= self.memory < 1:
+        if not 0 <= self.teacher_memory < 1:
             raise UserError(f"--memory is {self.memory:g}, expected a share from 0 to below 1, such as 0.9")
         if not 0 <= self.rehearse < 1:
             raise UserError(f"--rehearse is {self.rehearse:g}, expected a share from 0, which is none, to below 1, such as 0.33")
@@ -88,7 +95,7 @@ def begin(
     return Adaptation(
         network,
         manifest,
-        Recipe(rate=settings.rate, memory=settings.memory, pixel_term=settings.pixel_term),
+        Recipe(rate=settings.rate, memory=settings.teacher_memory, pixel_term=settings.pixel_term),
         geometry.R_right_from_left,
         device,
         augment=Augmenter(settings.seed, device) if settings.augment else None,

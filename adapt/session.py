@@ -144,7 +144,8 @@ class Adaptation:
         losses, rehearsed = self._learn(pairs, asked, turns)
         self._follow()
         parts = (float(sum(part)) for part in zip(*losses, strict=True))
-        return StepFigures(*parts, float(agreed.apart), float(angle_deg(rotation, told)), rehearsed)
+        apart, batch_off_deg = float(agreed.apart), float(angle_deg(rotation, told))
+        return StepFigures(*parts, apart=apart, batch_off_deg=batch_off_deg, rehearsed=rehearsed)
 
     @torch.no_grad()
     def _look(self, pairs: CropPairs) -> tuple[Seen, PerView[Maps]]:

@@ -42,7 +42,7 @@ def score_hands(hands: Path, clip: Path, side: Side = "right") -> WholeScores:
             # Of several for one pair, the first.
             told.setdefault(hand["index"], hand)
     covered = np.flatnonzero(np.isfinite(truth_mm.left).all((1, 2)) & np.isfinite(truth_mm.right).all((1, 2)))
-    numbers = [number for number in covered if number in told]
+    numbers = [int(number) for number in covered if int(number) in told]
     if not numbers:
         raise UserError(f"{hands} has no {side} hand of a pair that the reference in {clip} covers")
     chosen = [told[number] for number in numbers]

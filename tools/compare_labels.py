@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from statistics import mean
@@ -20,7 +20,7 @@ import msgspec
 import torch
 import tyro
 
-from adapt.learning import BANK, LearningSettings, begin, study
+from adapt.learning import BANK, begin, study
 from adapt.material import Material
 from adapt.offline import Settings as Offline
 from adapt.offline import off, watch
@@ -46,6 +46,8 @@ ADDITIONS: dict[str, dict[str, object]] = {
 }
 """Name → options of `adapt.offline`, which are all off otherwise; everything else is as there by default."""
 PLAIN = "plain"
+NUMBERS = {"epochs": int, "batch": int, "rate": float, "memory": float, "rehearse": float}
+"""What else may be tried."""
 OFF: dict[str, object] = {"augment": False, "rehearse": 0.0, "spectra": False, "pixel_term": False}
 ROOT = Path(__file__).resolve().parent.parent
 SHIPPED = "as shipped"
@@ -180,11 +182,10 @@ def options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> 
         if name not in ADDITIONS:
             raise UserError(f"--additions has {name!r}, expected {PLAIN} or some of {', '.join(ADDITIONS)}, joined by '+'")
         chosen |= ADDITIONS[name]
-    kinds = {each.name: type(each.default) for each in fields(LearningSettings)}
     for name, value in also.items():
-        if kinds.get(name) not in (int, float):
-            raise UserError(f"--also has {name!r}, expected a number that adapt.offline has, such as epochs or rate")
-        chosen[name] = kinds[name](value)
+        if name not in NUMBERS:
+            raise UserError(f"--also has {name!r}, expected some of {', '.join(NUMBERS)}, each with its number")
+        chosen[name] = NUMBERS[name](value)
     return chosen
 
 

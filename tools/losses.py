@@ -34,8 +34,8 @@ def lite_loss(
 
 def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
     """DetNet's, and figures by name."""
-    maps = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
-    loss = detnet_drawn_loss(Maps(*(None if m is None else m.float() for m in maps)), drawn, size)
+    heat, delta, location, _ = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
+    loss = detnet_drawn_loss(Maps(heat.float(), delta.float(), location.float()), drawn, size)
     return loss.total, _figures(loss)
 
 

@@ -13,6 +13,7 @@ from hand.backgrounds import Backgrounds
 from hand.draw import DrawnCrops
 from hand.spectrum import photograph_details
 from hand.turn import BORDER
+from runtime.detnet_lite import DetNetLite
 from runtime.network import HandNetwork
 
 SIZE = 64
@@ -88,6 +89,7 @@ def test_a_camera_without_colours_takes_a_drawings_away(bank, target):
 
 def test_rehearsing_lessens_the_error_on_drawn_hands(shipped, bank):
     network: HandNetwork = deepcopy(shipped[0])
+    assert isinstance(network.network, DetNetLite)
     with torch.no_grad():
         head = network.network.head.weight
         head += 0.3 * head.std() * torch.randn(head.shape, generator=torch.Generator().manual_seed(0))
