@@ -106,6 +106,8 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
 def sweep(settings: Settings) -> Rows:
     """Run what is not done yet. Raises UserError for what cannot be done at all; what is wrong with a job stands in its row."""
     _check(settings)
+    # Once through all of them, for what is wrong with the last one to show before the first one is run.
+    total = sum(1 for _ in jobs_of(settings))
     rows = Rows(settings.out, settings.retry)
     skipped = 0
 
@@ -119,7 +121,7 @@ def sweep(settings: Settings) -> Rows:
 
     keep = str(settings.keep.resolve()) if settings.keep else None
     done = failed = 0
-    with tqdm(desc="sweep", unit="run", total=_count(settings)) as bar:
+    with tqdm(desc="sweep", unit="run", total=total) as bar:
         for row in _run(settings, to_do(), keep):
             rows.add(row)
             done, failed = done + 1, failed + (row.error is not None)
@@ -135,12 +137,6 @@ def _run(settings: Settings, jobs: Iterator[Job], keep: str | None) -> Iterator[
     if settings.ray is not None:
         return on_ray(jobs, settings.ray, settings.workers or None, keep)
     return in_processes(jobs, settings.workers, keep)
-
-
-def _count(settings: Settings) -> int | None:
-    if settings.data is None:
-        return None
-    return len(settings.setups) * len(settings.pairs) * (len(settings.labels) + settings.faithful)
 
 
 def _check(settings: Settings) -> None:

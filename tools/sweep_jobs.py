@@ -5,10 +5,11 @@ that its key is a hash of itself.
 """
 
 import hashlib
+import io
 import re
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from time import perf_counter
 
@@ -115,7 +116,8 @@ class Worker:
         """Never raises for what is wrong with a job: that becomes its row's error."""
         start = perf_counter()
         try:
-            with self._folder(job) as folder:
+            # What a run says, its row says.
+            with self._folder(job) as folder, redirect_stdout(io.StringIO()):
                 told = _run_pair(job, folder, self._models) if isinstance(job, PairJob) else _run_clips(job, folder)
         except UserError as error:
             told = {"error": str(error)}
@@ -185,7 +187,7 @@ def _run_pair(job: PairJob, folder: Path, models: object) -> dict[str, object]:
         checkpoint=folder,
         keep="last",
     )
-    outcome = adapt(settings, say=_silent, models=models)
+    outcome = adapt(settings, models=models)
     return {
         "note": outcome.note,
         "pairs": outcome.pairs,
@@ -227,10 +229,3 @@ def _run_clips(job: ClipsJob, folder: Path) -> dict[str, object]:
         "off_after": after.joints,
         "saved": saved,
     }
-
-
-def _silent(_: str) -> None:
-    pass
-
-
-Do = Callable[[Job], Row]
