@@ -76,11 +76,13 @@ class RemoteClock:
     def __init__(self) -> None:
         self.steps = 0
         """How often the clock was found to have been set."""
+        self.answers = 0
+        """How many probes were answered in all."""
         self.suspected = False
         """Whether something speaks for its having been set, so that a probe should be sent at once."""
         self._probes: deque[Probe] = deque(maxlen=SLOTS)
-        self._answers = 0
-        """Since the clock was last set."""
+        self._since_set = 0
+        """How many since the clock was last set."""
         self._newest: Probe | None = None
         self._base_ns = 0
         self._at = self._low = self._high = np.zeros(0)
@@ -96,7 +98,7 @@ class RemoteClock:
         """Whether it is known as well as can be expected: one answer that came late tells too little to pair frames by."""
         if not self.known or self._newest is None:
             return False
-        return self._answers >= PATIENCE or self.offset(self._newest.received_ns).bound_ns <= SETTLED_NS
+        return self._since_set >= PATIENCE or self.offset(self._newest.received_ns).bound_ns <= SETTLED_NS
 
     def reading(self, at_ns: int) -> ClockReading:
         """All that is known when our clock shows `at_ns`."""
@@ -109,6 +111,7 @@ class RemoteClock:
         """Take in an answered probe; those of one clock come in the order of their answers."""
         assert probe.round_trip_ns >= 0, probe
         self.suspected = False
+        self.answers += 1
         if self.known:
             known = self.offset(probe.received_ns)
             low, high = _interval_ns(probe)
@@ -143,12 +146,12 @@ class RemoteClock:
         """The clock was set."""
         self.steps += 1
         self._probes.clear()
-        self._answers = 0
+        self._since_set = 0
 
     def _keep(self, probe: Probe) -> None:
         """Into its slot, if it is the best of it."""
         self._newest = probe
-        self._answers += 1
+        self._since_set += 1
         if self._probes and self._probes[-1].received_ns // SLOT_NS == probe.received_ns // SLOT_NS:
             if probe.round_trip_ns > self._probes[-1].round_trip_ns:
                 return

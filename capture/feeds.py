@@ -85,7 +85,7 @@ class Feeds:
         """How the clock of each view that has one of its own stands, where it is known."""
         now_ns = time.monotonic_ns()
         # Not more often than there are new probes.
-        if now_ns - self._read_ns > _READ_NS:
+        if now_ns - self._read_ns > _READ_NS or len(self._readings) < len(self._link_of):
             self._read_ns = now_ns
             clocks: dict[View, RemoteClock] = {view: self._links[at].clock for view, at in self._link_of.items()}
             self._readings = {view: clock.reading(now_ns) for view, clock in clocks.items() if clock.known}

@@ -9,10 +9,10 @@ from capture.clock import RemoteClock
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
 from capture.presence import Presence
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View
 
 _AHEAD_NS = 1_000_000
-"""A frame whose time lies further ahead of its arrival than its clock's bound and this was stamped by a clock that was set."""
+"""By more than this and its clock's bound, a frame's time lies ahead of its arrival."""
 
 NONE_LASTS = PerView(False, False)
 """Both views are recordings, which end."""
@@ -24,6 +24,10 @@ class _ViewState:
 
     received: int = 0
     next_seq: int | None = None
+    ahead_since: int | None = None
+    """Answers of its clock when frames were first stamped ahead of their arrival; None while they are not."""
+    held: tuple[wire.Packet, int] | None = None
+    """A frame, and when it came, that waits for its clock to be known."""
 
 
 class Intake:
@@ -48,7 +52,7 @@ class Intake:
         """`clock_of` knows the clock that answers at a port of a view's host; None where that is our own."""
         self.drops: Counter[str] = Counter()
         """Frames by reason: those of pairing, `lost` (a gap in the numbers), `malformed` (messages), `unsynchronised` (stamped by
-        a clock that is not known yet) and `ahead` (by one that was set)."""
+        a clock that is not known yet) and `ahead` (by one that seems to have been set)."""
         self.complaint: str | None = None
         """What was wrong with the latest malformed message."""
         self._newest = newest
@@ -87,7 +91,9 @@ class Intake:
 
     def wants(self, view: View) -> bool:
         """Whether to read on from `view`: where nothing may be lost, a view that is ahead waits for the other."""
-        return not self._presence.has_ended(view) and (self._newest or not self._pairer.full(view))
+        if self._presence.has_ended(view):
+            return False
+        return self._newest or not (self._pairer.full(view) or self._views[view].held)
 
     def silent_ns(self, view: View, now_ns: int) -> int:
         """For how long `view` has given nothing."""
@@ -133,12 +139,19 @@ class Intake:
 
     def held_up(self, now_ns: int) -> None:
         """Note that no view was read until now, so that none was silent."""
-        for view in ("left", "right"):
+        for view in VIEWS:
             self._presence.heard(view, now_ns)
 
     def check_silence(self, now_ns: int) -> list[FramePair]:
-        """Note which views have been read and yet have not given a frame for too long."""
-        return self._presence.check_silence(now_ns, self.wants, self.complaint)
+        """Note which views have been read and yet have not given a frame for too long; go on with those that waited."""
+        pairs = []
+        for view in VIEWS:
+            held = self._views[view].held
+            if held is not None:
+                self._views[view].held = None
+                frame = self._decode(view, *held)
+                pairs += [] if frame is None else self._presence.push(frame)
+        return pairs + self._presence.check_silence(now_ns, self.wants, self.complaint)
 
     def _count_gap(self, view: View, seq: int) -> None:
         """A sender that starts again, or is joined late, begins anew; a gap in between is a loss."""
@@ -156,6 +169,10 @@ class Intake:
         assert isinstance(packet.header, wire.FrameHeader)
         port = packet.header.clock_port
         clock = None if port is None else self._clock_of(view, port)
+        if clock is not None and not clock.settled and not self._newest:
+            # Nothing may be lost, so the view is held up until its clock has answered.
+            self._views[view].held = packet, received_ns
+            return None
         return frame if clock is None else self._in_our_time(frame, clock)
 
     def _in_our_time(self, frame: Frame, clock: RemoteClock) -> Frame | None:
@@ -163,9 +180,12 @@ class Intake:
         if not clock.settled:
             self.drops["unsynchronised"] += 1
             return None
-        ours = clock.ours(frame.captured_ns)
-        if ours.ns - ours.bound_ns > frame.received_ns + _AHEAD_NS:
-            clock.suspected = True
+        ours, state = clock.ours(frame.captured_ns), self._views[frame.view]
+        if ours.ns - ours.bound_ns <= frame.received_ns + _AHEAD_NS:
+            state.ahead_since = None
+        elif self._newest and state.ahead_since in (None, clock.answers):
+            # Either the clock was set, or the sender is ahead of time, as a file at its reader's pace is: a probe tells.
+            state.ahead_since, clock.suspected = clock.answers, True
             self.drops["ahead"] += 1
             return None
         return replace(frame, captured_ns=ours.ns)

@@ -130,13 +130,32 @@ def test_frames_of_another_clock_are_put_into_our_time_once_it_is_known():
     take(2, now + 2 * 10**7 + 2 * hour)
     assert intake.drops["ahead"] == 1 and clock.suspected
     clock.add(Probe(now + 3 * 10**7 - 2000, now + 3 * 10**7 - 1000 + 2 * hour, now + 3 * 10**7))
-    assert clock.steps == 1 and not clock.suspected
+    assert clock.steps == 1 and not clock.suspected and clock.answers == 2
     take(3, now + 3 * 10**7 + 2 * hour)
     for view in VIEWS:
         pairs += intake.take(view, [wire.encode_end(view, 4)], now + SECOND)
     assert [(pair.left.seq, pair.right.seq) for pair in pairs] == [(1, 1), (3, 3)]
     assert all(abs(pair.skew_ns) < 2000 for pair in pairs)
     assert set(asked) == {("left", 7)}
+
+
+def test_where_every_pair_counts_frames_wait_for_their_clock():
+    clock = RemoteClock()
+    names = PerView("tcp://headset:1", "ipc://r")
+    intake = Intake(
+        names, newest=False, started_ns=50 * SECOND, silence_ns=SECOND, tolerance_ns=10**6, clock_of=lambda view, port: clock
+    )
+    now = 50 * SECOND
+    assert not intake.take("left", [wire.encode("left", 0, now + SECOND, IMAGE, clock_port=7)], now)
+    assert not intake.wants("left") and intake.wants("right")
+    assert not intake.check_silence(now + 10) and not intake.ended
+    clock.add(Probe(now, now + SECOND + 1000, now + 2000))
+    intake.check_silence(now + 20)
+    assert intake.wants("left") and not intake.all_drops
+    pairs = intake.take("right", [wire.encode("right", 0, now, IMAGE)], now + 30)
+    for view in VIEWS:
+        pairs += intake.take(view, [wire.encode_end(view, 1)], now + 40)
+    assert [pair.left.seq for pair in pairs] == [0] and not intake.all_drops
 
 
 def test_a_view_is_not_silent_while_nobody_reads_it():

@@ -1,5 +1,6 @@
 """The example feed: another program's frames reach a stream, and what the user gets wrong is one sentence."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -39,6 +40,28 @@ def test_two_feeds_reach_a_stream_whole(tmp_path):
     assert stream.failure is None
     assert numbers and numbers == sorted(set(numbers))
     assert "lost" not in stream.drops and "malformed" not in stream.drops
+
+
+def test_feeds_over_tcp_answer_for_their_clock_and_lose_nothing_to_that(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", 30)
+    with socket.socket() as left, socket.socket() as right:
+        for each in (left, right):
+            each.bind(("127.0.0.1", 0))
+        addresses = PerView(*(f"tcp://127.0.0.1:{each.getsockname()[1]}" for each in (left, right)))
+    common = ["--source", str(clip), "--every-frame", "--format", "rgb8"]
+    processes = [start_feed(*common, "--view", view, "--bind", addresses[view]) for view in VIEWS]
+    pairs = 0
+    # Files that play at the reader's pace are stamped ahead of time, which is no fault of their clock.
+    with PairStream(addresses, every_pair=True, tolerance_ns=10**12) as stream:
+        while not stream.ended:
+            pairs += stream.next_pair(30.0) is not None
+        clocks = stream.clocks
+    for process in processes:
+        _, errors = process.communicate(timeout=30)
+        assert (process.returncode, errors) == (0, "")
+    assert stream.failure is None and max(stream.received) == 30
+    assert pairs and not {"ahead", "unsynchronised", "lost"} & stream.drops.keys()
+    assert all(abs(clock.offset_ns) <= clock.bound_ns for clock in clocks.values()) and clocks
 
 
 @pytest.mark.parametrize(
