@@ -1,6 +1,6 @@
 """What a camera gives: one frame, and two frames that were captured together."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -38,7 +38,7 @@ class FramePair:
 
     left: Frame
     right: Frame
-    paired_ns: int | None = None
+    paired_ns: int | None = field(default=None, kw_only=True)
     """When it was settled that they belong together; host monotonic clock. None until whoever has a clock says so."""
 
     @property

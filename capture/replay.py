@@ -150,7 +150,7 @@ class ReplayPairs:
             frames[view] = replace(frame, captured_ns=times[view])
         if told.absent:
             frames[told.absent] = frames[told.absent].stand_in(frames[other(told.absent)])
-        return FramePair(frames["left"], frames["right"], told.paired_ns)
+        return FramePair(frames["left"], frames["right"], paired_ns=told.paired_ns)
 
     def _keep(self, message: WireMessage) -> None:
         if not isinstance(message.told, wire.FrameHeader):

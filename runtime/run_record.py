@@ -11,6 +11,7 @@ import msgspec
 from capture.frames import FramePair
 from capture.recorder import Recorder
 from capture.replay import PAIR_TOPIC, RecordedPair
+from capture.views import VIEWS
 from hand.errors import UserError
 from runtime.hand_line import HandLine, hand_line
 from runtime.noted_solver import NotedSolver
@@ -100,8 +101,8 @@ class RunRecord:
 
     def taken_up(self, pair: FramePair) -> None:
         """A pair is to be worked on: its frames are needed for a replay."""
-        for view, frame in (("left", pair.left), ("right", pair.right)):
-            self.recorder.keep(view, frame.seq)
+        for view in VIEWS:
+            self.recorder.keep(view, pair[view].seq)
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
         """Record what came of a pair."""

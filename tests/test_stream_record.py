@@ -141,7 +141,9 @@ def test_a_kill_in_the_middle_loses_at_most_the_last_second(tmp_path, weights, h
     assert killed_ns - messages[-1].told.received_ns < 1_000_000_000
     code, _, err = here("--replay", path, "--every-pair", "--headless")
     assert code == 0, err
-    given, of = re.search(r"(\d+) of (\d+) pairs gave the recorded hands, bit for bit", err).groups()
+    told = re.search(r"(\d+) of (\d+) pairs gave the recorded hands, bit for bit", err)
+    assert told, err
+    given, of = told.groups()
     assert given == of and int(of) >= taken and "breaks off after" in err
 
 

@@ -3,6 +3,7 @@
 import json
 import resource
 import time
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -99,7 +100,7 @@ def test_any_reader_of_mcap_finds_foxgloves_images_with_nothing_but_the_file(tmp
         assert (image.format, image.frame_id, image.data[:2]) == ("jpeg", "left", b"\xff\xd8")
 
 
-def parsed(descriptors: bytes, name: str, data: bytes):
+def parsed(descriptors: bytes, name: str, data: bytes) -> Any:
     """A Protobuf message by its own description."""
     pool = descriptor_pool.DescriptorPool()
     for file in descriptor_pb2.FileDescriptorSet.FromString(descriptors).file:

@@ -96,7 +96,7 @@ def test_recorded_cameras_are_cameras(tmp_path):
 
 def test_gaps_and_times_are_the_recordings(tmp_path):
     path = write_recording(tmp_path / "s.mcap", frames=4)
-    for view, first in (("left", 0), ("right", 2 * MS)):
+    for view, first in PerView(0, 2 * MS).items():
         source = open_source(f"{path}#{view}", view, paced=False, mode=DEFAULT_MODE)
         assert [shot.captured_ns for shot in source.frames(1_000)] == [1_000 + first + n * PERIOD_NS for n in range(4)]
 
