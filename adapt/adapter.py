@@ -15,8 +15,8 @@ from adapt.guard import Verdict, judge
 from adapt.live_pairs import Cameras, LivePair, LivePairs
 from adapt.material import Material
 from adapt.rehearsal import Rehearsal
-from adapt.session import Adaptation, Labels
-from adapt.targets import Recipe
+from adapt.session import Adaptation
+from adapt.targets import Labels, Recipe
 from capture.views import PerView
 from hand.draw import DrawnCrops
 from runtime.network import HandNetwork
@@ -26,8 +26,6 @@ STALE = 24
 """New pairs after which all are labelled anew, by what is known of the cameras then."""
 MOST_WAITING = 64
 """Steps that may wait for their turn."""
-RECIPE = Recipe(memory=0.9, pixel_term=True)
-"""What offline adaptation does by default (`adapt.learning`)."""
 Kind = Literal["swapped", "refused", "rolled back"]
 
 
@@ -240,4 +238,4 @@ class Adapter:
         """Learn from the network in use on; what waits to be learnt from waits for others."""
         self._refused = self._since_judged = self._waiting = 0
         rehearsal = Rehearsal(self._bank, self._pace.rehearse, 0, self._device) if self._bank is not None else None
-        return Adaptation(self._serving, self._manifest, RECIPE, device=self._device, rehearsal=rehearsal)
+        return Adaptation(self._serving, self._manifest, Recipe.of(self._labels), device=self._device, rehearsal=rehearsal)

@@ -18,7 +18,7 @@ from adapt.adapter import Adapter, Decision, Update
 from adapt.learnt import Learnt, LearntFile
 from adapt.live_pairs import Cameras, LivePair
 from adapt.rehearsal import draw_bank
-from adapt.session import Labels
+from adapt.targets import Labels
 from capture.views import PerView
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops

@@ -13,8 +13,7 @@ from adapt.labels import LabelledPair
 from adapt.material import Material, Shown
 from adapt.pairs import CropPairs
 from adapt.published_options import Settings
-from adapt.session import Labels
-from adapt.targets import Taught
+from adapt.targets import Labels, Taught
 from capture.frames import Frame, FramePair
 from capture.views import PerView, View
 from hand.errors import UserError

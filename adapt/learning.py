@@ -9,8 +9,8 @@ from tqdm import tqdm
 from adapt.augment import Augmenter
 from adapt.material import Material
 from adapt.rehearsal import Rehearsal, draw_bank
-from adapt.session import Adaptation, Labels
-from adapt.targets import Recipe
+from adapt.session import Adaptation
+from adapt.targets import Labels, Recipe
 from hand.draw import DrawnCrops
 from hand.errors import UserError
 from runtime.geometry import TwoViewGeometry
@@ -49,9 +49,7 @@ class LearningSettings:
 
     @property
     def teacher_memory(self) -> float:
-        if self.memory is not None:
-            return self.memory
-        return 0.99 if self.labels == "s2dhand" else 0.9
+        return Recipe.of(self.labels).memory if self.memory is None else self.memory
 
     @property
     def torch_device(self) -> torch.device:

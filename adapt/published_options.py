@@ -25,8 +25,7 @@ import torch
 from tyro.conf import arg
 
 from adapt.assembly_hands import PAIRS
-from adapt.session import Labels
-from adapt.targets import FAITHFUL, Recipe
+from adapt.targets import FAITHFUL, Labels, Recipe
 from hand.errors import UserError
 from runtime.weights import DEFAULT_WEIGHTS
 
@@ -125,9 +124,8 @@ class Settings:
         from dataclasses import replace
 
         told = {"alpha": self.alpha, "rate": self.learning_rate}
-        return replace(
-            FAITHFUL if self.faithful else Recipe(), **{name: value for name, value in told.items() if value is not None}
-        )
+        usual = FAITHFUL if self.faithful else Recipe.of(self.taught)
+        return replace(usual, **{name: value for name, value in told.items() if value is not None})
 
     @property
     def taught(self) -> Labels:

@@ -5,7 +5,6 @@ Nothing here is random but what is handed in with a seed: the same batches in th
 
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from adapt.rotation import angle_deg, batch_rotation, drift, initial_rotation, p
 from adapt.targets import (
     DETNET_SIGMA,
     LITE_SIGMA,
+    Labels,
     PseudoLabels,
     Recipe,
     Seen,
@@ -36,7 +36,6 @@ from runtime.detnet_lite import DetNetLite, read_scalar
 from runtime.network import HandNetwork, Maps, normalise, unit
 from runtime.weights import Manifest
 
-Labels = Literal["s2dhand", "geometry", "both"]
 _RECIPE = Recipe()
 
 

@@ -1,6 +1,7 @@
 """What is taught: the momentum network's pseudo-labels of two views that agree (S2DHand), and any labels' targets for maps."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,6 +15,10 @@ from runtime.merge import DEFAULT_BETA, MergeRule
 
 LITE_SIGMA, DETNET_SIGMA = 0.55, 1.2
 """Cells: how wide a taught joint's heat is in each architecture."""
+
+
+Labels = Literal["s2dhand", "geometry", "both"]
+"""What teaches: what two views agree on, where their rays meet, or both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,10 @@ class Recipe:
     rate: float = 5e-4
     """Adam's learning rate."""
     memory: float = 0.99
-    """Most of the old weights' share in the teacher's new ones."""
+    """Most of the old weights' share in the teacher's new ones, which are the mean of about the last 1 / (1 − memory) steps."""
     least_confidence: float = 0.1
     """Confidence below which a joint is taken for hidden in that view: annotations are not to be had."""
-    pixel_term: bool = False
+    pixel_term: bool = True
     """Whether DetNet-lite learns the pixels that geometry taught from where it reads them, too, and not from the heat alone."""
     published_rotation: bool = False
     """Whether visible joints count alike, and a batch's rotation is its pseudo-labels' mean quaternion.
@@ -42,13 +47,19 @@ class Recipe:
     taken from the predictions.
     """
 
+    @classmethod
+    def of(cls, labels: Labels) -> "Recipe":
+        """For what teaches. Where the geometry does, a teacher that remembers ten steps gets further in the same time; labels
+        that are the teacher's own are better made by one that does not run after its student."""
+        return cls(memory=0.99 if labels == "s2dhand" else 0.9)
+
     def joint_weight(self, confidence: PerView[Tensor], visible: PerView[Tensor]) -> Tensor:
         """(N, 21) how much each joint counts in a pair's rotation: nothing where a view does not see it."""
         both = (visible.left & visible.right).to(confidence.left)
         return both if self.published_rotation else both * (confidence.left * confidence.right).sqrt()
 
 
-FAITHFUL = Recipe(merge="max", beta=1.0, published_rotation=True)
+FAITHFUL = Recipe(merge="max", beta=1.0, pixel_term=False, published_rotation=True)
 """As published: joints from the surer view alone, the rotation as pseudo-labels tell it."""
 
 

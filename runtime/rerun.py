@@ -51,6 +51,8 @@ class Rerun:
             notes.append(f"recorded with the engine {then.engine}; hands may differ in their last digits")
         if then.settings.record_format != "sent":
             notes.append("images were made JPEGs for the recording: hands will differ from those recorded")
+        if then.settings.adapt != "off":
+            notes.append("the network adapted while it was recorded, and what it learnt is not here: hands will differ")
         return notes
 
     def profile(self) -> Profile | None:

@@ -26,8 +26,7 @@ from tools import bench_engines, bench_estimators, bench_stream
 
 if TYPE_CHECKING:
     from adapt.pairs import CropPairs
-    from adapt.session import Labels
-    from adapt.targets import Seen
+    from adapt.targets import Labels, Seen
 
 Part = Literal[
     "engines",

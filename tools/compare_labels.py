@@ -25,7 +25,7 @@ from adapt.material import Material
 from adapt.offline import Settings as Offline
 from adapt.offline import off, watch
 from adapt.rehearsal import draw_bank
-from adapt.session import Labels
+from adapt.targets import Labels
 from hand.backgrounds import Backgrounds
 from hand.draw import DrawnCrops
 from hand.errors import UserError

@@ -20,8 +20,8 @@ from adapt.evidence import Evidence, Said, ask, drawn_error, weigh
 from adapt.guard import judge
 from adapt.material import Material, Shown
 from adapt.pairs import CropPairs
-from adapt.session import Adaptation, Labels
-from adapt.targets import Recipe, Taught
+from adapt.session import Adaptation
+from adapt.targets import Labels, Recipe, Taught
 from adapt.teacher import label
 from capture.views import PerView
 from hand.backgrounds import Backgrounds
@@ -222,7 +222,7 @@ def judged(
     turn = from_vector(axis / np.linalg.norm(axis) * np.radians(way.turned_deg))
     R = turn @ scene.geometry.R_right_from_left
     material = way.change(scene.learnt, rng)
-    adaptation = Adaptation(network, manifest, Recipe(rate=way.rate), R)
+    adaptation = Adaptation(network, manifest, replace(Recipe.of(way.labels), rate=way.rate), R)
 
     def weighed(of: HandNetwork) -> tuple[Evidence, float]:
         said = ask(of, manifest, scene.held_out)

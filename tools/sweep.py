@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from adapt.assembly_annotations import HEADSETS
 from adapt.assembly_hands import PAIRS
-from adapt.session import Labels
+from adapt.targets import Labels
 from hand.errors import UserError
 from runtime.weights import DEFAULT_WEIGHTS, load_tensors
 from tools.headset_table import draw_table, table_of

@@ -15,7 +15,7 @@ from time import perf_counter
 
 import msgspec
 
-from adapt.session import Labels
+from adapt.targets import Labels
 from hand.errors import UserError
 from runtime.weights import DEFAULT_WEIGHTS
 

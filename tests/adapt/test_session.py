@@ -13,8 +13,8 @@ from adapt.augment import Augmenter
 from adapt.losses import Loss, adaptation_loss
 from adapt.pairs import CropPairs
 from adapt.rehearsal import Rehearsal, draw_bank
-from adapt.session import Adaptation, Labels, StepFigures
-from adapt.targets import FAITHFUL, Recipe, Targets, Taught
+from adapt.session import Adaptation, StepFigures
+from adapt.targets import FAITHFUL, Labels, Recipe, Targets, Taught
 from capture import synthetic
 from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
