@@ -29,8 +29,9 @@ class LearningSettings:
     """What teaches: what two views agree on, where their rays meet, or both."""
     augment: bool = False
     """Whether the student sees its crops rolled, in other light, blurred and partly covered, the teacher plain."""
-    rehearse: float = 0.33
-    """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none."""
+    rehearse: float | None = None
+    """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none. If
+    not given, 0.33; none for s2dhand, which they hold back."""
     spectra: bool = False
     """Whether the drawn hands take on the recording's light and tint: amplitudes of its spectra."""
     pixel_term: bool = True
@@ -46,6 +47,12 @@ class LearningSettings:
     device: Literal["auto", "cpu", "cuda"] = "auto"
     threads: int = 1
     """Of a CPU."""
+
+    @property
+    def rehearsed(self) -> float:
+        if self.rehearse is not None:
+            return self.rehearse
+        return 0.0 if self.labels == "s2dhand" else 0.33
 
     @property
     def teacher_memory(self) -> float:
@@ -64,10 +71,10 @@ class LearningSettings:
         if not self.rate > 0:
             raise UserError(f"--rate is {self.rate:g}, expected a number above 0, such as 5e-4")
         if not 0 <= self.teacher_memory < 1:
-            raise UserError(f"--memory is {self.memory:g}, expected a share from 0 to below 1, such as 0.9")
-        if not 0 <= self.rehearse < 1:
-            raise UserError(f"--rehearse is {self.rehearse:g}, expected a share from 0, which is none, to below 1, such as 0.33")
-        if self.spectra and not self.rehearse:
+            raise UserError(f"--memory is {self.teacher_memory:g}, expected a share from 0 to below 1, such as 0.9")
+        if not 0 <= self.rehearsed < 1:
+            raise UserError(f"--rehearse is {self.rehearsed:g}, expected a share from 0, which is none, to below 1, such as 0.33")
+        if self.spectra and not self.rehearsed:
             raise UserError("--spectra changes the hands that are rehearsed, and none are: give --rehearse 0.33, or no --spectra")
         if self.device == "cuda" and not torch.cuda.is_available():
             raise UserError("--device cuda: torch sees no NVIDIA GPU on this machine; give --device cpu, or auto")
@@ -87,9 +94,9 @@ def begin(
     # How a sum is shared out among threads shows in its last digits.
     torch.set_num_threads(settings.threads)
     device, rehearsal = settings.torch_device, None
-    if settings.rehearse:
+    if settings.rehearsed:
         bank = bank or draw_bank(BANK, manifest.crop_size, settings.seed)
-        rehearsal = Rehearsal(bank, settings.rehearse, settings.seed, device, spectra=settings.spectra)
+        rehearsal = Rehearsal(bank, settings.rehearsed, settings.seed, device, spectra=settings.spectra)
     return Adaptation(
         network,
         manifest,
@@ -112,7 +119,7 @@ def study(settings: LearningSettings, session: Adaptation, geometry: TwoViewGeom
                     material.pairs.rows(rows), geometry.R_right_from_left, labels=settings.labels, taught=taught
                 )
                 shown = {"loss": f"{figures.loss:.3f}", "apart": f"{figures.apart:.3f}"}
-                if settings.rehearse:
+                if settings.rehearsed:
                     shown["rehearsed"] = f"{figures.rehearsed:.3f}"
                 bar.set_postfix(shown, refresh=False)
                 bar.update(len(rows))

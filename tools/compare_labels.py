@@ -137,7 +137,7 @@ class Comparison:
         if labels is not None:
             geometry, learn_from, judge_by = self.watched
             how = replace(self.offline, labels=labels, seed=seed, **options(addition, self.settings.also))
-            session = begin(how, network, manifest, geometry, self.bank if how.rehearse else None)
+            session = begin(how, network, manifest, geometry, self.bank if how.rehearsed else None)
             started = time.process_time()
             study(how, session, geometry, learn_from)
             learnt_s = time.process_time() - started
