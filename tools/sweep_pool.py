@@ -27,7 +27,7 @@ ATTEMPTS = 3
 """With a job that kills its worker."""
 _QUIET = {"TQDM_DISABLE": "1", "OMP_NUM_THREADS": "1"}
 """Workers' environment: the sweep alone shows progress, and each worker has one core."""
-_ANSWER_S = 5.0
+_ANSWER_S, _GRACE_S = 5.0, 10.0
 _START = "start a cluster with 'ray start --head', or give --ray local"
 _ROOT = Path(__file__).resolve().parents[1]
 
@@ -138,7 +138,8 @@ class _Process:
         # Spawned: torch's threads do not survive a fork.
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
-        process = context.Process(target=_serve, args=(theirs, keep), name="sweep", daemon=True)
+        # No daemon: reading a recording takes processes of its own.
+        process = context.Process(target=_serve, args=(theirs, keep), name="sweep")
         # Read when libraries are imported, so it must be there before the process begins.
         os.environ.update(_QUIET)
         process.start()
@@ -155,6 +156,9 @@ class _Process:
 
     def ended(self) -> None:
         self.connection.close()
+        if self.job is None:
+            # A free one sees the end of the line and goes by itself.
+            self.process.join(_GRACE_S)
         self.process.terminate()
         self.process.join()
 
