@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hand.errors import UserError
+from runtime import choose
 from runtime.choose import choose_engine, time_engines
 from runtime.engine import Predictions
 from runtime.int8 import load_plan, plan_file, save_plan
@@ -46,7 +47,18 @@ def test_an_engine_that_is_refused_is_passed_over_with_its_figures(weights):
     assert not engine.description.startswith("onnx-int8") and "onnx-int8 refused" in engine.description
 
 
-def test_a_remembered_engine_that_no_longer_answers_is_chosen_anew(weights, cache):
+@pytest.mark.parametrize(("enough_ms", "chosen"), [(1e6, {"torch", "onnx"}), (0.0, {"torch", "onnx", "onnx-int8"})])
+def test_eight_bits_are_for_machines_that_nothing_exact_is_fast_enough_on(monkeypatch, enough_ms, chosen):
+    monkeypatch.setattr(choose, "FAST_ENOUGH_MS", enough_ms)
+    took = {}
+    monkeypatch.setattr(choose, "time_engines", lambda engines: took.update(time_engines(engines, 0.05)) or took)
+    engine = choose_engine("auto", threads=1)
+    best = min(chosen & set(took), key=lambda name: took[name])
+    assert engine.description.split(" ")[0] == best
+
+
+def test_a_remembered_engine_that_no_longer_answers_is_chosen_anew(weights, cache, monkeypatch):
+    monkeypatch.setattr(choose, "FAST_ENOUGH_MS", 0.0)
     if not choose_engine("auto", weights).description.startswith("onnx-int8"):
         pytest.skip("int8 is not the fastest here")
     plan_file(weights).write_text("{")
