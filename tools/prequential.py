@@ -20,7 +20,7 @@ import adapt.offline
 from adapt.evidence import ask
 from adapt.learning import begin
 from adapt.material import Material, Shown
-from adapt.offline import estimator
+from adapt.offline import MakeEstimator, estimator
 from adapt.teacher import label
 from capture.views import PerView
 from hand.errors import UserError
@@ -38,18 +38,22 @@ class Settings(adapt.offline.Settings):
     learn: bool = True
 
 
-def run(settings: Settings) -> int:
-    """Write the hands; how many there were. Raises UserError where nothing can be judged."""
+def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
+    """Write the hands; how many there were. Raises UserError where nothing can be judged.
+
+    `make_estimator` as in `adapt.offline.adapt`.
+    """
+    make = make_estimator or (lambda: estimator(settings))
     settings.check()
     network, manifest = load_network(settings.weights)
-    watched = settings.calibrated(estimator(settings))
+    watched = settings.calibrated(make())
     geometry = watched.state.geometry
     assert geometry is not None
     learning = begin(settings, network, manifest, geometry)
     own, seen, count = RotationEstimator(), list[Shown](), 0
     order = torch.Generator().manual_seed(settings.seed)
     with _opened(settings.run / "hands.jsonl") as file:
-        labelled = label(settings.read("judging and learning"), estimator(settings), watched.state)
+        labelled = label(settings.read("judging and learning"), make(), watched.state)
         for pair in labelled:
             if pair is None:
                 continue
@@ -62,7 +66,7 @@ def run(settings: Settings) -> int:
             )
             sure = np.sqrt(hands.left.confidence * hands.right.confidence)
             own.update(shown.captured_ns, hands.left.joints, hands.right.joints, sure)
-            file.write(_line(pair.pair.left.seq, hands, geometry.R_right_from_left))
+            file.write(hand_line(pair.pair.left.seq, hands, geometry.R_right_from_left))
             count += 1
             seen = [*seen[-settings.most + 1 :], shown]
             if settings.learn:
@@ -84,7 +88,8 @@ def _opened(path: Path) -> BinaryIO:
         raise UserError(f"cannot write hands to {path}: {error.strerror}; name a file that can be made") from error
 
 
-def _line(index: int, hands: PerView[ViewHand], R_right_from_left: np.ndarray) -> bytes:
+def hand_line(index: int, hands: PerView[ViewHand], R_right_from_left: np.ndarray) -> bytes:
+    """A line as `stream.py --save` writes it, of what scoring reads."""
     told = {
         "index": index,
         "side": hands.left.side,
