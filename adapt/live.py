@@ -13,7 +13,7 @@ from capture.views import PerView
 from hand.errors import UserError
 from runtime.calibrate import MOST_PIXEL_ERROR, CalibrationState
 from runtime.crop_estimator import CropEstimator
-from runtime.engine import Engine
+from runtime.engine import RenewableEngine
 from runtime.pair_buffer import SeenPair
 from runtime.pipeline import Pipeline
 from runtime.types import DualHand
@@ -146,7 +146,9 @@ class LiveAdaptation:
             if self._builder is not None and self._builder.is_alive():
                 # The older network would come after the newer one.
                 self._builder.join()
-            self._builder = Builder(self._estimator.engine, news)
+            engine = self._estimator.engine
+            assert isinstance(engine, RenewableEngine), engine
+            self._builder = Builder(engine, news)
             if self._beside:
                 self._builder.start()
             else:
@@ -167,10 +169,10 @@ class LiveAdaptation:
 class Builder(threading.Thread):
     """Builds an engine of weights that came as news, aside from the one in use."""
 
-    def __init__(self, engine: Engine, news: News):
+    def __init__(self, engine: RenewableEngine, news: News):
         super().__init__(name="duohand-builder", daemon=True)
         self._engine, self._news = engine, news
-        self.built: Engine | None = None
+        self.built: RenewableEngine | None = None
         self.refusal: str | None = None
         """Why there is none."""
 

@@ -8,6 +8,7 @@ from adapt.learnt import LearntFile
 from adapt.live import LiveAdaptation
 from hand.errors import UserError
 from runtime.crop_estimator import CropEstimator
+from runtime.engine import RenewableEngine
 from runtime.known_cameras import KnownCameras
 from runtime.pipeline import Pipeline
 from runtime.profile import default_folder as cameras_folder
@@ -58,6 +59,7 @@ def _take_up(file: LearntFile, estimator: CropEstimator, say: Callable[[str], ob
             say(f"what was learnt as {file.name} was learnt from other weights: it is left alone")
         return
     engine = estimator.engine
+    assert isinstance(engine, RenewableEngine), engine
     network = learnt.network()
     estimator.engine = engine.renewed(network, engine.manifest)
     say(f"what was learnt as {file.name} is taken up ({learnt.record.steps} steps, saved {learnt.record.saved_at})")

@@ -15,7 +15,7 @@ import numpy as np
 
 from hand.errors import UserError
 from runtime.choice_memory import Choice, forget_choice, recall_choice, remember_choice
-from runtime.engine import Engine, EngineName
+from runtime.engine import Engine, EngineName, RenewableEngine
 from runtime.machine import multiplies_bf16
 from runtime.network import HandNetwork
 from runtime.parity import check
@@ -31,7 +31,7 @@ _PAIR = 2
 """Crops of a pair."""
 
 
-def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> Engine:
+def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RenewableEngine:
     """The engine called `name`; `auto` takes the fastest that this machine runs. `threads`: of a CPU; None takes all.
 
     Raises UserError for an engine that is not to be had or is refused, or weights that cannot be loaded.
@@ -43,13 +43,15 @@ def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *,
 
         torch.set_num_threads(threads)
 
-    def make(name: Made) -> Engine:
+    def make(name: Made) -> RenewableEngine:
         return make_engine(name, network, manifest, weights, threads=threads)
 
     return _automatic(make, Choice.key(manifest, weights, threads)) if name == "auto" else make(name)
 
 
-def make_engine(name: Made, network: HandNetwork, manifest: Manifest, weights: Path, *, threads: int | None = None) -> Engine:
+def make_engine(
+    name: Made, network: HandNetwork, manifest: Manifest, weights: Path, *, threads: int | None = None
+) -> RenewableEngine:
     """The engine called `name` for a network whose weights are, or came from, `weights`; the network stays as it is.
 
     Raises UserError for an engine that is not to be had or is refused.
@@ -69,7 +71,7 @@ def make_engine(name: Made, network: HandNetwork, manifest: Manifest, weights: P
     return OnnxEngine(network, manifest, plan=load_plan(weights, manifest.architecture), threads=threads)
 
 
-def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -> Engine:
+def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -> RenewableEngine:
     """In float32 or, where this processor multiplies short floats and that is faster and right, in bf16."""
     from runtime.torch_engine import TorchEngine
 
@@ -104,7 +106,7 @@ def time_engines(engines: Mapping[Name, Engine], seconds: float = TIMED_S) -> di
     return {name: float(np.median(times)) for name, times in spent.items()}
 
 
-def _automatic(make: Callable[[Made], Engine], key: str) -> Engine:
+def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEngine:
     known = recall_choice(key)
     if known is not None:
         try:
@@ -114,7 +116,7 @@ def _automatic(make: Callable[[Made], Engine], key: str) -> Engine:
             forget_choice(key)
         else:
             return _described(engine, f"auto: {known.why}, remembered")
-    made: dict[Made, Engine] = {}
+    made: dict[Made, RenewableEngine] = {}
     refused: dict[Made, str] = {}
     for name in ENGINES:
         try:
@@ -124,14 +126,14 @@ def _automatic(make: Callable[[Made], Engine], key: str) -> Engine:
     if not made:
         raise UserError(refused["torch"])
     took = time_engines(made)
-    exact = {name: ms for name, ms in took.items() if name != "onnx-int8" and ms <= FAST_ENOUGH_MS}
-    best = min(exact or took, key=lambda name: took[name])
+    exact: dict[Made, float] = {name: ms for name, ms in took.items() if name != "onnx-int8" and ms <= FAST_ENOUGH_MS}
+    best, _ = min((exact or took).items(), key=lambda item: item[1])
     why = ", ".join(f"{name} {ms:.1f} ms a pair" for name, ms in sorted(took.items(), key=lambda item: item[1]))
     out = [f"{name} refused: {reason}" for name, reason in refused.items() if "does not answer" in reason]
     remember_choice(key, Choice(engine=best, why=why))
     return _described(made[best], "; ".join([f"auto: {why}", *out]))
 
 
-def _described(engine: Engine, why: str) -> Engine:
+def _described(engine: RenewableEngine, why: str) -> RenewableEngine:
     engine.description = f"{engine.description} ({why})"  # pyright: ignore[reportAttributeAccessIssue]
     return engine

@@ -1,7 +1,7 @@
 """What runs a network, whichever way: crops in, joints out, as numpy."""
 
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -42,7 +42,12 @@ class Engine(Protocol):
         """Hands in crops (N, S, S, 3) uint8 RGB."""
         ...
 
-    def renewed(self, network: HandNetwork, manifest: Manifest) -> "Engine":
+
+@runtime_checkable
+class RenewableEngine(Engine, Protocol):
+    """One that can be had for other weights, too: what every engine of `runtime.choose` is."""
+
+    def renewed(self, network: HandNetwork, manifest: Manifest) -> "RenewableEngine":
         """This engine for other weights of the same network, built aside: this one goes on as it is. May be called on any thread.
 
         `network`, whose batch-norms were not folded, stays as it is. Raises UserError where the new engine is refused.
