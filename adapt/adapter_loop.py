@@ -12,7 +12,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Protocol
 
-from torch import Tensor
+import numpy as np
+import torch
 
 from adapt.adapter import Adapter, Decision, Update
 from adapt.learnt import Learnt, LearntFile
@@ -49,6 +50,8 @@ class AdapterJob:
     labels: Labels
     learnt: LearntFile | None
     """Where what is learnt is kept."""
+    gives_way: bool = True
+    """Whether a process of its own takes only what nobody else wants of the processor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +69,8 @@ class News:
     note: str
     counts: Mapping[str, int]
     decision: Decision | None = None
-    weights: Mapping[str, Tensor] | None = None
-    """Of the network to use from now on."""
+    weights: Mapping[str, np.ndarray] | None = None
+    """Of the network to use from now on. Arrays: tensors would be lent, not sent, and end with the process that lends them."""
     complaint: str | None = None
     """What could not be done, one sentence."""
 
@@ -115,7 +118,7 @@ class Works:
         adapter = self.adapter
         if update is None:
             return News(adapter.note, dict(adapter.counts))
-        weights = None if update.network is None else _tensors(update.network)
+        weights = None if update.network is None else weights_of(update.network)
         return News(adapter.note, dict(adapter.counts), update.decision, weights, self._keep(update))
 
     def _keep(self, update: Update) -> str | None:
@@ -205,31 +208,32 @@ def _bank(size: int) -> DrawnCrops:
     return draw_bank(REHEARSED, size, 0, shown=False)
 
 
-def network_of(weights: Mapping[str, Tensor], manifest: Manifest) -> HandNetwork:
+def network_of(weights: Mapping[str, np.ndarray], manifest: Manifest) -> HandNetwork:
     """The network of weights that came as news."""
     network = build_network(manifest)
-    network.network.load_state_dict(dict(weights))
+    network.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
     return network.eval()
 
 
-def _tensors(network: HandNetwork) -> dict[str, Tensor]:
-    return {name: tensor.detach().cpu().clone() for name, tensor in network.network.state_dict().items()}
+def weights_of(network: HandNetwork) -> dict[str, np.ndarray]:
+    """The other way round."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.network.state_dict().items()}
 
 
 def _serve(job: AdapterJob, messages: "multiprocessing.Queue[Message]", news: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _give_way()
+    if job.gives_way:
+        _give_way()
     _run(job, messages.get, news.send)
 
 
 def _run(job: AdapterJob, get: Callable[..., Message], send: Callable[[News], None]) -> None:
-    import torch
-
     torch.set_num_threads(1)
     works = Works(job)
     send(News(works.adapter.note, {}))
-    said = ""
-    while True:
+    said, parent = "", multiprocessing.parent_process()
+    # A parent that was killed could not end this process.
+    while parent is None or parent.is_alive():
         # All that waits is taken in before anything is learnt from it.
         with suppress(queue.Empty):
             works.take(get(timeout=0.0 if works.adapter.has_work else IDLE_S))

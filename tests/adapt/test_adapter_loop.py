@@ -2,22 +2,28 @@
 
 import multiprocessing
 import os
+import pickle
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
-from adapt.adapter_loop import QUEUED, AdapterBeside, AdapterJob, Moved, News, network_of
+from adapt.adapter_loop import QUEUED, AdapterBeside, AdapterJob, Moved, News, network_of, weights_of
 from adapt.learnt import LearntFile
 from hand.errors import UserError
 from runtime.weights import DEFAULT_WEIGHTS
 from tests.adapt.live_hands import LiveHands, drawn, seen
 
+ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_S = 120
 
 
@@ -29,7 +35,7 @@ def hands(shipped) -> LiveHands:
 
 @pytest.fixture
 def job(tmp_path: Path, shipped, hands: LiveHands) -> AdapterJob:
-    return AdapterJob(DEFAULT_WEIGHTS, hands.widths_px, "both", LearntFile(tmp_path, "desk", shipped[1].sha256))
+    return AdapterJob(DEFAULT_WEIGHTS, hands.widths_px, "both", LearntFile(tmp_path, "desk", shipped[1].sha256), False)
 
 
 @pytest.fixture
@@ -54,10 +60,20 @@ def process() -> BaseProcess:
     return only
 
 
-def test_it_says_what_it_does_and_gives_way_to_the_stream(beside: AdapterBeside, hands: LiveHands):
+def test_it_gives_way_to_the_stream(job: AdapterJob):
+    port = AdapterBeside(replace(job, gives_way=True))
+    pid, deadline = process().pid, time.monotonic() + PATIENCE_S
+    assert pid is not None
+    try:
+        while os.getpriority(os.PRIO_PROCESS, pid) != 19:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        port.close()
+
+
+def test_it_says_what_it_does(beside: AdapterBeside, hands: LiveHands):
     until(beside, lambda news: "once the cameras are known" in news.note)
-    pid = process().pid
-    assert pid is not None and os.getpriority(os.PRIO_PROCESS, pid) == 19
     assert beside.offer(hands.cameras)
     news = until(beside, lambda news: "% seen" in news.note)
     assert news.weights is None and news.decision is None
@@ -100,7 +116,7 @@ def test_a_process_that_died_is_missed(beside: AdapterBeside):
 
 def test_weights_that_came_as_news_are_the_network(shipped):
     network, manifest = shipped
-    again = network_of(network.network.state_dict(), manifest)
+    again = network_of(weights_of(network), manifest)
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
     import torch
 
@@ -115,3 +131,30 @@ def test_what_was_learnt_and_is_damaged_ends_it_with_a_sentence(job: AdapterJob)
     (job.learnt.folder / "desk~1.safetensors").write_bytes(b"half")
     with pytest.raises(UserError, match="damaged"):
         AdapterOnTheSpot(job)
+
+
+def test_it_does_not_outlive_a_parent_that_was_killed(job: AdapterJob, tmp_path: Path):
+    script = tmp_path / "parent.py"
+    script.write_text(
+        "import os, pickle, sys, time\n"
+        "from adapt.adapter_loop import AdapterBeside\n"
+        "if __name__ == '__main__':\n"
+        f"    port = AdapterBeside(pickle.load(open({str(tmp_path / 'job')!r}, 'rb')))\n"
+        "    while not port.news():\n"
+        "        time.sleep(0.05)\n"
+        "    print(port._process.pid, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    (tmp_path / "job").write_bytes(pickle.dumps(job))
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    parent = subprocess.Popen([sys.executable, script], cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    try:
+        assert parent.stdout is not None
+        pid = int(parent.stdout.readline())
+    finally:
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + PATIENCE_S
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the adapter lives on"
+        time.sleep(0.05)

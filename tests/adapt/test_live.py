@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adapt.adapter import Decision
-from adapt.adapter_loop import AdapterJob, AdapterOnTheSpot, News
+from adapt.adapter_loop import AdapterJob, AdapterOnTheSpot, News, weights_of
 from adapt.evidence import Evidence
 from adapt.live import EVERY_NS, LiveAdaptation
 from capture.views import PerView
@@ -93,7 +93,7 @@ def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped):
     pairs = list(pairs_of(live.scene, 3))
     live.live.step(pairs[0])
     before = live.estimator.engine
-    live.port._news.append(News("adapted once", {"swapped": 1}, decision, dict(network.network.state_dict())))
+    live.port._news.append(News("adapted once", {"swapped": 1}, decision, weights_of(network)))
     live.live.step(pairs[1])
     assert live.estimator.engine is before
     live.live.step(pairs[2])
