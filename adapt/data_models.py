@@ -7,6 +7,8 @@ from pathlib import Path
 
 from adapt.assembly_hands import AssemblyHands
 from adapt.data_looks import LookedAt
+from adapt.rehearsal import draw_bank
+from hand.draw import DrawnCrops
 from runtime.network import HandNetwork
 from runtime.weights import Manifest, load_network
 
@@ -15,12 +17,22 @@ Looks = tuple[list[LookedAt], list[LookedAt]]
 _LOOKS_HELD = 2
 
 
+REHEARSED = 600
+"""Drawn hands to rehearse; they take ten seconds of a core."""
+
+
+def _bank(crop_size: int, seed: int) -> DrawnCrops:
+    return draw_bank(REHEARSED, crop_size, seed)
+
+
 class Models:
     """Networks, annotations and looks that several runs share; the newest of each are held."""
 
     def __init__(self) -> None:
         self._network = lru_cache(2)(load_network)
         self._hands = lru_cache(2)(AssemblyHands)
+        self.bank = lru_cache(1)(_bank)
+        """Drawn hands to rehearse, by the crops' size and the seed."""
         self._looked: OrderedDict[tuple[object, ...], Looks] = OrderedDict()
 
     def network(self, file: Path) -> tuple[HandNetwork, Manifest]:

@@ -24,6 +24,7 @@ from adapt.data_scores import TrueHands
 from adapt.metrics import PairScores
 from adapt.progress import load_progress, progress_at, save_progress
 from adapt.published_options import Settings
+from adapt.rehearsal import Rehearsal
 from adapt.session import Adaptation
 from hand.errors import UserError
 from runtime.merge import MergeRule
@@ -71,7 +72,13 @@ def adapt(settings: Settings, say: Say = print, models: Models | None = None) ->
     )
     lesson, note = lesson_of(settings, manifest, looked, train)
     say(note)
-    session = Adaptation(network, manifest, settings.recipe, R_right_from_left=lesson.R_right_from_left, device=device)
+    rehearsal = None
+    if settings.rehearse:
+        bank = models.bank(manifest.crop_size, settings.seed)
+        rehearsal = Rehearsal(bank, settings.rehearse, settings.seed, device, spectra=True)
+    session = Adaptation(
+        network, manifest, settings.recipe, R_right_from_left=lesson.R_right_from_left, device=device, rehearsal=rehearsal
+    )
     if goes_on:
         load_progress(session, _progress(settings))
     own = rotation_of(looked)

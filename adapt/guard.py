@@ -9,7 +9,7 @@ GAIN = 0.97
 RAYS, BONES, WITHIN = 1.10, 1.08, 1.30
 """What must not get worse may be so many times what it was. A view's 3D and 2D come from the same maps, which makes them agree
 better than either does with the truth: right adaptation lets them part by a tenth."""
-FORGOTTEN = 1.20
+FORGOTTEN = 1.10
 """The same of drawn hands, against the network that ships."""
 
 
@@ -37,8 +37,9 @@ def judge(candidate: Evidence, serving: Evidence, shipped: Evidence) -> Verdict:
             return Verdict(False, f"{name} {_change(now, before)}")
     if not candidate.inhuman <= serving.inhuman:
         return Verdict(False, f"bones that no person has {candidate.inhuman:.0%}")
-    if not candidate.depth <= GAIN * serving.depth:
-        return Verdict(False, f"3D against rays {_change(candidate.depth, serving.depth)}")
+    for name, now, before in (("3D", candidate.labels, serving.labels), ("3D against rays", candidate.depth, serving.depth)):
+        if not now <= GAIN * before:
+            return Verdict(False, f"{name} {_change(now, before)}")
     return Verdict(True, f"3D against rays {_change(candidate.depth, serving.depth)}")
 
 

@@ -79,6 +79,8 @@ class Settings:
 
     labels: Labels | None = None
     """What teaches: what two views agree on (s2dhand), where their rays meet (geometry), or both, the default."""
+    rehearse: float = 0.0
+    """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none."""
     faithful: bool = False
     """As published: --labels s2dhand, joints from the surer view alone, the rotation kept from pseudo-labels, seed 1."""
     rotations: Path | None = None

@@ -5,6 +5,7 @@ halves of those that one talks to: a sender sends to no one else, a receiver bel
 """
 
 import os
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -90,6 +91,7 @@ class Gate:
         self._allowed = frozenset(keys.peers.values())
         self._refused = 0
         self._monitors: list[zmq.Socket] = []
+        self._looking = threading.Lock()
         self._authenticator = ThreadAuthenticator(context)
         self._authenticator.start()
         self._authenticator.configure_curve_callback(_DOMAIN.decode(), credentials_provider=self)
@@ -101,11 +103,13 @@ class Gate:
         return self._refused
 
     def look(self) -> None:
-        """Count who came and who got in; to be called often, from one thread: what ZeroMQ has to tell of it is queued."""
-        for monitor in self._monitors:
-            while monitor.poll(0):
-                event = parse_monitor_message(monitor.recv_multipart())["event"]
-                self._refused += 1 if event == zmq.EVENT_ACCEPTED else -1
+        """Count who came and who got in; to be called often: what ZeroMQ has to tell of it is queued."""
+        # A socket is one thread's at a time: whoever sends looks, and whoever asks who was refused.
+        with self._looking:
+            for monitor in self._monitors:
+                while monitor.poll(0):
+                    event = parse_monitor_message(monitor.recv_multipart())["event"]
+                    self._refused += 1 if event == zmq.EVENT_ACCEPTED else -1
 
     def secure(self, socket: zmq.Socket) -> None:
         """Encrypt a socket that will bind, and ask at the gate who may connect."""

@@ -129,7 +129,7 @@ def test_the_time_limit_ends_the_run(tmp_path, weights):
         (["--left", "gone.mp4", "--right", "gone.mp4"], ("gone.mp4", "no such file")),
         (["--left", "http://a:1", "--right", "0"], ("http://a:1",)),
         (["--config", "gone.toml"], ("gone.toml",)),
-        (["--left", "0", "--right", "1", "--engine", "onnx"], ("onnx",)),
+        (["--left", "0", "--right", "1", "--engine", "tensorrt"], ("tensorrt", "NVIDIA GPU")),
         (["--left", "0", "--right", "1", "--weights", "gone.safetensors"], ("gone.",)),
     ],
 )

@@ -51,6 +51,10 @@ class Settings:
     """Test on all pairs, as published; else on those alone that were not adapted to."""
     epochs: int = 2
     """Few: of so many pairs all there is to be learnt is learnt soon (`tools/TRAINING.md`)."""
+    rate: float | None = 1e-3
+    """Adam's learning rate, for data sets; the recipe's if not given."""
+    rehearse: float = 0.33
+    """Share of drawn hands in what is learnt from, for data sets; 0 for none."""
     seed: int = 1
     weights: Path = DEFAULT_WEIGHTS
     """Of the network to adapt."""
@@ -88,6 +92,8 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
                 rotations=str(settings.rotations.resolve()) if settings.rotations and faithful else None,
                 pic=settings.pic,
                 test_pic=settings.test_pic,
+                rate=settings.rate,
+                rehearse=settings.rehearse,
                 held_out=not settings.shown,
                 **same,
             )

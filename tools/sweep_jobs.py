@@ -48,6 +48,8 @@ class PairJob(_Job, frozen=True, kw_only=True, tag="pair"):
     held_out: bool = False
     faithful: bool = False
     rotations: str | None = None
+    rate: float | None = None
+    rehearse: float = 0.0
 
     @property
     def name(self) -> str:
@@ -181,6 +183,8 @@ def _run_pair(job: PairJob, folder: Path, models: object) -> dict[str, object]:
         faithful=job.faithful,
         rotations=Path(job.rotations) if job.rotations else None,
         labels=None if job.faithful else job.labels,
+        learning_rate=None if job.faithful else job.rate,
+        rehearse=0.0 if job.faithful else job.rehearse,
         epochs=job.epochs,
         seed=job.seed,
         weights=Path(job.weights),
