@@ -23,7 +23,7 @@ from runtime.network import HandNetwork
 from runtime.weights import Manifest
 
 STALE = 24
-"""New pairs after which all are labelled anew, by what is known of the cameras then."""
+"""New pairs after which they are learnt from, too."""
 MOST_WAITING = 64
 """Steps that may wait for their turn."""
 Kind = Literal["swapped", "refused", "rolled back"]
@@ -34,7 +34,7 @@ class Pace:
     """How fast to learn; every default was chosen for one core beside a live stream."""
 
     batch: int = 16
-    judge_every: int = 12
+    judge_every: int = 10
     """Steps between two judgements."""
     passes: int = 10
     """How often each new hand is learnt from; then learning waits for others."""
@@ -119,7 +119,8 @@ class Adapter:
 
     def see(self, cameras: Cameras) -> None:
         """The cameras are known, or better known than before."""
-        self._cameras, self._material = cameras, None
+        if self._cameras is None or not self._cameras.alike(cameras):
+            self._cameras, self._material = cameras, None
 
     def moved(self) -> None:
         """A camera was moved: what was seen before tells nothing more. The network in use has to prove itself anew."""

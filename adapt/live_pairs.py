@@ -9,6 +9,7 @@ from adapt.labels import ViewLabel, labels_of
 from adapt.material import Material, Shown
 from adapt.teacher import is_near
 from capture.views import VIEWS, PerView
+from hand.rotations import angle_deg
 from runtime.fit import FitSettings, HandFit
 from runtime.geometry import TwoViewGeometry
 from runtime.pair_buffer import PairBuffer, SeenPair
@@ -21,6 +22,8 @@ MAX_AGE_NS = 3600 * 10**9
 LEAST_LEARNT, LEAST_HELD_OUT = 48, 16
 LEAST_TRAVEL = 0.3
 """Hands that joints must have moved, as `PairBuffer.travel` tells it: of a hand that stands still, nothing is learnt."""
+_ALIKE_DEG, _ALIKE_SHARE = 0.5, 0.02
+"""Cameras that differ by less are not worth labelling everything anew: live, they are found a little better every few seconds."""
 NOVEL = 1.0
 """A pair that differs from another one by less (`PairBuffer`) takes its place, and is no news."""
 
@@ -33,6 +36,19 @@ class Cameras:
     bones: np.ndarray
     """(20,) the hand's, in hands."""
     hand_size_mm: float
+
+    def alike(self, other: "Cameras") -> bool:
+        """Whether labels would be about the same by the other's."""
+        a, b = self.geometry, other.geometry
+        t, u = (each.t_right_from_left_mm / np.linalg.norm(each.t_right_from_left_mm) for each in (a, b))
+        focal = [abs(np.log(a.cameras[view].focal_px / b.cameras[view].focal_px)) for view in VIEWS]
+        return bool(
+            self.hand_size_mm == other.hand_size_mm
+            and angle_deg(a.R_right_from_left, b.R_right_from_left) <= _ALIKE_DEG
+            and np.degrees(np.arccos(np.clip(t @ u, -1, 1))) <= 2 * _ALIKE_DEG
+            and max(focal) <= _ALIKE_SHARE
+            and np.abs(np.log(self.bones / other.bones)).max() <= 2 * _ALIKE_SHARE
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +63,9 @@ class LivePairs:
 
     def __init__(self, widths_px: PerView[int]):
         self._widths_px = widths_px
+        self._labelled: dict[int, Shown | None] = {}
+        """By capture time, for the cameras that were last asked for; None for what does not fit them."""
+        self._by: Cameras | None = None
         self.forget()
 
     def add(self, pair: LivePair) -> bool:
@@ -73,19 +92,26 @@ class LivePairs:
         return None
 
     def learnt(self, cameras: Cameras) -> Material | None:
-        return _material(self._learnt.pairs, cameras)
+        """What to learn from, labelled by what is known of the cameras; pairs that do not fit are left out. None of none."""
+        return self._material(self._learnt.pairs, cameras)
 
     def held_out(self, cameras: Cameras) -> Material | None:
-        return _material(self._held_out.pairs, cameras)
+        """The same of what to judge by."""
+        return self._material(self._held_out.pairs, cameras)
+
+    def _material(self, pairs: Sequence[LivePair], cameras: Cameras) -> Material | None:
+        if self._by is not cameras:
+            self._by, self._labelled = cameras, {}
+        for pair in pairs:
+            if pair.captured_ns not in self._labelled:
+                self._labelled[pair.captured_ns] = _labelled(pair, cameras)
+        shown = [shown for shown in (self._labelled[pair.captured_ns] for pair in pairs) if shown is not None]
+        kept = {pair.captured_ns for pair in (*self._learnt.pairs, *self._held_out.pairs)}
+        self._labelled = {time: label for time, label in self._labelled.items() if time in kept}
+        return Material.of(shown) if shown else None
 
     def __len__(self) -> int:
         return len(self._learnt) + len(self._held_out)
-
-
-def _material(pairs: Sequence[LivePair], cameras: Cameras) -> Material | None:
-    """The pairs, labelled anew by what is known of the cameras now; those that no longer fit are left out. None of none."""
-    shown = [shown for shown in (_labelled(pair, cameras) for pair in pairs) if shown is not None]
-    return Material.of(shown) if shown else None
 
 
 def _labelled(pair: LivePair, cameras: Cameras) -> Shown | None:

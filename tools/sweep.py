@@ -51,9 +51,9 @@ class Settings:
     """Test on all pairs, as published; else on those alone that were not adapted to."""
     epochs: int = 2
     """Few: of so many pairs all there is to be learnt is learnt soon (`tools/TRAINING.md`)."""
-    rate: float | None = 1e-3
+    rate: float | None = None
     """Adam's learning rate, for data sets; the recipe's if not given."""
-    rehearse: float = 0.33
+    rehearse: float = 0.0
     """Share of drawn hands in what is learnt from, for data sets; 0 for none."""
     seed: int = 1
     weights: Path = DEFAULT_WEIGHTS

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adapt.adapter import Adapter, Pace, Update
-from adapt.live_pairs import STRETCH_NS, LivePair
+from adapt.live_pairs import STRETCH_NS, Cameras, LivePair
 from capture.views import PerView
 from hand.backgrounds import Backgrounds
 from hand.draw import Drawer, DrawnCrops
@@ -230,6 +230,25 @@ def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHa
     assert not adapter.has_work and adapter.counts["moved"] == 1 and len(adapter._pairs) == 0
     adapter.see(hands.cameras)
     assert not adapter.has_work and "0% seen" in adapter.note
+
+
+def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shipped, hands: LiveHands, known: DrawnCrops):
+    def turned(degrees: float) -> Cameras:
+        g = hands.cameras.geometry
+        turn = from_vector(np.radians([0.0, degrees, 0.0]))
+        return replace(hands.cameras, geometry=replace(g, R_right_from_left=turn @ g.R_right_from_left))
+
+    adapter = adapter_of(shipped, hands, known)
+    for pair in hands.pairs:
+        adapter.take(pair)
+    adapter.see(hands.cameras)
+    first = adapter._current()
+    adapter.see(turned(0.2))
+    assert adapter._current() is first
+    adapter.see(turned(3.0))
+    second = adapter._current()
+    assert first is not None and second is not None and second is not first
+    assert not torch.equal(first.held_out.taught.right.joints[:8], second.held_out.taught.right.joints[:8])
 
 
 def test_what_is_held_out_is_never_learnt_from(shipped, hands: LiveHands, known: DrawnCrops):
