@@ -24,6 +24,8 @@ from runtime.weights import Manifest
 
 STALE = 24
 """New pairs after which they are learnt from, too."""
+LEAST_FITTING = 10
+"""Hands to learn from, and to judge by, that must fit the cameras."""
 MOST_WAITING = 64
 """Steps that may wait for their turn."""
 Kind = Literal["swapped", "refused", "rolled back"]
@@ -179,7 +181,7 @@ class Adapter:
         if self._material is None or self._new >= STALE:
             learnt, held_out = self._pairs.learnt(self._cameras), self._pairs.held_out(self._cameras)
             self._new = 0
-            if learnt is None or held_out is None or min(len(learnt.pairs), len(held_out.pairs)) < self._pace.batch:
+            if learnt is None or held_out is None or min(len(learnt.pairs), len(held_out.pairs)) < LEAST_FITTING:
                 # They are looked at again when others have come.
                 self._waiting, self._material = 0, None
                 return None

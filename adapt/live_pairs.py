@@ -19,12 +19,12 @@ LEARNT, HELD_OUT = 256, 80
 STRETCH_NS, HELD_OUT_EVERY = 2_000_000_000, 4
 """Pairs are held out by stretches of so long, neighbours being alike, and one stretch in so many."""
 MAX_AGE_NS = 3600 * 10**9
-LEAST_LEARNT, LEAST_HELD_OUT = 48, 16
+LEAST_LEARNT, LEAST_HELD_OUT = 32, 12
 LEAST_TRAVEL = 0.3
 """Hands that joints must have moved, as `PairBuffer.travel` tells it: of a hand that stands still, nothing is learnt."""
 _ALIKE_DEG, _ALIKE_SHARE = 0.5, 0.02
 """Cameras that differ by less are not worth labelling everything anew: live, they are found a little better every few seconds."""
-NOVEL = 1.0
+NOVEL = 0.6
 """A pair that differs from another one by less (`PairBuffer`) takes its place, and is no news."""
 
 
