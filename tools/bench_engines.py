@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from hand.errors import UserError
 from runtime.choose import ENGINES, Made, make_engine, time_engines
-from runtime.engine import Engine
+from runtime.engine import RenewableEngine
 from runtime.graph import filled, graph_of, weights_of
 from runtime.int8 import Plan, load_plan, measure_ranges, quantised
 from runtime.network import HandNetwork
@@ -108,8 +108,8 @@ def random_detnet() -> tuple[HandNetwork, Manifest]:
     return network.eval(), manifest
 
 
-def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, threads: int) -> dict[str, Engine]:
-    made: dict[str, Engine] = {}
+def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, threads: int) -> dict[str, RenewableEngine]:
+    made: dict[str, RenewableEngine] = {}
     for name in ENGINES:
         try:
             if name == "onnx-int8" and weights is None:
@@ -121,7 +121,7 @@ def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, thread
     return made
 
 
-def _rough_int8(network: HandNetwork, manifest: Manifest, threads: int) -> Engine:
+def _rough_int8(network: HandNetwork, manifest: Manifest, threads: int) -> RenewableEngine:
     """Int8 for timing, all convolutions but the last in eight bits: nothing can be calibrated on random weights."""
     from runtime.onnx_engine import OnnxEngine
 
