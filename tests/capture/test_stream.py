@@ -248,6 +248,8 @@ def test_no_process_and_no_file_outlives_the_program(tmp_path, private_temporary
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         start_new_session=True,
+        # Shells have what they start in the background ignore Ctrl-C, and so would this program.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert parent.stdout
     children = [int(pid) for pid in parent.stdout.readline().split()]
