@@ -14,27 +14,28 @@ from typing import TYPE_CHECKING
 
 from capture.views import PerView
 from hand.errors import UserError
+from runtime.command_line import read_settings
 from runtime.loop import Stop, first_pair, run_loop
-from runtime.report import Report, TrueHand
-from runtime.save import make_folder_of
-from runtime.settings import Settings, read_settings
-from runtime.stats import write_stats
+from runtime.outputs.hand_writer import make_folder_of
+from runtime.reporting.report import Report, TrueHand
+from runtime.reporting.run_stats import write_stats
+from runtime.settings import Settings
 
 if TYPE_CHECKING:
     # The network's and the window's libraries take seconds to import: only a run does.
-    from adapt.live import LiveAdaptation
+    from adapt.online.live_adaptation import LiveAdaptation
     from capture.frames import FramePair
-    from capture.replay import ReplayPairs
+    from capture.recording.replay import ReplayPairs
     from capture.stream import PairStream
     from hand.camera import PinholeCamera
-    from runtime.estimator import Estimator
-    from runtime.known_cameras import KnownCameras
-    from runtime.outputs import Outputs
+    from runtime.calibration.solver_process import Solver
+    from runtime.camera_setup import KnownCameras
+    from runtime.estimators.estimator import Estimator
+    from runtime.outputs.outputs import Outputs
+    from runtime.outputs.replay_check import Rerun
+    from runtime.outputs.run_recorder import RunAbout
     from runtime.pipeline import Pipeline
-    from runtime.rerun import Rerun
-    from runtime.run_record import RunAbout
-    from runtime.solver_loop import Solver
-    from runtime.viewer import Viewer
+    from runtime.view.viewer import Viewer
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,7 +55,7 @@ def run(settings: Settings, stop: Stop) -> int:
     from tqdm import tqdm
 
     from capture.stream import PairStream
-    from runtime.outputs import Outputs
+    from runtime.outputs.outputs import Outputs
 
     # The network's thread asks for the interpreter before each layer, and the viewer's may keep it this long: beside a busy
     # viewer the default of 5 ms doubles the network's time.
@@ -101,14 +102,14 @@ def run(settings: Settings, stop: Stop) -> int:
 def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, Rerun | None]":
     """Where pairs come from, and, of a recording, the run that is to be run again."""
     if settings.replay is None:
-        from capture.keys import load_keys
         from capture.stream import PairStream
+        from capture.transport.keys import load_keys
 
         keys = load_keys(settings.keys) if settings.keys else None
         pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, tell=_say)
         return pairs, None
-    from capture.replay import ReplayPairs
-    from runtime.rerun import Rerun, read_run
+    from capture.recording.replay import ReplayPairs
+    from runtime.outputs.replay_check import Rerun, read_run
 
     about = read_run(settings.replay)
     pairs = ReplayPairs(settings.replay, paced=not settings.every_pair)
@@ -135,7 +136,7 @@ def _run_from(
     stop: Stop,
 ) -> None:
     """Run the loop, its cameras' sizes known by now, and keep what was found of them."""
-    from runtime.known_cameras import KnownCameras, StraightPairs
+    from runtime.camera_setup import KnownCameras, StraightPairs
 
     known = KnownCameras.of(settings, first, rerun.profile() if rerun else None)
     sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in known.cameras.items())
@@ -171,16 +172,16 @@ def _run_from(
 
 
 def _begin_adaptation(settings: Settings, known: "KnownCameras", pipeline: "Pipeline") -> "LiveAdaptation | None":
-    """See `adapt.live_start.begin`."""
+    """See `adapt.online.startup.begin`."""
     if settings.adapt == "off":
         return None
-    from adapt.live_start import begin
+    from adapt.online.startup import begin
 
     return begin(settings, known, pipeline, _say)
 
 
 def _solver(settings: Settings, rerun: "Rerun | None") -> "Solver | None":
-    from runtime.solver_loop import SolverBeside, SolverOnTheSpot
+    from runtime.calibration.solver_process import SolverBeside, SolverOnTheSpot
 
     if settings.merge == "rotation":
         return None
@@ -193,8 +194,8 @@ def _pipeline_maker(
     settings: Settings, rerun: "Rerun | None"
 ) -> "tuple[Callable[[KnownCameras, Solver | None], Pipeline], RunAbout]":
     """Load the networks now, before the cameras start; the pipeline itself needs the cameras' size."""
+    from runtime.fusion.smoothing import OneEuroSettings
     from runtime.pipeline import Pipeline, PipelineSettings
-    from runtime.smooth import OneEuroSettings
 
     # Live, the cameras' processes and the viewer need the other half.
     threads = None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)
@@ -217,15 +218,15 @@ def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable
     """Load the networks of the estimator that the settings ask for, and say which it is."""
     import torch
 
-    from runtime.choose import choose_engine
-    from runtime.crop_estimator import CropEstimator
-    from runtime.estimator import FollowSettings
-    from runtime.run_record import RunAbout
-    from runtime.weights import ASSETS, DEFAULT_WEIGHTS
+    from runtime.engines.selection import choose_engine
+    from runtime.estimators.crop_estimator import CropEstimator
+    from runtime.estimators.estimator import FollowSettings
+    from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS
+    from runtime.outputs.run_recorder import RunAbout
 
     follow = FollowSettings(settings.hand_side, settings.rois)
     if settings.engine == "mediapipe" or settings.engine == "mediapipe-lite":
-        from runtime.mediapipe import load_mediapipe
+        from runtime.estimators.mediapipe import load_mediapipe
 
         if settings.weights:
             raise UserError(f"--weights {settings.weights} is for DetNet's engines: leave it out with --engine {settings.engine}")
@@ -238,7 +239,7 @@ def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable
     _say(f"engine: {engine.description}")
     locate = None
     if not all(settings.rois):
-        from runtime.locator import load_locator
+        from runtime.estimators.locator import load_locator
 
         locate = load_locator(ASSETS / "locator.safetensors")
     about = RunAbout.of(settings, engine.description, weights, threads, torch.get_num_threads())
@@ -252,7 +253,7 @@ def _screen_maker(settings: Settings, cameras: "PerView[PinholeCamera]") -> "Cal
         return None
 
     def make() -> "Viewer":
-        from runtime.viewer import Viewer
+        from runtime.view.viewer import Viewer
 
         return Viewer(
             headless=headless,
@@ -269,7 +270,7 @@ def _true_hand(settings: Settings) -> TrueHand | None:
     """The truth to compare with, where both cameras are synthetic."""
     if any(source != "synthetic" for source in settings.sources):
         return None
-    from capture.synthetic import truth
+    from capture.sources.synthetic import truth
 
     return lambda pair: truth(pair.left.captured_ns)
 

@@ -1,0 +1,1 @@
+"""From cameras to frame pairs: capture processes, the wire format, clocks, pairing."""

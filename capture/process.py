@@ -15,8 +15,9 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Literal
 
-from capture.publisher import Publisher, publish
-from capture.sources import DeviceMode, open_source
+from capture.sources.base import DeviceMode
+from capture.sources.registry import open_source
+from capture.transport.publisher import Publisher, publish
 from capture.views import View
 from hand.errors import UserError
 
@@ -51,7 +52,9 @@ class _Report:
 def warm_context() -> ForkServerContext:
     """Starts processes within milliseconds: a server that has the libraries loaded forks them, the first time and every time."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["capture.device", "capture.file", "capture.pattern", "capture.stream", "tyro"])
+    context.set_forkserver_preload(
+        ["capture.sources.device", "capture.sources.video_file", "capture.sources.pattern", "capture.stream", "tyro"]
+    )
     return context
 
 

@@ -12,13 +12,14 @@ from pathlib import Path
 import zmq
 
 from capture.clock import ClockReading
-from capture.feeds import Feeds, peer_key
 from capture.frames import FramePair
 from capture.intake import Intake
-from capture.keys import Keys
 from capture.process import CameraJob
-from capture.sources import DEFAULT_MODE, DeviceMode, Feed, RecordedCamera, Spec, VideoFile, parse_source
+from capture.sources.base import DEFAULT_MODE, DeviceMode
+from capture.sources.registry import Feed, RecordedCamera, Spec, VideoFile, parse_source
 from capture.supervisor import Supervisor
+from capture.transport.feeds import Feeds, peer_key
+from capture.transport.keys import Keys
 from capture.views import VIEWS, PerView, View
 from capture.wire import Part
 from hand.errors import UserError
@@ -32,7 +33,7 @@ Tap = Callable[[View, Sequence[Part], int, int], None]
 
 
 class PairStream:
-    """The pairs of two cameras, each a SOURCE as `capture.sources` reads it. A context manager.
+    """The pairs of two cameras, each a SOURCE as `capture.sources.registry` reads it. A context manager.
 
     Live (the default) only the newest unread pair is kept, and a camera that goes is waited for: meanwhile pairs hold the other
     one's frames and a stand-in. With `every_pair` files play at the reader's pace, cameras are held up rather than dropped, and

@@ -1,0 +1,1 @@
+"""Engines from weights: ONNX files, int8 calibration, TensorRT, the parity check."""

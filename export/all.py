@@ -7,7 +7,7 @@ import tyro
 
 from export import int8, onnx, tensorrt
 from hand.errors import UserError
-from runtime.weights import DEFAULT_WEIGHTS
+from runtime.networks.weights import DEFAULT_WEIGHTS
 
 
 @dataclass

@@ -15,8 +15,8 @@ _BATCH = 24
 
 def drawn_crops(size: int, count: int, seed: int = DRAWN_SEED) -> np.ndarray:
     """(count, size, size, 3) uint8: hands drawn as training draws them, in front of procedural pictures."""
-    from hand.backgrounds import Backgrounds
-    from hand.draw import Drawer
+    from hand.synth.backgrounds import Backgrounds
+    from hand.synth.draw import Drawer
 
     drawer = Drawer(size, Backgrounds.load(None, "train"), seed)
     steps = range(-(-count // _BATCH))

@@ -6,8 +6,8 @@ from pathlib import Path
 import tyro
 
 from hand.errors import UserError
-from runtime.graph import SHIPPED, draw_graph, write
-from runtime.weights import ASSETS, DEFAULT_WEIGHTS, Manifest, load_network
+from runtime.networks.graph import SHIPPED, draw_graph, write
+from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS, Manifest, load_network
 
 
 @dataclass

@@ -18,11 +18,11 @@ from tqdm import tqdm
 from export.crops import DRAWN_SEED, drawn_crops, recorded_crops
 from export.onnx import file_engine
 from hand.errors import UserError
-from runtime.engine import Predictions
-from runtime.graph import INPUT, OUTPUTS, describe, filled, graph_of, weights_of, write
-from runtime.int8 import Plan, convolutions, measure_ranges, plan_file, quantised, save_plan
-from runtime.parity import check, compare
-from runtime.weights import DEFAULT_WEIGHTS, Manifest, load_network
+from runtime.engines.engine import Predictions
+from runtime.engines.int8 import Plan, convolutions, measure_ranges, plan_file, quantised, save_plan
+from runtime.engines.parity import check, compare
+from runtime.networks.graph import INPUT, OUTPUTS, describe, filled, graph_of, weights_of, write
+from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
 WEIGHT_BITS = 7
 """Convolutions are judged as the machines run them that have no VNNI: with eight bits all do better."""

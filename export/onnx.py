@@ -13,10 +13,10 @@ import numpy as np
 import tyro
 
 from hand.errors import UserError
-from runtime.engine import Predictions
-from runtime.graph import INPUT, OPSET, OUTPUTS, filled, graph_of, weights_of, weights_sha256, write
-from runtime.parity import check
-from runtime.weights import DEFAULT_WEIGHTS, load_network
+from runtime.engines.engine import Predictions
+from runtime.engines.parity import check
+from runtime.networks.graph import INPUT, OPSET, OUTPUTS, filled, graph_of, weights_of, weights_sha256, write
+from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Hold engines to the reference: `python -m export.parity [ENGINE ...] [--weights W]`, or `--file FILE` for an ONNX file of ours.
 
-The check is the one that every engine passes when it is loaded (`runtime.parity`); this shows its figures.
+The check is the one that every engine passes when it is loaded (`runtime.engines.parity`); this shows its figures.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ import tyro
 
 from export.onnx import file_engine
 from hand.errors import UserError
-from runtime.choose import Made, make_engine
-from runtime.engine import Precision
-from runtime.parity import broken_limits, compare, in_parts, probe, reference
-from runtime.weights import DEFAULT_WEIGHTS, load_network
+from runtime.engines.engine import Precision
+from runtime.engines.parity import broken_limits, compare, in_parts, probe, reference
+from runtime.engines.selection import Made, make_engine
+from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 
 @dataclass

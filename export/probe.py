@@ -12,7 +12,7 @@ import tyro
 
 from export.crops import drawn_crops
 from hand.errors import UserError
-from runtime.parity import PROBE, PROBE_PX
+from runtime.engines.parity import PROBE, PROBE_PX
 
 SEED = 9_000_000
 """Neither training nor any judgement draws from here."""

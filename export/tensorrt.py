@@ -10,9 +10,9 @@ from pathlib import Path
 import tyro
 
 from hand.errors import UserError
-from runtime.graph import INPUT
-from runtime.tensorrt_engine import TensorRTEngine, TensorRTPrecision, input_shapes, tensorrt_library
-from runtime.weights import DEFAULT_WEIGHTS, load_network
+from runtime.engines.tensorrt_engine import TensorRTEngine, TensorRTPrecision, input_shapes, tensorrt_library
+from runtime.networks.graph import INPUT
+from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 
 @dataclass

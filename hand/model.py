@@ -1,7 +1,7 @@
 """The parametric right hand: shape, pose → joints and skin, batched in torch.
 
 Hand axes: x to the little finger, y from the wrist to the middle MCP, z out of the back of the hand; lengths are unit
-hands (wrist → middle MCP of the mean hand is 1), the wrist is the origin. The data is made by `tools.make_hand`.
+hands (wrist → middle MCP of the mean hand is 1), the wrist is the origin. The data is made by `tools.make.hand`.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from hand.joints import FINGERS, JOINTS, PARENTS, TIPS
 
 ASSET = Path(__file__).parent / "assets" / "hand.safetensors"
 FOREIGN_ASSET = ASSET.with_name("foreign_hand.safetensors")
-"""Another artist's hand, by `tools.make_foreign`. It judges networks; training never draws it."""
+"""Another artist's hand, by `tools.make.foreign_hand`. It judges networks; training never draws it."""
 
 BONE_JOINTS = tuple(joint for joint in range(JOINTS) if joint not in TIPS)
 """The joint at which each of the 16 bones turns; bone 0 is the palm, which turns at the wrist."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from capture.frames import FramePair
-from runtime.report import Report
+from runtime.reporting.report import Report
 from runtime.types import DualHand
 
 POLL_S = 0.1

@@ -8,13 +8,13 @@ from capture.frames import FramePair
 from capture.views import PerView
 from hand.camera import PinholeCamera
 from hand.errors import UserError
-from runtime.agree import Agreement
-from runtime.calibrate import SelfCalibrator
-from runtime.estimator import FORGET_SIDE_NS, Estimator
-from runtime.fusion import Fusion, FusionSettings, MergeChoice
-from runtime.merge import DEFAULT_BETA, MergeRule
-from runtime.smooth import OneEuroSettings
-from runtime.solver_loop import Solver
+from runtime.calibration.self_calibrator import SelfCalibrator
+from runtime.calibration.solver_process import Solver
+from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
+from runtime.fusion.cross_view import Agreement
+from runtime.fusion.fusion import Fusion, FusionSettings, MergeChoice
+from runtime.fusion.merge import DEFAULT_BETA, MergeRule
+from runtime.fusion.smoothing import OneEuroSettings
 from runtime.types import DualHand, Side, Timings, ViewHand
 
 
@@ -23,7 +23,7 @@ class PipelineSettings:
     """How two views become one hand; every default is what the live program uses."""
 
     merge: MergeChoice = "auto"
-    """By what two views become one hand (`runtime.fusion`)."""
+    """By what two views become one hand (`runtime.fusion.fusion`)."""
     hand_size_mm: float = 90.0
     merge_rule: MergeRule = "softmax"
     merge_beta: float = DEFAULT_BETA

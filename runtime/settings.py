@@ -1,18 +1,14 @@
 """What a user may set: a TOML file's keys, which are the command line's options too; the command line wins."""
 
-import argparse
 import difflib
 import re
-import sys
-from collections.abc import Sequence
-from itertools import zip_longest
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import tyro
 
-from capture.sources import DeviceMode
+from capture.sources.base import DeviceMode
 from capture.views import PerView
 from hand.errors import UserError
 from runtime.types import Side
@@ -142,61 +138,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def side(self) -> Side | None:
         """The hand to follow; None leaves it to the locator."""
         return None if self.hand_side == "auto" else self.hand_side
-
-
-class _CommandLine(Settings, frozen=True, kw_only=True):
-    config: _File = None
-    """Settings file (TOML); options given here win over it."""
-
-
-def read_settings(arguments: Sequence[str] | None = None) -> Settings:
-    """Settings from command line `arguments` (the program's own by default) over the file that `--config` names.
-
-    Raises UserError for a file or a value that is wrong; exits with 2 for an unknown option, with 0 for --help.
-    """
-    arguments = _adapt_spelt_out(sys.argv[1:] if arguments is None else arguments)
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    first.add_argument("--config", type=Path)
-    try:
-        config = first.parse_known_args(arguments)[0].config
-    except argparse.ArgumentError:
-        config = None  # tyro, below, says what is wrong with it
-    defaults = as_recorded(read_file(config) if config else Settings(), arguments)
-    settings = tyro.cli(
-        _CommandLine,
-        prog="stream.py",
-        description=Settings.__doc__,
-        args=arguments,
-        default=_CommandLine(**msgspec.structs.asdict(defaults), config=config),
-    )
-    return check(settings)
-
-
-def _adapt_spelt_out(arguments: Sequence[str]) -> list[str]:
-    """`--adapt` alone means `--adapt on`."""
-    spelt = []
-    for argument, following in zip_longest(arguments, arguments[1:], fillvalue="--"):
-        spelt.append(argument)
-        if argument == "--adapt" and following.startswith("-"):
-            spelt.append("on")
-    return spelt
-
-
-def as_recorded(settings: Settings, arguments: Sequence[str]) -> Settings:
-    """The same settings; where a recording is replayed, with those of its run that are not set. Raises UserError."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    parser.add_argument("--replay", type=Path, default=settings.replay)
-    try:
-        replay = parser.parse_known_args(arguments)[0].replay
-    except argparse.ArgumentError:
-        return settings  # tyro says what is wrong with it
-    if replay is None:
-        return settings
-    from runtime.rerun import recorded_settings
-
-    recorded, usual = recorded_settings(replay), Settings()
-    unset = [key for key in DECIDES_HANDS if getattr(settings, key) == getattr(usual, key)]
-    return msgspec.structs.replace(settings, **{key: getattr(recorded, key) for key in unset})
 
 
 def read_file(path: Path) -> Settings:

@@ -6,7 +6,7 @@ from typing import Literal
 import numpy as np
 
 from capture.views import PerView, View
-from runtime.geometry import TwoViewGeometry
+from runtime.geometry.two_view import TwoViewGeometry
 
 Side = Literal["left", "right"]
 """Which hand of the person; not to be confused with the view of the camera."""
@@ -41,7 +41,7 @@ class ViewHand:
     confidence: np.ndarray
     """(21,) in [0, 1]."""
     pixel_share: float = 0.5
-    """Standard deviation of a pixel along one axis, as a share of the joint's expected error in 3D (`runtime.uncertainty`).
+    """Standard deviation of a pixel along one axis, as a share of the joint's expected 3D error (`estimators.uncertainty`).
 
     DetNet-lite's is measured on drawn recordings. What judges depth worse than it sees has a smaller one.
     """

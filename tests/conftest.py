@@ -10,10 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from runtime.network import HandNetwork
-    from runtime.weights import Manifest
-
-ROOT = Path(__file__).resolve().parent.parent
+    from runtime.networks.network import HandNetwork
+    from runtime.networks.weights import Manifest
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +38,7 @@ def display() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def shipped() -> "tuple[HandNetwork, Manifest]":
     """The network that ships, anew for each file of tests."""
-    from runtime.weights import DEFAULT_WEIGHTS, load_network
+    from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
     if not DEFAULT_WEIGHTS.is_file():
         pytest.skip("the weights that ship are not there yet: python -m tools.train makes them")
@@ -52,7 +50,7 @@ def headset_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small data set in AssemblyHands' layout, drawn once: both hands before the first headset's four cameras."""
     import torch
 
-    from tools.make_headset_set import Settings, make
+    from tools.make.headset_set import Settings, make
 
     folder = tmp_path_factory.mktemp("headset_set")
     with torch.no_grad():
@@ -62,9 +60,9 @@ def headset_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def mediapipe_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """MediaPipe's models where `runtime.mediapipe_files` looks for them: those of this machine, else fetched for this session."""
+    """MediaPipe's models where `mediapipe_files` looks for them: those of this machine, else fetched for this session."""
     from hand.errors import UserError
-    from runtime.mediapipe_files import are_there
+    from runtime.estimators.mediapipe_files import are_there
     from tools.get_mediapipe import Settings, fetch
 
     with pytest.MonkeyPatch.context() as patch:

@@ -1,53 +1,140 @@
-"""Imports run one way, and what takes seconds to import waits until it is needed."""
+"""Imports run one way, between rooms and inside them; what takes seconds to import waits until it is needed."""
 
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
 
 MAY_IMPORT = {
     "hand": set(),
-    "capture": {"hand"},
-    "runtime": {"hand", "capture"},
-    "adapt": {"hand", "capture", "runtime"},
-    "export": {"hand", "runtime"},
+    "hand.synth": {"hand"},
+    "capture": {"hand", "capture.sources", "capture.transport", "capture.recording"},
+    "capture.sources": {"hand", "hand.synth", "capture", "capture.recording"},
+    "capture.transport": {"hand", "capture", "capture.sources"},
+    "capture.recording": {"hand", "capture"},
+    "runtime": {
+        *("hand", "capture", "capture.sources", "runtime.geometry", "runtime.networks", "runtime.estimators"),
+        *("runtime.calibration", "runtime.fusion", "runtime.reporting", "runtime.outputs"),
+    },
+    "runtime.geometry": {"hand", "capture"},
+    "runtime.networks": {"hand"},
+    "runtime.engines": {"hand", "runtime.networks"},
+    "runtime.estimators": {"hand", "capture", "runtime", "runtime.networks", "runtime.engines"},
+    "runtime.calibration": {
+        *("hand", "capture", "capture.sources", "runtime", "runtime.geometry", "runtime.networks", "runtime.estimators"),
+    },
+    "runtime.fusion": {"hand", "capture", "runtime", "runtime.geometry", "runtime.estimators", "runtime.calibration"},
+    "runtime.view": {"hand", "capture", "runtime", "runtime.geometry"},
+    "runtime.reporting": {"hand", "capture", "runtime", "runtime.outputs"},
+    "runtime.outputs": {
+        *("hand", "capture", "capture.transport", "capture.recording"),
+        *("runtime", "runtime.geometry", "runtime.calibration"),
+    },
+    "adapt": set(),
+    "adapt.core": {
+        *("hand", "hand.synth", "capture", "runtime", "runtime.geometry", "runtime.networks", "runtime.estimators"),
+        *("runtime.calibration", "runtime.fusion"),
+    },
+    "adapt.online": {
+        *("hand", "hand.synth", "capture", "runtime", "runtime.geometry", "runtime.networks", "runtime.engines"),
+        *("runtime.estimators", "runtime.calibration", "runtime.fusion", "adapt.core"),
+    },
+    "adapt.datasets": {
+        *("hand", "hand.synth", "capture", "runtime", "runtime.geometry", "runtime.networks", "runtime.engines"),
+        *("runtime.estimators", "runtime.calibration", "runtime.fusion", "adapt.core"),
+    },
+    "adapt.offline": {
+        *("hand", "hand.synth", "capture", "capture.sources", "runtime", "runtime.geometry", "runtime.networks"),
+        *("runtime.engines", "runtime.estimators", "adapt.core", "adapt.datasets"),
+    },
+    "export": {"hand", "hand.synth", "runtime.networks", "runtime.engines"},
+}
+"""Our rooms, and those that each may import besides itself. `tools`, `stream` and `tests` may import all."""
+EDGES = {
     "tools": {"hand", "capture", "runtime", "adapt", "export", "stream"},
     "stream": {"hand", "capture", "runtime", "adapt", "export"},
 }
-"""Our rooms, and those that each may import besides itself."""
+MOST_FILES = 25
 
 
-def files(room: str) -> list[Path]:
-    return [ROOT / "stream.py"] if room == "stream" else sorted((ROOT / room).rglob("*.py"))
+def modules() -> dict[str, Path]:
+    """Every module of ours that ships, by its dotted name."""
+    found = {"stream": ROOT / "stream.py"}
+    for room in ("hand", "capture", "runtime", "adapt", "export", "tools"):
+        for path in sorted((ROOT / room).rglob("*.py")):
+            found[".".join(path.relative_to(ROOT).with_suffix("").parts)] = path
+    return found
 
 
-def imported_names(path: Path) -> set[str]:
-    """Top-level names that a file imports, wherever in it."""
+MODULES = modules()
+
+
+def room_of(module: str) -> str:
+    """The package that a module stands in; a module beside all packages is its own room."""
+    return module.rpartition(".")[0] or module
+
+
+def imports_of(path: Path) -> set[str]:
+    """Modules of ours that a file imports, wherever in it but for type checking alone."""
+    tree = ast.parse(path.read_text())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            node.body = []
     names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path}: imports are absolute"
-            names.add((node.module or "").split(".")[0])
-    return names
+            module = node.module or ""
+            names |= {f"{module}.{alias.name}" if f"{module}.{alias.name}" in MODULES else module for alias in node.names}
+    return names & MODULES.keys()
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
 def test_a_room_imports_only_what_is_below_it(room):
-    ours = {*MAY_IMPORT, "tests"}
-    for path in files(room):
-        wrong = imported_names(path) & ours - MAY_IMPORT[room] - {room}
-        assert not wrong, f"{path.relative_to(ROOT)} imports {sorted(wrong)}; {room} may import {sorted(MAY_IMPORT[room])}"
+    for module, path in MODULES.items():
+        if room_of(module) != room:
+            continue
+        wrong = {name for name in imports_of(path) if room_of(name) not in MAY_IMPORT[room] | {room}}
+        assert not wrong, f"{module} imports {sorted(wrong)}; {room} may import {sorted(MAY_IMPORT[room])}"
 
 
-def test_packages_hold_no_code_of_their_own():
-    for room in MAY_IMPORT.keys() - {"stream"}:
-        assert (ROOT / room / "__init__.py").read_text() == ""
+@pytest.mark.parametrize("room", EDGES)
+def test_nothing_imports_a_command(room):
+    importers = {module for module, path in MODULES.items() if any(name.split(".")[0] == room for name in imports_of(path))}
+    assert {module for module in importers if module.split(".")[0] not in ("tools", "stream")} == set()
+
+
+def test_every_room_is_known():
+    rooms = {room_of(module) for module in MODULES if module.split(".")[0] not in EDGES}
+    assert rooms == MAY_IMPORT.keys()
+
+
+def test_modules_import_in_no_circle():
+    graph = {module: imports_of(path) - {module} for module, path in MODULES.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"imports run in a circle: {' -> '.join(error.args[1])}")
+
+
+def test_a_package_says_what_lives_there_and_no_more():
+    for path in MODULES.values():
+        if path.name == "__init__.py":
+            body = ast.parse(path.read_text()).body
+            assert len(body) == 1 and isinstance(body[0], ast.Expr), f"{path.relative_to(ROOT)} holds more than its docstring"
+
+
+def test_a_folder_holds_no_more_files_than_one_can_see():
+    folders = {path.parent for path in MODULES.values() if path.parent != ROOT}
+    counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
+    assert not {folder: count for folder, count in counts.items() if count > MOST_FILES}
 
 
 def test_help_does_not_wait_for_heavy_libraries():

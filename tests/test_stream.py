@@ -12,10 +12,10 @@ import psutil
 import pytest
 import torch
 
-from runtime.weights import Manifest, build_network, save_network
+from runtime.networks.weights import Manifest, build_network, save_network
 from tests.capture.clips import write_clip
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 ROI = ["--roi-left", "32", "24", "40", "--roi-right", "32", "24", "40"]
 
 

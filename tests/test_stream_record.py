@@ -12,14 +12,14 @@ import pytest
 import torch
 import zmq
 
-from capture.hand_publisher import subscribe_latest
-from capture.recording import Note, Recording, WireMessage
-from capture.recording_writer import RecordedFrame
-from capture.replay import PAIR_TOPIC
+from capture.recording.reader import Note, Recording, WireMessage
+from capture.recording.replay import PAIR_TOPIC
+from capture.recording.writer import RecordedFrame
+from capture.transport.latest_publisher import subscribe_latest
 from capture.views import PerView
-from runtime.publish import decode_hand
-from runtime.run_record import HAND_TOPIC
-from runtime.weights import Manifest, build_network, save_network
+from runtime.networks.weights import Manifest, build_network, save_network
+from runtime.outputs.hand_publisher import decode_hand
+from runtime.outputs.run_recorder import HAND_TOPIC
 from stream import main
 from tests.capture.clips import write_clip
 from tests.test_stream import ROI, clips, finish, start

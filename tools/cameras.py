@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import tyro
 
-from capture.v4l2 import CameraInfo, cameras
+from capture.sources.v4l2 import CameraInfo, cameras
 
 _MOST_SIZES = 8
 

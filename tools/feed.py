@@ -12,9 +12,10 @@ from pathlib import Path
 
 import tyro
 
-from capture.keys import load_keys
-from capture.publisher import Publisher, publish
-from capture.sources import DEFAULT_MODE, check_endpoint, open_source
+from capture.sources.base import DEFAULT_MODE
+from capture.sources.registry import check_endpoint, open_source
+from capture.transport.keys import load_keys
+from capture.transport.publisher import Publisher, publish
 from capture.views import View
 from capture.wire import Format
 from hand.errors import UserError

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from capture.keys import load_keys, load_public, make_keys
+from capture.transport.keys import load_keys, load_public, make_keys
 from hand.errors import UserError
 
 

@@ -15,21 +15,21 @@ import numpy as np
 import torch
 import tyro
 
-from adapt.crops import TaughtCrop
-from adapt.labels import LabelledPair
-from adapt.recording import RecordingSettings, settled
-from adapt.teacher import label
+from adapt.core.geometry_labels import LabelledPair
+from adapt.core.geometry_teacher import label
+from adapt.core.label_crops import TaughtCrop
+from adapt.offline.recording import RecordingSettings, settled
 from capture.views import PerView, View
-from hand.draw import SURFACE_CELL, DrawnCrops
 from hand.errors import UserError
 from hand.joints import JOINTS
-from hand.turn import BORDER
-from runtime.estimator import Estimator, FollowSettings
-from runtime.mediapipe import load_mediapipe
-from runtime.mediapipe_files import MediaPipeEngine
+from hand.synth.draw import SURFACE_CELL, DrawnCrops
+from hand.synth.turn import BORDER
+from runtime.estimators.estimator import Estimator, FollowSettings
+from runtime.estimators.mediapipe import load_mediapipe
+from runtime.estimators.mediapipe_files import MediaPipeEngine
 from runtime.types import Side
-from tools.bank import SHARD, save_shard
 from tools.label_sheet import LOOKS, Look, draw_looks
+from tools.train.bank import SHARD, save_shard
 
 
 @dataclass

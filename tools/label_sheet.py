@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapt.crops import TaughtCrop
-from tools.sheet import DIM, TEXT, Colour, Sheet
+from adapt.core.label_crops import TaughtCrop
+from tools.evaluate.sheet import DIM, TEXT, Colour, Sheet
 
 COLUMNS, ROWS = 8, 5
 LOOKS = COLUMNS * ROWS

@@ -14,11 +14,11 @@ import msgspec
 import tyro
 import zmq
 
-from capture.hand_publisher import subscribe_latest
-from capture.keys import load_keys
+from capture.transport.keys import load_keys
+from capture.transport.latest_publisher import subscribe_latest
 from hand.errors import UserError
 from hand.joints import JOINTS
-from runtime.publish import PublishedHand, decode_hand
+from runtime.outputs.hand_publisher import PublishedHand, decode_hand
 
 _POLL_MS = 100
 _INDEX_TIP = 8

@@ -20,11 +20,12 @@ from tqdm import tqdm
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.errors import UserError
 from hand.joints import BONES, FINGERS
-from runtime import locator, weights
-from runtime.choose import choose_engine
-from runtime.engine import Engine
-from runtime.locator import Locator, load_locator
-from runtime.search import Found, grid, search
+from runtime.engines.engine import Engine
+from runtime.engines.selection import choose_engine
+from runtime.estimators import locator
+from runtime.estimators.locator import Locator, load_locator
+from runtime.estimators.search import Found, grid, search
+from runtime.networks import weights
 
 LOCATOR_SCORE = 0.02
 """The search sorts out what is no hand, so the locator may name much that is none."""

@@ -16,23 +16,23 @@ import torch
 import tyro
 from tqdm import tqdm
 
-import adapt.offline
-from adapt.evidence import ask
-from adapt.learning import begin
-from adapt.material import Material, Shown
-from adapt.offline import MakeEstimator, estimator
-from adapt.teacher import label
+from adapt.core.geometry_teacher import label
+from adapt.core.training_samples import Material, Shown
+from adapt.offline import adapt_recording
+from adapt.offline.adapt_recording import MakeEstimator, estimator
+from adapt.offline.training import begin
+from adapt.online.validation import ask
 from capture.views import PerView
 from hand.errors import UserError
 from hand.rotations import angle_deg
-from runtime.merge import merge
-from runtime.rotation import RotationEstimator
+from runtime.fusion.merge import merge
+from runtime.geometry.rotation_estimator import RotationEstimator
+from runtime.networks.weights import load_network
 from runtime.types import ViewHand
-from runtime.weights import load_network
 
 
 @dataclass
-class Settings(adapt.offline.Settings):
+class Settings(adapt_recording.Settings):
     """Judge adaptation pair by pair, each before it is learnt from; hands.jsonl is written into the folder."""
 
     learn: bool = True

@@ -15,9 +15,9 @@ import tyro
 from tqdm import tqdm
 from tyro.conf import Positional
 
-from capture.copy_recording import copy_recording
-from capture.recording import Entry, Recording
-from capture.replay import ReplayPairs
+from capture.recording.copy import copy_recording
+from capture.recording.reader import Entry, Recording
+from capture.recording.replay import ReplayPairs
 from hand.errors import UserError
 from tools.session_export import export_arrays, export_lines, export_video
 from tools.session_info import SessionInfo

@@ -6,15 +6,15 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from capture.recording import Note, Recording
-from capture.replay import ReplayPairs
+from capture.recording.reader import Note, Recording
+from capture.recording.replay import ReplayPairs
 from capture.views import PerView, View
 from hand.errors import UserError
-from runtime.hand_line import HandLine, ViewLine
-from runtime.panels import image_panel
-from runtime.run_record import HAND_TOPIC
+from runtime.outputs.hand_line import HandLine, ViewLine
+from runtime.outputs.run_recorder import HAND_TOPIC
 from runtime.types import ViewHand
-from runtime.video import VideoFile
+from runtime.view.panels import image_panel
+from runtime.view.video import VideoFile
 
 _decoder = msgspec.json.Decoder(HandLine)
 JOINTS = 21

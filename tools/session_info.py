@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from capture.recording import About, Recording, WireMessage
-from capture.recording_writer import RecordedFrame
-from capture.replay import PAIR_TOPIC, RecordedPair
+from capture.recording.reader import About, Recording, WireMessage
+from capture.recording.replay import PAIR_TOPIC, RecordedPair
+from capture.recording.writer import RecordedFrame
 from capture.views import VIEWS, PerView
 from hand.errors import UserError
-from runtime.hand_line import HandLine
-from runtime.run_record import DROPS_TOPIC, HAND_TOPIC, RUN, RecordedDrops, RunAbout
+from runtime.outputs.hand_line import HandLine
+from runtime.outputs.run_recorder import DROPS_TOPIC, HAND_TOPIC, RUN, RecordedDrops, RunAbout
+from runtime.reporting.skew import Skew
 from runtime.settings import Settings
-from runtime.skew import Skew
 
 
 @dataclass(slots=True)

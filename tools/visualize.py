@@ -2,7 +2,7 @@
 
 Each row of the picture is a pair: the network's own hand in either view, then the merged hand, turned into both cameras and put
 upon the true wrist at the true size, as Dual-M compares it; the truth is white. The data set is AssemblyHands, or one drawn by
-`tools.make_headset_set`. The line that is printed scores all pairs that were looked at, from which the rotation between the
+`tools.make.headset_set`. The line that is printed scores all pairs that were looked at, from which the rotation between the
 cameras is estimated as the live program does.
 """
 
@@ -16,22 +16,22 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from adapt.assembly_hands import PAIRS, AssemblyHands, Boxes, TrueHand, TruePair
-from adapt.metrics import PairScores, joint_errors_mm, score_pairs
+from adapt.core.metrics import PairScores, joint_errors_mm, score_pairs
+from adapt.datasets.assembly_hands import PAIRS, AssemblyHands, Boxes, TrueHand, TruePair
 from capture.views import VIEWS, PerView
 from hand.errors import UserError
 from hand.joints import MIDDLE_MCP, WRIST
 from hand.rotations import angle_deg
-from runtime.crop import CropCamera
-from runtime.engine import Engine
-from runtime.look import Place, look
-from runtime.merge import MergeRule, merge
-from runtime.rotation import RotationEstimator
-from runtime.torch_engine import TorchEngine
-from runtime.track import BOX_MARGIN, box_around
+from runtime.engines.engine import Engine
+from runtime.engines.torch_engine import TorchEngine
+from runtime.estimators.crop import CropCamera
+from runtime.estimators.crop_prediction import Place, look
+from runtime.estimators.tracker import BOX_MARGIN, box_around
+from runtime.fusion.merge import MergeRule, merge
+from runtime.geometry.rotation_estimator import RotationEstimator
+from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 from runtime.types import ViewHand
-from runtime.weights import DEFAULT_WEIGHTS, load_network
-from tools.sheet import DIM, TEXT, Colour, Sheet
+from tools.evaluate.sheet import DIM, TEXT, Colour, Sheet
 
 TRUE: Colour = (255, 255, 255)
 OWN: Colour = (255, 170, 60)

@@ -6,23 +6,23 @@ from functools import cache
 import numpy as np
 import torch
 
-from adapt.labels import LabelledPair, labels_of
-from adapt.live_pairs import Cameras, LivePair
-from adapt.material import Shown
+from adapt.core.geometry_labels import LabelledPair, labels_of
+from adapt.core.training_samples import Shown
+from adapt.online.live_pairs import Cameras, LivePair
 from capture.views import PerView
-from hand.backgrounds import Backgrounds
 from hand.joints import unit_hand
-from runtime.calibrate import usual_bones
-from runtime.fit import FitSettings, HandFit
-from runtime.look import Place, look
-from runtime.network import HandNetwork
-from runtime.pair_buffer import SeenPair
-from runtime.torch_engine import TorchEngine
-from runtime.track import box_around, roll_of
+from hand.synth.backgrounds import Backgrounds
+from runtime.calibration.keyframes import SeenPair
+from runtime.calibration.self_calibrator import usual_bones
+from runtime.engines.torch_engine import TorchEngine
+from runtime.estimators.crop_prediction import Place, look
+from runtime.estimators.tracker import box_around, roll_of
+from runtime.fusion.hand_fit import FitSettings, HandFit
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import Manifest
 from runtime.types import HandBox
-from runtime.weights import Manifest
-from tools.drawn_stream import DrawnStream, draw_stream
-from tools.two_views import sample_rig
+from tools.evaluate.drawn_stream import DrawnStream, draw_stream
+from tools.evaluate.two_views import sample_rig
 
 HAND_MM = 90.0
 

@@ -7,9 +7,9 @@ import numpy as np
 from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
-from runtime.geometry import TwoViewGeometry
+from runtime.calibration.variables import CHILD, PARENT
+from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
-from runtime.unknowns import CHILD, PARENT
 from tests.runtime.scenes import CAMERAS, R_RIGHT_FROM_LEFT, Scene
 
 _AT_MM = PerView(np.array([50.0, 40.0, 500.0]), np.array([-30.0, 20.0, 450.0]))

@@ -1,17 +1,17 @@
 """What the published code made of one batch (`adaptation.npz`), in our words: columns turn, views are left and right."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from adapt.targets import Seen
+from adapt.core.targets import Seen
 from capture.views import PerView
+from tests.paths import SHARED
 
-FILE = Path(__file__).parents[2] / ".." / "shared" / "vectors" / "adaptation.npz"
+FILE = SHARED / "vectors" / "adaptation.npz"
 ROOTS = (0, 9)
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from capture import wire
-from capture.recorder import Recorder
-from capture.replay import PAIR_TOPIC, RecordedPair
+from capture.recording.recorder import Recorder
+from capture.recording.replay import PAIR_TOPIC, RecordedPair
 from capture.views import VIEWS
 from tests.capture.clips import numbered_image
 

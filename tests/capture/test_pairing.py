@@ -1,7 +1,6 @@
 """Laws of pairing: every frame once, order kept, within tolerance, nearest, and no later than it must be."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,10 @@ from hypothesis import strategies as st
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
 from capture.views import VIEWS, View
+from tests.paths import SHARED
 
 BLANK = np.zeros((1, 1, 3), np.uint8)
-VECTORS = Path(__file__).parents[3] / "shared" / "vectors" / "approximate_time.json"
+VECTORS = SHARED / "vectors" / "approximate_time.json"
 PERIOD = 1000
 
 

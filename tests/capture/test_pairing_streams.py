@@ -3,7 +3,6 @@
 import json
 import random
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +12,11 @@ from hypothesis import strategies as st
 from capture.frames import Frame, FramePair
 from capture.pairing import CAPACITY, RESTART_NS, Pairer
 from capture.views import VIEWS, View, other
+from tests.paths import SHARED
 
 MS = 1_000_000
 BLANK = np.zeros((1, 1, 3), np.uint8)
-VECTORS = Path(__file__).parents[3] / "shared" / "vectors" / "approximate_time.json"
+VECTORS = SHARED / "vectors" / "approximate_time.json"
 
 
 @dataclass(frozen=True)

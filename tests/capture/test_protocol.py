@@ -11,7 +11,7 @@ import zmq
 
 import capture
 from capture import wire
-from capture.probing import ClockLink
+from capture.transport.probing import ClockLink
 
 PATIENCE_S = 30.0
 

@@ -22,8 +22,8 @@ from capture.stream import PairStream
 from capture.views import VIEWS, PerView
 from hand.errors import UserError
 from tests.capture.clips import numbered_image, read_number, write_clip
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 30.0
 
 

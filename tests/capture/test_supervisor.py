@@ -10,7 +10,7 @@ import zmq
 
 from capture import wire
 from capture.process import CameraJob
-from capture.sources import DEFAULT_MODE
+from capture.sources.base import DEFAULT_MODE
 from capture.supervisor import Backoff, Supervisor
 
 PATIENCE_S = 30.0

@@ -3,22 +3,21 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import msgspec
 import pytest
 
-from capture.keys import make_keys
+from capture.transport.keys import make_keys
 from tests.capture.hosts import AHEAD_S, HERE, THERE, two_hosts
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PATIENCE_S = 60.0
 PORT = 5601
 
 RECEIVER = """
 import dataclasses, json, sys, time
 from pathlib import Path
-from capture.keys import load_keys
+from capture.transport.keys import load_keys
 from capture.stream import PairStream
 from capture.views import PerView
 

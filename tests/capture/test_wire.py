@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import capture
 from capture import wire
-from capture.probing import PROBE_VERSION, Answer, Ask
+from capture.transport.probing import PROBE_VERSION, Answer, Ask
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (12, 20, 3), np.uint8)
 GOOD = wire.encode("left", 7, 1000, IMAGE)

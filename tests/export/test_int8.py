@@ -7,10 +7,10 @@ import pytest
 from export.crops import recorded_crops
 from export.int8 import find_plan
 from hand.errors import UserError
-from runtime.graph import filled, graph_of, weights_of
-from runtime.int8 import convolutions, quantised
-from runtime.parity import compare, probe, reference
-from tests.runtime.test_graph import run
+from runtime.engines.int8 import convolutions, quantised
+from runtime.engines.parity import compare, probe, reference
+from runtime.networks.graph import filled, graph_of, weights_of
+from tests.runtime.networks.test_graph import run
 
 
 def test_the_head_stays_in_float_and_the_rest_answers_nearly_as_before(shipped):

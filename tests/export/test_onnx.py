@@ -7,8 +7,8 @@ from export import onnx as export_onnx
 from export.parity import Settings as ParitySettings
 from export.parity import main as show_parity
 from hand.errors import UserError
-from runtime.graph import INPUT, OUTPUTS
-from runtime.parity import compare, probe, reference
+from runtime.engines.parity import compare, probe, reference
+from runtime.networks.graph import INPUT, OUTPUTS
 
 
 @pytest.fixture(scope="module")

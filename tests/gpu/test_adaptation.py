@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from adapt.pairs import CropPairs
-from adapt.session import Adaptation
-from adapt.targets import FAITHFUL, Recipe
+from adapt.core.crop_pairs import CropPairs
+from adapt.core.mean_teacher import Adaptation
+from adapt.core.targets import FAITHFUL, Recipe
 from capture.views import PerView
-from runtime.weights import DEFAULT_WEIGHTS, load_network
+from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.choose import choose_engine, make_engine
-from runtime.parity import compare, in_parts, probe, reference
-from runtime.weights import DEFAULT_WEIGHTS, load_network
+from runtime.engines.parity import compare, in_parts, probe, reference
+from runtime.engines.selection import choose_engine, make_engine
+from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 

@@ -3,11 +3,11 @@
 import pytest
 import torch
 
-from hand.backgrounds import Backgrounds
-from hand.draw import Drawer
-from runtime.torch_engine import TorchEngine
-from runtime.weights import load_network
-from tools.train import Settings, train
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import Drawer
+from runtime.engines.torch_engine import TorchEngine
+from runtime.networks.weights import load_network
+from tools.train.network import Settings, train
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 

@@ -2,7 +2,6 @@
 
 import math
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,9 +10,9 @@ import torch
 from hand.joints import FINGERS, JOINTS, MIDDLE_MCP
 from hand.model import BONE_JOINTS, FOREARM, FOREIGN_ASSET, REGIONS, HandModel
 from hand.prior import FAMILIES, family_pose, sample_poses
+from tests.paths import ROOT
 
 OURS, FOREIGN = HandModel.load(), HandModel.load(asset=FOREIGN_ASSET)
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def posed(model: HandModel, family: str) -> torch.Tensor:

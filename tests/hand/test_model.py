@@ -9,8 +9,8 @@ import torch
 from hand.joints import BONES, FINGERS, JOINTS, MIDDLE_MCP, TIPS, WRIST
 from hand.model import BONE_JOINTS, BONE_PARENTS, FOREARM, REGIONS, HandModel, HandPose, axis_angle
 from hand.prior import sample_poses
-from hand.raster import vertex_normals
 from hand.rotations import from_vector
+from hand.synth.raster import vertex_normals
 
 MODEL = HandModel.load()
 

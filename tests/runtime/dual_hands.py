@@ -6,7 +6,7 @@ from capture.frames import Frame, FramePair
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.rotations import from_vector
-from runtime.geometry import TwoViewGeometry
+from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import DualHand, Timings, ViewHand
 from tests.runtime.hands import flexed_hand
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from capture.views import PerView, View
-from runtime.bundle import Keypoints
-from runtime.uncertainty import shape_sigma, sigma_px
-from runtime.unknowns import CHILD, PARENT, Prior, Scene
-from tools.losses import HAND_MM
-from tools.two_views import Rig, observe, sample_motion
+from runtime.calibration.bundle import Keypoints
+from runtime.calibration.variables import CHILD, PARENT, Prior, Scene
+from runtime.estimators.uncertainty import shape_sigma, sigma_px
+from tools.evaluate.two_views import Rig, observe, sample_motion
+from tools.train.losses import HAND_MM
 
 FLAT_PX = 3.0
 """Standard deviation that noiseless keypoints claim."""

@@ -4,12 +4,12 @@ import numpy as np
 
 from capture.views import PerView
 from hand.rotations import from_vector
-from runtime.geometry import TwoViewGeometry
-from runtime.solve import Problem, Solution, Uncertainty
-from runtime.starts import Start
-from runtime.unknowns import CHILD, PARENT
-from tools.losses import HAND_MM
-from tools.two_views import Observed
+from runtime.calibration.initialization import Start
+from runtime.calibration.solver import Problem, Solution, Uncertainty
+from runtime.calibration.variables import CHILD, PARENT
+from runtime.geometry.two_view import TwoViewGeometry
+from tools.evaluate.two_views import Observed
+from tools.train.losses import HAND_MM
 
 
 def bones_of(observed: Observed) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections import deque
 import pytest
 
 from runtime.loop import Outbox, Shown, Stop, first_pair, run_loop
-from runtime.report import Report
+from runtime.reporting.report import Report
 from tests.runtime.dual_hands import R_RIGHT_FROM_LEFT, dual_hand, frame_pair
 
 

@@ -11,13 +11,13 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
 from hand.rotations import angle_deg
-from runtime.agree import PATIENCE
-from runtime.calibrate import SelfCalibrator
-from runtime.estimator import FORGET_SIDE_NS
-from runtime.geometry import TwoViewGeometry
+from runtime.calibration.self_calibrator import SelfCalibrator
+from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.estimators.estimator import FORGET_SIDE_NS
+from runtime.fusion.cross_view import PATIENCE
+from runtime.geometry.rotation_estimator import SURE_DEG
+from runtime.geometry.two_view import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
-from runtime.rotation import SURE_DEG
-from runtime.solver_loop import SolverOnTheSpot
 from runtime.types import Side, ViewHand
 from tests.runtime.scenes import CAMERAS, FRAME_NS, R_RIGHT_FROM_LEFT, SIZES_PX, Scene
 

@@ -4,11 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from capture.sources import DEFAULT_MODE, DeviceMode
+from capture.sources.base import DEFAULT_MODE, DeviceMode
 from hand.errors import UserError
-from runtime.settings import Settings, read_file, read_settings
+from runtime.command_line import read_settings
+from runtime.settings import Settings, read_file
+from tests.paths import ROOT
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = ROOT / "configs"
 
 
 @pytest.fixture

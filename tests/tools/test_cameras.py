@@ -1,6 +1,6 @@
 """The list of cameras on a machine without one, which is where tests run, says so; with some, each has its lines."""
 
-from capture.v4l2 import CameraInfo, Mode
+from capture.sources.v4l2 import CameraInfo, Mode
 from tools import cameras
 
 

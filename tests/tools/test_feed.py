@@ -3,15 +3,13 @@
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from capture.stream import PairStream
 from capture.views import VIEWS, PerView
 from tests.capture.clips import read_number, write_clip
-
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 
 def start_feed(*arguments: str) -> subprocess.Popen[str]:

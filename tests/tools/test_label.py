@@ -9,24 +9,24 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from adapt.crops import TaughtCrop
-from adapt.recording import check_seen, check_sure
-from adapt.teacher import Watched
+from adapt.core.geometry_teacher import Watched
+from adapt.core.label_crops import TaughtCrop
+from adapt.offline.recording import check_seen, check_sure
 from capture.views import PerView, View
-from hand.backgrounds import Backgrounds
-from hand.draw import SURFACE_CELL, Drawer, DrawnCrops
 from hand.errors import UserError
-from hand.turn import BORDER, turned
-from runtime.calibrate import CalibrationState
-from runtime.detnet import DetNet
-from runtime.detnet_lite import DetNetLite
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import SURFACE_CELL, Drawer, DrawnCrops
+from hand.synth.turn import BORDER, turned
+from runtime.calibration.self_calibrator import CalibrationState
+from runtime.networks.detnet import DetNet
+from runtime.networks.detnet_lite import DetNetLite
+from tests.adapt.core.test_label_crops import crops_of
 from tests.adapt.recordings import Eyes
-from tests.adapt.test_crops import crops_of
 from tests.hand.pinhole import reprojection_error_px
 from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
-from tools.bank import HandBank, load_shard, save_shard, shard_file
 from tools.label import Settings, shard_of, write
-from tools.losses import detnet_loss, lite_loss, surface_loss
+from tools.train.bank import HandBank, load_shard, save_shard, shard_file
+from tools.train.losses import detnet_loss, lite_loss, surface_loss
 
 SIZE = 64
 PAIRS = 46

@@ -10,15 +10,16 @@ import cv2
 import numpy as np
 import pytest
 
-from hand.backgrounds import Backgrounds
-from hand.draw import Drawer
 from hand.errors import UserError
-from runtime.search import Found
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import Drawer
+from runtime.estimators.search import Found
 from runtime.types import HandBox, ViewHand
+from tests.paths import SHARED
 from tests.runtime.hands import flexed_hand
 from tools.predict import Settings, believed, draw_hands, main, read_picture
 
-SCORER = Path(__file__).resolve().parents[3] / "shared" / "eval" / "score_stills.py"
+SCORER = SHARED / "eval" / "score_stills.py"
 
 
 @pytest.fixture(scope="module")

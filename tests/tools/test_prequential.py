@@ -11,10 +11,9 @@ import pytest
 from capture.views import PerView
 from hand.joints import MIDDLE_MCP
 from runtime.types import ViewHand
+from tests.paths import ROOT
 from tests.runtime.scenes import R_RIGHT_FROM_LEFT, Scene
 from tools.prequential import hand_line
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_a_line_holds_both_views_hands_and_the_merged_one():

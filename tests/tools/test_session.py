@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-from adapt.recording import RecordingSettings, frame_size
+from adapt.offline.recording import RecordingSettings, frame_size
 from capture import wire
-from capture.recording import Recording
+from capture.recording.reader import Recording
 from capture.views import VIEWS
 from hand.errors import UserError
-from runtime.run_record import HAND_TOPIC, RunAbout, RunRecord
+from runtime.outputs.run_recorder import HAND_TOPIC, RunAbout, RunRecord
 from runtime.settings import Settings
 from tests.capture.clips import numbered_image, read_number
+from tests.paths import ROOT
 from tests.runtime.dual_hands import R_RIGHT_FROM_LEFT, dual_hand, frame_pair
 from tools.session import main
 
-ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 90
 WEIGHTS = "ab" * 32
 

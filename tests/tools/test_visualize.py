@@ -9,17 +9,16 @@ import cv2
 import numpy as np
 import pytest
 
-from adapt.assembly_hands import AssemblyHands, HandPairs, TruePair
+from adapt.datasets.assembly_hands import AssemblyHands, HandPairs, TruePair
 from capture.views import VIEWS, PerView, View
 from hand.errors import UserError
 from hand.joints import unit_hand
 from hand.rotations import angle_deg, from_vector
 from runtime.types import ViewHand
+from tests.paths import ROOT
 from tools import visualize
-from tools.make_headset_set import Settings, make
+from tools.make.headset_set import Settings, make
 from tools.visualize import MERGED, OWN, TRUE, Seen, compare, draw, main, rotation_of, score, upon
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

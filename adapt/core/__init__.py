@@ -1,0 +1,1 @@
+"""The method: mean teacher, losses, pseudo-labels, targets, training samples."""

@@ -1,0 +1,36 @@
+"""Attention-based merging: of each joint, the view that the momentum network is surer of (S2DHand, section 3.3), in batches.
+
+`runtime.fusion.merge` is the same of one hand as it streams by; here a joint may also be hidden in a view.
+"""
+
+import torch
+from torch import Tensor
+
+from capture.views import PerView
+from runtime.fusion.merge import MergeRule
+
+
+def merge(
+    joints: PerView[Tensor],
+    confidence: PerView[Tensor],
+    visible: PerView[Tensor],
+    R_right_from_left: Tensor,
+    rule: MergeRule,
+    beta: float,
+) -> PerView[Tensor]:
+    """The merged hands (N, 21, 3), in each camera's axes; a joint that one view alone sees is that view's.
+
+    `joints` (N, 21, 3) in each camera's axes, of one root and scale; `confidence` (N, 21); `visible` (N, 21) bool.
+    """
+    weight = _view_weights(confidence, rule, beta)
+    weight = torch.where(visible.left == visible.right, weight, visible.left.to(weight))[..., None]
+    left = weight * joints.left + (1 - weight) * (joints.right @ R_right_from_left)
+    return PerView(left, left @ R_right_from_left.mT)
+
+
+def _view_weights(confidence: PerView[Tensor], rule: MergeRule, beta: float) -> Tensor:
+    """(N, 21) share of the left view; equally sure views share equally under every rule."""
+    surer = confidence.left - confidence.right
+    if rule == "mean":
+        return torch.full_like(surer, 0.5)
+    return 0.5 + 0.5 * surer.sign() if rule == "max" else torch.sigmoid(beta * surer)

@@ -1,0 +1,138 @@
+"""A teacher for hands that nobody labelled: any estimator, and the cameras that calibrate themselves on what it sees.
+
+Live, `GeometryTeacher` gives labels as pairs come, once the cameras' places are sure. A recording is watched twice: `calibrate`
+finds the places from all of it, `label` then labels every pair by them, the first ones too.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from adapt.core.geometry_labels import LabelledPair, labels_of
+from capture.frames import FramePair
+from capture.views import PerView, View
+from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
+from hand.joints import MIDDLE_MCP, WRIST
+from runtime.calibration.self_calibrator import SURE_EVERY_NS, CalibrationState, SelfCalibrator
+from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.estimators.estimator import Estimator
+from runtime.fusion.hand_fit import FittedHand
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.pipeline import Pipeline, PipelineSettings
+from runtime.types import DualHand, ViewHand
+
+MOST_OFF = 0.1
+"""Root mean square distance, in hands, of a fit's pixels from those that both views saw, beyond which it teaches nothing: then
+one of them saw something else, or a camera was moved."""
+UNKNOWN_FOV: PerView[float | None] = PerView(None, None)
+
+
+class GeometryTeacher:
+    """Labels what a pipeline sees, by the geometry that it finds. Holds nothing but the pipeline; does no input or output."""
+
+    def __init__(self, pipeline: Pipeline, most_off: float = MOST_OFF):
+        """`pipeline` has a calibrator and a solver, and merges by geometry where it is sure."""
+        self.pipeline = pipeline
+        self._most_off = most_off
+
+    def __call__(self, pair: FramePair) -> LabelledPair | None:
+        """The labels of a pair; None while the cameras' places are not sure, where a view sees no hand, or for a poor fit."""
+        return self.label(pair, self.pipeline.step(pair))
+
+    def label(self, pair: FramePair, hands: list[DualHand]) -> LabelledPair | None:
+        """The same of a pair that the pipeline has just been shown, and the hands that it gave."""
+        geometry, fitted = self.pipeline.fusion.state.geometry, self.pipeline.fusion.fitted
+        if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
+            return None
+        if not is_near(fitted, geometry, self._most_off):
+            return None
+        return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
+
+    @property
+    def note(self) -> str:
+        """What is known of the cameras' places, or why it is not."""
+        return self.pipeline.fusion.note
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """What came of watching a recording."""
+
+    pairs: int
+    seen: PerView[int]
+    """Frames in which each view saw a hand."""
+    both: int
+    """Pairs in which both did."""
+    state: CalibrationState
+    """Without a geometry where it never became sure; its note says why."""
+
+
+def calibrate(pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV) -> Watched:
+    """Find two cameras' places from all of a recording; `fov_deg`: horizontal fields of view, where they are known."""
+    watcher, count, last_ns = _Watcher(estimator), 0, 0
+    pipeline: Pipeline | None = None
+    for pair in pairs:
+        pipeline = pipeline or _watching(watcher, pair, fov_deg)
+        pipeline.step(pair)
+        count, last_ns = count + 1, max(pair.left.captured_ns, pair.right.captured_ns)
+    if pipeline is None:
+        return Watched(0, PerView(0, 0), 0, CalibrationState())
+    # Live, the next seconds would have brought a solution from all that was seen by now.
+    pipeline.fusion.learn(last_ns + SURE_EVERY_NS, PerView(None, None))
+    return Watched(count, PerView(watcher.left, watcher.right), watcher.both, pipeline.fusion.state)
+
+
+def label(pairs: Iterable[FramePair], estimator: Estimator, state: CalibrationState) -> Iterator[LabelledPair | None]:
+    """Label a recording's pairs, each in its turn, by cameras that are known: `calibrate` found them."""
+    geometry = state.geometry
+    assert geometry is not None, "label needs cameras that are sure"
+    sizes_px = geometry.cameras.map(lambda camera: camera.size_px)
+    calibrator = SelfCalibrator(sizes_px, PerView(None, None), bones=state.bones, given=geometry)
+    teacher = GeometryTeacher(_pipeline(estimator, calibrator, geometry.cameras))
+    yield from map(teacher, pairs)
+
+
+class _Watcher:
+    """An estimator that counts what another one sees."""
+
+    def __init__(self, estimator: Estimator):
+        self._estimator = estimator
+        self.left = self.right = self.both = 0
+
+    @property
+    def description(self) -> str:
+        return self._estimator.description
+
+    def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
+        hands = self._estimator(pair, cameras)
+        left, right = hands.map(lambda hand: hand is not None)
+        self.left, self.right, self.both = self.left + left, self.right + right, self.both + (left and right)
+        return hands
+
+    def lose(self, view: View) -> None:
+        self._estimator.lose(view)
+
+
+def _watching(estimator: Estimator, first: FramePair, fov_deg: PerView[float | None]) -> Pipeline:
+    """A pipeline that knows no more of the cameras than the first frames and the fields of view tell."""
+
+    def camera(view: View) -> PinholeCamera:
+        height, width = first[view].image.shape[:2]
+        return PinholeCamera.from_fov(width, height, fov_deg[view] or DEFAULT_FOV_DEG)
+
+    cameras = PerView.of(camera)
+    return _pipeline(estimator, SelfCalibrator(cameras.map(lambda camera: camera.size_px), fov_deg), cameras)
+
+
+def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView[PinholeCamera]) -> Pipeline:
+    how = PipelineSettings(merge="geometry")
+    return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=SolverOnTheSpot())
+
+
+def is_near(fitted: FittedHand, geometry: TwoViewGeometry, most_off: float = MOST_OFF) -> bool:
+    """Whether a fit lies where both views saw the hand, and so may teach: by the root mean square distance of its pixels."""
+    size_mm = np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST])
+    seen_mm = geometry.seen(fitted.joints_mm)
+    px_per_hand = PerView.of(lambda view: geometry.cameras[view].focal_px * size_mm / seen_mm[view][:, 2].mean())
+    return bool(most_off > 2 * fitted.reprojection_px / (px_per_hand.left + px_per_hand.right))

@@ -1,0 +1,245 @@
+"""Self-adaptation: a student learns what its momentum teacher's two views, made to agree, say of unlabelled hands (S2DHand).
+
+Nothing here is random but what is handed in with a seed: the same batches in the same order give the same weights on one machine.
+"""
+
+from copy import deepcopy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from adapt.core.augment import Augmenter
+from adapt.core.batch_rotation import angle_deg, batch_rotation, drift, initial_rotation, published_batch_rotation
+from adapt.core.crop_pairs import CropPairs
+from adapt.core.losses import Loss, adaptation_loss
+from adapt.core.rehearsal import Rehearsal
+from adapt.core.synthetic_losses import drawn_loss
+from adapt.core.targets import (
+    DETNET_SIGMA,
+    LITE_SIGMA,
+    Labels,
+    PseudoLabels,
+    Recipe,
+    Seen,
+    Targets,
+    Taught,
+    delta_target,
+    heat_target,
+    location_target,
+    pseudo_labels,
+)
+from capture.views import PerView, View
+from hand.synth.turn import Turn
+from runtime.networks.detnet_lite import DetNetLite, read_scalar
+from runtime.networks.network import HandNetwork, Maps, normalise, unit
+from runtime.networks.weights import Manifest
+
+_RECIPE = Recipe()
+
+
+@dataclass(frozen=True, slots=True)
+class StepFigures:
+    """What one step saw, before it learnt from it. That the views come to agree is what it trains: evidence of nothing better."""
+
+    loss: float
+    heat: float
+    delta: float
+    location: float
+    """The loss, both views', and its parts before their weights."""
+    apart: float
+    """Mean distance between the teacher's joints in the two views through the rotation, hands."""
+    batch_off_deg: float
+    """Between the rotation in use and the one that this batch alone tells."""
+    rehearsed: float = float("nan")
+    """Mean error of the drawn hands that were rehearsed, hands; not a number where there were none."""
+
+
+class Adaptation:
+    """Student, teacher and rotation of one pair of cameras."""
+
+    def __init__(
+        self,
+        network: HandNetwork,
+        manifest: Manifest,
+        recipe: Recipe = _RECIPE,
+        R_right_from_left: np.ndarray | None = None,
+        device: torch.device | str = "cpu",
+        *,
+        augment: Augmenter | None = None,
+        rehearsal: Rehearsal | None = None,
+    ):
+        """Start from `network`, which stays as it is, not one whose batch norms are folded (`runtime.networks.network.fused`).
+
+        `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `begin`, tells it.
+        `augment` changes what the student sees; `rehearsal` gives it drawn hands besides; both on `device`.
+        """
+        self.manifest, self.recipe, self.device = manifest, recipe, torch.device(device)
+        self.teacher = _copy(network, self.device).requires_grad_(False)
+        """The momentum network: the one that answers."""
+        self.student = _copy(network, self.device)
+        for module in self.student.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.requires_grad_(False)
+        self.steps = 0
+        self._augment, self._rehearsal = augment, rehearsal
+        self._optimiser = torch.optim.Adam((p for p in self.student.parameters() if p.requires_grad), recipe.rate)
+        self._rotation = None if R_right_from_left is None else self._tensor(R_right_from_left)
+
+    @property
+    def R_right_from_left(self) -> np.ndarray | None:
+        """(3, 3) the rotation in use; None before the first batch."""
+        return None if self._rotation is None else self._rotation.cpu().numpy()
+
+    @property
+    def optimiser(self) -> torch.optim.Optimizer:
+        """The student's, for `adapt.core.checkpoint`."""
+        return self._optimiser
+
+    def take_rotation(self, R_right_from_left: np.ndarray) -> None:
+        """Go on with this one (3, 3)."""
+        self._rotation = self._tensor(R_right_from_left)
+
+    def begin(self, pairs: CropPairs) -> float:
+        """Take the rotation from unlabelled pairs, the more varied the better; its uncertainty in degrees."""
+        seen, _ = self._look(pairs.to(self.device))
+        weight = self.recipe.joint_weight(seen.confidence, seen.visible)
+        self._rotation, uncertainty_deg = initial_rotation(seen.joints.map(lambda joints: unit(joints).double()), weight)
+        return uncertainty_deg
+
+    def step(
+        self,
+        pairs: CropPairs,
+        R_right_from_left: np.ndarray | None = None,
+        *,
+        labels: Labels = "s2dhand",
+        taught: PerView[Taught] | None = None,
+    ) -> StepFigures:
+        """Learn from a batch: from what the momentum network's two views agree on, from what the geometry has `taught`, or both.
+
+        A rotation (3, 3) that is given, of cameras that know their places, is used as it is and kept; else the one in use goes a
+        little towards what this batch tells.
+        """
+        assert labels == "s2dhand" or taught is not None, f"labels {labels!r} need what the geometry taught"
+        pairs = pairs.to(self.device)
+        if R_right_from_left is not None:
+            self._rotation = self._tensor(R_right_from_left)
+        elif self._rotation is None:
+            self.begin(pairs)
+        assert self._rotation is not None
+        rotation = self._rotation
+        seen, maps = self._look(pairs)
+        agreed = pseudo_labels(seen, rotation.to(seen.joints.left), self.manifest.root, self.recipe)
+        told = self._told_rotation(agreed).to(rotation)
+        if R_right_from_left is None:
+            self._rotation = drift(rotation, told, self.recipe.eta)
+        turns = pairs.images.map(lambda images: None if self._augment is None else self._augment.turn(len(images)))
+        asked: list[PerView[Targets]] = []
+        if labels != "geometry":
+            asked.append(self._targets(pairs, agreed.joints, maps, seen, turns))
+        if labels != "s2dhand" and taught is not None:
+            asked.append(self._targets(pairs, taught.map(lambda t: t.joints.to(self.device)), maps, taught, turns))
+        losses, rehearsed = self._learn(pairs, asked, turns)
+        self._follow()
+        parts = (float(sum(part)) for part in zip(*losses, strict=True))
+        apart, batch_off_deg = float(agreed.apart), float(angle_deg(rotation, told))
+        return StepFigures(*parts, apart=apart, batch_off_deg=batch_off_deg, rehearsed=rehearsed)
+
+    @torch.no_grad()
+    def _look(self, pairs: CropPairs) -> tuple[Seen, PerView[Maps]]:
+        """What the teacher sees, in the cameras' axes, and its maps."""
+        network, frame_from_crop = self.teacher.network, pairs.frame_from_crop(self.manifest.axes)
+        maps = pairs.images.map(lambda images: network(normalise(images).contiguous(memory_format=torch.channels_last)))
+        decoded = maps.map(lambda m: network.decode(m, self.manifest.crop_size))
+        joints = PerView.of(lambda view: decoded[view].joints @ frame_from_crop[view].to(decoded[view].joints).mT)
+        confidence = decoded.map(lambda d: d.confidence)
+        return Seen(joints, confidence, confidence.map(lambda c: c >= self.recipe.least_confidence)), maps
+
+    def _told_rotation(self, labels: PseudoLabels) -> Tensor:
+        if self.recipe.published_rotation:
+            return published_batch_rotation(labels.joints, labels.weight)
+        return batch_rotation(labels.rooted, labels.weight)
+
+    def _targets(
+        self,
+        pairs: CropPairs,
+        joints: PerView[Tensor],
+        maps: PerView[Maps],
+        by: "Seen | PerView[Taught]",
+        turns: PerView[Turn | None],
+    ) -> PerView[Targets]:
+        """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the pixels taught.
+
+        Crops that are `turned` are asked for what is turned with them.
+        """
+        frame_from_crop = pairs.frame_from_crop(self.manifest.axes)
+        size = self.manifest.crop_size
+
+        def of(view: View) -> Targets:
+            heat, doubt, turn = maps[view].heat, maps[view].doubt, turns[view]
+            in_crop = joints[view] @ frame_from_crop[view].to(joints[view])
+            if turn is not None:
+                in_crop = turn.vectors(in_crop)
+            expected = None if doubt is None else read_scalar(doubt, heat)
+            location, delta = location_target(in_crop, self.manifest.root), delta_target(in_crop)
+            if isinstance(by, Seen):
+                heat = heat if turn is None else self._whole(turn.pictures(heat, heat.shape[-1], "zeros"))
+                return Targets(location, delta, heat, by.visible[view], expected)
+            taught = by[view].to(self.device)
+            pixels = taught.pixels if turn is None else turn.pixels(taught.pixels, size, size)
+            inside = ((pixels > -0.5) & (pixels < size - 0.5)).all(-1)
+            learnt = pixels if self.recipe.pixel_term else None
+            return Targets(location, delta, self._heat(pixels, inside, heat), inside, expected, taught.weight, learnt)
+
+        return PerView.of(of)
+
+    def _heat(self, pixels: Tensor, inside: Tensor, like: Tensor) -> Tensor:
+        """(N, 21, M, M) the heat that joints at crop pixels (N, 21, 2) are to give; a joint outside of its crop has none."""
+        sigma = LITE_SIGMA if isinstance(self.student.network, DetNetLite) else DETNET_SIGMA
+        heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, sigma)
+        return self._whole(heat * inside[..., None, None])
+
+    def _whole(self, heat: Tensor) -> Tensor:
+        """DetNet-lite's heat (N, 21, M, M) is a distribution, DetNet's a map of peaks of 1."""
+        lite = isinstance(self.student.network, DetNetLite)
+        return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-6) if lite else heat
+
+    def _learn(self, pairs: CropPairs, asked: list[PerView[Targets]], turns: PerView[Turn | None]) -> tuple[list[Loss], float]:
+        """One step of Adam on both views, whatever is asked counting alike; the views' losses, and drawn hands' error.
+
+        One view's graph at a time is held, which halves the memory.
+        """
+        self._optimiser.zero_grad()
+        losses = []
+        for view, images in pairs.images.items():
+            turn = turns[view]
+            shown = images if self._augment is None or turn is None else self._augment(images, turn)
+            loss = adaptation_loss(self.student.network, shown, [each[view] for each in asked])
+            loss.total.backward()
+            losses.append(Loss(*(part.detach() for part in loss)))
+        rehearsed = float("nan") if self._rehearsal is None else self._rehearse(pairs, self._rehearsal)
+        self._optimiser.step()
+        self.steps += 1
+        return losses, rehearsed
+
+    def _rehearse(self, pairs: CropPairs, rehearsal: Rehearsal) -> float:
+        """Add drawn hands' gradients, each picture counting like one of a real hand; their mean error, hands."""
+        drawn = rehearsal.beside(torch.cat(list(pairs.images)))
+        loss = drawn_loss(self.student.network, drawn, self.manifest.crop_size)
+        (loss.total * (len(drawn.images) / len(pairs))).backward()
+        return float(loss.joints.detach())
+
+    @torch.no_grad()
+    def _follow(self) -> None:
+        """The teacher's weights ← an average that begins as the mean of all steps."""
+        memory = min(1 - 1 / (self.steps + 1), self.recipe.memory)
+        for old, new in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+            old.lerp_(new, 1 - memory)
+
+    def _tensor(self, rotation: np.ndarray) -> Tensor:
+        return torch.tensor(rotation, dtype=torch.float64, device=self.device)
+
+
+def _copy(network: HandNetwork, device: torch.device) -> HandNetwork:
+    return deepcopy(network).eval().to(device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -1,0 +1,171 @@
+"""What is taught: the momentum network's pseudo-labels of two views that agree (S2DHand), and any labels' targets for maps."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from adapt.core.batch_merge import merge
+from adapt.core.refinement import refine
+from capture.views import PerView, View
+from hand.joints import MIDDLE_MCP, PARENTS, WRIST
+from runtime.fusion.merge import DEFAULT_BETA, MergeRule
+
+LITE_SIGMA, DETNET_SIGMA = 0.55, 1.2
+"""Cells: how wide a taught joint's heat is in each architecture."""
+
+
+Labels = Literal["s2dhand", "geometry", "both"]
+"""What teaches: what two views agree on, where their rays meet, or both."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How to adapt; `FAITHFUL` is the published way."""
+
+    merge: MergeRule = "softmax"
+    beta: float = DEFAULT_BETA
+    """How decidedly `softmax` prefers the surer view."""
+    alpha: float = 0.7
+    """Share of the merged hand in the pseudo-labels; the rest is refined."""
+    eta: float = 0.999
+    """Share of the old rotation in the new."""
+    rate: float = 5e-4
+    """Adam's learning rate."""
+    memory: float = 0.99
+    """Most of the old weights' share in the teacher's new ones, which are the mean of about the last 1 / (1 − memory) steps."""
+    least_confidence: float = 0.1
+    """Confidence below which a joint is taken for hidden in that view: annotations are not to be had."""
+    pixel_term: bool = True
+    """Whether DetNet-lite learns the pixels that geometry taught from where it reads them, too, and not from the heat alone."""
+    published_rotation: bool = False
+    """Whether visible joints count alike, and a batch's rotation is its pseudo-labels' mean quaternion.
+
+    Pseudo-labels were made with the rotation in use and give it back, save for how the network's roots scatter; so ours is
+    taken from the predictions.
+    """
+
+    @classmethod
+    def of(cls, labels: Labels) -> "Recipe":
+        """For what teaches. Where the geometry does, a teacher that remembers ten steps gets further in the same time; labels
+        that are the teacher's own are better made by one that does not run after its student."""
+        return cls(memory=0.99 if labels == "s2dhand" else 0.9)
+
+    def joint_weight(self, confidence: PerView[Tensor], visible: PerView[Tensor]) -> Tensor:
+        """(N, 21) how much each joint counts in a pair's rotation: nothing where a view does not see it."""
+        both = (visible.left & visible.right).to(confidence.left)
+        return both if self.published_rotation else both * (confidence.left * confidence.right).sqrt()
+
+
+FAITHFUL = Recipe(merge="max", beta=1.0, pixel_term=False, published_rotation=True)
+"""As published: joints from the surer view alone, the rotation as pseudo-labels tell it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a network says of N hands in both views."""
+
+    joints: PerView[Tensor]
+    """(N, 21, 3) in each camera's axes, near its own root and of its own scale."""
+    confidence: PerView[Tensor]
+    """(N, 21) in [0, 1]."""
+    visible: PerView[Tensor]
+    """(N, 21) bool."""
+
+
+@dataclass(frozen=True, slots=True)
+class PseudoLabels:
+    """Two views' hands, made to agree."""
+
+    joints: PerView[Tensor]
+    """(N, 21, 3) in each camera's axes, with the root and the scale that this view's network gave."""
+    rooted: PerView[Tensor]
+    """(N, 21, 3) what the network gave, from its root joint and with the left view's 0→9 length in both."""
+    weight: Tensor
+    """(N, 21) how much each joint counts in the rotation."""
+    apart: Tensor
+    """() mean distance, in hands, between the views' joints that both see; not a number where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Targets:
+    """What one view's crops are to give, in the axes that the network answers in."""
+
+    location: Tensor
+    """(N, 21, 3) from the root joint, 0→9 length 1."""
+    delta: Tensor
+    """(N, 21, 3) unit bone vectors; the wrist's is zero."""
+    heat: Tensor
+    """(N, 21, M, M) the teacher's."""
+    visible: Tensor
+    """(N, 21) bool."""
+    doubt: Tensor | None = None
+    """(N, 21) the teacher's logarithm of the expected joint error, where it tells it."""
+    weight: Tensor | None = None
+    """(N, 21) how much each joint counts, in [0, 1]; None for all alike."""
+    pixels: Tensor | None = None
+    """(N, 21, 2) in the crop, where they are to be learnt besides the heat; DetNet reads none that could learn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """What the cameras' geometry says of the hand in one view's crops (`adapt.core.geometry_labels`)."""
+
+    joints: Tensor
+    """(N, 21, 3) unit hands, that camera's axes."""
+    pixels: Tensor
+    """(N, 21, 2) in the crop."""
+    weight: Tensor
+    """(N, 21) how much each joint teaches, in [0, 1]."""
+
+    def rows(self, rows: Tensor) -> "Taught":
+        """Those numbered `rows` (M,)."""
+        return Taught(self.joints[rows], self.pixels[rows], self.weight[rows])
+
+    def to(self, device: torch.device) -> "Taught":
+        return Taught(self.joints.to(device), self.pixels.to(device), self.weight.to(device))
+
+
+def pseudo_labels(seen: Seen, R_right_from_left: Tensor, root: int, recipe: Recipe) -> PseudoLabels:
+    """α · merged + (1 − α) · refined, put back into each view's own root and scale."""
+    roots = seen.joints.map(lambda x: x[:, root : root + 1])
+    lengths = seen.joints.map(_length)
+    scale = lengths.left / lengths.right.clamp_min(1e-6)
+    rooted = PerView(seen.joints.left - roots.left, (seen.joints.right - roots.right) * scale)
+    weight = recipe.joint_weight(seen.confidence, seen.visible)
+    merged = merge(rooted, seen.confidence, seen.visible, R_right_from_left, recipe.merge, recipe.beta)
+    refined = refine(rooted, R_right_from_left, weight)
+
+    def mixed(view: View) -> Tensor:
+        return recipe.alpha * merged[view] + (1 - recipe.alpha) * refined[view]
+
+    joints = PerView(mixed("left") + roots.left, mixed("right") / scale + roots.right)
+    distance = (rooted.left @ R_right_from_left.mT - rooted.right).norm(dim=-1) / lengths.left[..., 0].clamp_min(1e-6)
+    both = (seen.visible.left & seen.visible.right).to(distance)
+    return PseudoLabels(joints, rooted, weight, (distance * both).sum() / both.sum())
+
+
+def location_target(joints: Tensor, root: int) -> Tensor:
+    """(N, 21, 3) joints (N, 21, 3) from the root joint, 0→9 length 1."""
+    return (joints - joints[:, root : root + 1]) / _length(joints).clamp_min(1e-6)
+
+
+def delta_target(joints: Tensor) -> Tensor:
+    """(N, 21, 3) unit vectors to joints (N, 21, 3) from their parents; the wrist's is zero."""
+    return F.normalize(joints - joints[:, [max(parent, 0) for parent in PARENTS]], dim=-1, eps=1e-9)
+
+
+def heat_target(pixels: Tensor, cells: int, size: int, sigma: float) -> Tensor:
+    """(N, 21, cells, cells) Gaussians around pixels (N, 21, 2) of crops of `size` px, of `sigma` cells, with a peak of 1."""
+    place = (pixels + 0.5) * (cells / size) - 0.5
+    centre = torch.arange(cells, device=pixels.device, dtype=pixels.dtype)
+    x = torch.exp(-((place[..., :1] - centre) ** 2) / (2 * sigma**2))
+    y = torch.exp(-((place[..., 1:] - centre) ** 2) / (2 * sigma**2))
+    return y[..., :, None] * x[..., None, :]
+
+
+def _length(joints: Tensor) -> Tensor:
+    """(N, 1, 1) distance from the wrist to the middle MCP."""
+    return torch.linalg.vector_norm(joints[:, MIDDLE_MCP] - joints[:, WRIST], dim=-1)[:, None, None]

@@ -1,0 +1,81 @@
+"""What is kept of a recording's hands, to learn from or to judge by: crops and what they are taught, never whole frames."""
+
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import numpy as np
+import torch
+
+from adapt.core.crop_pairs import CropPairs
+from adapt.core.geometry_labels import LabelledPair, ViewLabel
+from adapt.core.label_crops import TaughtCrop
+from adapt.core.targets import Taught
+from capture.views import PerView, View
+from runtime.types import Side
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A hand that both views saw, cut out."""
+
+    captured_ns: int
+    labels: PerView[ViewLabel]
+    crops: PerView[TaughtCrop]
+
+    @classmethod
+    def cut(cls, labelled: LabelledPair, crop_size: int) -> "Shown":
+        """Of its frames, nothing but the crops is kept."""
+        pair, labels = labelled.pair, labelled.labels
+        crops = PerView.of(lambda view: TaughtCrop.cut(labels[view], pair[view].image, crop_size))
+        return cls(max(pair.left.captured_ns, pair.right.captured_ns), labels, crops)
+
+    @property
+    def side(self) -> Side:
+        return self.labels.left.side
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """Such hands, to learn from or to judge by."""
+
+    pairs: CropPairs
+    taught: PerView[Taught]
+    shown: list[Shown]
+
+    @classmethod
+    def of(cls, shown: list[Shown]) -> "Material":
+        def stacked(view: View, name: str) -> torch.Tensor:
+            return torch.from_numpy(np.stack([getattr(each.crops[view], name) for each in shown]))
+
+        def taught(view: View) -> Taught:
+            joints = torch.from_numpy(np.stack([each.labels[view].joints for each in shown])).float()
+            return Taught(joints, stacked(view, "pixels").float(), stacked(view, "weight").float())
+
+        def turns(view: View) -> torch.Tensor:
+            return torch.from_numpy(np.stack([each.crops[view].camera.R_frame_from_crop for each in shown]))
+
+        mirror = torch.tensor([each.crops.left.camera.mirror for each in shown])
+        images = PerView.of(lambda view: stacked(view, "image"))
+        return cls(CropPairs(images, PerView.of(turns), mirror), PerView.of(taught), shown)
+
+
+class Thinned(Generic[Item]):
+    """Of a stream of any length `most` items, evenly spread; fewer than twice as many are held."""
+
+    def __init__(self, most: int):
+        self._most, self._every, self._count = most, 1, 0
+        self._items: list[Item] = []
+
+    def add(self, item: Item) -> None:
+        if self._count % self._every == 0:
+            self._items.append(item)
+        self._count += 1
+        if len(self._items) >= 2 * self._most:
+            self._items, self._every = self._items[::2], 2 * self._every
+
+    @property
+    def items(self) -> list[Item]:
+        chosen = np.linspace(0, len(self._items) - 1, min(self._most, len(self._items))).round().astype(int)
+        return [self._items[number] for number in chosen]

@@ -1,0 +1,1 @@
+"""Adaptation to data sets in AssemblyHands' layout, with the published options and scores."""

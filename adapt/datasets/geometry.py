@@ -1,0 +1,105 @@
+"""Where a data set's two cameras are, from what a network sees of hands that nobody labelled; and the labels that follow from it.
+
+A live stream's cameras are found pair by pair (`runtime.calibration.self_calibrator`). A data set's moments may lie anywhere in
+time, and its cameras' lenses are known: so the most varied of its pairs go to the same solver at once, each for itself.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from adapt.core.geometry_labels import ViewLabel, labels_of
+from adapt.core.geometry_teacher import is_near
+from adapt.datasets.predictions import LookedAt
+from capture.views import PerView, View
+from hand.camera import PinholeCamera
+from runtime.calibration.keyframes import PairBuffer, SeenPair
+from runtime.calibration.self_calibrator import BONE_NOISE, BONE_SIGMA, EQUAL_SIGMA, MOST_PIXEL_ERROR, doubts, usual_bones
+from runtime.calibration.solver import Problem, Solution, solve
+from runtime.calibration.variables import Prior
+from runtime.estimators.uncertainty import pixel_error
+from runtime.fusion.hand_fit import FitSettings, HandFit
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.types import ViewHand
+
+MOST_PAIRS = 128
+"""That the cameras are found from."""
+LEAST_PAIRS = 12
+HAND_MM = 90.0
+"""A hand's size, from which lengths in millimetres follow; angles do not depend on it."""
+SHAPE_DISTRUST = 1.0
+"""A view's own 3D hand is believed as it tells: at another moment it errs another way, a stream's errs alike for seconds."""
+_APART_NS = 1_000_000_000
+"""Given out as the time between two pairs: none is another's neighbour."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where the cameras are, as far as that was found."""
+
+    R_right_from_left: np.ndarray
+    """(3, 3)."""
+    t_right_from_left_mm: np.ndarray
+    """(3,)."""
+    bones: np.ndarray
+    """(20,) lengths, hands."""
+    uncertainty_deg: float
+    """Standard deviation of the rotation."""
+
+    def geometry(self, cameras: PerView[PinholeCamera]) -> TwoViewGeometry:
+        return TwoViewGeometry(cameras, self.R_right_from_left, self.t_right_from_left_mm)
+
+
+def find_places(looked: Sequence[LookedAt]) -> tuple[Places | None, str]:
+    """The cameras' places, or None where they are not sure; in words what is known of them, or why it is not."""
+    if not looked:
+        return None, "no hands were seen"
+    lenses = looked[0].cameras
+    buffer = PairBuffer(lenses.map(lambda camera: camera.size_px[0]), MOST_PAIRS)
+    for one in looked:
+        if max(float(pixel_error(hand).mean()) for hand in one.hands) <= MOST_PIXEL_ERROR:
+            seen = SeenPair.of(one.number, PerView.of(lambda view, one=one: _through(one, view, lenses[view])))
+            if seen is not None:
+                buffer.add(seen)
+    if len(buffer) < LEAST_PAIRS:
+        return None, f"{len(buffer)} pairs show the hand well to both views, expected {LEAST_PAIRS} or more"
+    views = buffer.keypoints(lenses.map(lambda camera: np.array(camera.centre_px)), SHAPE_DISTRUST)
+    log_focal = lenses.map(lambda camera: float(np.log(camera.focal_px)))
+    prior = Prior(log_focal, PerView(0.0, 0.0), EQUAL_SIGMA, usual_bones(), BONE_SIGMA, BONE_NOISE)
+    solution = solve(Problem(views, np.arange(len(buffer)) * _APART_NS, prior))
+    if solution is None:
+        return None, "no place of the cameras explains the hands"
+    doubt = doubts(solution)
+    return (None, doubt) if doubt is not None else (_places(solution), f"{solution.pairs} pairs")
+
+
+class Labeller:
+    """Labels hands by the cameras' places, each for itself."""
+
+    def __init__(self, places: Places):
+        self._places = places
+        self._fits: dict[PerView[PinholeCamera], HandFit] = {}
+
+    def __call__(self, one: LookedAt) -> PerView[ViewLabel] | None:
+        """Both views' labels; None where what they saw is no one hand."""
+        geometry = self._places.geometry(one.cameras)
+        fit = self._fits.get(one.cameras)
+        if fit is None:
+            fit = self._fits[one.cameras] = HandFit(geometry, self._places.bones, HAND_MM, FitSettings(motion=None))
+        hands: PerView[ViewHand | None] = PerView(one.hands.left, one.hands.right)
+        fitted = fit(0, hands)
+        if fitted is None or not is_near(fitted, geometry):
+            return None
+        return labels_of(fitted, one.hands.left.side, geometry)
+
+
+def _through(one: LookedAt, view: View, lens: PinholeCamera) -> ViewHand:
+    """A hand as if it had been seen through `lens`: sequences may differ in their cameras' lenses, not in their places."""
+    hand, camera = one.hands[view], one.cameras[view]
+    return hand if camera == lens else replace(hand, pixels=lens.project(camera.rays(hand.pixels)))
+
+
+def _places(solution: Solution) -> Places:
+    start = solution.start
+    return Places(start.R_right_from_left, start.t_right_from_left * HAND_MM, solution.bones, solution.uncertainty.rotation_deg)

@@ -1,0 +1,1 @@
+"""Adaptation from a recording."""

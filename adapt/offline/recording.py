@@ -1,0 +1,143 @@
+"""A recording to learn from: its pairs one after the other, and whether anything can be learnt from them."""
+
+import sys
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+import cv2
+from tqdm import tqdm
+
+from adapt.core.geometry_teacher import UNKNOWN_FOV, Watched, calibrate
+from capture.frames import FramePair
+from capture.sources.recorded import recorded_size
+from capture.sources.registry import RecordedCamera, parse_source
+from capture.stream import PairStream
+from capture.views import PerView
+from hand.errors import UserError
+from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
+from runtime.types import Side
+
+SETTLED_NS = 10_000_000_000
+"""So long a side is told, it is no longer corrected."""
+_WAIT_S = 10.0
+
+
+@dataclass(kw_only=True)
+class RecordingSettings:
+    """Which recording to learn from, and what is known of it."""
+
+    left: Path | None = None
+    """Clip of the left camera."""
+    right: Path | None = None
+    """Clip of the right camera."""
+    session: Path | None = None
+    """What stream.py --record has written, in place of both clips."""
+    pairs: tuple[int, int] | None = None
+    """Numbers of the first frame pair to look at and of the one after the last, such as '0 95'; all if not given."""
+    fov: tuple[float, float] | None = None
+    """Horizontal fields of view of both cameras, degrees, where they are known."""
+    hand_side: Literal["auto", "left", "right"] = "auto"
+    """Which hand of the person is shown."""
+
+    @property
+    def clips(self) -> PerView[Path]:
+        """Both sources. Raises UserError where it is not said which."""
+        if self.session is not None and self.left is None and self.right is None:
+            return PerView(Path(f"{self.session}#left"), Path(f"{self.session}#right"))
+        if self.session is not None or self.left is None or self.right is None:
+            raise UserError("expected two clips, --left left.mp4 --right right.mp4, or a recording, --session session.mcap")
+        return PerView(self.left, self.right)
+
+    def read(self, doing: str) -> Iterator[FramePair]:
+        """See `recording`."""
+        return recording(self.clips, doing, self.pairs)
+
+    def calibrated(self, estimator: Estimator) -> Watched:
+        """The recording watched once, its cameras' places found. Raises UserError, with the reason, where they are not."""
+        fov_deg: PerView[float | None] = PerView(*self.fov) if self.fov else UNKNOWN_FOV
+        watched = calibrate(self.read("calibrating"), estimator, fov_deg)
+        check_seen(watched)
+        check_sure(watched)
+        return watched
+
+
+class Sided(Protocol):
+    """A hand that was said to be a person's left or right one."""
+
+    @property
+    def side(self) -> Side: ...
+
+    @property
+    def captured_ns(self) -> int: ...
+
+
+Told = TypeVar("Told", bound=Sided)
+
+
+def recording(clips: PerView[Path], doing: str, part: tuple[int, int] | None = None) -> Iterator[FramePair]:
+    """The pairs of two clips, with a progress bar that says what is being done with them.
+
+    `part`: the numbers of the first pair and of the one after the last. Raises UserError for clips that cannot be read.
+    """
+    first, end = part or (0, sys.maxsize)
+    frames = cv2.VideoCapture(str(clips.left)).get(cv2.CAP_PROP_FRAME_COUNT)
+    total = max(int(min(frames, end)) - first, 0) or None
+    with PairStream(clips.map(str), every_pair=True) as stream, tqdm(desc=doing, unit="pair", total=total) as bar:
+        while not stream.ended:
+            pair = stream.next_pair(_WAIT_S)
+            if pair is None or pair.left.seq < first:
+                continue
+            if pair.left.seq >= end:
+                return
+            yield pair
+            bar.update()
+        if stream.failure:
+            raise UserError(stream.failure)
+
+
+def frame_size(clip: Path) -> tuple[int, int]:
+    """Width and height of a clip's frames, px. Raises UserError for a clip that cannot be read."""
+    if "#" in clip.name and isinstance(spec := parse_source(str(clip)), RecordedCamera):
+        return recorded_size(spec.path, spec.view)
+    video = cv2.VideoCapture(str(clip))
+    size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    if min(size) < 1:
+        raise UserError(f"{clip} is no video that can be read: give a file such as left.mp4")
+    return size
+
+
+def check_seen(watched: Watched) -> None:
+    """Raises UserError, with the reason, where a view shows no hand."""
+    if not watched.pairs:
+        raise UserError(
+            "there is no pair of frames among those asked for: give two clips of one time, and --pairs that they hold"
+        )
+    for view, seen in watched.seen.items():
+        if not seen:
+            raise UserError(
+                f"no hand was found in the {view} view's {watched.pairs:,} frames: show one hand to both cameras, in good light"
+            )
+
+
+def check_sure(watched: Watched) -> None:
+    """Raises UserError, with the reason, where the cameras' places were not found."""
+    if watched.state.geometry is None:
+        raise UserError(
+            f"the cameras' places never became sure ({watched.state.note}; {watched.both:,} pairs show the hand to both): give a "
+            "longer recording in which the hand moves and turns, or the cameras' fields of view with --fov LEFT RIGHT"
+        )
+
+
+def settled(hands: Iterable[Told]) -> Iterator[Told]:
+    """The hands but for those that were soon after found to be the other one of the person: they were labelled mirrored."""
+    held: deque[Told] = deque()
+    for hand in hands:
+        if held and hand.side != held[-1].side and hand.captured_ns - held[-1].captured_ns <= FORGET_SIDE_NS:
+            held.clear()
+        held.append(hand)
+        while hand.captured_ns - held[0].captured_ns > SETTLED_NS:
+            yield held.popleft()
+    yield from held

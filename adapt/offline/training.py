@@ -1,0 +1,125 @@
+"""How a network learns from a recording's hands: so many times over, in shuffled batches, with what its settings switch on."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from tqdm import tqdm
+
+from adapt.core.augment import Augmenter
+from adapt.core.mean_teacher import Adaptation
+from adapt.core.rehearsal import Rehearsal, draw_bank
+from adapt.core.targets import Labels, Recipe
+from adapt.core.training_samples import Material
+from hand.errors import UserError
+from hand.synth.draw import DrawnCrops
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import Manifest
+
+BANK = 1500
+"""Drawn hands to rehearse; they take half a minute of a core, and 40 MB."""
+
+
+@dataclass(kw_only=True)
+class LearningSettings:
+    """What teaches, and how."""
+
+    labels: Labels = "both"
+    """What teaches: what two views agree on, where their rays meet, or both."""
+    augment: bool = False
+    """Whether the student sees its crops rolled, in other light, blurred and partly covered, the teacher plain."""
+    rehearse: float | None = None
+    """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none. If
+    not given, 0.33; none for s2dhand, which they hold back."""
+    spectra: bool = False
+    """Whether the drawn hands take on the recording's light and tint: amplitudes of its spectra."""
+    pixel_term: bool = True
+    """Whether the joints' pixels are learnt besides their heat, where the geometry has them."""
+    epochs: int = 10
+    batch: int = 32
+    rate: float = 5e-4
+    """Adam's learning rate."""
+    memory: float | None = None
+    """Share of its old weights that the teacher keeps at most in a step: it is the mean of about the last 1 / (1 − memory). If
+    not given, 0.9; 0.99 for s2dhand, whose labels are the teacher's own: one that changes fast runs after its student."""
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    threads: int = 1
+    """Of a CPU."""
+
+    @property
+    def rehearsed(self) -> float:
+        if self.rehearse is not None:
+            return self.rehearse
+        return 0.0 if self.labels == "s2dhand" else 0.33
+
+    @property
+    def teacher_memory(self) -> float:
+        return Recipe.of(self.labels).memory if self.memory is None else self.memory
+
+    @property
+    def torch_device(self) -> torch.device:
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        return torch.device(auto if self.device == "auto" else self.device)
+
+    def check(self) -> None:
+        """Raises UserError for what could only fail later."""
+        for name in ("batch", "threads"):
+            if getattr(self, name) < 1:
+                raise UserError(f"--{name} is {getattr(self, name)}, expected 1 or more")
+        if not self.rate > 0:
+            raise UserError(f"--rate is {self.rate:g}, expected a number above 0, such as 5e-4")
+        if not 0 <= self.teacher_memory < 1:
+            raise UserError(f"--memory is {self.teacher_memory:g}, expected a share from 0 to below 1, such as 0.9")
+        if not 0 <= self.rehearsed < 1:
+            raise UserError(f"--rehearse is {self.rehearsed:g}, expected a share from 0, which is none, to below 1, such as 0.33")
+        if self.spectra and not self.rehearsed:
+            raise UserError("--spectra changes the hands that are rehearsed, and none are: give --rehearse 0.33, or no --spectra")
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise UserError("--device cuda: torch sees no NVIDIA GPU on this machine; give --device cpu, or auto")
+
+
+def begin(
+    settings: LearningSettings,
+    network: HandNetwork,
+    manifest: Manifest,
+    geometry: TwoViewGeometry,
+    bank: DrawnCrops | None = None,
+) -> Adaptation:
+    """A student and its teacher, both as `network` is, which stays as it is.
+
+    `bank`: hands to rehearse; drawn first if not given, where the settings ask for any.
+    """
+    # How a sum is shared out among threads shows in its last digits.
+    torch.set_num_threads(settings.threads)
+    device, rehearsal = settings.torch_device, None
+    if settings.rehearsed:
+        bank = bank or draw_bank(BANK, manifest.crop_size, settings.seed)
+        rehearsal = Rehearsal(bank, settings.rehearsed, settings.seed, device, spectra=settings.spectra)
+    return Adaptation(
+        network,
+        manifest,
+        Recipe(rate=settings.rate, memory=settings.teacher_memory, pixel_term=settings.pixel_term),
+        geometry.R_right_from_left,
+        device,
+        augment=Augmenter(settings.seed, device) if settings.augment else None,
+        rehearsal=rehearsal,
+    )
+
+
+def study(settings: LearningSettings, session: Adaptation, geometry: TwoViewGeometry, material: Material) -> None:
+    """Learn from all of the material, as often as the settings say."""
+    order = torch.Generator().manual_seed(settings.seed)
+    with tqdm(total=settings.epochs * len(material.pairs), unit="pair", desc="adapting") as bar:
+        for _ in range(settings.epochs):
+            for rows in torch.randperm(len(material.pairs), generator=order).split(settings.batch):
+                taught = material.taught.map(lambda view, rows=rows: view.rows(rows))
+                figures = session.step(
+                    material.pairs.rows(rows), geometry.R_right_from_left, labels=settings.labels, taught=taught
+                )
+                shown = {"loss": f"{figures.loss:.3f}", "apart": f"{figures.apart:.3f}"}
+                if settings.rehearsed:
+                    shown["rehearsed"] = f"{figures.rehearsed:.3f}"
+                bar.set_postfix(shown, refresh=False)
+                bar.update(len(rows))

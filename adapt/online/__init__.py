@@ -1,0 +1,1 @@
+"""Adaptation while the stream runs: the adapter, its process, validation, promotion of better weights."""

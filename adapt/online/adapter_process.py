@@ -1,0 +1,254 @@
+"""Runs the adapter: in a process of the lowest priority beside the stream, or on the spot, so that every run is alike."""
+
+import multiprocessing
+import os
+import queue
+import signal
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from adapt.core.rehearsal import draw_bank
+from adapt.core.targets import Labels
+from adapt.online.adapted_weights import Learnt, LearntFile
+from adapt.online.adapter import Adapter, Decision, Update
+from adapt.online.live_pairs import Cameras, LivePair
+from capture.views import PerView
+from hand.errors import UserError
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import Drawer, DrawnCrops
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import Manifest, build_network, load_network
+from runtime.processes import ignoring_interrupts
+
+QUEUED = 16
+"""Messages on their way to the adapter; what comes while it is full is dropped and counted."""
+DRAWN_SEED, DRAWN = 4_000_000, 96
+"""Hands that are not to be forgotten are drawn from here, so many: neither training nor tests draw there."""
+REHEARSED = 300
+"""Hands to rehearse: other ones."""
+IDLE_S = 0.2
+"""How long the process waits for news before it looks again."""
+WORK_EVERY = 4
+"""On the spot, the adapter works after every so many-th pair that it was given."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdapterJob:
+    """What is adapted, and to what."""
+
+    weights: Path
+    """Of the network that everything is measured against."""
+    widths_px: PerView[int]
+    labels: Labels
+    learnt: LearntFile | None
+    """Where what is learnt is kept."""
+    gives_way: bool = True
+    """Whether a process of its own takes only what nobody else wants of the processor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A camera was moved."""
+
+
+Message = LivePair | Cameras | Moved
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What the adapter has to say."""
+
+    note: str
+    counts: Mapping[str, int]
+    decision: Decision | None = None
+    weights: Mapping[str, np.ndarray] | None = None
+    """Of the network to use from now on. Arrays: tensors would be lent, not sent, and end with the process that lends them."""
+    complaint: str | None = None
+    """What could not be done, one sentence."""
+
+
+class Port(Protocol):
+    """The stream's side of an adapter."""
+
+    def offer(self, message: Message) -> bool:
+        """Hand over, never waiting; whether there was room."""
+        ...
+
+    def news(self) -> list[News]:
+        """What came since it was last asked. Raises EOFError where the adapter has died."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Works:
+    """An adapter that keeps what it has learnt."""
+
+    def __init__(self, job: AdapterJob):
+        """Raises UserError for weights that cannot be used."""
+        shipped, self._manifest = load_network(job.weights)
+        self._file = job.learnt
+        found = self._file.newest() if self._file else None
+        serving = None if found is None else found.network()
+        self.adapter = Adapter(
+            shipped, self._manifest, _drawn(self._manifest.crop_size), job.widths_px, serving=serving, labels=job.labels
+        )
+
+    def take(self, message: Message) -> None:
+        if isinstance(message, LivePair):
+            self.adapter.take(message)
+        elif isinstance(message, Cameras):
+            self.adapter.see(message)
+        else:
+            self.adapter.moved()
+            if self._file:
+                self._file.begin_anew()
+
+    def work(self) -> News:
+        """One piece of work, and what there is to say."""
+        update = self.adapter.work()
+        adapter = self.adapter
+        if update is None:
+            return News(adapter.note, dict(adapter.counts))
+        weights = None if update.network is None else weights_of(update.network)
+        return News(adapter.note, dict(adapter.counts), update.decision, weights, self._keep(update))
+
+    def _keep(self, update: Update) -> str | None:
+        """Save what is now in use; why it could not be."""
+        if update.network is None or self._file is None:
+            return None
+        try:
+            self._file.save(Learnt.of(update.network, self._manifest, update.decision))
+        except UserError as error:
+            return str(error)
+        return None
+
+
+class AdapterOnTheSpot:
+    """Works between two pairs: every run over the same pairs comes to the same networks at the same pair."""
+
+    def __init__(self, job: AdapterJob):
+        self._works = Works(job)
+        self._news: list[News] = []
+        self._pairs = 0
+
+    def offer(self, message: Message) -> bool:
+        self._works.take(message)
+        if isinstance(message, LivePair):
+            self._pairs += 1
+            if self._pairs % WORK_EVERY == 0:
+                self._news.append(self._works.work())
+        return True
+
+    def news(self) -> list[News]:
+        news, self._news = self._news, []
+        return news
+
+    def close(self) -> None:
+        pass
+
+
+class AdapterBeside:
+    """Works in a process that takes what the stream leaves of the processor."""
+
+    def __init__(self, job: AdapterJob):
+        context = multiprocessing.get_context("spawn")
+        self._messages = context.Queue(QUEUED)
+        self._ours, theirs = context.Pipe(duplex=False)
+        # A daemon: it never outlives the program.
+        self._process = context.Process(target=_serve, args=(job, self._messages, theirs), name="adapter", daemon=True)
+        with ignoring_interrupts():
+            self._process.start()
+        theirs.close()
+
+    def offer(self, message: Message) -> bool:
+        try:
+            self._messages.put_nowait(message)
+        except queue.Full:
+            return False
+        return True
+
+    def news(self) -> list[News]:
+        news = []
+        try:
+            while self._ours.poll():
+                news.append(self._ours.recv())
+        # Reset where it left something unread.
+        except (EOFError, ConnectionResetError) as error:
+            raise EOFError("the process that adapts has died") from error
+        return news
+
+    def close(self) -> None:
+        """End the process, whatever it is at: what it has learnt is saved whole or not at all."""
+        self._process.kill()
+        self._process.join()
+        self._messages.close()
+        # What was on its way to a process that is no more.
+        self._messages.cancel_join_thread()
+        self._ours.close()
+
+
+@cache
+def _drawn(size: int) -> DrawnCrops:
+    """Hands by which forgetting is measured; drawing them takes seconds."""
+    return Drawer(size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(DRAWN)
+
+
+@cache
+def _bank(size: int) -> DrawnCrops:
+    """Hands to rehearse."""
+    return draw_bank(REHEARSED, size, 0, shown=False)
+
+
+def network_of(weights: Mapping[str, np.ndarray], manifest: Manifest) -> HandNetwork:
+    """The network of weights that came as news."""
+    network = build_network(manifest)
+    network.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
+    return network.eval()
+
+
+def weights_of(network: HandNetwork) -> dict[str, np.ndarray]:
+    """The other way round."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.network.state_dict().items()}
+
+
+def _serve(job: AdapterJob, messages: "multiprocessing.Queue[Message]", news: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if job.gives_way:
+        _give_way()
+    _run(job, messages.get, news.send)
+
+
+def _run(job: AdapterJob, get: Callable[..., Message], send: Callable[[News], None]) -> None:
+    torch.set_num_threads(1)
+    works = Works(job)
+    send(News(works.adapter.note, {}))
+    said, parent = "", multiprocessing.parent_process()
+    # A parent that was killed could not end this process.
+    while parent is None or parent.is_alive():
+        # All that waits is taken in before anything is learnt from it.
+        with suppress(queue.Empty):
+            works.take(get(timeout=0.0 if works.adapter.has_work else IDLE_S))
+            for _ in range(QUEUED):
+                works.take(get(timeout=0))
+        told = works.work()
+        if told.decision is not None or told.note != said:
+            said = told.note
+            send(told)
+
+
+def _give_way() -> None:
+    """Take only what nobody else wants of the processor."""
+    os.nice(19)
+    # The idle class gives way at once where a nice process still has its share; it is Linux's.
+    if hasattr(os, "sched_setscheduler"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

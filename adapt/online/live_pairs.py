@@ -1,0 +1,126 @@
+"""What live adaptation learns from and is judged by: hands that both views saw surely, few and varied, part of them held out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from adapt.core.geometry_labels import ViewLabel, labels_of
+from adapt.core.geometry_teacher import is_near
+from adapt.core.training_samples import Material, Shown
+from capture.views import VIEWS, PerView
+from hand.rotations import angle_deg
+from runtime.calibration.keyframes import PairBuffer, SeenPair
+from runtime.fusion.hand_fit import FitSettings, HandFit
+from runtime.geometry.two_view import TwoViewGeometry
+
+LEARNT, HELD_OUT = 256, 80
+"""Pairs kept to learn from, and to judge by."""
+STRETCH_NS, HELD_OUT_EVERY = 2_000_000_000, 4
+"""Pairs are held out by stretches of so long, neighbours being alike, and one stretch in so many."""
+MAX_AGE_NS = 3600 * 10**9
+LEAST_LEARNT, LEAST_HELD_OUT = 32, 12
+LEAST_TRAVEL = 0.3
+"""Hands that joints must have moved, as `PairBuffer.travel` tells it: of a hand that stands still, nothing is learnt."""
+_ALIKE_DEG, _ALIKE_SHARE = 0.5, 0.02
+"""Cameras that differ by less are not worth labelling everything anew: live, they are found a little better every few seconds."""
+NOVEL = 0.6
+"""A pair that differs from another one by less (`PairBuffer`) takes its place, and is no news."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cameras:
+    """What is known of two cameras' places."""
+
+    geometry: TwoViewGeometry
+    bones: np.ndarray
+    """(20,) the hand's, in hands."""
+    hand_size_mm: float
+
+    def alike(self, other: "Cameras") -> bool:
+        """Whether labels would be about the same by the other's."""
+        a, b = self.geometry, other.geometry
+        t, u = (each.t_right_from_left_mm / np.linalg.norm(each.t_right_from_left_mm) for each in (a, b))
+        focal = [abs(np.log(a.cameras[view].focal_px / b.cameras[view].focal_px)) for view in VIEWS]
+        return bool(
+            self.hand_size_mm == other.hand_size_mm
+            and angle_deg(a.R_right_from_left, b.R_right_from_left) <= _ALIKE_DEG
+            and np.degrees(np.arccos(np.clip(t @ u, -1, 1))) <= 2 * _ALIKE_DEG
+            and max(focal) <= _ALIKE_SHARE
+            and np.abs(np.log(self.bones / other.bones)).max() <= 2 * _ALIKE_SHARE
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LivePair(SeenPair):
+    """A pair's hands as the network in use saw them, cut out and labelled."""
+
+    shown: Shown
+
+
+class LivePairs:
+    """The pairs of one placement of two cameras."""
+
+    def __init__(self, widths_px: PerView[int]):
+        self._widths_px = widths_px
+        self._labelled: dict[int, Shown | None] = {}
+        """By capture time, for the cameras that were last asked for; None for what does not fit them."""
+        self._by: Cameras | None = None
+        self.forget()
+
+    def add(self, pair: LivePair) -> bool:
+        """Take in a pair; whether it is something new to learn from."""
+        stretch = pair.captured_ns // STRETCH_NS % HELD_OUT_EVERY
+        if stretch == HELD_OUT_EVERY - 1:
+            self._held_out.add(pair)
+            return False
+        return self._learnt.add(pair) > NOVEL
+
+    def forget(self) -> None:
+        """The cameras stand otherwise now."""
+        self._learnt: PairBuffer[LivePair] = PairBuffer(self._widths_px, LEARNT, MAX_AGE_NS, NOVEL)
+        self._held_out: PairBuffer[LivePair] = PairBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS, NOVEL)
+
+    @property
+    def lacks(self) -> str | None:
+        """What is missing before anything can be learnt, for the status line; None where there is enough."""
+        if len(self._learnt) < LEAST_LEARNT or len(self._held_out) < LEAST_HELD_OUT:
+            there = min(len(self._learnt) / LEAST_LEARNT, len(self._held_out) / LEAST_HELD_OUT)
+            return f"move and turn the hand, {min(there, 0.99):.0%} seen"
+        if min(self._learnt.travel, self._held_out.travel) < LEAST_TRAVEL:
+            return "move and turn the hand"
+        return None
+
+    def learnt(self, cameras: Cameras) -> Material | None:
+        """What to learn from, labelled by what is known of the cameras; pairs that do not fit are left out. None of none."""
+        return self._material(self._learnt.pairs, cameras)
+
+    def held_out(self, cameras: Cameras) -> Material | None:
+        """The same of what to judge by."""
+        return self._material(self._held_out.pairs, cameras)
+
+    def _material(self, pairs: Sequence[LivePair], cameras: Cameras) -> Material | None:
+        if self._by is not cameras:
+            self._by, self._labelled = cameras, {}
+        for pair in pairs:
+            if pair.captured_ns not in self._labelled:
+                self._labelled[pair.captured_ns] = _labelled(pair, cameras)
+        shown = [shown for shown in (self._labelled[pair.captured_ns] for pair in pairs) if shown is not None]
+        kept = {pair.captured_ns for pair in (*self._learnt.pairs, *self._held_out.pairs)}
+        self._labelled = {time: label for time, label in self._labelled.items() if time in kept}
+        return Material.of(shown) if shown else None
+
+    def __len__(self) -> int:
+        return len(self._learnt) + len(self._held_out)
+
+
+def _labelled(pair: LivePair, cameras: Cameras) -> Shown | None:
+    fit = HandFit(cameras.geometry, cameras.bones, cameras.hand_size_mm, FitSettings(motion=None))
+    fitted = fit(pair.captured_ns, PerView(pair.hands.left, pair.hands.right))
+    if fitted is None or not is_near(fitted, cameras.geometry):
+        return None
+    labels: PerView[ViewLabel] = labels_of(fitted, pair.shown.side, cameras.geometry)
+    crops = PerView.of(lambda view: pair.shown.crops[view].relabelled(labels[view]))
+    if not all(np.isfinite(crops[view].joints).all() for view in VIEWS):
+        return None
+    return Shown(pair.captured_ns, labels, crops)

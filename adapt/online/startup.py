@@ -1,0 +1,65 @@
+"""Begins live adaptation as the settings ask: takes up what was learnt of these cameras before, and starts the adapter."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from adapt.online.adapted_weights import LearntFile
+from adapt.online.adapter_process import AdapterBeside, AdapterJob, AdapterOnTheSpot
+from adapt.online.live_adaptation import LiveAdaptation
+from hand.errors import UserError
+from runtime.calibration.camera_profile import default_folder as cameras_folder
+from runtime.camera_setup import KnownCameras
+from runtime.engines.engine import RenewableEngine
+from runtime.estimators.crop_estimator import CropEstimator
+from runtime.networks.weights import DEFAULT_WEIGHTS
+from runtime.pipeline import Pipeline
+from runtime.settings import Settings
+
+
+def begin(settings: Settings, known: KnownCameras, pipeline: Pipeline, say: Callable[[str], object]) -> LiveAdaptation | None:
+    """A pipeline around `pipeline` that learns; None where nothing is to be learnt (any more).
+
+    `say` is told what was taken up. Raises UserError for what was learnt before and cannot be used, or cannot be kept.
+    """
+    if settings.adapt == "off":
+        return None
+    estimator = pipeline.estimator
+    if not isinstance(estimator, CropEstimator):
+        raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --engine {settings.engine}")
+    file = learnt_file(settings, known, estimator.engine.manifest.sha256)
+    if file is not None:
+        _take_up(file, estimator, say)
+    elif settings.adapt == "frozen":
+        raise UserError("--adapt frozen uses what was learnt of two live cameras, and these are recordings: give --profile NAME")
+    if settings.adapt == "frozen":
+        return None
+    weights = settings.weights or DEFAULT_WEIGHTS
+    widths_px = known.cameras.map(lambda camera: camera.size_px[0])
+    job = AdapterJob(weights, widths_px, settings.adapt_labels, file)
+    port = AdapterOnTheSpot(job) if settings.every_pair else AdapterBeside(job)
+    return LiveAdaptation(pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, beside=not settings.every_pair, say=say)
+
+
+def learnt_file(settings: Settings, known: KnownCameras, base: str) -> LearntFile | None:
+    """Where what is learnt of these cameras is kept; None for recordings without a name. Raises UserError for a bad one."""
+    if settings.profile is not None:
+        return LearntFile(default_folder(), settings.profile, base)
+    return None if known.file is None else LearntFile(default_folder(), known.file.stem, base)
+
+
+def default_folder() -> Path:
+    """Where what was learnt of cameras is kept: beside what is known of their places."""
+    return cameras_folder().with_name("adapted")
+
+
+def _take_up(file: LearntFile, estimator: CropEstimator, say: Callable[[str], object]) -> None:
+    learnt = file.newest()
+    if learnt is None:
+        if file.exists:
+            say(f"what was learnt as {file.name} was learnt from other weights: it is left alone")
+        return
+    engine = estimator.engine
+    assert isinstance(engine, RenewableEngine), engine
+    network = learnt.network()
+    estimator.engine = engine.renewed(network, engine.manifest)
+    say(f"what was learnt as {file.name} is taken up ({learnt.record.steps} steps, saved {learnt.record.saved_at})")

@@ -1,0 +1,159 @@
+"""What speaks for or against a network on hands that it did not learn from: figures that learning cannot fake.
+
+Two views come to agree through a wrong rotation as well, and confidence grows with every step; both are shown, and decide
+nothing. What decides looks at joints where they are seen in pictures, at the cameras' places, which were found from other
+pairs, at what a hand is, and at drawn hands, whose joints are known.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import torch
+
+from adapt.core.training_samples import Material
+from capture.views import VIEWS, PerView, View
+from hand.joints import unit_hand
+from hand.synth.draw import DrawnCrops
+from runtime.calibration.initialization import place_of
+from runtime.calibration.self_calibrator import usual_bones
+from runtime.calibration.variables import CHILD, PARENT
+from runtime.estimators.uncertainty import px_per_hand
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import Manifest
+
+BATCH = 64
+FARTHEST = 30.0
+"""Baselines; rays that meet farther off, or behind a camera, meet nowhere."""
+LOST = 1.0
+"""Hands; a hand that is farther off than this is no more than lost."""
+HUMAN = (0.5, 1.8)
+"""Between these a person's bone is, as a share of the usual hand's: both hands scaled to one palm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Means or medians over hands held out; lengths in hands, the smaller the better, but for the last."""
+
+    labels: float
+    """Mean distance of each view's own 3D hand from the label that was made before."""
+    depth: float
+    """Mean distance of each view's own 3D hand from the hand where its and the other view's rays meet."""
+    rays: float
+    """Median distance by which two views' pixels miss each other (Sampson), under the cameras' places."""
+    within: float
+    """Median distance between a view's 3D hand, put where it fits best, and the pixels that it saw."""
+    bones: float
+    """By how much of their length bones seem to change from hand to hand."""
+    inhuman: float
+    """Share of the bones that no person has."""
+    drawn: float
+    """Mean distance from the truth on drawn hands."""
+    apart: float
+    """Mean distance between two views' 3D hands through the rotation. Shown, never decisive."""
+    confidence: float
+    """Mean of the joints. Shown, never decisive."""
+
+    def __str__(self) -> str:
+        return ", ".join(f"{field.name} {getattr(self, field.name):.3f}" for field in fields(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a network says of N hands held out."""
+
+    joints: PerView[np.ndarray]
+    """(N, 21, 3) unit hands in each camera's axes."""
+    pixels: PerView[np.ndarray]
+    """(N, 21, 2) in each frame."""
+    confidence: PerView[np.ndarray]
+    """(N, 21)."""
+
+
+@torch.inference_mode()
+def ask(network: HandNetwork, manifest: Manifest, material: Material) -> Said:
+    """What `network` says of both views' crops."""
+    device = next(network.parameters()).device
+    frame_from_crop = material.pairs.frame_from_crop(manifest.axes)
+
+    def of(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        told = [network(part.to(device)) for part in material.pairs.images[view].split(BATCH)]
+        joints, pixels, confidence = (
+            torch.cat([getattr(each, name).float().cpu() for each in told]) for name in ("joints", "pixels", "confidence")
+        )
+        turned = (joints.double() @ frame_from_crop[view].double().mT).numpy()
+        crops = [shown.crops[view].camera for shown in material.shown]
+        in_frame = [crop.frame_from_crop(of_crop) for crop, of_crop in zip(crops, pixels.double().numpy(), strict=True)]
+        return unit_hand(turned), np.stack(in_frame), confidence.double().numpy()
+
+    left, right = PerView.of(of)
+    joints, pixels, confidence = (PerView(*both) for both in zip(left, right, strict=True))
+    return Said(joints, pixels, confidence)
+
+
+def weigh(said: Said, material: Material, geometry: TwoViewGeometry, drawn: float) -> Evidence:
+    """The evidence of what a network said of `material`; `drawn` as `drawn_error` has it."""
+    pixels, joints = said.pixels, said.joints
+    scale = PerView.of(lambda view: px_per_hand(joints[view], pixels[view])[:, 0])
+    missed = np.abs(geometry.sampson_px(pixels)) / np.sqrt(scale.left * scale.right)[:, None]
+    labels = PerView.of(lambda view: _apart(joints[view], material.taught[view].joints.double().numpy()).mean())
+    turned = joints.left @ geometry.R_right_from_left.T
+    bones = np.concatenate([np.linalg.norm(joints[view][:, CHILD] - joints[view][:, PARENT], axis=-1) for view in VIEWS])
+    share = np.median(bones, 0) / usual_bones()
+    return Evidence(
+        labels=_mean(labels),
+        depth=_mean(_from_rays(said, geometry)),
+        rays=float(np.median(missed)),
+        within=_mean(PerView.of(lambda view: _within(joints[view], pixels[view], geometry, view))),
+        bones=float((bones.std(0) / bones.mean(0)).mean()),
+        inhuman=float(((share < HUMAN[0]) | (share > HUMAN[1])).mean()),
+        drawn=drawn,
+        apart=float(_apart(turned, joints.right).mean()),
+        confidence=_mean(said.confidence.map(lambda of_view: of_view.mean())),
+    )
+
+
+@torch.inference_mode()
+def drawn_error(network: HandNetwork, hands: DrawnCrops) -> float:
+    """Mean distance from the truth on drawn hands, hands."""
+    device = next(network.parameters()).device
+    joints = torch.cat([network(part.to(device)).joints.float().cpu() for part in hands.images.split(BATCH)])
+    return float((joints - hands.joints).norm(dim=-1)[hands.present & ~hands.mirrored].mean())
+
+
+def _from_rays(said: Said, geometry: TwoViewGeometry) -> PerView[float]:
+    """Mean distance of 3D hands from where the same network's pixels put them; a hand whose rays do not meet is lost."""
+    sigma = said.pixels.map(lambda pixels: np.ones(pixels.shape[:-1]))
+    met = geometry.seen(geometry.triangulate(said.pixels, sigma))
+    farthest_mm = FARTHEST * float(np.linalg.norm(geometry.t_right_from_left_mm))
+    near = PerView.of(lambda view: ((met[view][..., 2] > 0) & (met[view][..., 2] < farthest_mm)).all(1))
+    meet = near.left & near.right
+
+    def of(view: View) -> float:
+        apart = _fitted_apart(said.joints[view], met[view]).mean(1)
+        return float(np.where(meet, apart, LOST).clip(max=LOST).mean())
+
+    return PerView.of(of)
+
+
+def _within(joints: np.ndarray, pixels: np.ndarray, geometry: TwoViewGeometry, view: View) -> float:
+    """Median distance, hands, of hands (N, 21, 3) where they fit pixels (N, 21, 2) best."""
+    camera = geometry.cameras[view]
+    place = place_of(joints, pixels, np.ones(pixels.shape[:-1]), camera.focal_px, np.array(camera.centre_px))
+    off = np.linalg.norm(camera.project(joints + place[:, None]) - pixels, axis=-1)
+    return float(np.median(off / px_per_hand(joints, pixels)[:, 0][:, None]))
+
+
+def _fitted_apart(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """(N, 21) distances between hands (N, 21, 3), the others moved and scaled to fit best, never turned; in the first's unit."""
+    own, other = (hand - hand.mean(1, keepdims=True) for hand in (own, other))
+    scale = (own * other).sum((1, 2)) / np.maximum((other * other).sum((1, 2)), 1e-12)
+    return np.linalg.norm(own - scale[:, None, None] * other, axis=-1)
+
+
+def _apart(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.linalg.norm(a - b, axis=-1)
+
+
+def _mean(both: PerView[float]) -> float:
+    return float((both.left + both.right) / 2)

@@ -1,0 +1,1 @@
+"""MCAP recordings: written, read, replayed, copied."""

@@ -1,0 +1,68 @@
+"""A recording copied into a whole file: all of it, which repairs one that was cut off, or a part."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from mcap.records import Channel, Schema
+from mcap.writer import CompressionType, Writer
+
+from capture.recording.reader import About, Entry, Recording
+from capture.recording.writer import CHUNK_BYTES, PROFILE
+from hand.errors import UserError
+
+
+def copy_recording(
+    recording: Recording,
+    to: Path,
+    keep: Callable[[Entry], bool] = lambda entry: True,
+    on_entry: Callable[[], object] = lambda: None,
+) -> int:
+    """Write what `keep` keeps, and all metadata, to a new file; returns how many messages were kept.
+
+    `on_entry` is called after each. Raises UserError where the file is there already or cannot be written.
+    """
+    kept = 0
+    try:
+        with to.open("xb") as file:
+            writer = Writer(file, chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
+            writer.start(profile=PROFILE)
+            channels = _Channels(writer)
+            for entry in recording.entries():
+                if isinstance(entry, About):
+                    writer.add_metadata(entry.name, entry.content)
+                elif keep(entry):
+                    message = entry.message
+                    channel = channels.of(entry.schema, entry.channel)
+                    writer.add_message(channel, message.log_time, message.data, message.publish_time, message.sequence)
+                    kept += 1
+                on_entry()
+            writer.finish()
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise UserError(f"{to} is there already: give another name, or remove it first") from None
+    except OSError as error:
+        raise UserError(f"cannot write {to}: {error.strerror}; give a file that can be made") from error
+    return kept
+
+
+class _Channels:
+    """Schemas and channels of the new file, made as they are needed."""
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+        self._schemas: dict[tuple[str, str, bytes], int] = {}
+        self._channels: dict[tuple[str, str, int], int] = {}
+
+    def of(self, schema: Schema | None, channel: Channel) -> int:
+        schema_id = 0
+        if schema is not None:
+            key = (schema.name, schema.encoding, schema.data)
+            if key not in self._schemas:
+                self._schemas[key] = self._writer.register_schema(*key)
+            schema_id = self._schemas[key]
+        key = (channel.topic, channel.message_encoding, schema_id)
+        if key not in self._channels:
+            self._channels[key] = self._writer.register_channel(*key, metadata=channel.metadata)
+        return self._channels[key]

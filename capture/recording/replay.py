@@ -1,0 +1,205 @@
+"""A recorded run's pairs again: the same ones in the same order, whatever was dropped then is left out again."""
+
+import time
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+
+import msgspec
+
+from capture import wire
+from capture.frames import Frame, FramePair
+from capture.recording.reader import About, Note, Recording, WireMessage
+from capture.recording.writer import RecordedFrame
+from capture.views import VIEWS, PerView, View, other
+
+PAIR_TOPIC = "/pair"
+_WAITING_BYTES = 512 * 2**20
+"""Images of a view that wait for the pair that took them: seconds of them."""
+_NOTES = 100
+"""Other messages of one pair."""
+
+
+class RecordedPair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A pair that a run took, and what came of it."""
+
+    left_seq: int
+    right_seq: int
+    left_captured_ns: int
+    """In the receiver's clock, as the pair was made by it."""
+    right_captured_ns: int
+    skew_ns: int
+    """Right − left."""
+    paired_ns: int | None = None
+    started_ns: int
+    """When the pipeline took it up; monotonic clock of the recording host."""
+    hands: int
+    """That were found in it."""
+    absent: Literal["", "left", "right"] = ""
+    """The view that was gone; its number is its last real frame's, and there is a stand-in for its image."""
+    solver: Literal["", "solved", "ended"] = ""
+    """What came from the solver of the cameras' places while this pair was worked on: a solution, or its end."""
+
+
+class ReplayPairs:
+    """The pairs of a recording, in place of a `PairStream`. A context manager.
+
+    `paced`, they come when they came then; else as fast as they are taken. Their times are those of the recorded run.
+    """
+
+    failure = None
+    faults: Mapping[str, int] = MappingProxyType({})
+    clocks: Mapping[View, object] = MappingProxyType({})
+
+    def __init__(self, path: Path, *, paced: bool) -> None:
+        """Raises UserError for a file that is no recording."""
+        self.notes: list[str] = []
+        self.about: dict[str, dict[str, str]] = {}
+        """The recording's metadata, as far as it was read."""
+        self.current: RecordedPair | None = None
+        """What is recorded of the pair that was given last."""
+        self.notes_of_current: tuple[Note, ...] = ()
+        """What else was recorded while it was worked on."""
+        self._recording = Recording(path)
+        self._items = self._recording.items()
+        self._paced = paced
+        self._began: tuple[int, int] | None = None
+        """When the first pair was given, and when it was taken then."""
+        self._next: tuple[RecordedPair, FramePair, tuple[Note, ...]] | None = None
+        self._ended = False
+        self._waiting = PerView.of(lambda view: deque[WireMessage]())
+        self._last: dict[View, WireMessage] = {}
+        """That was taken."""
+        self._bytes: Counter[View] = Counter()
+        self._drops: Counter[str] = Counter()
+        self._received: Counter[View] = Counter()
+        self._pairs = self._read()
+
+    def __enter__(self) -> "ReplayPairs":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._recording.close()
+
+    @property
+    def ended(self) -> bool:
+        return self._ended
+
+    @property
+    def complaint(self) -> str | None:
+        """What is missing of the recording."""
+        return self._recording.broken and f"the recording {self._recording.path}: {self._recording.broken}"
+
+    @property
+    def received(self) -> PerView[int]:
+        return PerView.of(lambda view: self._received[view])
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """Frames of pairs that are not in the recording."""
+        return dict(self._drops)
+
+    def next_pair(self, timeout_s: float) -> FramePair | None:
+        """The next pair; None if none is due in time, or none will come (`ended`)."""
+        if self._next is None:
+            self._next = next(self._pairs, None)
+        if self._next is None:
+            self._ended = True
+            return None
+        told, pair, notes = self._next
+        now_ns = time.monotonic_ns()
+        began_ns, first_ns = self._began = self._began or (now_ns, told.started_ns)
+        wait_s = (began_ns + told.started_ns - first_ns - now_ns) / 1e9 if self._paced else 0.0
+        if wait_s > timeout_s:
+            time.sleep(timeout_s)
+            return None
+        time.sleep(max(wait_s, 0.0))
+        self.current, self.notes_of_current, self._next = told, notes, None
+        return pair
+
+    def _read(self) -> Iterator[tuple[RecordedPair, FramePair, tuple[Note, ...]]]:
+        notes = deque[Note](maxlen=_NOTES)
+        for item in self._items:
+            if isinstance(item, About):
+                self.about[item.name] = item.content
+            elif isinstance(item, WireMessage):
+                self._keep(item)
+            elif item.topic != PAIR_TOPIC:
+                notes.append(item)
+            elif (told := _pair_of(item)) is not None:
+                others = tuple(notes)
+                notes.clear()
+                pair = self._pair(told)
+                if pair is None:
+                    self._drops["not_recorded"] += 2
+                    continue
+                yield told, pair, others
+
+    def _pair(self, told: RecordedPair) -> FramePair | None:
+        """None where a frame of it is not there."""
+        times = PerView(told.left_captured_ns, told.right_captured_ns)
+        seqs = PerView(told.left_seq, told.right_seq)
+        frames: dict[View, Frame] = {}
+        for view in VIEWS:
+            frame = self._frame(view, seqs[view]) if view == told.absent else self._take(view, seqs[view])
+            if frame is None:
+                return None
+            frames[view] = replace(frame, captured_ns=times[view])
+        if told.absent:
+            frames[told.absent] = frames[told.absent].stand_in(frames[other(told.absent)])
+        return FramePair(frames["left"], frames["right"], paired_ns=told.paired_ns)
+
+    def _keep(self, message: WireMessage) -> None:
+        if not isinstance(message.told, wire.FrameHeader):
+            return
+        waiting, view = self._waiting[message.view], message.view
+        # One that was written late stands in its place again.
+        place = len(waiting)
+        while place and _captured_ns(waiting[place - 1]) > _captured_ns(message):
+            place -= 1
+        waiting.insert(place, message)
+        self._received[view] += 1
+        self._bytes[view] += len(message.parts[2])
+        while self._bytes[view] > _WAITING_BYTES:
+            self._bytes[view] -= len(waiting.popleft().parts[2])
+
+    def _take(self, view: View, seq: int) -> Frame | None:
+        """The frame of that number. Those captured before it were dropped then; newer ones may be in the recording before it."""
+        taken = next((message for message in self._waiting[view] if message.told.seq == seq), None)
+        if taken is None:
+            return None
+        while self._waiting[view] and _captured_ns(self._waiting[view][0]) <= _captured_ns(taken):
+            self._bytes[view] -= len(self._waiting[view].popleft().parts[2])
+        self._last[view] = taken
+        return _decoded(taken)
+
+    def _frame(self, view: View, seq: int) -> Frame | None:
+        """A frame that may have been taken already, and may be taken again."""
+        last = self._last.get(view)
+        known = [message for message in (*self._waiting[view], last) if message and message.told.seq == seq]
+        return _decoded(known[0]) if known else None
+
+
+def _captured_ns(message: WireMessage) -> int:
+    told = message.told
+    return told.captured_ns + told.offset_ns if isinstance(told, RecordedFrame) else 0
+
+
+def _decoded(message: WireMessage) -> Frame | None:
+    try:
+        return wire.decode(wire.unpack(message.parts), message.told.received_ns)
+    except wire.WireError:
+        return None
+
+
+def _pair_of(note: Note) -> RecordedPair | None:
+    try:
+        return _decoder.decode(note.data)
+    except msgspec.MsgspecError:
+        return None
+
+
+_decoder = msgspec.json.Decoder(RecordedPair)

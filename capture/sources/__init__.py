@@ -1,0 +1,1 @@
+"""What a camera can be: devices, video files, recordings, LeRobot, synthetic and pattern sources."""

@@ -1,0 +1,140 @@
+"""A camera of this host through V4L2: asked for a mode, read back, stamped by its driver or as early as OpenCV allows."""
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from typing import Literal
+
+import cv2
+
+from capture.sources.base import DeviceMode, Shot
+from hand.errors import UserError
+
+_AUTO, _MANUAL = 3, 1
+"""V4L2_EXPOSURE_APERTURE_PRIORITY and V4L2_EXPOSURE_MANUAL: what webcams call automatic and manual."""
+_OLDEST_NS = 500_000_000
+"""A frame that waited longer in the driver than its few buffers hold was not stamped by our clock."""
+_TRIAL = 10
+"""Frames after which it is settled whose times are used."""
+
+
+class DeviceSource:
+    """Yields a device's frames as they come: grabbed first, stamped, decoded last."""
+
+    fov_deg = None
+
+    def __init__(self, path: str, mode: DeviceMode) -> None:
+        """Raises UserError for a device that is missing, forbidden, busy, or no camera."""
+        self._path = path
+        _check_node(path)
+        self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
+        try:
+            if not self._capture.isOpened():
+                raise UserError(f"camera {path} is busy or cannot capture video; close the program that uses it, or give another")
+            self._ask(mode)
+            self._stamps = StampChoice()
+            # Frames tell whose clock stamps them, so a few are taken before the camera counts as open.
+            for _ in range(_TRIAL):
+                if not self._capture.grab():
+                    raise UserError(
+                        f"camera {path} opens but gives no frame; check its cable, or ask for less with --camera-size"
+                    )
+                self._stamp()
+        except BaseException:
+            self.close()
+            raise
+        stamped = "the driver" if self._stamps.source == "driver" else "the moment of the grab"
+        given = difference(mode, self._given(), self._fourcc(), self._capture.get(cv2.CAP_PROP_EXPOSURE))
+        self.note = f"camera {path} is stamped by {stamped}" + (f"; it was asked for {given}" if given else "")
+
+    def frames(self, start_ns: int) -> Iterator[Shot]:
+        """`start_ns` is not used: a camera has its own time. Raises UserError when the camera stops answering."""
+        seq = 0
+        while self._capture.grab():
+            captured_ns = self._stamp()
+            ok, bgr = self._capture.retrieve()
+            # A damaged image is a lost frame, which the gap in seq shows; the camera goes on.
+            if ok:
+                yield Shot(seq, captured_ns, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+            seq += 1
+        raise UserError(f"camera {self._path} stopped answering after {seq} frames; check its cable")
+
+    def close(self) -> None:
+        self._capture.release()
+
+    def _stamp(self) -> int:
+        # Of V4L2, OpenCV gives the buffer's own time here (opencv/modules/videoio/src/cap_v4l.cpp).
+        return self._stamps.choose(time.monotonic_ns(), round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6))
+
+    def _ask(self, mode: DeviceMode) -> None:
+        # Two cameras of raw video do not fit on one USB 2 bus. The format comes first: it decides which sizes there are.
+        self._capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*"MJPG"))
+        self._capture.set(cv2.CAP_PROP_FRAME_WIDTH, mode.width)
+        self._capture.set(cv2.CAP_PROP_FRAME_HEIGHT, mode.height)
+        self._capture.set(cv2.CAP_PROP_FPS, mode.fps)
+        self._capture.set(cv2.CAP_PROP_BUFFERSIZE, 2)
+        # A camera keeps an exposure that an earlier program has set.
+        self._capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _AUTO if mode.exposure is None else _MANUAL)
+        if mode.exposure is not None:
+            self._capture.set(cv2.CAP_PROP_EXPOSURE, mode.exposure)
+
+    def _given(self) -> DeviceMode:
+        return DeviceMode(
+            int(self._capture.get(cv2.CAP_PROP_FRAME_WIDTH)),
+            int(self._capture.get(cv2.CAP_PROP_FRAME_HEIGHT)),
+            self._capture.get(cv2.CAP_PROP_FPS),
+        )
+
+    def _fourcc(self) -> str:
+        return int(self._capture.get(cv2.CAP_PROP_FOURCC)).to_bytes(4, "little").decode("latin-1")
+
+
+class StampChoice:
+    """Whose time a frame bears: the driver's where it is plausible, else that of the grab; settled after some frames, for good.
+
+    V4L2 stamps a buffer when its first byte came in, by the monotonic clock if the driver does as it should. Some give nothing,
+    or another clock's time: then the grab's is taken throughout. A single odd time of a good driver is left out alone.
+    """
+
+    def __init__(self) -> None:
+        self.source: Literal["driver", "grab"] = "driver"
+        self._seen = 0
+        self._last_ns = 0
+
+    def choose(self, grabbed_ns: int, driver_ns: int) -> int:
+        """The frame's time, of when it was grabbed and what the driver says; both in ns, ours monotonic."""
+        plausible = self._last_ns < driver_ns <= grabbed_ns and grabbed_ns - driver_ns < _OLDEST_NS
+        self._last_ns = max(self._last_ns, driver_ns)
+        if self._seen < _TRIAL:
+            self._seen += 1
+            # The first buffers may have waited while the camera opened.
+            if not plausible and self._seen > 2:
+                self.source = "grab"
+        return driver_ns if self.source == "driver" and plausible else grabbed_ns
+
+
+def difference(asked: DeviceMode, given: DeviceMode, fourcc: str, exposure: float) -> str | None:
+    """Both values of what a camera gives otherwise than it was asked; None where it does as asked."""
+    exposure_differs = asked.exposure is not None and exposure != asked.exposure
+    same = (asked.width, asked.height, asked.fps) == (given.width, given.height, given.fps) and fourcc == "MJPG"
+    if same and not exposure_differs:
+        return None
+
+    def say(code: str, mode: DeviceMode, exposure: float | None) -> str:
+        exposed = "" if asked.exposure is None else f" exposed {exposure:g}"
+        return f"{code} {mode.width}×{mode.height} at {mode.fps:g}/s{exposed}"
+
+    return f"{say('MJPG', asked, asked.exposure)} and gives {say(fourcc, given, exposure)}"
+
+
+def _check_node(path: str) -> None:
+    """Say what OpenCV would not: it answers only that a camera did not open."""
+    try:
+        mode = os.stat(path).st_mode
+    except FileNotFoundError:
+        raise UserError(f"camera {path} does not exist; plug it in, or see which there are: python -m tools.cameras") from None
+    if not stat.S_ISCHR(mode):
+        raise UserError(f"camera {path} is not a device; give one of those that python -m tools.cameras lists")
+    if not os.access(path, os.R_OK | os.W_OK):
+        raise UserError(f"camera {path} may not be opened by this user; add the user to the group video and log in again")

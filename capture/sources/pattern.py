@@ -1,0 +1,64 @@
+"""A camera whose pictures show their own number: for tests and timings of everything but the hand."""
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from capture.sources.base import Shot
+
+BITS = 32
+"""Of the number that is shown; larger ones begin anew."""
+_BAR_PX = 2
+_ROWS = 16
+"""The bars fill the picture's first rows."""
+
+
+class PatternSource:
+    """Pictures whose number counts the periods of the host's clock, so that two such cameras show the same one at once."""
+
+    fov_deg = None
+    note = None
+
+    def __init__(self, width: int, height: int, fps: float, *, paced: bool) -> None:
+        """Unpaced, pictures come as fast as they are taken, their times still a period apart."""
+        assert width >= BITS * _BAR_PX and height >= _ROWS
+        self._period_ns = round(1e9 / fps)
+        self._paced = paced
+        # Something to compress: ramps and noise, for which JPEG takes about as much as for a room.
+        # (Knuth's multiplicative hash makes it: numpy.random takes longer to import than a camera to restart.)
+        noise = (np.arange(64 * 64 * 3, dtype=np.uint32) * np.uint32(2654435761) >> 28).astype(np.uint8).reshape(64, 64, 3)
+        self._ground = np.tile(noise, (-(-height // 64), -(-width // 64), 1))[:height, :width].copy()
+        self._ground[..., 0] += (np.arange(width) // 3).astype(np.uint8)
+        self._ground[..., 1] += (np.arange(height) // 2).astype(np.uint8)[:, None]
+
+    def frames(self, start_ns: int) -> Iterator[Shot]:
+        tick = first = -(-start_ns // self._period_ns)
+        while True:
+            captured_ns = tick * self._period_ns
+            if self._paced:
+                late_ns = time.monotonic_ns() - captured_ns
+                if late_ns < 0:
+                    time.sleep(-late_ns / 1e9)
+                elif late_ns > self._period_ns:
+                    # A camera does not wait for a slow host: the frames in between are gone.
+                    tick += late_ns // self._period_ns
+                    continue
+            yield Shot(tick - first, captured_ns, self.picture(tick))
+            tick += 1
+
+    def picture(self, number: int) -> np.ndarray:
+        """(height, width, 3) uint8 RGB, a new one each time."""
+        image = self._ground.copy()
+        bits = (number >> np.arange(BITS)) & 1
+        image[:_ROWS, : BITS * _BAR_PX] = np.repeat(bits.astype(np.uint8) * 255, _BAR_PX)[None, :, None]
+        return image
+
+    def close(self) -> None:
+        pass
+
+
+def read_number(image: np.ndarray) -> int:
+    """The number that a picture shows, modulo 2**BITS; (H, W, 3) uint8."""
+    bars = image[:_ROWS, : BITS * _BAR_PX].reshape(_ROWS, BITS, -1).mean(axis=(0, 2))
+    return int(((bars > 127).astype(np.int64) << np.arange(BITS)).sum())

@@ -1,0 +1,90 @@
+"""One camera of a recording as a camera: `session.mcap#left`. Frames, numbers and the gaps between them are the recording's."""
+
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from capture import wire
+from capture.recording.reader import Recording
+from capture.recording.writer import RecordedFrame
+from capture.sources.base import Shot
+from capture.views import View
+from hand.errors import UserError
+
+_SKIP_LIMIT = 5
+"""Frames left out in a row to catch up."""
+_FIRST = 8
+"""Frames of both views among which the first one is."""
+
+
+class RecordedSource:
+    """Yields a recorded camera's frames, all of them, timed from the recording's begin, which both views share.
+
+    Paced, a frame comes when it is due, and one that is overdue is left out; unpaced, all come as fast as they are read.
+    """
+
+    note = None
+
+    def __init__(self, path: Path, view: View, *, paced: bool) -> None:
+        """Raises UserError for a file that is no recording, or has no frame of this view."""
+        self._path, self._view, self._paced = path, view, paced
+        first = next((told for told, _ in self._frames()), None)
+        if first is None:
+            raise UserError(f"the recording {path} holds no frame of the {view} camera; see python -m tools.session info {path}")
+        self.fov_deg = first.fov_deg
+        self._first_ns = _first_ns(path)
+
+    def frames(self, start_ns: int) -> Iterator[Shot]:
+        skipped, last_ns = 0, 0
+        for told, parts in self._frames():
+            media_ns = told.captured_ns + told.offset_ns - self._first_ns
+            due_ns = start_ns + media_ns
+            overdue = time.monotonic_ns() > due_ns + max(media_ns - last_ns, 0)
+            last_ns = media_ns
+            if self._paced and overdue and skipped < _SKIP_LIMIT:
+                skipped += 1
+                continue
+            skipped = 0
+            image = _image(parts)
+            # A damaged image is a lost frame, which the gap in seq shows.
+            if image is None:
+                continue
+            if self._paced:
+                time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+            yield Shot(told.seq, due_ns, image)
+
+    def close(self) -> None:
+        pass
+
+    def _frames(self) -> Iterator[tuple[RecordedFrame, list[bytes]]]:
+        with Recording(self._path) as recording:
+            for message in recording.wire_messages():
+                if message.view == self._view and isinstance(message.told, RecordedFrame):
+                    yield message.told, message.parts
+
+
+def recorded_size(path: Path, view: View) -> tuple[int, int]:
+    """Width and height of a recorded camera's frames, px. Raises UserError where there are none."""
+    with Recording(path) as recording:
+        for message in recording.wire_messages():
+            if message.view == view and isinstance(message.told, RecordedFrame):
+                return message.told.width, message.told.height
+    raise UserError(f"the recording {path} holds no frame of the {view} camera; see python -m tools.session info {path}")
+
+
+def _image(parts: list[bytes]) -> np.ndarray | None:
+    try:
+        return wire.decode(wire.unpack(parts), 0).image
+    except wire.WireError:
+        return None
+
+
+def _first_ns(path: Path) -> int:
+    """When the earliest of the first few frames was captured: the same for both views."""
+    with Recording(path) as recording:
+        told = (message.told for message in recording.wire_messages())
+        frames = (frame for frame in told if isinstance(frame, RecordedFrame))
+        return min(frame.captured_ns + frame.offset_ns for frame in islice(frames, _FIRST))

@@ -1,0 +1,67 @@
+"""A video file as a camera: frame numbers and times are the file's own."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+
+from capture.sources.base import Shot
+from hand.errors import UserError
+
+_SKIP_LIMIT = 5
+"""Frames left out in a row to catch up; a machine too slow for the file still shows every sixth."""
+
+
+class FileSource:
+    """Yields a file's frames, timed from a start that both views share.
+
+    Paced, a frame comes when it is due, and one that is overdue by a period is left out, as a camera would; unpaced,
+    all frames come as fast as they are read.
+    """
+
+    fov_deg = None
+    note = None
+
+    def __init__(self, path: Path, *, paced: bool) -> None:
+        """Raises UserError for a file that holds no video."""
+        self._path = path
+        self._paced = paced
+        self._capture = cv2.VideoCapture(str(path))
+        if not self._capture.isOpened():
+            raise UserError(f"source '{path}' cannot be read as a video; give a file that plays elsewhere, such as H.264 in .mp4")
+        fps = self._capture.get(cv2.CAP_PROP_FPS)
+        if not 0.1 <= fps <= 1000:
+            self.close()
+            raise UserError(f"source '{path}' claims {fps:g} frames a second, which is no video; convert it to .mp4")
+        self._period_ns = round(1e9 / fps)
+
+    def frames(self, start_ns: int) -> Iterator[Shot]:
+        """Raises UserError if the file holds no frame or breaks off inside one."""
+        seq, media_ns, first_ns, skipped = 0, 0, 0, 0
+        while self._capture.grab():
+            stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
+            if seq == 0:
+                first_ns = stamp_ns
+            else:
+                # Some containers hold no times, or repeat them; frames then come at the nominal rate.
+                media_ns = stamp_ns - first_ns if stamp_ns - first_ns > media_ns else media_ns + self._period_ns
+            due_ns = start_ns + media_ns
+            overdue = time.monotonic_ns() > due_ns + self._period_ns
+            if self._paced and overdue and skipped < _SKIP_LIMIT:
+                skipped += 1
+            else:
+                skipped = 0
+                ok, bgr = self._capture.retrieve()
+                if not ok:
+                    raise UserError(f"source '{self._path}' breaks off at frame {seq}; cut it there or convert it again")
+                image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+                if self._paced:
+                    time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
+                yield Shot(seq, due_ns, image)
+            seq += 1
+        if seq == 0:
+            raise UserError(f"source '{self._path}' holds no frame; record it again")
+
+    def close(self) -> None:
+        self._capture.release()

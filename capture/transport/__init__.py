@@ -1,0 +1,1 @@
+"""Sockets: frames and hands over ZeroMQ, keys, clock probes."""

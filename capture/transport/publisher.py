@@ -1,0 +1,150 @@
+"""The sending end of the wire: one socket that publishes one camera."""
+
+import math
+import threading
+import time
+from collections.abc import Callable
+
+import zmq
+
+from capture import wire
+from capture.sources.base import Source
+from capture.transport.keys import Gate, Keys
+from capture.transport.probing import ClockService
+from capture.views import View
+from hand.errors import UserError
+
+_QUEUE = 4
+"""Messages that wait in the sender for one receiver."""
+_RETRY_MS = 50
+
+
+class Publisher:
+    """Publishes messages on a bound socket.
+
+    Lossless, a full queue holds the sender up. Otherwise a message that finds the queue of a receiver full is left out
+    for that receiver, which sees it as a gap in `seq`.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        *,
+        lossless: bool,
+        keys: Keys | None = None,
+        clock: str | None = None,
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        """With `keys`, only their peers are served. At the address `clock` the clock that stamps the frames, `clock_ns`, answers
+        probes. Raises UserError if an address cannot be bound."""
+        self._lossless = lossless
+        self._has_subscriber = False
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.linger = 0
+        self._socket.sndhwm = _QUEUE
+        self._socket.sndtimeo = _RETRY_MS
+        self._socket.xpub_nodrop = lossless
+        self._socket.ipv6 = "[" in endpoint
+        self._gate: Gate | None = None
+        self._clock: ClockService | None = None
+        try:
+            if keys is not None:
+                self._gate = Gate(self._context, keys)
+            self._secure(self._socket)
+            self._socket.bind(endpoint)
+            if clock is not None:
+                self._clock = ClockService(self._context, clock, self._secure, clock_ns)
+        except zmq.ZMQError as error:
+            self.close()
+            raise UserError(f"address {endpoint!r} cannot be bound: {error.strerror}; give a free one") from error
+        except UserError:
+            self.close()
+            raise
+
+    @property
+    def clock_port(self) -> int | None:
+        """Where the clock answers, for the frames' headers."""
+        return None if self._clock is None else self._clock.port
+
+    @property
+    def refused(self) -> int:
+        """Connections that were not let in, or not yet; whoever is refused tries again and again."""
+        return 0 if self._gate is None else self._gate.refused
+
+    def wait_for_subscriber(self, stop: threading.Event) -> None:
+        """Return once someone has subscribed, or when `stop` is set."""
+        while not self._subscribed(_RETRY_MS) and not stop.is_set():
+            continue
+
+    def send(self, message: list[bytes], stop: threading.Event) -> None:
+        """Send; a lossless publisher waits for room until `stop` is set."""
+        if self._gate is not None:
+            self._gate.look()
+        while not stop.is_set():
+            try:
+                self._socket.send_multipart(message, copy=False)
+                return
+            except zmq.Again:
+                continue
+
+    def send_end(self, message: list[bytes], stop: threading.Event, timeout_s: float) -> None:
+        """Send a stream's last message and wait for its receivers to leave, `timeout_s` at most or until `stop` is set.
+
+        Closing at once would lose what they have not read: of an ipc peer that is gone, ZeroMQ reads no further.
+        """
+        deadline = time.monotonic() + timeout_s
+        self.send(message, stop)
+        while self._subscribed(_RETRY_MS) and not stop.is_set() and time.monotonic() < deadline:
+            # A receiver whose queue was full has missed it; ZeroMQ does not tell.
+            if not self._lossless:
+                self.send(message, stop)
+
+    def close(self) -> None:
+        """Free the address; messages that are still queued are lost."""
+        if self._clock is not None:
+            self._clock.close()
+        self._socket.close()
+        if self._gate is not None:
+            self._gate.close()
+        self._context.term()
+
+    def _secure(self, socket: zmq.Socket) -> None:
+        if self._gate is not None:
+            self._gate.secure(socket)
+
+    def _subscribed(self, wait_ms: int) -> bool:
+        """Whether someone subscribes now, after a wait of at most `wait_ms` for a change."""
+        if self._gate is not None:
+            self._gate.look()
+        while self._socket.poll(wait_ms):
+            # XPUB receives the first subscription as a message that begins with 1, the end of the last with 0.
+            self._has_subscriber = self._socket.recv()[:1] == b"\x01"
+            wait_ms = 0
+        return self._has_subscriber
+
+
+def publish(
+    source: Source,
+    publisher: Publisher,
+    view: View,
+    start_ns: int,
+    stop: threading.Event,
+    *,
+    format: wire.Format = "rgb8",
+    leave_within_s: float = math.inf,
+) -> None:
+    """Send a source's frames until they end, then say so on the wire, with the reason if the camera failed.
+
+    Returns when all receivers have left, or `leave_within_s` after the end.
+    """
+    next_seq, error = 0, None
+    try:
+        for seq, captured_ns, image in source.frames(start_ns):
+            publisher.send(wire.encode(view, seq, captured_ns, image, format, source.fov_deg, publisher.clock_port), stop)
+            next_seq = seq + 1
+            if stop.is_set():
+                return
+    except UserError as failure:
+        error = str(failure)
+    publisher.send_end(wire.encode_end(view, next_seq, error), stop, leave_within_s)

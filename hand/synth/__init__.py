@@ -1,0 +1,1 @@
+"""Synthetic images of hands and people with their ground truth: rendering, appearance, scenes."""

@@ -1,0 +1,96 @@
+"""Where the cameras of crops stand: all around the hand, turned to it, rolled so that it stands upright."""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import normalize
+
+from hand.joints import FINGER_MCPS, MIDDLE_MCP, WRIST
+from hand.model import axis_angle
+
+BOX_MARGIN = 1.5
+"""A hand's box is this many times the longer side of its joints' bounding box; `runtime.estimators.tracker` says the same."""
+ROLL_JITTER_DEG = 15.0
+"""Standard deviation of the fingers' direction about upright: what tracking gets wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Where the crop cameras stand."""
+
+    rotation: torch.Tensor
+    """(N, 3, 3) R_camera_from_hand."""
+    origin: torch.Tensor
+    """(N, 3) wrist in camera axes, unit hands."""
+    focal: torch.Tensor
+    """(N,) px."""
+    roll: torch.Tensor
+    """(N,) radians by which the picture's content was turned clockwise to stand the hand upright."""
+
+
+def random_rotations(n: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
+    """(n, 3, 3) uniformly distributed, from normalised quaternions (Shoemake 1992)."""
+    w, x, y, z = normalize(torch.randn(n, 4, generator=generator, device=device), dim=1).unbind(1)
+    rows = [
+        *(1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        *(2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        *(2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    ]
+    return torch.stack(rows, 1).unflatten(1, (3, 3))
+
+
+def about_axis(angle: torch.Tensor) -> torch.Tensor:
+    """(N, 3, 3) rotations about the optical axis; positive `angle` (N,) turns clockwise in the picture."""
+    return axis_angle(angle.new_tensor([0.0, 0.0, 1.0]), angle)
+
+
+def aim(joints: torch.Tensor, size: int, any_roll: float, generator: torch.Generator) -> Aim:
+    """Cameras in all directions, 3 to 14 hands away, turned to the hand's box as `estimators.crop` does, nearly exactly.
+
+    They are rolled so that the fingers' knuckles stand above the wrist, but for the share `any_roll` of them.
+    """
+    n, device = len(joints), joints.device
+
+    def uniform(*shape: int) -> torch.Tensor:
+        return torch.rand(n, *shape, generator=generator, device=device)
+
+    rotation = random_rotations(n, generator, device)
+    centre = (rotation @ joints[:, MIDDLE_MCP, :, None])[..., 0]
+    distance = 3.2 * (14 / 3.2) ** uniform()
+    origin = -centre
+    origin[:, 2] += distance
+
+    def seen() -> torch.Tensor:
+        points = joints @ rotation.transpose(1, 2) + origin[:, None]
+        return points[..., :2] / points[..., 2:].clamp_min(0.2)
+
+    def turned(turn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return turn @ rotation, (turn @ origin[..., None])[..., 0]
+
+    flat = seen()
+    up = flat[:, FINGER_MCPS].mean(1) - flat[:, WRIST]
+    upright = -torch.atan2(up[:, 0], -up[:, 1])
+    upright = upright + torch.randn(n, generator=generator, device=device) * math.radians(ROLL_JITTER_DEG)
+    roll = torch.where(uniform() < any_roll, torch.zeros_like(upright), upright)
+    rotation, origin = turned(about_axis(roll))
+    extent = flat.new_ones(n)
+    for last in (False, True):
+        flat = seen()
+        low, high = flat.amin(1), flat.amax(1)
+        extent = (high - low).amax(1)
+        middle = (low + high) / 2
+        if last:
+            shift = (torch.randn(n, 2, generator=generator, device=device) * 0.07).clamp(-0.2, 0.2)
+            middle = middle + shift * extent[:, None] * BOX_MARGIN
+        rotation, origin = turned(turn_to_axis(torch.cat([middle, torch.ones_like(middle[:, :1])], 1)))
+    box = (extent * BOX_MARGIN * (0.82 + 0.5 * uniform())).clamp_min(0.02)
+    return Aim(rotation, origin, size / box, roll)
+
+
+def turn_to_axis(direction: torch.Tensor) -> torch.Tensor:
+    """(N, 3, 3) smallest rotations that turn `direction` (N, 3), somewhere in front, onto the z axis."""
+    x, y, z = normalize(direction, dim=1).unbind(1)
+    k = 1 / (1 + z)
+    rows = [1 - x * x * k, -x * y * k, -x, -x * y * k, 1 - y * y * k, -y, x, y, z]
+    return torch.stack(rows, 1).unflatten(1, (3, 3))

@@ -1,0 +1,216 @@
+"""Drawn hands to learn from: random right hands in front of random places, as a crop camera sees them, with their truth."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d, normalize
+
+from hand.joints import MIDDLE_MCP
+from hand.model import HandModel
+from hand.prior import sample_poses
+from hand.synth.aim import Aim, aim
+from hand.synth.appearance import sample_appearance
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.grasps import ThingSampler
+from hand.synth.light import rolled, sample_lights
+from hand.synth.photo import Camera
+from hand.synth.render import Rendered, box_blur, render, render_things
+from hand.synth.sleeves import sleeved
+from hand.synth.spectrum import SpectrumMixer
+
+ANY_ROLL = 0.2
+"""Share of crops of any roll, as a hand is when it is first found."""
+SHADOWED = 0.6
+"""Share of pictures with a desk or wall behind the hand on which its shadow falls."""
+PRINT_SIDE = 48
+"""Side of the pictures that things are printed with, px."""
+SURFACE_CELL = 4
+"""Pixels a cell of the surface maps."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnCrops:
+    """N pictures of one right hand each."""
+
+    images: torch.Tensor
+    """(N, S, S, 3) uint8 sRGB."""
+    joints: torch.Tensor
+    """(N, 21, 3) unit hand in the crop camera's axes."""
+    pixels: torch.Tensor
+    """(N, 21, 2) in the crop."""
+    visible: torch.Tensor
+    """(N, 21) bool: nothing stands before the joint but the finger around it."""
+    family: torch.Tensor
+    """(N,) pose family, an index into `hand.prior.FAMILIES`."""
+    facing: torch.Tensor
+    """(N,) cosine between the back of the hand and the direction to the camera: 1 shows the back, −1 the palm."""
+    tone: torch.Tensor
+    """(N,) skin tone in [0, 9], light to dark."""
+    present: torch.Tensor
+    """(N,) bool: false where the picture shows no hand at all, only a place; the other fields then mean nothing."""
+    mirrored: torch.Tensor
+    """(N,) bool: true where the picture was mirrored into one of a left hand; the joints and pixels then mean nothing."""
+    focal: torch.Tensor
+    """(N,) px; the principal point is the picture's middle."""
+    surface: torch.Tensor
+    """(N, 5, S/4, S/4) float16: the share of each cell in which the hand is seen, and, times that share, where on the rest
+    hand it is (x, y, z, hand axes) and how far behind the wrist (unit hands)."""
+    weight: torch.Tensor
+    """(N, 21) how much each joint teaches, in [0, 1]; 1 for drawn ones, which are certain."""
+    taught: torch.Tensor
+    """(N,) bool: true for a real hand, whose joints a teacher told; surface, visible, family, facing, tone then mean nothing."""
+
+    @classmethod
+    def joined(cls, parts: "list[DrawnCrops]") -> "DrawnCrops":
+        return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in cls.__slots__})
+
+    def rows(self, rows: torch.Tensor | slice) -> "DrawnCrops":
+        """Those numbered `rows` (M,)."""
+        return DrawnCrops(**{name: getattr(self, name)[rows] for name in DrawnCrops.__slots__})
+
+    def to(self, device: torch.device | str) -> "DrawnCrops":
+        return DrawnCrops(**{name: getattr(self, name).to(device) for name in DrawnCrops.__slots__})
+
+
+class Drawer:
+    """Draws batches of crops; deterministic by seed on one kind of device."""
+
+    def __init__(
+        self,
+        size: int,
+        backgrounds: Backgrounds,
+        seed: int,
+        device: torch.device | str = "cpu",
+        border: int = 0,
+        *,
+        any_roll: float = ANY_ROLL,
+        model: HandModel | None = None,
+        texture: int | None = None,
+    ):
+        """Crops of `size` px, with `border` px more of the same picture on each side; the sum divisible by 16.
+
+        `model` is another hand to draw; `texture` the number of the skin's noise, if not that of the backgrounds' split.
+        """
+        self.size, self.border, self.backgrounds, self.any_roll = size + 2 * border, border, backgrounds, any_roll
+        self.device = torch.device(device)
+        self.model = model or HandModel.load(device)
+        self._texture = int(backgrounds.split == "held_out") if texture is None else texture
+        self.generator = torch.Generator(device=self.device).manual_seed(seed)
+        self._camera = Camera(self.generator, self.device)
+        self._things = ThingSampler(self.generator, self.device)
+        self._mix_spectrum = SpectrumMixer(backgrounds, self.generator)
+
+    def _uniform(self, *shape: int) -> torch.Tensor:
+        return torch.rand(*shape, generator=self.generator, device=self.device)
+
+    @torch.no_grad()
+    def draw(self, n: int, absent: float = 0.0, mirrored: float = 0.0) -> DrawnCrops:
+        """`n` pictures and their truth; a share `absent` of them is without the hand, a share `mirrored` shows a left one."""
+        pose, family = sample_poses(n, self.generator, self.model)
+        shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
+        hand = self.model.pose(shape, pose)
+        view = aim(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator)
+        to_camera = view.rotation.transpose(1, 2)
+        look = sample_appearance(n, self.generator, self.device, self._texture)
+        skin = sleeved(hand.vertices, self.model, look)
+        joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, skin))
+        pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
+        lights = rolled(sample_lights(n, self.generator, self.device), view.roll)
+        flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
+        corners = flat * view.focal[:, None, None] + (self.size - 1) / 2
+        things = self._things.sample(joints, view.focal, self.size)
+        hand_layer = render(self.model, vertices, corners, (self.size, self.size), look, lights, things=things)
+        prints = self.backgrounds.crops(n, PRINT_SIDE, self.generator)
+        thing_layer = render_things(things, joints, view.focal, self.size, lights, hand_layer.shadow, prints)
+        present = self._uniform(n) >= absent
+        alpha = hand_layer.alpha * present[:, None, None, None]
+        depth = torch.where(present[:, None, None, None], hand_layer.depth, 1e3)
+        place = self._surroundings(hand_layer, alpha, joints, view)
+        # Hands and places share their light's level only loosely.
+        level = 0.75 + 0.5 * self._uniform(n, 1, 1, 1)
+        light, front = thing_layer.around(hand_layer.light * level, alpha, depth, place)
+        images = self._camera.shoot(light, self._mix_spectrum)
+        left = torch.zeros_like(present)
+        if mirrored:
+            left = self._uniform(n) < mirrored
+            images = torch.where(left[:, None, None, None], images.flip(2), images)
+        rooted = joints - joints[:, :1]
+        length = rooted[:, MIDDLE_MCP].norm(dim=1)[:, None, None]
+        assert hand_layer.rest is not None
+        behind = (depth - joints[:, :1, 2:, None]) / length[..., None]
+        shown = alpha * (front >= depth)
+        surface = torch.cat([shown, shown * hand_layer.rest, shown * behind.clamp(-4, 4)], 1)
+        return DrawnCrops(
+            images=images,
+            joints=rooted / length,
+            pixels=pixels,
+            visible=self._visible(pixels, joints[..., 2], front),
+            family=family,
+            facing=-view.rotation[:, 2, 2],
+            tone=look.tone,
+            present=present,
+            mirrored=left,
+            focal=view.focal,
+            surface=avg_pool2d(surface, SURFACE_CELL).half(),
+            weight=torch.ones_like(pixels[..., 0]),
+            taught=torch.zeros_like(present),
+        )
+
+    def _surroundings(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:
+        """What is behind the hand (N, 3, S, S): a room, other hands, and the hand's own shadow on it."""
+        n, side = len(alpha), self.size
+        place = self.backgrounds.crops(n, side, self.generator, view.roll)
+        # Rooms, walls and desks have less colour than wallpapers.
+        place = torch.lerp(place.mean(1, keepdim=True), place, self._uniform(n, 1, 1, 1) ** 0.7)
+        place = self._distract(place, hand.light, alpha)
+        return place * self._own_shadow(hand, alpha, joints, view)
+
+    def _own_shadow(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:
+        """(N, 1, S, S) share of the light that the hand leaves to a desk or wall behind it, which it often touches."""
+        n, side = len(alpha), self.size
+        shadow = alpha.new_ones(n, 1, side, side)
+        chosen = (self._uniform(n) < SHADOWED).nonzero()[:, 0]
+        m = len(chosen)
+        if m:
+            slant = (self._uniform(m, 2) - 0.5) * 1.6
+            normal = normalize(torch.cat([slant, -slant.new_ones(m, 1)], 1), dim=1)
+            # As far behind the joint that is nearest to the plane as a finger is thick, or farther.
+            height = (joints[chosen] * normal[:, None]).sum(-1).amin(1)
+            gap = 0.08 + (self._uniform(m) - 0.5).clamp_min(0) * 2
+            point = normal * (height - gap)[:, None]
+            lit = hand.shadow.on_planes(chosen, normal, point, view.focal[chosen], side)
+            lit = torch.lerp(lit, box_blur(lit, side // 12), self._uniform(m, 1, 1, 1))
+            shadow[chosen] = 1 - (0.15 + 0.7 * self._uniform(m, 1, 1, 1)) * (1 - lit)
+        return torch.where(alpha.amax((1, 2, 3), keepdim=True) > 0, shadow, 1.0)
+
+    def _distract(self, place: torch.Tensor, light: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        """Other hands, arms and skin-coloured shapes behind the hand."""
+        n, side = len(place), place.shape[-1]
+        chosen = (self._uniform(n) < 0.22).nonzero()[:, 0]
+        if len(chosen):
+            other = torch.randint(n, (len(chosen),), generator=self.generator, device=self.device)
+            angle = self._uniform(len(chosen)) * 2 * torch.pi
+            size = 0.7 + 0.9 * self._uniform(len(chosen))
+            cos, sin = angle.cos() / size, angle.sin() / size
+            # Pushed towards the border, so that the hand in the middle stays the one that is meant.
+            away = self._uniform(len(chosen)) * 2 * torch.pi
+            reach = 0.9 + 0.6 * self._uniform(len(chosen))
+            flip = torch.where(self._uniform(len(chosen)) < 0.5, -1.0, 1.0)
+            theta = torch.stack([torch.stack([cos * flip, -sin * flip], 1), torch.stack([sin, cos], 1)], 1)
+            centre = torch.stack([away.cos(), away.sin()], 1) * reach[:, None]
+            theta = torch.cat([theta, -(theta @ centre[..., None])], 2)
+            grid = affine_grid(theta, [len(chosen), 4, side, side], align_corners=False)
+            moved = grid_sample(torch.cat([light, alpha], 1)[other], grid, align_corners=False)
+            place = place.clone()
+            place[chosen] = place[chosen] * (1 - moved[:, 3:]) + moved[:, :3]
+        return place
+
+    def _visible(self, pixels: torch.Tensor, depth: torch.Tensor, front: torch.Tensor) -> torch.Tensor:
+        """(N, 21) whether the nearest surface around each joint's pixel is the joint's own finger."""
+        n, side = len(pixels), front.shape[-1]
+        nearest = -max_pool2d(-front, 3, 1, 1).view(n, -1)
+        spot = pixels.round().long()
+        within = ((spot >= 0) & (spot < side)).all(-1)
+        spot = spot.clamp(0, side - 1)
+        surface = nearest.gather(1, spot[..., 1] * side + spot[..., 0])
+        return within & (depth < surface + 0.28)

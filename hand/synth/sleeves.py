@@ -1,0 +1,28 @@
+"""Sleeves stand off the arm: forearms are widened below the cuff, in folds, as far as each hand's appearance says."""
+
+import torch
+from torch.nn.functional import normalize
+
+from hand.model import HandModel
+from hand.synth.appearance import Appearance
+
+_CUFF = 0.04
+"""Length over which a cuff rises from the skin, unit hands."""
+
+
+def sleeved(vertices: torch.Tensor, model: HandModel, look: Appearance) -> torch.Tensor:
+    """Posed skin (N, V, 3), hand axes, with sleeves in place of the arm in them; bare arms as they were."""
+    along_rest = model.vertices[:, 1]
+    forearm = (along_rest < 0).nonzero()[:, 0]
+    elbow = (along_rest < along_rest.min() + 0.1).nonzero()[:, 0]
+    axis = normalize(vertices[:, elbow].mean(1), dim=1)
+    arm = vertices[:, forearm]
+    along = (arm * axis[:, None]).sum(-1, keepdim=True)
+    outwards = normalize(arm - along * axis[:, None], dim=-1)
+    below = look.sleeve[:, None] - along_rest[forearm]
+    phase = look.offset[:, :1] * 2 * torch.pi
+    folds = 1 + 0.3 * torch.sin(below * (9 + 12 * look.offset[:, 1:2]) + phase + 1.5 * outwards[..., 0])
+    thick = look.looseness[:, None] * folds * (below / _CUFF).clamp(0, 1)
+    vertices = vertices.clone()
+    vertices[:, forearm] = arm + thick[..., None] * outwards
+    return vertices

@@ -1,0 +1,1 @@
+"""Cameras that calibrate themselves on hands, and calibrations that users bring."""

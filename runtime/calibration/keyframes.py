@@ -1,0 +1,157 @@
+"""Hands that both views saw, few and varied: what the cameras are calibrated on."""
+
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from capture.views import VIEWS, PerView, View
+from runtime.calibration.bundle import Keypoints
+from runtime.estimators.uncertainty import shape_sigma, sigma_px
+from runtime.types import ViewHand
+
+CAPACITY = 64
+MAX_AGE_NS = 300 * 10**9
+"""Pairs older than this leave: cameras creep."""
+SHAPE_DISTRUST = 4.0
+"""A view's own 3D hand errs as a whole, and the same way for seconds: its joints are taken to be so many times farther off."""
+_ARM = 0.55
+"""Hands; about how far a hand's joints lie from their middle, as it is seen."""
+_PLACE_SCALE, _SIZE_SCALE, _SHAPE_SCALE = 0.06, 0.12, 0.25
+"""Differences of a hand's place (image widths), size (logarithm) and shape (hands) that count alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenPair:
+    """One pair's hands."""
+
+    captured_ns: int
+    hands: PerView[ViewHand]
+    sigma_px: PerView[np.ndarray]
+    """(21,) standard deviation of each joint's pixels."""
+
+    @classmethod
+    def of(cls, captured_ns: int, hands: PerView[ViewHand]) -> "SeenPair | None":
+        """None where a hand's pixels are not finite or have no extent."""
+        sigma = hands.map(_sigma_px)
+        if not all(
+            np.isfinite(hands[view].pixels).all() and ((sigma[view] > 0) & (sigma[view] < np.inf)).all() for view in VIEWS
+        ):
+            return None
+        return cls(captured_ns, hands, sigma)
+
+
+Pair = TypeVar("Pair", bound=SeenPair)
+
+
+class PairBuffer(Generic[Pair]):
+    """Keeps at most `capacity` pairs: of the two that resemble each other most, in both views, the older leaves."""
+
+    def __init__(
+        self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS, least_apart: float = 0.0
+    ):  # fmt: skip
+        """A pair that differs from another by less than `least_apart` takes its place; 1 is a step of the hand's place, size or
+        shape."""
+        self._least_apart = least_apart
+        self._widths_px = widths_px
+        self._capacity = capacity
+        self._max_age_ns = max_age_ns
+        self._pairs: list[Pair] = []
+        self._features = np.empty((0, 0))
+        self._distance = np.empty((0, 0))
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    @property
+    def pairs(self) -> tuple[Pair, ...]:
+        """In order of time."""
+        return tuple(self._pairs)
+
+    @property
+    def travel(self) -> float:
+        """How far the joints that move most moved, in hands, in the view that saw more of it; 0 while there is no pair.
+
+        By quartiles over the pairs and the fifth of the joints that moved most, so that pixels far off do not count as motion.
+        """
+        if not self._pairs:
+            return 0.0
+
+        def of(view: View) -> float:
+            pixels = np.array([pair.hands[view].pixels for pair in self._pairs])
+            low, high = np.quantile(pixels, [0.25, 0.75], axis=0)
+            arm = np.linalg.norm(pixels - np.median(pixels, axis=1, keepdims=True), axis=-1)
+            return float(np.quantile(np.linalg.norm(high - low, axis=-1), 0.8) * _ARM / max(float(np.median(arm)), 1e-9))
+
+        return max(PerView.of(of))
+
+    def add(self, pair: Pair) -> float:
+        """Take in a pair; how much it differs from the one that it resembles most."""
+        self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= self._max_age_ns])
+        feature = np.concatenate([self._feature(pair.hands[view], self._widths_px[view]) for view in ("left", "right")])
+        nearest = float(self._distances(feature).min(initial=np.inf))
+        if nearest < self._least_apart:
+            alike = int(self._distances(feature).argmin())
+            self._keep([k for k in range(len(self._pairs)) if k != alike])
+        if len(self._pairs) >= self._capacity:
+            i, j = np.unravel_index(np.argmin(self._distance), self._distance.shape)
+            self._keep([k for k in range(len(self._pairs)) if k != min(i, j)])
+        new = self._distances(feature)
+        grown: np.ndarray = np.full((len(new) + 1, len(new) + 1), np.inf)
+        grown[:-1, :-1] = self._distance
+        grown[-1, :-1] = grown[:-1, -1] = new
+        self._distance = grown
+        self._features = np.vstack([self._features.reshape(-1, len(feature)), feature])
+        self._pairs.append(pair)
+        return nearest
+
+    def forget_before(self, captured_ns: int) -> None:
+        """Drop the pairs captured before then."""
+        self._keep([i for i, pair in enumerate(self._pairs) if pair.captured_ns >= captured_ns])
+
+    def keypoints(self, centres_px: PerView[np.ndarray], shape_distrust: float = SHAPE_DISTRUST) -> PerView[Keypoints]:
+        """All pairs, as bundle adjustment takes them; own 3D joints are taken to be `shape_distrust` times farther off."""
+
+        def of(view: View) -> Keypoints:
+            hands = [pair.hands[view] for pair in self._pairs]
+            shape = np.array([hand.joints for hand in hands])
+            known = np.asarray(np.isfinite(shape).all(-1))
+            sigma = shape_distrust * np.array([shape_sigma(hand) for hand in hands])
+            return Keypoints(
+                np.array([hand.pixels for hand in hands]),
+                np.array([pair.sigma_px[view] for pair in self._pairs]),
+                np.where(known[..., None], shape, 0),
+                np.where(known, sigma, np.inf),
+                centres_px[view],
+            )
+
+        return PerView.of(of)
+
+    def _distances(self, feature: np.ndarray) -> np.ndarray:
+        """How much each pair kept differs from one of `feature`."""
+        return np.linalg.norm(self._features - feature, axis=1) if self._pairs else np.empty(0)
+
+    def _keep(self, numbers: list[int]) -> None:
+        if len(numbers) == len(self._pairs):
+            return
+        self._pairs = [self._pairs[i] for i in numbers]
+        self._features = self._features[numbers]
+        self._distance = self._distance[np.ix_(numbers, numbers)]
+
+    @staticmethod
+    def _feature(hand: ViewHand, width_px: int) -> np.ndarray:
+        """Place, size and shape of a view's hand, each in units that count alike."""
+        middle = hand.pixels.mean(0)
+        seen = (hand.pixels - middle) / width_px
+        size = max(float(np.sqrt((seen**2).sum(1).mean())), 1e-6)
+        shape = (seen / size) / np.sqrt(len(seen))
+        return np.concatenate([middle / width_px / _PLACE_SCALE, [np.log(size) / _SIZE_SCALE], shape.ravel() / _SHAPE_SCALE])
+
+
+def _sigma_px(hand: ViewHand) -> np.ndarray:
+    """(21,) as the network's confidence tells; of a hand without 3D joints, by its extent in the picture."""
+    if np.isfinite(hand.joints).all():
+        return sigma_px(hand)
+    flat = np.column_stack([hand.pixels, np.zeros(len(hand.pixels))])
+    spread = np.sqrt(((hand.pixels - hand.pixels.mean(0)) ** 2).sum(1).mean())
+    return sigma_px(replace(hand, joints=flat * _ARM / max(float(spread), 1e-9)))

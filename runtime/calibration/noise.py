@@ -1,0 +1,90 @@
+"""What residuals at a minimum tell: how noisy pixels and bones are, how far off the cameras may be, if errors go together."""
+
+import numpy as np
+
+from capture.views import PerView, View
+from hand.joints import JOINTS
+from runtime.calibration.bundle import Bundle
+from runtime.calibration.variables import BONE, CHILD, GLOBALS, PARENT, Scene
+
+_LEAST_FREEDOM = 1e-3
+
+
+def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
+    """Factor by which each view's `sigma_px` is too small, and the bones' noise, as the residuals tell them.
+
+    Joints that are fitted to the very pixels that they are compared with hide part of the noise: each residual counts as no
+    more than the freedom that the fit left it, one minus its leverage (MacKay 1992, Bayesian Interpolation, section 4).
+    """
+    A, _ = bundle.linearise_joints(scene)
+    covariance = np.linalg.inv(A + 1e-6 * np.eye(A.shape[-1]))
+    blocks = covariance.reshape(-1, JOINTS, 3, JOINTS, 3)
+    own = np.einsum("fjajb->fjab", blocks)
+
+    def factor(view: View) -> float:
+        sighting = bundle.sighting(scene, view)
+        by_joint, weight = sighting.by_points(scene.R_from_left(view)), bundle.losses.pixel(sighting.squared)[1]
+        taken = np.einsum("iafj,fjab,ibfj->fj", by_joint, own, by_joint)
+        left = (weight * np.maximum(2 - weight * taken, _LEAST_FREEDOM)).sum()
+        return float(np.sqrt((weight * sighting.squared).sum() / (bundle.losses.pixel_share * left)))
+
+    stretch = bundle.stretch(scene)
+    weight = bundle.losses.bone(stretch.error**2)[1]
+    between = (
+        own[:, CHILD] + own[:, PARENT] - blocks[:, CHILD, :, PARENT].swapaxes(0, 1) - blocks[:, PARENT, :, CHILD].swapaxes(0, 1)
+    )
+    taken = np.einsum("afb,fbac,cfb->fb", stretch.along, between, stretch.along) / stretch.scale**2
+    left = (weight * np.maximum(1 - weight * taken, _LEAST_FREEDOM)).sum()
+    bones = np.sqrt((weight * stretch.error**2).sum() / (bundle.losses.bone_share * left))
+    return PerView.of(factor), float(bones * bundle.prior.bone_noise)
+
+
+def covariance(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> np.ndarray:
+    """(28, 28) of the shared unknowns at a minimum; zero for what is not sought.
+
+    By the sandwich formula of M-estimators with clustered residuals (Huber 1967; Liang and Zeger 1986): pairs of one `cluster`
+    (F,) may err together. Where clusters are few it is no smaller than what independent residuals would give.
+    """
+    free = np.flatnonzero(bundle.free)
+    S, score = _eliminated(bundle, scene)
+    inverse = np.linalg.pinv(S[np.ix_(free, free)], hermitian=True)
+    names = len(np.unique(cluster))
+    spread = _scatter(score, cluster) * (names / max(names - 1, 1)) + bundle.prior_weight**2 * bundle.prior_information
+    sandwich = inverse @ spread[np.ix_(free, free)] @ inverse
+    inverse *= bundle.prior_weight
+    result = np.zeros((GLOBALS, GLOBALS))
+    # Unknown by unknown the larger of both.
+    larger = np.sqrt(np.maximum(1, np.diag(inverse) / np.maximum(np.diag(sandwich), 1e-30)))
+    result[np.ix_(free, free)] = sandwich * np.outer(larger, larger)
+    return result
+
+
+def togetherness(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> float:
+    """By how much less the residuals tell than they seem to, as those of one `cluster` (F,) go together; 1 where they do not."""
+    free = np.flatnonzero(bundle.free)
+    S, score = _eliminated(bundle, scene)
+    inverse = np.linalg.pinv(S[np.ix_(free, free)], hermitian=True)
+    # The cameras' part alone: bones are of no concern here.
+    cameras = np.arange(GLOBALS)[free] < BONE.start
+
+    def told(names: np.ndarray) -> float:
+        return float(np.trace((_scatter(score, names)[np.ix_(free, free)] @ inverse)[np.ix_(cameras, cameras)]))
+
+    return told(cluster) / max(told(np.arange(len(cluster))), 1e-12)
+
+
+def _eliminated(bundle: Bundle, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
+    """(28, 28) normal matrix and (F, 28) gradients of the pairs once the joints are eliminated."""
+    system = bundle.linearise(scene)
+    A = system.A + 1e-6 * np.eye(system.A.shape[-1])
+    solved = np.linalg.solve(A, np.concatenate([system.W, system.a[..., None]], -1))
+    S = system.H - np.tensordot(system.W, solved[..., :GLOBALS], ([0, 1], [0, 1]))
+    return S, system.h[:-1] - np.einsum("fia,fi->fa", system.W, solved[..., GLOBALS])
+
+
+def _scatter(score: np.ndarray, cluster: np.ndarray) -> np.ndarray:
+    """(28, 28) Σ over clusters of the outer products of their summed gradients (F, 28)."""
+    names, member = np.unique(cluster, return_inverse=True)
+    summed = np.zeros((len(names), score.shape[1]))
+    np.add.at(summed, member, score)
+    return summed.T @ summed

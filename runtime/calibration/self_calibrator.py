@@ -1,0 +1,321 @@
+"""Cameras that calibrate themselves: collects hands that both views saw, says when to solve, and judges what came of it.
+
+Pure: fed with pairs and solutions, without threads or clocks. What solves a `Problem` beside the stream is
+`runtime.calibration.solver_process`.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from capture.views import PerView, View
+from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
+from hand.rotations import angle_deg
+from runtime.calibration.initialization import Start
+from runtime.calibration.keyframes import PairBuffer, SeenPair
+from runtime.calibration.solver import Problem, Solution, Uncertainty
+from runtime.calibration.variables import Prior
+from runtime.estimators.uncertainty import pixel_error
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.types import ViewHand
+
+FIRST_PAIRS, FIRST_NS = 20, 800_000_000
+"""Pairs in hand, and time since the first, before anything is solved."""
+UNSURE_EVERY_NS, SURE_EVERY_NS = 1_000_000_000, 6_000_000_000
+LEAST_TRAVEL = 0.2
+"""Hands that joints must have moved: of a hand that stands still, views make the same errors again and again."""
+GOOD_DEG = 2.0
+"""A rotation as sure as that is no longer worth a second's work each second."""
+NEW_PAIRS = 6
+"""Pairs that must have come since the last problem."""
+SEARCH_EVERY = 4
+"""Once the cameras are known, only every so many-th problem looks elsewhere too."""
+MOST_PIXEL_ERROR = 0.25
+"""Mean expected error of a hand's pixels, hands, up to which it is calibrated on."""
+FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
+"""How far focal lengths lie from that of 60°, and those of two cameras of one kind from each other, logarithmic."""
+BONE_SIGMA, BONE_NOISE = 0.1, 0.05
+MOST_ROTATION_DEG, MOST_BASELINE_DEG, MOST_FOCAL_PERCENT = 3.5, 8.0, 16.0
+"""Standard deviations up to which cameras count as known."""
+LEAST_INLIERS, MOST_NOISE, MOST_SHAPE_ERROR, LEAST_RIVAL = 0.75, 1.6, 0.4, 1.5
+"""Beyond these, the views do not show one hand at one time, or show it from two places equally well."""
+STILL_SHARE = 0.01
+"""A picture whose hand moves by less than this share of what it does in the other view is frozen."""
+MOVED_NS, MOVED_PAIRS, MOVED_FACTOR = 1_000_000_000, 10, 1.5
+"""A camera was moved when over so long most pairs, at least so many, miss by so many times what nearly all did before."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationState:
+    """What is known of the cameras."""
+
+    geometry: TwoViewGeometry | None = None
+    """None until it is sure."""
+    bones: np.ndarray | None = None
+    """(20,) the hand's bone lengths, in hands."""
+    uncertainty: Uncertainty | None = None
+    note: str = "cameras: show the hand to both"
+    """For the status line."""
+    version: int = 0
+    """Grows with every new geometry."""
+    moved: int = 0
+    """How often a camera was found to have been moved."""
+    pairs: int = 0
+    """That it was found from."""
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Whether new pairs still fit a geometry."""
+
+    geometry: TwoViewGeometry
+    usual: float
+    """Miss that nearly all pairs stayed below when the geometry was found, standard deviations."""
+    recent: deque[tuple[int, float]] = field(default_factory=deque)
+
+    def moved(self, pair: SeenPair) -> bool:
+        """Whether this pair and those of the last second say that a camera was moved."""
+        self.recent.append((pair.captured_ns, miss(self.geometry, pair)))
+        while pair.captured_ns - self.recent[0][0] > MOVED_NS:
+            self.recent.popleft()
+        misses = [value for _, value in self.recent]
+        return len(misses) >= MOVED_PAIRS and float(np.median(misses)) > MOVED_FACTOR * self.usual
+
+
+class SelfCalibrator:
+    """The geometry of two cameras from the hands that they see."""
+
+    def __init__(
+        self,
+        sizes_px: PerView[tuple[int, int]],
+        fov_deg: PerView[float | None],
+        hand_size_mm: float = 90.0,
+        *,
+        bones: np.ndarray | None = None,
+        remembered: TwoViewGeometry | None = None,
+        given: TwoViewGeometry | None = None,
+    ):
+        """`fov_deg`: horizontal fields of view that are known; the others are sought. `bones` (20,): a usual hand's lengths, the
+        hand model's if not given. `remembered`: an earlier run's geometry, believed once the hands confirm it. `given`: a user's
+        calibration, which takes the place of all that; only the hand's bones are learnt."""
+        self._hand_size_mm = hand_size_mm
+        self._bones = usual_bones() if bones is None else bones
+        self._fixed = given is not None
+        known = given or remembered
+        self._cameras = given.cameras if given else PerView.of(lambda view: _camera(sizes_px[view], fov_deg[view]))
+        self._prior = self._make_prior(fov_deg)
+        self._remembered = self._known = None if known is None else self._start_of(known, fov_deg)
+        self._buffer: PairBuffer[SeenPair] = PairBuffer(sizes_px.map(lambda size: size[0]))
+        self._last: Solution | None = None
+        self._watch: _Watch | None = None
+        self._waiting = False
+        self._epoch = 0
+        self._asked_ns: int | None = None
+        self._first_ns: int | None = None
+        self._new = self._solved = 0
+        self.state = CalibrationState()
+        if given is not None:
+            self.state = CalibrationState(given, self._bones, _CERTAIN, "cameras as calibrated", 1)
+
+    def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
+        """Take in a pair that both views saw; those that are unsure, or of two sides, are passed over."""
+        if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MOST_PIXEL_ERROR:
+            return
+        pair = SeenPair.of(captured_ns, hands)
+        if pair is None:
+            return
+        self._buffer.add(pair)
+        self._new += 1
+        self._first_ns = captured_ns if self._first_ns is None else self._first_ns
+        if self._watch is not None and self._watch.moved(pair):
+            self._start_anew(captured_ns)
+
+    def due(self, captured_ns: int) -> Problem | None:
+        """The problem to solve now, whose solution `accept` awaits; None while there is nothing new to solve."""
+        if self._waiting or self._first_ns is None or self._new < NEW_PAIRS:
+            return None
+        if len(self._buffer) < FIRST_PAIRS or captured_ns - self._first_ns < FIRST_NS:
+            return None
+        if self._asked_ns is not None and captured_ns - self._asked_ns < self._pause_ns():
+            return None
+        frozen = self._frozen()
+        if frozen is not None:
+            self._note(f"cameras unknown: the {frozen} picture stands still")
+            return None
+        if self._buffer.travel < LEAST_TRAVEL:
+            self._note("cameras: move and turn the hand")
+            return None
+        self._waiting, self._asked_ns, self._new = True, captured_ns, 0
+        pairs = self._buffer.pairs
+        search = not self._fixed and (self._known is None or self._solved % SEARCH_EVERY == SEARCH_EVERY - 1)
+        return Problem(
+            self._buffer.keypoints(self._cameras.map(lambda camera: np.array(camera.centre_px))),
+            np.array([pair.captured_ns for pair in pairs]),
+            self._prior,
+            self._known,
+            search,
+            epoch=self._epoch,
+        )
+
+    def _pause_ns(self) -> int:
+        """Time between two problems: short while there is something to gain."""
+        told = self.state.uncertainty
+        return SURE_EVERY_NS if told is not None and self._solved and told.rotation_deg <= GOOD_DEG else UNSURE_EVERY_NS
+
+    def accept(self, solution: Solution | None) -> None:
+        """Judge what came of the last problem."""
+        self._waiting = False
+        if solution is None or solution.epoch != self._epoch:
+            return
+        self._solved += 1
+        doubt = doubts(solution)
+        if self._fixed:
+            if solution.inliers >= LEAST_INLIERS and max(solution.noise) <= MOST_NOISE:
+                state = self.state
+                self.state = replace(state, bones=solution.bones, version=state.version + 1, pairs=solution.pairs)
+            return
+        if doubt is not None:
+            if self.state.geometry is None:
+                # What did not fit is no place to begin from.
+                self._known = None
+                self._note(doubt)
+            return
+        # Twice in a row, or as remembered: one answer alone may come from a valley nearby.
+        before = [start for start in (self._known, self._last and self._last.start) if start is not None]
+        self._last = solution
+        if any(_alike(start, solution) for start in before):
+            self._take(solution)
+        elif self.state.geometry is None:
+            self._known = None
+            self._note(f"cameras: {_figures(solution)}; making sure")
+
+    def _take(self, solution: Solution) -> None:
+        geometry = self._geometry_of(solution.start)
+        misses = [miss(geometry, pair) for pair in self._buffer.pairs]
+        self._watch = _Watch(geometry, float(np.quantile(misses, 0.9)))
+        self._known = solution.start
+        note = f"cameras: {_figures(solution)}"
+        state = self.state
+        self.state = CalibrationState(
+            geometry, solution.bones, solution.uncertainty, note, state.version + 1, state.moved, solution.pairs
+        )
+
+    def stop(self, reason: str) -> None:
+        """No solution will come any more; what is known stays."""
+        self._waiting = True
+        self._note(f"{self.state.note} ({reason})")
+
+    def forget(self) -> None:
+        """The hands so far were none, or of the wrong side: begin anew. A given calibration stays."""
+        self._buffer.forget_before(1 << 62)
+        self._begin(None)
+        self._known = self._remembered
+        if not self._fixed:
+            self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved)
+
+    def _start_anew(self, captured_ns: int) -> None:
+        """A camera was moved: what was seen before tells nothing more."""
+        self._buffer.forget_before(captured_ns - MOVED_NS // 2)
+        self._begin(captured_ns)
+        note = "a camera was moved: finding its place anew"
+        self.state = CalibrationState(note=note, version=self.state.version + 1, moved=self.state.moved + 1)
+
+    def _begin(self, first_ns: int | None) -> None:
+        """As if nothing had been solved; what is being solved no longer counts."""
+        self._watch = self._last = self._asked_ns = None
+        if not self._fixed:
+            self._known = None
+        self._first_ns, self._solved, self._epoch = first_ns, 0, self._epoch + 1
+
+    def _frozen(self) -> View | None:
+        """The view whose hand stands still while the other's moves."""
+        pixels = PerView.of(lambda view: np.array([pair.hands[view].pixels for pair in self._buffer.pairs]))
+        travel = PerView.of(lambda view: float(pixels[view].std(0).mean()) / self._cameras[view].size_px[0])
+        if travel.left < STILL_SHARE * travel.right:
+            return "left"
+        return "right" if travel.right < STILL_SHARE * travel.left else None
+
+    def _note(self, note: str) -> None:
+        self.state = replace(self.state, note=note)
+
+    def _make_prior(self, fov_deg: PerView[float | None]) -> Prior:
+        log_focal = self._cameras.map(lambda camera: float(np.log(camera.focal_px)))
+        sigma = PerView.of(lambda view: 0.0 if self._fixed or fov_deg[view] is not None else FOCAL_SIGMA)
+        return Prior(log_focal, sigma, EQUAL_SIGMA, self._bones, BONE_SIGMA, BONE_NOISE, place=not self._fixed)
+
+    def _start_of(self, geometry: TwoViewGeometry, fov_deg: PerView[float | None]) -> Start:
+        # A remembered focal length gives way to a field of view that was told since.
+        focal_px = PerView.of(
+            lambda view: (geometry.cameras if fov_deg[view] is None else self._cameras)[view].focal_px,
+        )
+        t = geometry.t_right_from_left_mm / self._hand_size_mm
+        return Start(focal_px, geometry.R_right_from_left, t, scaled=True)
+
+    def _geometry_of(self, start: Start) -> TwoViewGeometry:
+        cameras = PerView.of(
+            lambda view: PinholeCamera(start.focal_px[view], self._cameras[view].centre_px, self._cameras[view].size_px)
+        )
+        return TwoViewGeometry(cameras, start.R_right_from_left, start.t_right_from_left * self._hand_size_mm)
+
+
+_CERTAIN = Uncertainty(0.0, 0.0, PerView(0.0, 0.0))
+
+
+def usual_bones() -> np.ndarray:
+    """(20,) lengths of the hand model's mean hand, in hands."""
+    import torch
+
+    from hand.joints import unit_hand
+    from hand.model import HandModel
+    from hand.prior import FAMILIES, family_pose
+    from runtime.calibration.variables import CHILD, PARENT
+
+    model = HandModel.load()
+    pose = family_pose([list(FAMILIES).index("rest")], model)
+    joints = unit_hand(model.pose_joints(torch.zeros(1, model.components), pose)[0].numpy().astype(float))
+    return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
+
+
+def miss(geometry: TwoViewGeometry, pair: SeenPair) -> float:
+    """Median over the joints of how far their rays miss each other, standard deviations of the pixels."""
+    missed = geometry.sampson_px(pair.hands.map(lambda hand: hand.pixels))
+    return float(np.median(np.abs(missed) / np.hypot(pair.sigma_px.left, pair.sigma_px.right)))
+
+
+def doubts(solution: Solution) -> str | None:
+    """Why a solution is not to be believed, for the status line; None where it is."""
+    if solution.inliers < LEAST_INLIERS or max(solution.noise) > MOST_NOISE:
+        share = f"{100 * solution.inliers:.0f} % of the joints agree"
+        return f"cameras unknown: the views do not show one hand at one time ({share})"
+    if max(solution.shape_error) > MOST_SHAPE_ERROR:
+        return "cameras unknown: what both see has not the shape that each sees (is one picture mirrored?)"
+    told = solution.uncertainty
+    sure = (
+        told.rotation_deg <= MOST_ROTATION_DEG
+        and told.baseline_deg <= MOST_BASELINE_DEG
+        and max(told.focal_percent) <= MOST_FOCAL_PERCENT
+    )
+    if not sure:
+        return f"cameras: {_figures(solution)}; move and turn the hand"
+    if solution.rival < LEAST_RIVAL:
+        return "cameras: two places fit about as well; move and turn the hand"
+    return None
+
+
+def _figures(solution: Solution) -> str:
+    told = solution.uncertainty
+    return f"{angle_deg(solution.start.R_right_from_left, np.eye(3)):.0f} +- {told.rotation_deg:.1f} deg apart"
+
+
+def _alike(start: Start, solution: Solution) -> bool:
+    """Whether a solution confirms what was thought before."""
+    told, other = solution.uncertainty, solution.start
+    t, u = (value / max(float(np.linalg.norm(value)), 1e-9) for value in (start.t_right_from_left, other.t_right_from_left))
+    apart = float(np.degrees(np.arccos(np.clip(t @ u, -1, 1))))
+    turned = float(angle_deg(start.R_right_from_left, other.R_right_from_left))
+    return turned <= max(2.5 * told.rotation_deg, 1.5) and apart <= max(2.5 * told.baseline_deg, 2.5)
+
+
+def _camera(size_px: tuple[int, int], fov_deg: float | None) -> PinholeCamera:
+    return PinholeCamera.from_fov(*size_px, fov_deg or DEFAULT_FOV_DEG)

@@ -1,0 +1,80 @@
+"""The engine that runs a network's graph in ONNX Runtime: float32, or int8 by a plan; float32 on a GPU where its package is."""
+
+import numpy as np
+import onnx
+import onnxruntime
+
+from runtime.engines.engine import Precision, Predictions, check_images
+from runtime.engines.int8 import Plan, quantised
+from runtime.engines.parity import check
+from runtime.networks.graph import INPUT, OUTPUTS, Weights, filled, graph_of, weights_of
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import Manifest
+
+_ANSWERS = list(OUTPUTS[:3])
+"""Heat maps, which only adaptation wants, are not fetched."""
+
+
+class OnnxEngine:
+    """Runs one network; checked against torch when it is made."""
+
+    def __init__(
+        self,
+        network: HandNetwork,
+        manifest: Manifest,
+        *,
+        plan: Plan | None = None,
+        threads: int | None = None,
+        gpu: bool = True,
+        checked: bool = True,
+    ):
+        """With a `plan`, in int8, on the CPU. `threads`: of a CPU; None takes all. `gpu`: use one where the package can.
+
+        `checked`: hold it to the parity gate; only to time it may that be left out.
+
+        `network` stays as it is. Raises UserError where the graph cannot be had, or the engine does not answer as torch does.
+        """
+        self.manifest = manifest
+        self._plan, self._threads, self._checked = plan, threads, checked
+        self._providers = _providers(gpu and plan is None)
+        weights = weights_of(network)
+        self._session = self._make_session(graph_of(manifest, weights), weights)
+        device = "cpu" if self._session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
+        self.description = f"{'onnx' if plan is None else 'onnx-int8'} on {device}"
+        precision: Precision = "fp32" if plan is None else "int8"
+        self.parity = check(self, precision, network, manifest.crop_size, self.description) if checked else None
+
+    def __call__(self, images: np.ndarray) -> Predictions:
+        check_images(images, self.manifest.crop_size)
+        joints, pixels, confidence = self._session.run(_ANSWERS, {INPUT: images})
+        return Predictions(np.asarray(joints), np.asarray(pixels), np.asarray(confidence))
+
+    def renewed(self, network: HandNetwork, manifest: Manifest) -> "OnnxEngine":
+        gpu = self._providers[0] != "CPUExecutionProvider"
+        engine = OnnxEngine(network, manifest, plan=self._plan, threads=self._threads, gpu=gpu, checked=self._checked)
+        engine.description = self.description
+        return engine
+
+    def _make_session(self, graph: onnx.ModelProto, weights: Weights) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+        # A thread that spins for work takes the core from the cameras and the viewer.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self._plan is not None:
+            model = quantised(filled(graph, weights, self.manifest), self._plan)
+        else:
+            # Handed over as they are: writing them into the model first would hold the interpreter, and the stream with it.
+            options.add_external_initializers(
+                list(weights), [onnxruntime.OrtValue.ortvalue_from_numpy(value) for value in weights.values()]
+            )
+            model = graph
+        return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=self._providers)
+
+
+def _providers(gpu: bool) -> list[str | tuple[str, dict[str, str]]]:
+    """What runs the graph, most wanted first."""
+    cuda = gpu and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
+    # Its short floats of 19 bits (TF32) are not float32.
+    return [*([("CUDAExecutionProvider", {"use_tf32": "0"})] if cuda else []), "CPUExecutionProvider"]

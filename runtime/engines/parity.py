@@ -1,0 +1,119 @@
+"""Whether an engine answers what the network answers in torch: the gate that every engine passes when it is made or renewed.
+
+On a stored probe of drawn hands; beyond its precision's limits an engine is refused, with the figures.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+import torch
+
+from hand.errors import UserError
+from runtime.engines.engine import Precision, Predictions
+from runtime.networks.network import HandNetwork, fused
+from runtime.networks.weights import ASSETS
+
+PROBE = ASSETS / "probe.png"
+"""Drawn hands in rows of crops; `python -m export.probe` draws it."""
+PROBE_PX = 96
+"""Side of a crop of it."""
+HAND_MM = 90.0
+"""Differences are told for a hand of this length, wrist to middle knuckle."""
+_BATCH = 4
+"""Crops a run: few, so that a check beside a stream does not hold it up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far an engine's answers are from the reference's, over all joints of the probe; NaN where an answer is not finite."""
+
+    largest_mm: float
+    mean_mm: float
+    largest_px: float
+    mean_px: float
+    largest_confidence: float
+    mean_confidence: float
+
+    def __str__(self) -> str:
+        return (
+            f"joints {self.mean_mm:.3f} mm (largest {self.largest_mm:.2f}), pixels {self.mean_px:.3f} ({self.largest_px:.2f}), "
+            f"confidence {self.mean_confidence:.4f} ({self.largest_confidence:.3f})"
+        )
+
+
+INFINITE = float("inf")
+LIMITS: dict[Precision, Parity] = {
+    "fp32": Parity(0.05, 0.05, 0.05, 0.05, 0.001, 0.001),
+    "fp16": Parity(INFINITE, 0.5, INFINITE, 1.0, INFINITE, 0.02),
+    "bf16": Parity(INFINITE, 0.5, INFINITE, 1.0, INFINITE, 0.02),
+    "int8": Parity(INFINITE, 1.5, INFINITE, 1.0, INFINITE, 0.03),
+}
+"""What an engine may be off by. Of fewer bits the mean counts: where two cells of a heat map are nearly alike, a joint leaps."""
+
+
+@cache
+def probe(size: int) -> np.ndarray:
+    """(N, size, size, 3) uint8 RGB. Raises UserError where the stored picture is not there."""
+    sheet = cv2.imread(str(PROBE), cv2.IMREAD_COLOR_RGB)
+    if sheet is None:
+        raise UserError(f"{PROBE} cannot be read: fetch it again, or draw it with python -m export.probe")
+    rows, columns = sheet.shape[0] // PROBE_PX, sheet.shape[1] // PROBE_PX
+    crops = sheet.reshape(rows, PROBE_PX, columns, PROBE_PX, 3).swapaxes(1, 2).reshape(-1, PROBE_PX, PROBE_PX, 3)
+    how = cv2.INTER_AREA if size < PROBE_PX else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(crop, (size, size), interpolation=how) for crop in crops])
+
+
+def reference(network: HandNetwork, images: np.ndarray) -> Predictions:
+    """What the network answers in torch, float32, on the CPU; it stays as it is."""
+    folded = fused(deepcopy(network).cpu().float())
+
+    def run(part: np.ndarray) -> Predictions:
+        with torch.inference_mode():
+            hands = folded(torch.from_numpy(part))
+        return Predictions(hands.joints.numpy(), hands.pixels.numpy(), hands.confidence.numpy())
+
+    return in_parts(run, images)
+
+
+def in_parts(engine: Callable[[np.ndarray], Predictions], images: np.ndarray) -> Predictions:
+    """An engine's answers to many crops, a few at a time."""
+    parts = [engine(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
+    return Predictions(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("joints", "pixels", "confidence")))
+
+
+def compare(answer: Predictions, expected: Predictions) -> Parity:
+    """How far two answers to the same crops are apart."""
+    mm = np.linalg.norm(answer.joints - expected.joints, axis=-1) * HAND_MM
+    px = np.linalg.norm(answer.pixels - expected.pixels, axis=-1)
+    sure = np.abs(answer.confidence - expected.confidence)
+    return Parity(*(float(figure) for off in (mm, px, sure) for figure in (off.max(), off.mean())))
+
+
+def broken_limits(parity: Parity, precision: Precision) -> list[str]:
+    """The figures that are not within the limits, in words; NaN never is."""
+    limit = LIMITS[precision]
+    figures = ((name, getattr(parity, name), getattr(limit, name)) for name in Parity.__slots__)
+    return [f"{name.replace('_', ' ')} {value:.3g}, at most {most:g}" for name, value, most in figures if not value <= most]
+
+
+def check(
+    engine: Callable[[np.ndarray], Predictions],
+    precision: Precision,
+    network: HandNetwork,
+    size: int,
+    name: str,
+) -> Parity:
+    """How far `engine`, called `name` in sentences, is from `network` on crops of `size`. Raises UserError beyond the limits."""
+    images = probe(size)
+    parity = compare(in_parts(engine, images), reference(network, images))
+    broken = broken_limits(parity, precision)
+    if broken:
+        raise UserError(
+            f"{name} does not answer what the network does ({'; '.join(broken)}; the limits of {precision}): it is refused, "
+            "use another --engine"
+        )
+    return parity

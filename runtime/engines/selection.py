@@ -1,0 +1,139 @@
+"""Which engine runs the network: the one that was asked for, or the fastest that this machine runs rightly.
+
+`auto` makes every engine that can be had, drops those that the parity gate refuses, and times the rest for about a second. Eight
+bits cost a millimetre, so that they are taken only where nothing exact is fast enough for a stream.
+What it chose is remembered for this machine, these libraries and these weights, so that the next start only makes that one.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import numpy as np
+
+from hand.errors import UserError
+from runtime.engines.engine import Engine, EngineName, RenewableEngine
+from runtime.engines.machine import multiplies_bf16
+from runtime.engines.parity import check
+from runtime.engines.selection_cache import Choice, forget_choice, recall_choice, remember_choice
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
+
+Made = Literal["torch", "onnx", "onnx-int8", "tensorrt"]
+ENGINES: tuple[Made, ...] = ("tensorrt", "onnx-int8", "onnx", "torch")
+TIMED_S = 0.2
+"""Each engine is timed for so long, in turns with the others."""
+FAST_ENOUGH_MS = 10.0
+"""A pair at 30 Hz has 33 ms, of which the network is to leave the most to cameras, geometry and viewer."""
+_PAIR = 2
+"""Crops of a pair."""
+
+
+def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RenewableEngine:
+    """The engine called `name`; `auto` takes the fastest that this machine runs. `threads`: of a CPU; None takes all.
+
+    Raises UserError for an engine that is not to be had or is refused, or weights that cannot be loaded.
+    """
+    network, manifest = load_network(weights)
+    if threads is not None:
+        # The locator's too.
+        import torch
+
+        torch.set_num_threads(threads)
+
+    def make(name: Made) -> RenewableEngine:
+        return make_engine(name, network, manifest, weights, threads=threads)
+
+    return _automatic(make, Choice.key(manifest, weights, threads)) if name == "auto" else make(name)
+
+
+def make_engine(
+    name: Made, network: HandNetwork, manifest: Manifest, weights: Path, *, threads: int | None = None
+) -> RenewableEngine:
+    """The engine called `name` for a network whose weights are, or came from, `weights`; the network stays as it is.
+
+    Raises UserError for an engine that is not to be had or is refused.
+    """
+    if name == "torch":
+        return _make_torch(network, manifest, threads)
+    if name == "tensorrt":
+        from runtime.engines.tensorrt_engine import TensorRTEngine
+
+        return TensorRTEngine(network, manifest)
+    from runtime.engines.onnx_engine import OnnxEngine
+
+    if name == "onnx":
+        return OnnxEngine(network, manifest, threads=threads)
+    from runtime.engines.int8 import load_plan
+
+    return OnnxEngine(network, manifest, plan=load_plan(weights, manifest.architecture), threads=threads)
+
+
+def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -> RenewableEngine:
+    """In float32 or, where this processor multiplies short floats and that is faster and right, in bf16."""
+    from runtime.engines.torch_engine import TorchEngine
+
+    exact = TorchEngine(deepcopy(network), manifest, threads=threads)
+    if exact.device.type != "cpu" or not multiplies_bf16():
+        return exact
+    short = TorchEngine(deepcopy(network), manifest, threads=threads, precision="bf16")
+    try:
+        check(short, "bf16", network, manifest.crop_size, short.description)
+    except UserError:
+        return exact
+    took = time_engines({"fp32": exact, "bf16": short})
+    return short if took["bf16"] < took["fp32"] else exact
+
+
+Name = TypeVar("Name", bound=str)
+
+
+def time_engines(engines: Mapping[Name, Engine], seconds: float = TIMED_S) -> dict[Name, float]:
+    """Milliseconds that each takes for a pair: medians of runs in turns, so that a busy moment hits all alike."""
+    spent: dict[Name, list[float]] = {name: [] for name in engines}
+    size = next(iter(engines.values())).manifest.crop_size
+    images = np.random.default_rng(0).integers(0, 256, (_PAIR, size, size, 3), np.uint8)
+    for engine in engines.values():
+        engine(images)
+    until = time.perf_counter() + seconds * len(engines)
+    while time.perf_counter() < until or min(map(len, spent.values())) < 3:
+        for name, engine in engines.items():
+            started = time.perf_counter()
+            engine(images)
+            spent[name].append((time.perf_counter() - started) * 1e3)
+    return {name: float(np.median(times)) for name, times in spent.items()}
+
+
+def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEngine:
+    known = recall_choice(key)
+    if known is not None:
+        try:
+            engine = make(known.engine)
+        except UserError:
+            # A library went, or the weights' plan: judge anew.
+            forget_choice(key)
+        else:
+            return _described(engine, f"auto: {known.why}, remembered")
+    made: dict[Made, RenewableEngine] = {}
+    refused: dict[Made, str] = {}
+    for name in ENGINES:
+        try:
+            made[name] = make(name)
+        except UserError as error:
+            refused[name] = str(error)
+    if not made:
+        raise UserError(refused["torch"])
+    took = time_engines(made)
+    exact: dict[Made, float] = {name: ms for name, ms in took.items() if name != "onnx-int8" and ms <= FAST_ENOUGH_MS}
+    best, _ = min((exact or took).items(), key=lambda item: item[1])
+    why = ", ".join(f"{name} {ms:.1f} ms a pair" for name, ms in sorted(took.items(), key=lambda item: item[1]))
+    out = [f"{name} refused: {reason}" for name, reason in refused.items() if "does not answer" in reason]
+    remember_choice(key, Choice(engine=best, why=why))
+    return _described(made[best], "; ".join([f"auto: {why}", *out]))
+
+
+def _described(engine: RenewableEngine, why: str) -> RenewableEngine:
+    engine.description = f"{engine.description} ({why})"  # pyright: ignore[reportAttributeAccessIssue]
+    return engine

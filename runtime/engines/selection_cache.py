@@ -1,0 +1,57 @@
+"""Which engine was the fastest, kept between runs: one small JSON file a machine, in the user's cache."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import platformdirs
+
+from runtime.engines.int8 import plan_file
+from runtime.engines.machine import machine, versions
+from runtime.networks.weights import Manifest
+
+
+class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """An engine that was chosen."""
+
+    engine: Literal["torch", "onnx", "onnx-int8", "tensorrt"]
+    why: str
+    """What each engine took."""
+
+    @staticmethod
+    def key(manifest: Manifest, weights: Path, threads: int | None) -> str:
+        """What a choice holds for: this machine, these libraries, these weights and their plan for int8, so many threads."""
+        plan = plan_file(weights)
+        calibrated = plan.read_bytes() if plan.is_file() else b""
+        parts = (machine(), sorted(versions().items()), manifest.architecture, manifest.sha256, calibrated, threads)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
+
+
+def recall_choice(key: str) -> Choice | None:
+    """What was chosen; None where nothing was, or it cannot be read: then it is chosen anew."""
+    try:
+        return msgspec.json.decode(_file(key).read_bytes(), type=Choice)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def remember_choice(key: str, choice: Choice) -> None:
+    """Keep it where the cache can be written; else the next start chooses anew."""
+    file = _file(key)
+    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(msgspec.json.encode(choice))
+        beside.replace(file)
+    except OSError:
+        beside.unlink(missing_ok=True)
+
+
+def forget_choice(key: str) -> None:
+    _file(key).unlink(missing_ok=True)
+
+
+def _file(key: str) -> Path:
+    return platformdirs.user_cache_path("duohand") / "engines" / f"{key}.json"

@@ -1,0 +1,89 @@
+"""The engine that runs a network in torch: the reference that every other one is held to."""
+
+from copy import deepcopy
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runtime.engines.engine import Precision, Predictions, check_images
+from runtime.engines.parity import check
+from runtime.networks.network import HandNetwork, fused
+from runtime.networks.weights import Manifest
+
+GRAPHED = 12
+"""CUDA graphs are kept for batches of up to so many crops: a first look at three boxes in each of two views, turned two ways."""
+
+
+class TorchEngine:
+    """Runs the network in torch, on the GPU where there is one.
+
+    `threads` sets torch's thread count for the whole process; None leaves it.
+    """
+
+    def __init__(
+        self,
+        network: HandNetwork,
+        manifest: Manifest,
+        *,
+        threads: int | None = None,
+        device: str | None = None,
+        precision: Precision = "fp32",
+    ):
+        """`network` is taken over: its batch-norms are folded. `precision`: fp32, or bf16, for processors that multiply it."""
+        assert precision in ("fp32", "bf16"), precision
+        if threads is not None:
+            torch.set_num_threads(threads)
+        self.manifest = manifest
+        self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        self.precision: Precision = precision
+        self.description = f"torch on {self.device.type}" + ("" if precision == "fp32" else f" in {precision}")
+        self._network = fused(network).to(self.device)
+        self._graphs: dict[int, _Graphed] = {}
+
+    def __call__(self, images: np.ndarray) -> Predictions:
+        check_images(images, self.manifest.crop_size)
+        with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            joints, pixels, confidence = self._run(torch.from_numpy(images))
+        return Predictions(joints.float().cpu().numpy(), pixels.float().cpu().numpy(), confidence.float().cpu().numpy())
+
+    def renewed(self, network: HandNetwork, manifest: Manifest) -> "TorchEngine":
+        engine = TorchEngine(deepcopy(network), manifest, device=str(self.device), precision=self.precision)
+        engine.description = self.description
+        if self.precision != "fp32":
+            check(engine, self.precision, network, manifest.crop_size, self.description)
+        return engine
+
+    def _run(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if self.device.type != "cuda":
+            return self._network(images)[:3]
+        # Short floats of 19 bits (TF32), which cuDNN takes unless told otherwise, are not float32.
+        with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+            if len(images) > GRAPHED:
+                return self._network(images.to(self.device))[:3]
+            if len(images) not in self._graphs:
+                self._graphs[len(images)] = _Graphed(self._network, images.to(self.device))
+            return self._graphs[len(images)](images)
+
+
+class _Graphed:
+    """A network's run on one size of batch, recorded as a CUDA graph: no call into the driver for each layer."""
+
+    def __init__(self, network: HandNetwork, images: Tensor):
+        self._images = images.clone()
+        beside = torch.cuda.Stream()
+        beside.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(beside):
+            # cuDNN chooses its algorithms in the first runs; none may fall into the recording.
+            for _ in range(3):
+                network(self._images)
+        torch.cuda.current_stream().wait_stream(beside)
+        self._graph = torch.cuda.CUDAGraph()
+        # Another engine may be made on another thread meanwhile.
+        with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
+            self._answer = network(self._images)[:3]
+
+    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self._images.copy_(images)
+        self._graph.replay()
+        return self._answer

@@ -1,0 +1,1 @@
+"""From frames to each view's joints: locating, cropping, tracking, handedness; MediaPipe's models."""

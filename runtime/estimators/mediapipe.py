@@ -1,0 +1,161 @@
+"""MediaPipe's hand models as an estimator: palms found, landmarks followed, both views at once.
+
+Written from Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking" (2020). A palm is looked for only where no hand is
+followed; else the last landmarks say where to look. Beyond the paper: both views must show one hand of the person, and a hand
+off the middle of the picture is turned as it was seen, since these crops are no cameras that look at it.
+"""
+
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from capture.frames import FramePair
+from capture.views import PerView, View
+from hand.camera import PinholeCamera
+from hand.joints import unit_hand
+from hand.rotations import between
+from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSettings
+from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_square
+from runtime.estimators.handedness import SideVote
+from runtime.estimators.landmark_confidence import PIXEL_SHARE, confidence
+from runtime.estimators.litert import Model
+from runtime.estimators.mediapipe_files import LANDMARKS, PALMS, MediaPipeEngine, model_file
+from runtime.estimators.palm import PalmDetector
+from runtime.estimators.square import Square
+from runtime.types import Side, ViewHand
+
+MIN_PRESENCE = 0.5
+MOST_PALMS = 2
+"""Palms that are looked at in a view: a person has two hands."""
+_CONTRADICTS = 0.2
+"""A hand that fits its side less shows the other one."""
+WRONG_SIDE_PATIENCE = 15
+"""Frames in a row that a view may show the other hand before it is searched for another."""
+
+
+@dataclass(slots=True)
+class _Follower:
+    """One view's models, and the hand that it follows."""
+
+    palms: PalmDetector
+    landmarks: LandmarkModel
+    roi: Square | None
+    square: Square | None = None
+    """Where the hand is looked for next; None while there is none."""
+    contradicted: int = 0
+    """Frames in a row that showed the other side."""
+
+    def __call__(self, image: np.ndarray, side: Side | None) -> Landmarks | None:
+        """The hand in a frame (H, W, 3) uint8 RGB, of `side` if there is a choice; None where there is none."""
+        seen = self._believed(image, self.square) if self.square is not None else None
+        if seen is None or self.contradicted >= WRONG_SIDE_PATIENCE:
+            self.contradicted = 0
+            found = [self._believed(image, palm.hand) for palm in self.palms(image, self.roi)[:MOST_PALMS]]
+            seen = max((hand for hand in (seen, *found) if hand is not None), key=lambda hand: _fits(hand, side), default=None)
+        self.square = None if seen is None else next_square(seen.pixels)
+        return seen
+
+    def _believed(self, image: np.ndarray, square: Square) -> Landmarks | None:
+        seen = self.landmarks(image, square)
+        return seen if seen.presence >= MIN_PRESENCE and np.isfinite(seen.pixels).all() else None
+
+
+def load_mediapipe(engine: MediaPipeEngine, follow: FollowSettings = ANY_HAND, *, threads: int = 2) -> "MediaPipeEstimator":
+    """The estimator of the models that were fetched. Raises UserError where they, or LiteRT, are missing."""
+    return MediaPipeEstimator(model_file(PALMS), model_file(LANDMARKS[engine]), follow, threads=threads)
+
+
+class MediaPipeEstimator:
+    """Follows one hand with MediaPipe's models. An `Estimator`."""
+
+    def __init__(self, palms: Path, landmarks: Path, follow: FollowSettings = ANY_HAND, *, threads: int = 2):
+        """`threads` of the CPU for both views together. Raises UserError where LiteRT or a model's file cannot be used."""
+        self.description = f"MediaPipe's {landmarks.stem} in LiteRT, {threads} thread{'s' * (threads > 1)}"
+        each = max(1, threads // 2)
+        self._views = follow.roi.map(
+            lambda roi: _Follower(
+                PalmDetector(Model(palms, threads=each)), LandmarkModel(Model(landmarks, threads=each)), roi and _square(*roi)
+            )
+        )
+        self._beside = ThreadPoolExecutor(1, "right-view") if threads > 1 else None
+        self._fixed: Side | None = None if follow.hand_side == "auto" else follow.hand_side
+        self._vote = SideVote()
+        self._seen_ns = 0
+
+    def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
+        """See `Estimator`."""
+        captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
+        if captured_ns - self._seen_ns > FORGET_SIDE_NS:
+            # The next hand may be the other one.
+            self._vote = SideVote()
+        seen = self._seen(pair)
+        if seen.left is not None or seen.right is not None:
+            self._seen_ns = captured_ns
+        side = self._decide(seen)
+        if side is None:
+            return PerView(None, None)
+        return PerView.of(lambda view: self._hand(view, side, seen[view], cameras[view]))
+
+    def lose(self, view: View) -> None:
+        """See `Estimator`."""
+        self._views[view].square = None
+
+    def _seen(self, pair: FramePair) -> PerView[Landmarks | None]:
+        """What each view shows; the right one is looked at beside the left one where there are threads for it."""
+        side = self._fixed or self._vote.side
+
+        def look(view: View) -> Landmarks | None:
+            if pair[view].absent:
+                self.lose(view)
+                return None
+            return self._views[view](pair[view].image, side)
+
+        if self._beside is None:
+            return PerView.of(look)
+        right = self._beside.submit(look, "right")
+        try:
+            left = look("left")
+        finally:
+            # What the other thread works on must not be let go of meanwhile.
+            wait([right])
+        return PerView(left, right.result())
+
+    def _decide(self, seen: PerView[Landmarks | None]) -> Side | None:
+        """Both views' side: the user's word, else what they were most often taken for."""
+        if self._fixed:
+            return self._fixed
+        shown = [hand for hand in seen if hand is not None]
+        if not shown:
+            return None
+        if self._vote.side is None:
+            surest = max(shown, key=lambda hand: abs(hand.right - 0.5))
+            self._vote.start("right" if surest.right >= 0.5 else "left", 1.0)
+        for hand in shown:
+            self._vote.add(hand.right, 1 - hand.right)
+        return self._vote.side
+
+    def _hand(self, view: View, side: Side, seen: Landmarks | None, camera: PinholeCamera) -> ViewHand | None:
+        follower = self._views[view]
+        if seen is None:
+            return None
+        follower.contradicted = follower.contradicted + 1 if _fits(seen, side) < _CONTRADICTS else 0
+        joints = unit_hand(seen.world @ _turned_to(seen.square, camera).T)
+        return ViewHand(view, side, joints, seen.pixels, confidence(seen), PIXEL_SHARE, seen.cropped_ns, seen.inferred_ns)
+
+
+def _turned_to(square: Square, camera: PinholeCamera) -> np.ndarray:
+    """(3, 3) R from axes that look at the square's middle into the camera's own."""
+    return between(np.array([0.0, 0.0, 1.0]), camera.rays(np.array(square.centre_px)))
+
+
+def _fits(hand: Landmarks, side: Side | None) -> float:
+    """How much the hand is to be preferred: its presence, and that it is of `side`."""
+    if side is None:
+        return hand.presence
+    return hand.presence * (hand.right if side == "right" else 1 - hand.right)
+
+
+def _square(x: float, y: float, size: float) -> Square:
+    return Square((x, y), size)

@@ -1,0 +1,112 @@
+"""Hands in a single picture, where time is free: many boxes, each looked at from all sides, and the surest answers kept.
+
+A stream may miss a hand in one frame and find it in the next; a photograph has no next. So boxes over the whole picture are
+tried beside those that a locator finds, each at several rolls, and as a right and as a left hand: the network knows upright
+right hands only and doubts itself on all else, so that the surest answer also tells roll and side.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from capture.views import View
+from hand.camera import PinholeCamera
+from runtime.engines.engine import Engine
+from runtime.estimators.crop_prediction import Answer, Place, look, look_again
+from runtime.estimators.tracker import box_around, overlap
+from runtime.types import HandBox, Side, ViewHand
+
+ROLLS_DEG = (0.0, 90.0, 180.0, 270.0)
+SIDES: tuple[Side, Side] = ("right", "left")
+GRID_SHARES = (1.0, 0.75, 0.55, 0.4)
+"""Sides of the boxes that cover a picture, as shares of its shorter side."""
+GRID_STEP = 0.4
+"""Most that neighbouring boxes are apart, as a share of their side."""
+FINALISTS = 12
+"""Answers that are looked at again."""
+SAME_COVERED = 0.5
+"""Share of the smaller hand's box that the other's covers above which they are the same hand."""
+BATCH = 64
+LOCATOR_WEIGHT = 0.15
+"""What a locator's score counts beside the network's confidence: it sees the whole picture, the network a crop."""
+SUPPORTED = 0.3
+"""Overlap (intersection over union) from which a box speaks for a hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A hand in a picture."""
+
+    hand: ViewHand
+    score: float
+    """In [0, 1]."""
+    box: HandBox
+    """That it was last seen in."""
+
+
+def grid(size_px: tuple[int, int], view: View = "left") -> list[HandBox]:
+    """Boxes all over a picture of (width, height), the large ones first; their score is 0."""
+    boxes = []
+    for share in GRID_SHARES:
+        side = share * min(size_px)
+        columns, rows = (_spread(length, side) for length in size_px)
+        boxes += [HandBox(view, "right", (x, y), side, 0.0) for y in rows for x in columns]
+    return boxes
+
+
+def _spread(length: int, side: float) -> list[float]:
+    """Middles of intervals of `side` that cover `length` px evenly."""
+    free = max(length - side, 0.0)
+    count = int(np.ceil(free / (GRID_STEP * side))) + 1
+    return (np.linspace(side / 2, length - side / 2, count) - 0.5).tolist()
+
+
+def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iterable[HandBox]) -> list[Found]:
+    """The hands that the network sees in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the best first.
+
+    A hand scores by the network's confidence and by the boxes' own scores around it. No two of them cover each other by more
+    than `SAME_COVERED`; how good is good enough is left to the caller.
+    """
+    boxes = list(boxes)
+    places = [
+        Place(replace(box, side=side, roll_deg=box.roll_deg + roll), camera, image)
+        for box in boxes
+        for roll in (ROLLS_DEG if engine.manifest.upright else ROLLS_DEG[:1])
+        for side in SIDES
+    ]
+    answers = [answer for start in range(0, len(places), BATCH) for answer in look(engine, places[start : start + BATCH])]
+    answers = [answer for answer in answers if np.isfinite(answer.hand.pixels).all() and np.isfinite(answer.hand.joints).all()]
+    finalists = sorted(answers, key=lambda a: a.sure + LOCATOR_WEIGHT * a.box.score, reverse=True)[:FINALISTS]
+    refined = [answer for answer in look_again(engine, finalists) if _is_in(answer, camera)]
+    found = (Found(a.hand, (a.sure + LOCATOR_WEIGHT * _support(a, boxes)) / (1 + LOCATOR_WEIGHT), a.box) for a in refined)
+    return distinct(sorted(found, key=lambda one: one.score, reverse=True))
+
+
+def _support(answer: Answer, boxes: Iterable[HandBox]) -> float:
+    """The highest score among `boxes` that overlap the box around the hand."""
+    centre, size = box_around(answer.hand.pixels)
+    around = (box.score for box in boxes if overlap(box.centre_px, box.size_px, centre, size) >= SUPPORTED)
+    return max(around, default=0.0)
+
+
+def distinct(found: Sequence[Found]) -> list[Found]:
+    """Those of `found`, best first, that are not the same hand as a better one."""
+    kept: list[Found] = []
+    for one in found:
+        if all(_covered(one.hand.pixels, other.hand.pixels) <= SAME_COVERED for other in kept):
+            kept.append(one)
+    return kept
+
+
+def _is_in(answer: Answer, camera: PinholeCamera) -> bool:
+    """Whether the middle of the hand lies in the picture."""
+    centre, _ = box_around(answer.hand.pixels)
+    return bool(np.all(centre >= 0) and np.all(centre <= np.array(camera.size_px) - 1))
+
+
+def _covered(a: np.ndarray, b: np.ndarray) -> float:
+    """Share of the smaller one of the bounding boxes of joints (21, 2) and (21, 2) that the larger one covers."""
+    low, high = np.maximum(a.min(0), b.min(0)), np.minimum(a.max(0), b.max(0))
+    common = np.prod((high - low).clip(0))
+    return float(common / max(min(np.prod(np.ptp(a, 0)), np.prod(np.ptp(b, 0))), 1e-9))

@@ -1,0 +1,92 @@
+"""Whether a geometry tells more than a rotation: finger tips that neither may look at, foretold in one view from the other.
+
+Pairs that the cameras were not calibrated on say which is better. In one view the tips are hidden; from the rest of the hand
+there and all of it in the other view, either way of merging says where they are; how far off, the hidden pixels tell.
+"""
+
+from collections import deque
+from dataclasses import replace
+
+import numpy as np
+
+from capture.views import VIEWS, PerView, View
+from hand.joints import TIPS
+from runtime.calibration.initialization import place_of
+from runtime.estimators.uncertainty import px_per_hand, sigma_px
+from runtime.fusion.hand_fit import HandFit
+from runtime.fusion.merge import merge
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.types import ViewHand
+
+EVERY = 5
+"""One in so many pairs is held out."""
+REMEMBERED = 12
+ENOUGH = 4
+_HIDDEN = 0.0
+"""Confidence of a joint that nothing may be learnt from."""
+
+
+class HeldOut:
+    """The newest pairs that nothing was fitted to."""
+
+    def __init__(self) -> None:
+        self._pairs: deque[PerView[ViewHand]] = deque(maxlen=REMEMBERED)
+        self._seen = 0
+
+    def takes(self, hands: PerView[ViewHand]) -> bool:
+        """Whether this pair is held out, and so not for calibration."""
+        self._seen += 1
+        if self._seen % EVERY:
+            return False
+        self._pairs.append(hands)
+        return True
+
+    def forget(self) -> None:
+        self._pairs.clear()
+
+    def errors(
+        self, geometry: TwoViewGeometry, bones: np.ndarray, hand_size_mm: float, R_right_from_left: np.ndarray
+    ) -> tuple[float, float] | None:
+        """Median distance, in hands, between where geometry, and where the rotation alone, foretell hidden tips and where they
+        are seen; None while there are too few pairs."""
+        if len(self._pairs) < ENOUGH:
+            return None
+        found = [
+            (
+                _by_geometry(pair, view, geometry, bones, hand_size_mm),
+                _by_rotation(pair, view, geometry, R_right_from_left),
+            )
+            for pair in self._pairs
+            for view in VIEWS
+        ]
+        by_geometry, by_rotation = (np.array([error[way] for error in found]) for way in (0, 1))
+        return float(np.median(by_geometry)), float(np.median(by_rotation))
+
+
+def _hidden(hand: ViewHand) -> ViewHand:
+    confidence = hand.confidence.copy()
+    confidence[list(TIPS)] = _HIDDEN
+    return replace(hand, confidence=confidence)
+
+
+def _off(pixels: np.ndarray, hand: ViewHand) -> float:
+    """Mean distance of foretold tips, rows of `pixels` (21, 2), from those seen, hands."""
+    tips = list(TIPS)
+    scale = float(px_per_hand(hand.joints, hand.pixels)[0])
+    return float(np.linalg.norm(pixels[tips] - hand.pixels[tips], axis=1).mean()) / scale
+
+
+def _by_geometry(pair: PerView[ViewHand], view: View, geometry: TwoViewGeometry, bones: np.ndarray, hand_size_mm: float) -> float:
+    hands = PerView.of(lambda v: _hidden(pair[v]) if v == view else pair[v])
+    fitted = HandFit(geometry, bones, hand_size_mm)(0, hands)
+    return float("inf") if fitted is None else _off(fitted.pixels[view], pair[view])
+
+
+def _by_rotation(pair: PerView[ViewHand], view: View, geometry: TwoViewGeometry, R_right_from_left: np.ndarray) -> float:
+    hands = PerView.of(lambda v: _hidden(pair[v]) if v == view else pair[v])
+    joints = merge(hands, R_right_from_left).joints
+    own = joints if view == "left" else joints @ R_right_from_left.T
+    camera = geometry.cameras[view]
+    hidden = hands[view]
+    place = place_of(own, hidden.pixels, sigma_px(hidden), camera.focal_px, np.array(camera.centre_px))
+    return _off(camera.project(own + place), pair[view])

@@ -1,0 +1,115 @@
+"""Where a hand just was and how it moved, and what that says of where it is now: smoothness in time, as a prior.
+
+A hand goes on as a rigid whole, and each joint a little on its own, with velocities that die away. How far it may be from there
+grows with time and with its speed, so that a still hand is calm and a moving one lags little.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from hand.joints import JOINTS
+from runtime.fusion.shape_prior import Shapes, levers
+from runtime.types import Side
+
+
+@dataclass(frozen=True, slots=True)
+class MotionSettings:
+    """How hands move; lengths in hands. Every default was chosen on drawn recordings."""
+
+    flex_rate: float = 0.2
+    """By how much a still hand's joints move against each other within a second, as a random walk."""
+    shift_rate: float = 0.2
+    """By how much it moves as a whole."""
+    turn_rate: float = 0.25
+    """By how much it turns, radians."""
+    flex_share: float = 3.0
+    """And by which share of its speed a joint that moves against the others may change that at once."""
+    whole_share: float = 0.5
+    """The same of the hand as a whole."""
+    flex_carry: float = 0.5
+    """Share of such a joint's velocity that is expected to last as long as that of the hand as a whole."""
+    carry_s: float = 0.1
+    """For how long a hand keeps its velocity."""
+    velocity_s: float = 0.05
+    """Time over which velocities are averaged."""
+    forget_s: float = 0.5
+    """A hand unseen for longer is forgotten."""
+    far: float = 1.5
+    """So is one that has leapt so far."""
+
+
+@dataclass(frozen=True, slots=True)
+class Motion:
+    """Where the hand was, and how it moved; lengths in hands."""
+
+    captured_ns: int
+    side: Side
+    joints: np.ndarray
+    """(21, 3) left camera's axes."""
+    shifting: np.ndarray
+    """(3,) velocity of the hand as a whole, a second."""
+    turning: np.ndarray
+    """(3,) angular velocity of the hand as a whole, radians a second."""
+    flexing: np.ndarray
+    """(21, 3) velocity of each joint against these."""
+    settings: MotionSettings
+
+    @classmethod
+    def after(
+        cls, before: "Motion | None", captured_ns: int, side: Side, joints: np.ndarray, settings: MotionSettings
+    ) -> "Motion":
+        """The hand now, that was there `before`."""
+        if before is None:
+            return cls(captured_ns, side, joints, np.zeros(3), np.zeros(3), np.zeros((JOINTS, 3)), settings)
+        seconds = (captured_ns - before.captured_ns) * 1e-9
+        gain = 1 - np.exp(-seconds / settings.velocity_s)
+        way = (joints - before.joints) / seconds
+        shifting = way.sum(0) / JOINTS
+        way = way - shifting
+        # Midway between both, a rigid hand's way is the turn itself, however far it turned.
+        arm = (joints + before.joints) / 2
+        lever = levers(arm - arm.sum(0) / JOINTS).reshape(-1, 3)
+        turning = np.linalg.solve(lever.T @ lever, lever.T @ way.ravel())
+        flexing = way - (lever @ turning).reshape(-1, 3)
+        return cls(
+            captured_ns,
+            side,
+            joints,
+            before.shifting + gain * (shifting - before.shifting),
+            before.turning + gain * (turning - before.turning),
+            before.flexing + gain * (flexing - before.flexing),
+            settings,
+        )
+
+    def shape(self, captured_ns: int, side: Side, joints: np.ndarray) -> Shapes | None:
+        """What that says of the hand now; None if joints (21, 3), roughly known, cannot be that hand."""
+        settings, seconds = self.settings, (captured_ns - self.captured_ns) * 1e-9
+        if side != self.side or not 0 < seconds <= settings.forget_s:
+            return None
+        expected = self._expected(seconds)
+        leap = (joints - expected).sum(0) / JOINTS
+        if leap @ leap > settings.far**2:
+            return None
+
+        def variance(rate: float, share: float, squared):
+            return rate**2 * seconds + (share * seconds) ** 2 * squared
+
+        flex = variance(settings.flex_rate, settings.flex_share, (self.flexing * self.flexing).sum(1))
+        shift = variance(settings.shift_rate, settings.whole_share, self.shifting @ self.shifting)
+        turn = variance(settings.turn_rate, settings.whole_share, self.turning @ self.turning)
+        return Shapes(expected[None], 1 / flex[None], 1 / np.array([[shift, turn]]))
+
+    def _expected(self, seconds: float) -> np.ndarray:
+        """(21, 3) where the hand is after so long, if it goes on and comes to rest."""
+        settings = self.settings
+        on = settings.carry_s * (1 - np.exp(-seconds / settings.carry_s))
+        middle = self.joints.sum(0) / JOINTS
+        # Rodrigues' formula.
+        turn = self.turning * on
+        angle = max(math.sqrt(turn @ turn), 1e-9)
+        across = levers(turn)
+        way = (self.joints - middle) @ across
+        turned = math.sin(angle) / angle * way + 2 * (math.sin(angle / 2) / angle) ** 2 * (way @ across)
+        return self.joints + turned + self.shifting * on + self.flexing * (on * settings.flex_carry)

@@ -1,0 +1,1 @@
+"""Where cameras are and what lenses do: two-view geometry, undistortion, the rotation between views."""

@@ -1,0 +1,166 @@
+"""A network as an ONNX graph: uint8 crops in; joints, pixels, confidence and heat maps out, normalisation and decoding inside.
+
+A graph depends on the network's architecture alone. So it is drawn once, by torch's exporter, and kept without weights;
+weights are filled in by their names, batch-norms folded. The graphs of our architectures ship; that of another is drawn on
+first use and cached.
+"""
+
+import hashlib
+import warnings
+from copy import deepcopy
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import onnx
+import platformdirs
+import torch
+from torch import nn
+
+from hand.errors import UserError
+from runtime.networks.network import HandNetwork, fused
+from runtime.networks.weights import ASSETS, Manifest, build_network
+
+INPUT = "images"
+OUTPUTS = ("joints", "pixels", "confidence", "heat")
+OPSET = 18
+"""The newest that TensorRT 8.6, ONNX Runtime 1.14 and all later ones read."""
+SHIPPED = {"detnet-lite": ASSETS / "detnet_lite.onnx", "detnet": ASSETS / "detnet.onnx"}
+"""Graphs without weights, by architecture; `python -m export.graphs` draws them."""
+_WEIGHTS = "weights"
+"""Where a graph says that its weights are: nowhere but in the memory of who fills them in."""
+
+Weights = dict[str, np.ndarray]
+"""Float32 by name: the network's state, batch-norms folded."""
+
+
+def weights_of(network: HandNetwork) -> Weights:
+    """What fills the network's graph; the network stays as it is."""
+    folded = fused(deepcopy(network).cpu())
+    return {name: value.contiguous().numpy() for name, value in folded.state_dict().items()}
+
+
+def graph_of(manifest: Manifest, weights: Weights) -> onnx.ModelProto:
+    """The graph that `weights` fill, without them. Raises UserError where it must be drawn and cannot be."""
+    shipped = SHIPPED.get(manifest.architecture)
+    if shipped is not None and shipped.is_file():
+        graph = onnx.load(shipped, load_external_data=False)
+        if fits(graph, manifest, weights):
+            return graph
+    shapes = sorted((name, value.shape) for name, value in weights.items())
+    key = hashlib.sha256(repr((manifest.architecture, manifest.crop_size, shapes, OPSET)).encode()).hexdigest()[:16]
+    cached = platformdirs.user_cache_path("duohand") / "graphs" / f"{manifest.architecture}-{key}.onnx"
+    if cached.is_file():
+        graph = onnx.load(cached, load_external_data=False)
+        if fits(graph, manifest, weights):
+            return graph
+    graph = draw_graph(manifest)
+    write(graph, cached)
+    return graph
+
+
+def fits(graph: onnx.ModelProto, manifest: Manifest, weights: Weights) -> bool:
+    """Whether the graph takes such crops and exactly such weights."""
+    size = [dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim[1:]]
+    wanted = {tensor.name: tuple(tensor.dims) for tensor in _empty(graph)}
+    return size == [manifest.crop_size, manifest.crop_size, 3] and wanted == {k: v.shape for k, v in weights.items()}
+
+
+def draw_graph(manifest: Manifest) -> onnx.ModelProto:
+    """The graph of the manifest's architecture, drawn by torch's exporter (10 s or so), without weights.
+
+    Raises UserError where the exporter's library is not installed.
+    """
+    try:
+        import onnxscript  # noqa: F401  # pyright: ignore[reportMissingImports] (extra "export")
+    except ImportError as error:
+        raise UserError(
+            f"no graph of this {manifest.architecture} ships, and drawing it needs onnxscript: pip install onnxscript, or use "
+            "--engine torch"
+        ) from error
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        network = fused(build_network(manifest))
+        for value in network.parameters():
+            # Exporters drop zeros, and merge what is equal.
+            nn.init.normal_(value, std=0.02)
+    size = manifest.crop_size
+    images = torch.zeros(2, size, size, 3, dtype=torch.uint8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            network,
+            (images,),
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=[INPUT],
+            output_names=list(OUTPUTS),
+            dynamic_shapes={INPUT: {0: torch.export.Dim("n")}},
+        )
+    assert program is not None
+    return _bare(program.model_proto, set(network.state_dict()))
+
+
+def filled(graph: onnx.ModelProto, weights: Weights, manifest: Manifest) -> onnx.ModelProto:
+    """A model that is whole in itself; its metadata say whose weights it has."""
+    model = copied(graph)
+    for tensor in _empty(model):
+        tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
+    describe(model, manifest, weights)
+    return model
+
+
+def copied(model: onnx.ModelProto) -> onnx.ModelProto:
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    return copy
+
+
+def describe(model: onnx.ModelProto, manifest: Manifest, weights: Weights, **more: str) -> None:
+    """Write into the model's metadata whose weights it has; `more` is added."""
+    known = {"manifest": msgspec.json.encode(manifest).decode(), "weights_sha256": weights_sha256(weights), "opset": str(OPSET)}
+    onnx.helper.set_model_props(model, known | more)
+
+
+def weights_sha256(weights: Weights) -> str:
+    """Of all numbers, names in order."""
+    digest = hashlib.sha256()
+    for name in sorted(weights):
+        digest.update(name.encode())
+        digest.update(weights[name].tobytes())
+    return digest.hexdigest()
+
+
+def write(model: onnx.ModelProto, path: Path) -> None:
+    """Write the file, whole or not at all; folders are made. Raises UserError where it cannot be written."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside = path.with_name(f".{path.name}.part")
+        beside.write_bytes(model.SerializeToString(deterministic=True))
+        beside.replace(path)
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}; give a folder that can be written") from error
+
+
+def _empty(graph: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """The tensors that weights go to."""
+    return [tensor for tensor in graph.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
+
+
+def _bare(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
+    """The graph without the weights called `names` and without the exporter's remarks, which name this machine's files."""
+    missing = names - {tensor.name for tensor in graph.graph.initializer}
+    assert not missing, f"the exporter renamed or dropped {sorted(missing)}"
+    for part in (graph, graph.graph, *graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    for tensor in graph.graph.initializer:
+        tensor.ClearField("metadata_props")
+        tensor.ClearField("doc_string")
+        if tensor.name in names:
+            tensor.ClearField("raw_data")
+            tensor.ClearField("float_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value=_WEIGHTS)
+    return graph

@@ -1,0 +1,180 @@
+"""Networks as files: safetensors with a manifest beside it, or a published `.pth` checkpoint."""
+
+import hashlib
+import importlib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor, nn
+
+from hand.errors import UserError
+from runtime.networks.network import HandNetwork
+
+ASSETS = Path(__file__).parents[1] / "assets"
+DEFAULT_WEIGHTS = ASSETS / "detnet_lite.safetensors"
+
+ARCHITECTURES = {"detnet": ("runtime.networks.detnet", "DetNet"), "detnet-lite": ("runtime.networks.detnet_lite", "DetNetLite")}
+"""Name in a manifest → module and class; imported when asked for."""
+
+PUBLISHED_ROOTS = {"ckp_detnet_37": 0, "ckp_detnet_68": 9}
+"""File names of the published checkpoints, which carry no manifest, and the roots that they were trained with."""
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a weights file holds; stored as JSON beside it."""
+
+    architecture: str
+    """A key of `ARCHITECTURES`, or "locator"."""
+    root: int
+    """Joint that the location maps are relative to."""
+    crop_size: int
+    """Side of the network's input in px."""
+    map_size: int
+    """Side of its maps in cells."""
+    axes: Literal["crop", "frame"]
+    """Whose axes the joints are in: the turned camera's of the crop, or the frame camera's."""
+    upright: bool = False
+    """Whether crops are to be rolled so that the fingers' knuckles stand above the wrist."""
+    options: dict[str, int] = {}
+    """Further arguments of the architecture's constructor."""
+    training_data: str
+    seed: int | None = None
+    images_seen: int | None = None
+    accuracy: dict[str, float] = {}
+    """Figures by name, with their unit in the name, such as `held_out_dual_mm`."""
+    sha256: str = ""
+    """Of the weights file; `save_tensors` fills it in."""
+
+
+def build_network(manifest: Manifest) -> HandNetwork:
+    """An untrained network of the manifest's architecture.
+
+    Raises UserError for an architecture that this version does not know.
+    """
+    if manifest.architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise UserError(f"the weights' architecture is {manifest.architecture!r}, expected one of {known}: update the program")
+    module, name = ARCHITECTURES[manifest.architecture]
+    network = getattr(importlib.import_module(module), name)(root=manifest.root, **manifest.options)
+    return HandNetwork(network, manifest.crop_size)
+
+
+def load_network(path: Path) -> tuple[HandNetwork, Manifest]:
+    """The network stored at `path`, in evaluation mode and float32, and its manifest.
+
+    Raises UserError where the file is missing, damaged, or not what its manifest says.
+    """
+    if path.suffix == ".pth":
+        tensors, manifest = _load_published(path)
+    else:
+        tensors, manifest = load_tensors(path)
+    hand_network = build_network(manifest)
+    fill(hand_network.network, tensors, path)
+    return hand_network.eval(), manifest
+
+
+def save_network(path: Path, hand_network: HandNetwork, manifest: Manifest) -> Manifest:
+    """Write the network as fp16 with its manifest; returns the manifest with its sha256."""
+    return save_tensors(path, hand_network.network.state_dict(), manifest)
+
+
+def load_tensors(path: Path) -> tuple[dict[str, Tensor], Manifest]:
+    """Tensors by name, half floats widened, and their manifest; the hash is checked. Raises UserError."""
+    manifest = _read_manifest(path.with_suffix(".json"))
+    data = _read(path)
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != manifest.sha256:
+        raise UserError(
+            f"{path} has sha256 {digest[:12]}…, its manifest expects {manifest.sha256[:12] or 'none'}…: "
+            "the file is damaged or not the one described, fetch both again"
+        )
+    try:
+        tensors = load(data)
+    except SafetensorError as error:
+        raise UserError(f"{path} is not a safetensors file ({error}): fetch it again") from error
+    return {name: _widened(tensor) for name, tensor in tensors.items()}, manifest
+
+
+def save_tensors(path: Path, tensors: dict[str, Tensor], manifest: Manifest) -> Manifest:
+    """Write tensors and manifest; returns the manifest with its sha256.
+
+    Filters are stored as fp16. Vectors stay as they are: running variances can leave fp16's range, and they are small.
+    """
+    stored = {
+        name: (tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor).cpu().contiguous()
+        for name, tensor in tensors.items()
+    }
+    data = save(stored)
+    manifest = msgspec.structs.replace(manifest, sha256=hashlib.sha256(data).hexdigest())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    return manifest
+
+
+def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
+    """Load `tensors` into `network`; `path` is named where they do not fit. Raises UserError."""
+    expected = network.state_dict()
+    wrong = sorted(
+        expected.keys() ^ tensors.keys()
+        | {key for key in expected.keys() & tensors.keys() if expected[key].shape != tensors[key].shape}
+    )
+    if wrong:
+        more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
+        name = type(network).__name__
+        raise UserError(f"{path} does not hold a {name}: {wrong[0]}{more} missing, unexpected or of another shape")
+    network.load_state_dict(tensors)
+
+
+def _load_published(path: Path) -> tuple[dict[str, Tensor], Manifest]:
+    data = _read(path)
+    if path.with_suffix(".json").exists():
+        manifest = _read_manifest(path.with_suffix(".json"))
+    elif path.stem in PUBLISHED_ROOTS:
+        manifest = Manifest(
+            architecture="detnet",
+            root=PUBLISHED_ROOTS[path.stem],
+            crop_size=128,
+            map_size=32,
+            axes="frame",
+            training_data="published with S2DHand",
+            sha256=hashlib.sha256(data).hexdigest(),
+        )
+    else:
+        raise UserError(
+            f"{path} has no manifest: its root joint is unknown; name it like a published checkpoint "
+            f"({' or '.join(PUBLISHED_ROOTS)}) or write {path.with_suffix('.json').name} beside it"
+        )
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        # torch raises many types here: pickle, zip, runtime, end of file.
+        raise UserError(f"{path} is not a readable checkpoint of tensors: fetch it again ({type(error).__name__})") from error
+    if isinstance(stored, dict) and isinstance(stored.get("state_dict"), dict):
+        stored = stored["state_dict"]
+    if not isinstance(stored, dict) or not all(isinstance(value, Tensor) for value in stored.values()):
+        raise UserError(f"{path} holds {type(stored).__name__}, expected named tensors: is it a DetNet checkpoint?")
+    return {name.removeprefix("module."): _widened(tensor) for name, tensor in stored.items()}, manifest
+
+
+def _read_manifest(path: Path) -> Manifest:
+    data = _read(path)
+    try:
+        return msgspec.json.decode(data, type=Manifest)
+    except msgspec.DecodeError as error:
+        raise UserError(f"{path} is not a weights manifest: {error}") from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read weights {path}: {error.strerror}; give the path of a .safetensors or .pth file") from error
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor

@@ -1,0 +1,152 @@
+"""One hand as it goes out: the fields of a line of `hands.jsonl`, of a published message and of a recording."""
+
+import math
+
+import msgspec
+import numpy as np
+
+from capture.frames import FramePair
+from capture.views import PerView, View
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.types import DualHand, Side
+
+DIGITS = 5
+"""Decimals kept of joints: a unit hand's fifth is a micrometre."""
+
+Points = list[list[float]]
+
+
+class ViewLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One view of a hand."""
+
+    seq: int
+    """Of the frame."""
+    captured_ns: int
+    own: bool
+    """False where the view saw no hand of its own: it gets the merged one as seen from there."""
+    joints: Points | None
+    """(21, 3) unit hand in that camera's axes; null where no rotation carries it over."""
+    confidence: list[float] | None = None
+    """(21,); null where it is not the view's own."""
+    pixels: Points | None = None
+    """(21, 2) in the frame; null where it is not the view's own."""
+
+
+class ViewLines(msgspec.Struct, frozen=True):
+    """Both views."""
+
+    left: ViewLine
+    right: ViewLine
+
+
+class FusedLine(msgspec.Struct, frozen=True):
+    """The merged hand."""
+
+    joints: Points
+    """(21, 3) unit hand in the left camera's axes."""
+    weight_left: list[float]
+    """(21,) share of the left view in each joint."""
+
+
+class FocalLine(msgspec.Struct, frozen=True):
+    """Focal lengths of both cameras, px."""
+
+    left: float
+    right: float
+
+
+class CamerasLine(msgspec.Struct, frozen=True):
+    """Both cameras, as the hand was fitted to them."""
+
+    focal_px: FocalLine
+    t_right_from_left_mm: list[float]
+    """(3,): x_right = R_right_from_left x_left + t_right_from_left_mm."""
+
+
+class HandLine(msgspec.Struct, frozen=True, kw_only=True):
+    """A merged hand. Times are in ns, monotonic clock; null is what is not known, or was no stage of it."""
+
+    index: int
+    """The left frame's number."""
+    side: Side
+    views: ViewLines
+    fused: FusedLine
+    R_right_from_left: Points | None
+    """(3, 3)."""
+    rotation_uncertainty_deg: float | None
+    """Standard deviation of the rotation."""
+    wrist_mm: list[float] | None
+    """(3,) in the left camera's axes."""
+    reprojection_px: float | None
+    """How far the hand is from the joints seen, root mean square."""
+    cameras: CamerasLine | None
+    skew_ns: int
+    """Right frame's capture − left frame's."""
+    captured_ns: int
+    """The later of both captures."""
+    received_ns: int
+    paired_ns: int | None
+    started_ns: int
+    cropped_ns: int | None
+    inferred_ns: int | None
+    merged_ns: int
+
+
+def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, exact: bool = False) -> HandLine:
+    """What one line holds.
+
+    `rotation`: (3, 3) R_right_from_left, that of a later pair if `hand` came before the first one. `exact`: nothing is rounded.
+    """
+    timings, digits = hand.timings, None if exact else DIGITS
+
+    def view_line(view: View) -> ViewLine:
+        frame, own = pair[view], hand.views[view]
+        if own is None:
+            joints = hand.joints if view == "left" else None if rotation is None else hand.joints @ rotation.T
+            return ViewLine(seq=frame.seq, captured_ns=frame.captured_ns, own=False, joints=_numbers(joints, digits))
+        return ViewLine(
+            seq=frame.seq,
+            captured_ns=frame.captured_ns,
+            own=True,
+            joints=_numbers(own.joints, digits),
+            confidence=_numbers(own.confidence, digits),
+            pixels=_numbers(own.pixels, digits and 2),
+        )
+
+    views = PerView.of(view_line)
+    finite = math.isfinite(hand.rotation_uncertainty_deg)
+    return HandLine(
+        index=pair.left.seq,
+        side=hand.side,
+        views=ViewLines(views.left, views.right),
+        fused=FusedLine(_numbers(hand.joints, digits) or [], _numbers(hand.weight_left, digits) or []),
+        R_right_from_left=_numbers(rotation, digits and 9),
+        rotation_uncertainty_deg=float(hand.rotation_uncertainty_deg) if finite else None,
+        wrist_mm=_numbers(hand.wrist_mm, digits and 2),
+        reprojection_px=None if hand.reprojection_px is None else float(hand.reprojection_px),
+        cameras=None if hand.geometry is None else _cameras(hand.geometry, digits and 3),
+        skew_ns=pair.skew_ns,
+        captured_ns=timings.captured_ns,
+        received_ns=timings.received_ns,
+        paired_ns=timings.paired_ns,
+        started_ns=timings.started_ns,
+        cropped_ns=timings.cropped_ns,
+        inferred_ns=timings.inferred_ns,
+        merged_ns=timings.merged_ns,
+    )
+
+
+def _cameras(geometry: TwoViewGeometry, digits: int | None) -> CamerasLine:
+    focal_px = geometry.cameras.map(lambda camera: _number(camera.focal_px, digits))
+    return CamerasLine(FocalLine(focal_px.left, focal_px.right), _numbers(geometry.t_right_from_left_mm, digits) or [])
+
+
+def _number(value: float, digits: int | None) -> float:
+    return float(value) if digits is None else round(float(value), digits)
+
+
+def _numbers(values: np.ndarray | None, digits: int | None) -> list | None:
+    if values is None:
+        return None
+    values = np.asarray(values, float)
+    return (values if digits is None else np.round(values, digits)).tolist()

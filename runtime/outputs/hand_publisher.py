@@ -1,0 +1,52 @@
+"""`--publish`: every merged hand as one msgpack message, as `capture/PROTOCOL.md` describes."""
+
+import msgspec
+
+from capture.frames import FramePair
+from capture.transport.keys import Keys
+from capture.transport.latest_publisher import LatestPublisher
+from runtime.outputs.hand_line import HandLine, hand_line
+from runtime.types import DualHand
+
+VERSION = 1
+
+
+class PublishedHand(HandLine, frozen=True, kw_only=True, omit_defaults=False):
+    """A line of `hands.jsonl`, and where it belongs."""
+
+    version: int = VERSION
+    """Of the message's format."""
+    number: int = 0
+    """Counts the hands that were published from 0: a gap shows those that a receiver was too slow for."""
+
+
+def encode_hand(number: int, line: HandLine) -> bytes:
+    """The message."""
+    return _encoder.encode({"version": VERSION, "number": number, **msgspec.structs.asdict(line)})
+
+
+def decode_hand(message: bytes) -> PublishedHand:
+    """Raises msgspec.MsgspecError for what is none."""
+    return _decoder.decode(message)
+
+
+class HandPublisher:
+    """Publishes what comes of pairs."""
+
+    def __init__(self, endpoint: str, keys: Keys | None = None) -> None:
+        """Raises UserError where the address cannot be bound, or leaves this host without keys."""
+        self._publisher = LatestPublisher(endpoint, keys)
+        self._number = 0
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Publish the hands of a pair."""
+        for hand in hands:
+            self._publisher.send(encode_hand(self._number, hand_line(pair, hand, hand.R_right_from_left)))
+            self._number += 1
+
+    def close(self) -> None:
+        self._publisher.close()
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(PublishedHand)

@@ -1,0 +1,76 @@
+"""`hands.jsonl`: one line for each merged hand, with both views, times and confidences."""
+
+from collections import deque
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from capture.frames import FramePair
+from hand.errors import UserError
+from runtime.geometry.rotation_estimator import SURE_DEG
+from runtime.outputs.hand_line import hand_line
+from runtime.types import DualHand
+
+_WAITING = 600
+
+
+class HandWriter:
+    """Writes hands in order; those from before the rotation was sure wait for it, so that both views can be written.
+
+    At most `_WAITING` hands wait; the oldest beyond that is written with what is known. Raises UserError where the file
+    cannot be made.
+    """
+
+    def __init__(self, path: Path):
+        self.lines = 0
+        """Lines written."""
+        self._waiting: deque[tuple[FramePair, DualHand]] = deque()
+        self._rotation: np.ndarray | None = None
+        """The latest one."""
+        self._encoder = msgspec.json.Encoder()
+        make_folder_of(path)
+        try:
+            self._file = path.open("wb")
+        except OSError as error:
+            raise UserError(f"cannot write hands to {path}: {error.strerror}; give --save a file that can be made") from error
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Add what came of a pair."""
+        for hand in hands:
+            self.write(pair, hand)
+
+    def write(self, pair: FramePair, hand: DualHand) -> None:
+        """Add one hand of `pair`."""
+        if hand.R_right_from_left is not None:
+            self._rotation = hand.R_right_from_left
+        if hand.rotation_uncertainty_deg <= SURE_DEG:
+            self._flush()
+            self._write(pair, hand)
+            return
+        # A later rotation stands in for the unsure one.
+        self._waiting.append((pair, replace(hand, R_right_from_left=None)))
+        if len(self._waiting) > _WAITING:
+            self._write(*self._waiting.popleft())
+
+    def close(self) -> None:
+        """Write what still waits and close the file."""
+        self._flush()
+        self._file.close()
+
+    def _flush(self) -> None:
+        while self._waiting:
+            self._write(*self._waiting.popleft())
+
+    def _write(self, pair: FramePair, hand: DualHand) -> None:
+        self._file.write(self._encoder.encode(hand_line(pair, hand, self._rotation)) + b"\n")
+        self.lines += 1
+
+
+def make_folder_of(path: Path) -> None:
+    """Make the folder that `path` is to be written in; raises UserError where that cannot be."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot make the folder of {path}: {error.strerror}; name a file that can be made") from error

@@ -1,0 +1,101 @@
+"""A recorded run that is run again: with what it had, or with other settings, and then it says so."""
+
+from pathlib import Path
+
+import msgspec
+import torch
+
+from capture.frames import FramePair
+from capture.recording.reader import read_about
+from capture.recording.replay import ReplayPairs
+from hand.errors import UserError
+from runtime.calibration.camera_profile import Profile
+from runtime.calibration.solver_log import SolverAsRecorded, Told
+from runtime.calibration.solver_process import Solver, SolverOnTheSpot
+from runtime.outputs.hand_line import HandLine, hand_line
+from runtime.outputs.run_recorder import HAND_TOPIC, PROFILE, RUN, RunAbout
+from runtime.settings import DECIDES_HANDS, Settings
+from runtime.types import DualHand
+
+_TIMES = ("received_ns", "paired_ns", "started_ns", "cropped_ns", "inferred_ns", "merged_ns")
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(HandLine)
+
+
+class Rerun:
+    """What must be as it was for the hands to come out the same."""
+
+    def __init__(self, path: Path, about: RunAbout, pairs: ReplayPairs) -> None:
+        self.pairs = pairs
+        self._path = path
+        self._about = about
+        self._same = True
+        self._pairs = self._equal = 0
+
+    @property
+    def threads(self) -> int | None:
+        """Of the engine. How a sum is shared out among threads shows in its last digits."""
+        return self._about.threads
+
+    def begin(self, now: RunAbout) -> list[str]:
+        """Take over what can be; one sentence for each thing that is not as it was."""
+        torch.set_num_threads(self._about.torch_threads)
+        then = self._about
+        changed = [key for key in DECIDES_HANDS if getattr(now.settings, key) != getattr(then.settings, key)]
+        changed = [key for key in changed if key != "weights"]
+        if now.weights_sha256 != then.weights_sha256:
+            changed.append("weights")
+        self._same = not changed
+        notes = [f"not as recorded: {', '.join(changed)}; hands will differ"] if changed else []
+        if now.engine != then.engine:
+            notes.append(f"recorded with the engine {then.engine}; hands may differ in their last digits")
+        if then.settings.record_format != "sent":
+            notes.append("images were made JPEGs for the recording: hands will differ from those recorded")
+        if then.settings.adapt != "off":
+            notes.append("the network adapted while it was recorded, and what it learnt is not here: hands will differ")
+        return notes
+
+    def profile(self) -> Profile | None:
+        """What an earlier run had found of the cameras, once the first pair was read. Raises UserError where it is damaged."""
+        text = self.pairs.about.get(PROFILE, {}).get("profile")
+        try:
+            return None if text is None else msgspec.json.decode(text, type=Profile)
+        except msgspec.MsgspecError as error:
+            raise UserError(f"the recording {self._path} has a damaged profile of its cameras: {error}") from error
+
+    def solver(self) -> Solver:
+        """With other settings there are other problems, and solutions come at once."""
+        return SolverAsRecorded(self._told) if self._same else SolverOnTheSpot()
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Compare what came of a pair with what came of it then."""
+        then = [note.data for note in self.pairs.notes_of_current if note.topic == HAND_TOPIC]
+        now = [_encoder.encode(hand_line(pair, hand, hand.R_right_from_left, exact=True)) for hand in hands]
+        self._pairs += 1
+        self._equal += list(map(_without_times, then)) == list(map(_without_times, now))
+
+    @property
+    def verdict(self) -> str:
+        """Whether the hands were the same, one sentence."""
+        return f"{self._equal} of {self._pairs} pairs gave the recorded hands, bit for bit"
+
+    def _told(self) -> Told:
+        return self.pairs.current.solver if self.pairs.current else ""
+
+
+def _without_times(line: bytes) -> HandLine | None:
+    """A recorded hand without what differs from run to run; None for what is none."""
+    try:
+        return msgspec.structs.replace(_decoder.decode(line), **dict.fromkeys(_TIMES, 0))
+    except msgspec.MsgspecError:
+        return None
+
+
+def recorded_settings(path: Path) -> Settings:
+    """Those of the recorded run. Raises UserError for what is no recording of a run."""
+    return read_run(path).settings
+
+
+def read_run(path: Path) -> RunAbout:
+    """Raises UserError for what is no recording of a run."""
+    return RunAbout.from_metadata(path, read_about(path, RUN))

@@ -1,0 +1,135 @@
+"""What a recording holds of a run besides what the cameras sent: settings, weights, pairs, hands, drops."""
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from capture.frames import FramePair
+from capture.recording.recorder import Recorder
+from capture.recording.replay import PAIR_TOPIC, RecordedPair
+from capture.views import VIEWS
+from hand.errors import UserError
+from runtime.calibration.camera_profile import Profile
+from runtime.calibration.solver_log import NotedSolver
+from runtime.outputs.hand_line import HandLine, hand_line
+from runtime.settings import Settings
+from runtime.types import DualHand
+
+HAND_TOPIC, DROPS_TOPIC = "/hand", "/drops"
+RUN, PROFILE = "duohand.run", "duohand.profile"
+"""Names of metadata."""
+_DROPS_EVERY_NS = 1_000_000_000
+
+
+class RecordedDrops(msgspec.Struct, frozen=True):
+    """What was dropped until now."""
+
+    frames: dict[str, int]
+    """By reason."""
+
+
+TOPICS = {HAND_TOPIC: HandLine, PAIR_TOPIC: RecordedPair, DROPS_TOPIC: RecordedDrops}
+
+
+class RunAbout(msgspec.Struct, frozen=True, kw_only=True):
+    """What a run is told once; in a recording's metadata, every value as JSON."""
+
+    settings: Settings
+    engine: str
+    """Its description."""
+    weights_sha256: str | None
+    """Of the network's file; None for MediaPipe's models."""
+    threads: int | None
+    """As the engine was asked for; None left it to the library."""
+    torch_threads: int
+    started_at: str
+    """ISO 8601."""
+
+    @classmethod
+    def of(cls, settings: Settings, engine: str, weights: Path | None, threads: int | None, torch_threads: int) -> "RunAbout":
+        fields = {name: getattr(settings, name) for name in Settings.__struct_fields__}
+        # A replay may run in another folder.
+        fields |= {"weights": settings.weights and settings.weights.resolve()}
+        fields |= {"calibration": tuple(path.resolve() for path in settings.calibration)}
+        return cls(
+            settings=Settings(**fields),
+            engine=engine,
+            weights_sha256=None if weights is None else hashlib.sha256(weights.read_bytes()).hexdigest(),
+            threads=threads,
+            torch_threads=torch_threads,
+            started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def to_metadata(self) -> dict[str, str]:
+        fields = msgspec.structs.asdict(self)
+        return {name: msgspec.json.encode(value, enc_hook=str).decode() for name, value in fields.items()}
+
+    @classmethod
+    def from_metadata(cls, path: Path, metadata: Mapping[str, str]) -> "RunAbout":
+        """Raises UserError, which names the recording, for what no run of this version has written."""
+        text = "{" + ",".join(f"{msgspec.json.encode(name).decode()}:{value}" for name, value in metadata.items()) + "}"
+        try:
+            return msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
+        except msgspec.MsgspecError as error:
+            what = str(error) if metadata else "nothing is said of its run"
+            raise UserError(
+                f"{path} cannot be replayed by this version: {what}; use --left {path}#left --right {path}#right"
+            ) from error
+
+
+class RunRecord:
+    """Records a run's outcome, pair by pair; the tap of its cameras is `message`."""
+
+    def __init__(self, path: Path, settings: Settings, about: RunAbout) -> None:
+        """Raises UserError where the file is there already or cannot be made."""
+        self.recorder = Recorder(path, TOPICS, format=settings.record_format, lossless=settings.every_pair)
+        self.recorder.about(RUN, about.to_metadata())
+        self.solver: NotedSolver | None = None
+        """Of the cameras' places, where there is one."""
+        self.drops: Callable[[], Mapping[str, int]] = dict
+        """Gives the frames dropped until now, by reason."""
+        self._dropped_ns = 0
+
+    def remembered(self, profile: Profile | None) -> None:
+        """Say what an earlier run had found of the cameras."""
+        if profile is not None:
+            self.recorder.about(PROFILE, {"profile": msgspec.json.encode(profile).decode()})
+
+    def taken_up(self, pair: FramePair) -> None:
+        """A pair is to be worked on: its frames are needed for a replay."""
+        for view in VIEWS:
+            self.recorder.keep(view, pair[view].seq)
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Record what came of a pair."""
+        now_ns = time.monotonic_ns()
+        for hand in hands:
+            self.recorder.note(HAND_TOPIC, hand_line(pair, hand, hand.R_right_from_left, exact=True), hand.timings.captured_ns)
+        told = RecordedPair(
+            left_seq=pair.left.seq,
+            right_seq=pair.right.seq,
+            left_captured_ns=pair.left.captured_ns,
+            right_captured_ns=pair.right.captured_ns,
+            skew_ns=pair.skew_ns,
+            paired_ns=pair.paired_ns,
+            started_ns=hands[0].timings.started_ns if hands else now_ns,
+            hands=len(hands),
+            absent="left" if pair.left.absent else "right" if pair.right.absent else "",
+            solver=self.solver.told() if self.solver else "",
+        )
+        self.recorder.note(PAIR_TOPIC, told, now_ns)
+        if now_ns - self._dropped_ns >= _DROPS_EVERY_NS:
+            self._dropped_ns = now_ns
+            self._note_drops()
+
+    def close(self) -> None:
+        self._note_drops()
+        self.recorder.close()
+
+    def _note_drops(self) -> None:
+        unrecorded = {"unrecorded": self.recorder.unrecorded} if self.recorder.unrecorded else {}
+        self.recorder.note(DROPS_TOPIC, RecordedDrops({**self.drops(), **unrecorded}))

@@ -1,0 +1,1 @@
+"""What a run measures of itself: rates, latencies, skew, drops; status line, summary, statistics."""

@@ -1,0 +1,63 @@
+"""What `--stats` writes: one JSON file with the figures of a run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hand.errors import UserError
+from runtime.outputs.hand_writer import make_folder_of
+from runtime.reporting.histogram import Quantiles
+from runtime.reporting.skew import SkewStats
+
+Section = Callable[[], Any]
+"""Gives figures that another part of the program adds under a name of its own: a msgspec struct or a dict, None for nothing."""
+
+
+class RotationStats(msgspec.Struct, frozen=True, kw_only=True):
+    """Of the last hand that came with a rotation."""
+
+    angle_deg: float
+    """Between the two cameras."""
+    uncertainty_deg: float
+    """Standard deviation."""
+
+
+class Stats(msgspec.Struct, frozen=True, kw_only=True):
+    """A run's figures. What was never measured is null."""
+
+    version: int = 1
+    """Of this file's format."""
+    live: bool
+    """False where frames wait for the reader; stages before `started` are not counted then, nor is `latency`."""
+    pairs: int
+    pairs_per_s: float
+    """From the first pair that was finished to the last."""
+    seen_by: dict[str, int]
+    """Pairs whose hand was seen by both, left, right or none of the views."""
+    work: Quantiles
+    """From when the pipeline took a pair up until it was through with it, hand or none."""
+    latency: Quantiles
+    """From the capture to the merged hand."""
+    steps: dict[str, Quantiles]
+    """By two stages of `runtime.types.STAGES`, such as "captured_received"; hands that were not shown have no last step."""
+    skew: SkewStats
+    drops: dict[str, int]
+    """Frames by reason."""
+    faults: dict[str, int]
+    """What happened to the cameras, and how often: one was gone, its process was started again, its clock was set."""
+    rotation: RotationStats | None
+    error_mm: float | None
+    """Mean error of a joint against the truth of synthetic cameras."""
+    sections: dict[str, Any]
+    """What other parts of the program add, by name."""
+
+
+def write_stats(path: Path, stats: Stats) -> None:
+    """Raises UserError where the file cannot be written."""
+    make_folder_of(path)
+    try:
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(stats), indent=2) + b"\n")
+    except OSError as error:
+        raise UserError(f"cannot write figures to {path}: {error.strerror}; give --stats a file that can be made") from error

@@ -1,0 +1,99 @@
+"""A teacher says where the hand is once it knows the cameras, and nothing before, nor of what does not fit them."""
+
+import numpy as np
+import pytest
+
+from adapt.core.geometry_labels import LabelledPair
+from adapt.core.geometry_teacher import GeometryTeacher, calibrate, label
+from capture.views import VIEWS, PerView, View
+from hand.rotations import angle_deg
+from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
+from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.pipeline import Pipeline, PipelineSettings
+from tests.adapt.recordings import GEOMETRY, Eyes, bones, pairs_of
+from tests.runtime.scenes import CAMERAS, R_RIGHT_FROM_LEFT, SIZES_PX, Scene
+
+FOV_DEG: PerView[float | None] = PerView(65, 80)
+"""Told, the places are found in fewer pairs."""
+LONG_ENOUGH = 60
+EXACT = 0.08
+"""Hands; limits and bones pull a little at joints that are seen as they are."""
+
+
+def teacher_of(scene: Scene, calibrator: SelfCalibrator) -> tuple[GeometryTeacher, Eyes]:
+    eyes, how = Eyes(scene), PipelineSettings(merge="geometry")
+    return GeometryTeacher(Pipeline(eyes, CAMERAS, how, calibrator=calibrator, solver=SolverOnTheSpot())), eyes
+
+
+def knowing(scene: Scene) -> SelfCalibrator:
+    """The cameras' places, given."""
+    return SelfCalibrator(SIZES_PX, PerView(None, None), bones=bones(scene), given=GEOMETRY)
+
+
+def assert_true(labelled: LabelledPair, scene: Scene) -> None:
+    for view in VIEWS:
+        told = labelled.labels[view]
+        assert (told.view, told.side) == (view, scene.side)
+        assert np.linalg.norm(told.joints - scene.truth(view), axis=1).mean() < EXACT
+        assert np.linalg.norm(told.pixels - scene.pixels(view), axis=1).mean() < 0.03 * np.ptp(scene.pixels(view), axis=0).max()
+        assert (told.weight > 0).all() and (told.weight <= 1).all()
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
+def test_both_views_are_taught_the_hand_that_is_there(side):
+    scene = Scene(side)
+    teacher, _ = teacher_of(scene, knowing(scene))
+    for pair in pairs_of(scene, 5):
+        labelled = teacher(pair)
+        assert labelled is not None and labelled.pair is pair
+        assert_true(labelled, scene)
+
+
+def test_nothing_is_taught_while_the_cameras_are_not_known():
+    scene = Scene()
+    teacher, _ = teacher_of(scene, SelfCalibrator(SIZES_PX, PerView(None, None)))
+    assert [teacher(pair) for pair in pairs_of(scene, 15)] == [None] * 15
+    assert "cameras" in teacher.note
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_hand_that_one_view_does_not_see_is_not_taught(view: View):
+    scene = Scene()
+    teacher, _ = teacher_of(scene, knowing(scene))
+    pairs = pairs_of(scene, 6)
+    assert teacher(next(pairs)) is not None
+    scene.hidden.add(view)
+    assert [teacher(next(pairs)) for _ in range(3)] == [None] * 3
+    scene.hidden.clear()
+    assert teacher(next(pairs)) is not None
+
+
+def test_what_no_hand_before_these_cameras_explains_is_not_taught():
+    scene = Scene()
+    teacher, eyes = teacher_of(scene, knowing(scene))
+    pairs = pairs_of(scene, 6)
+    assert teacher(next(pairs)) is not None
+    eyes.squints = "right"
+    assert [teacher(next(pairs)) for _ in range(3)] == [None] * 3
+
+
+def test_a_recording_is_labelled_from_its_first_pair_by_the_cameras_found_in_all_of_it():
+    scene = Scene()
+    watched = calibrate(pairs_of(scene, LONG_ENOUGH), Eyes(scene), FOV_DEG)
+    assert (watched.pairs, watched.seen, watched.both) == (LONG_ENOUGH, PerView(LONG_ENOUGH, LONG_ENOUGH), LONG_ENOUGH)
+    geometry = watched.state.geometry
+    assert geometry is not None and angle_deg(geometry.R_right_from_left, R_RIGHT_FROM_LEFT) < 3
+    for labelled in label(pairs_of(scene, 5), Eyes(scene), watched.state):
+        assert labelled is not None
+        # As true as the cameras that were found.
+        for view in VIEWS:
+            assert np.linalg.norm(labelled.labels[view].joints - scene.truth(view), axis=1).mean() < 2 * EXACT
+
+
+def test_a_recording_too_short_says_why_it_teaches_nothing():
+    scene = Scene()
+    scene.hidden.add("right")
+    watched = calibrate(pairs_of(scene, 4), Eyes(scene))
+    assert (watched.pairs, watched.seen, watched.both) == (4, PerView(4, 0), 0)
+    assert watched.state.geometry is None and watched.state.note
+    assert calibrate([], Eyes(scene)).state == CalibrationState()

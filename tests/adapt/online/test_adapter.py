@@ -1,0 +1,260 @@
+"""The adapter makes a network better, and whatever is done to it, none worse than the one in use comes out."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from adapt.online.adapter import Adapter, Pace, Update
+from adapt.online.live_pairs import STRETCH_NS, Cameras, LivePair
+from capture.views import PerView
+from hand.rotations import from_vector
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import Drawer, DrawnCrops
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import Manifest
+from tests.adapt.live_hands import LiveHands, drawn, seen, true_error
+
+PACE = Pace(batch=8, judge_every=3, most_refused=2)
+JUDGEMENTS = 2
+STILL_S = 300
+NO_WORSE = 0.002
+"""Hands: what two networks that are as good may differ by."""
+
+
+@pytest.fixture(scope="module")
+def hands(shipped) -> LiveHands:
+    network, manifest = shipped
+    return seen(drawn(1, 14.0, 7.0), deepcopy(network), manifest)
+
+
+@pytest.fixture(scope="module")
+def others(shipped) -> LiveHands:
+    """Another person's before the same cameras."""
+    network, manifest = shipped
+    return seen(drawn(2, 6.0, 7.0), deepcopy(network), manifest)
+
+
+@pytest.fixture(scope="module")
+def known(shipped) -> DrawnCrops:
+    return Drawer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), 7).draw(24)
+
+
+def adapter_of(shipped: tuple[HandNetwork, Manifest], hands: LiveHands, known: DrawnCrops, **more) -> Adapter:
+    return Adapter(*shipped, known, hands.widths_px, pace=PACE, **more)
+
+
+def worked(adapter: Adapter, judgements: int = JUDGEMENTS, before_step: Callable[[], object] = lambda: None) -> list[Update]:
+    """What came of it until it was judged so often, or there was nothing more to do."""
+    updates: list[Update] = []
+    while adapter.has_work and len(updates) < judgements:
+        before_step()
+        update = adapter.work()
+        if update is not None:
+            updates.append(update)
+    return updates
+
+
+def test_hands_of_known_cameras_make_the_network_better(shipped, hands: LiveHands, known: DrawnCrops):
+    adapter = adapter_of(shipped, hands, known)
+    weights = [parameter.detach().clone() for parameter in shipped[0].parameters()]
+    for pair in hands.pairs:
+        adapter.take(pair)
+    assert not adapter.has_work and "once the cameras are known" in adapter.note
+    adapter.see(hands.cameras)
+    updates = worked(adapter)
+    assert adapter.counts["swapped"] >= 1 and adapter.serving is not shipped[0], [str(u.decision) for u in updates]
+    manifest = shipped[1]
+    assert true_error(adapter.serving, manifest, hands) < 0.95 * true_error(shipped[0], manifest, hands)
+    # What was given stays as it was.
+    assert all(torch.equal(old, new) for old, new in zip(weights, shipped[0].parameters(), strict=True))
+    for update in updates:
+        assert (update.network is not None) == (update.decision.kind != "refused")
+
+
+def test_the_same_hands_in_the_same_order_give_the_same_network(shipped, hands: LiveHands, known: DrawnCrops):
+    def run() -> Adapter:
+        adapter = adapter_of(shipped, hands, known)
+        adapter.see(hands.cameras)
+        for pair in hands.pairs:
+            adapter.take(pair)
+        worked(adapter, 1)
+        return adapter
+
+    one, other = run(), run()
+    assert one.decisions == other.decisions
+    for a, b in zip(one.serving.parameters(), other.serving.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def wrong_rotation(adapter: Adapter, hands: LiveHands, others: LiveHands) -> None:
+    turn = from_vector(np.radians([0.0, 30.0, 0.0]))
+    g = hands.cameras.geometry
+    adapter.see(replace(hands.cameras, geometry=replace(g, R_right_from_left=turn @ g.R_right_from_left)))
+
+
+def nothing(adapter: Adapter, hands: LiveHands, others: LiveHands) -> None:
+    pass
+
+
+def right_of(pairs: list[LivePair], rights: list[LivePair]) -> list[LivePair]:
+    """Pairs whose right view shows another moment, or another hand."""
+
+    def mixed(left: LivePair, right: LivePair) -> LivePair:
+        def both(a: PerView, b: PerView) -> PerView:
+            return PerView(a.left, b.right)
+
+        shown = replace(
+            left.shown, labels=both(left.shown.labels, right.shown.labels), crops=both(left.shown.crops, right.shown.crops)
+        )
+        return replace(left, hands=both(left.hands, right.hands), sigma_px=both(left.sigma_px, right.sigma_px), shown=shown)
+
+    return [mixed(left, rights[number % len(rights)]) for number, left in enumerate(pairs)]
+
+
+def shuffled(hands: LiveHands, others: LiveHands) -> list[LivePair]:
+    return right_of(hands.pairs, hands.pairs[len(hands.pairs) // 3 :] + hands.pairs[: len(hands.pairs) // 3])
+
+
+def of_two_people(hands: LiveHands, others: LiveHands) -> list[LivePair]:
+    return right_of(hands.pairs, others.pairs)
+
+
+def covered(hands: LiveHands, others: LiveHands) -> list[LivePair]:
+    """The right view goes dark, while its hands are told on as they would have been."""
+    random = np.random.default_rng(0)
+
+    def dark(pair: LivePair) -> LivePair:
+        crop = pair.shown.crops.right
+        black = replace(crop, image=random.integers(0, 12, crop.image.shape, dtype=np.uint8))
+        return replace(pair, shown=replace(pair.shown, crops=PerView(pair.shown.crops.left, black)))
+
+    return [dark(pair) for pair in hands.pairs]
+
+
+def as_they_are(hands: LiveHands, others: LiveHands) -> list[LivePair]:
+    return hands.pairs
+
+
+def poison(adapter: Adapter) -> None:
+    """Noise on the momentum network's weights, again and again."""
+    with torch.no_grad():
+        for parameter in adapter._session.teacher.parameters():
+            if parameter.ndim > 1:
+                parameter += 0.2 * parameter.std() * torch.randn_like(parameter)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "see", "labels", "poisoned"),
+    [
+        pytest.param(as_they_are, wrong_rotation, "both", False, id="a rotation 30 degrees wrong"),
+        pytest.param(as_they_are, wrong_rotation, "s2dhand", False, id="a rotation 30 degrees wrong, S2DHand"),
+        pytest.param(as_they_are, nothing, "s2dhand", True, id="a poisoned teacher"),
+        pytest.param(shuffled, nothing, "s2dhand", False, id="views of different times"),
+        pytest.param(covered, nothing, "s2dhand", False, id="one camera covered"),
+        pytest.param(of_two_people, nothing, "s2dhand", False, id="two different hands"),
+    ],
+)
+def test_no_fault_brings_a_worse_network_into_use(shipped, hands, others, known, pairs, see, labels, poisoned):
+    torch.manual_seed(0)
+    adapter = adapter_of(shipped, hands, known, labels=labels)
+    adapter.see(hands.cameras)
+    see(adapter, hands, others)
+    for pair in pairs(hands, others):
+        adapter.take(pair)
+    manifest = shipped[1]
+    best = true_error(shipped[0], manifest, hands)
+    for update in worked(adapter, before_step=(lambda: poison(adapter)) if poisoned else lambda: None):
+        if update.network is not None:
+            error = true_error(update.network, manifest, hands)
+            assert error <= best + NO_WORSE, f"{update.decision}: {best:.3f} to {error:.3f}"
+            best = error
+
+
+def test_a_hand_that_stands_still_for_five_minutes_teaches_nothing(shipped, hands: LiveHands, known: DrawnCrops):
+    adapter = adapter_of(shipped, hands, known)
+    adapter.see(hands.cameras)
+    still, random = hands.pairs[10], np.random.default_rng(0)
+    for number in range(STILL_S * 6):
+        # Pixels tremble as a network's do.
+        trembling = still.hands.map(lambda hand: replace(hand, pixels=hand.pixels + random.normal(0, 0.5, hand.pixels.shape)))
+        adapter.take(replace(still, captured_ns=still.captured_ns + number * 166_000_000, hands=trembling))
+    assert not adapter.has_work and adapter.work() is None
+    assert "move" in adapter.note and adapter.counts["steps"] == 0
+    assert len(adapter._pairs) < 400
+
+
+def test_what_was_learnt_well_is_not_unlearnt_by_a_hand_that_then_stands_still(shipped, hands: LiveHands, known: DrawnCrops):
+    adapter = adapter_of(shipped, hands, known)
+    adapter.see(hands.cameras)
+    for pair in hands.pairs:
+        adapter.take(pair)
+    travel, waiting = adapter._pairs._learnt.travel, adapter._waiting
+    last = hands.pairs[-1]
+    for number in range(1, 200):
+        adapter.take(replace(last, captured_ns=last.captured_ns + number * 166_000_000))
+    assert adapter._waiting <= waiting + PACE.passes, "a hand that stands still is no news"
+    assert adapter._pairs.lacks is None and adapter._pairs._learnt.travel > 0.5 * travel
+
+
+def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shipped, hands: LiveHands, known: DrawnCrops):
+    network, manifest = shipped
+    spoilt = deepcopy(network)
+    head = spoilt.network.head
+    with torch.no_grad():
+        head.weight[21 * 4 : 21 * 7] += (
+            2.0
+            * head.weight[21 * 4 : 21 * 7].std()
+            * torch.randn(head.weight[21 * 4 : 21 * 7].shape, generator=torch.Generator().manual_seed(0))
+        )
+    assert true_error(spoilt, manifest, hands) > 1.1 * true_error(network, manifest, hands)
+    adapter = adapter_of(shipped, hands, known, serving=spoilt)
+    assert adapter.serving is spoilt
+    adapter.see(hands.cameras)
+    for pair in hands.pairs:
+        adapter.take(pair)
+    (update,) = worked(adapter, 1)
+    assert update.decision.kind == "rolled back" and update.network is network and adapter.serving is network
+
+
+def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHands, known: DrawnCrops):
+    adapter = adapter_of(shipped, hands, known)
+    adapter.see(hands.cameras)
+    for pair in hands.pairs:
+        adapter.take(pair)
+    assert adapter.has_work
+    adapter.moved()
+    assert not adapter.has_work and adapter.counts["moved"] == 1 and len(adapter._pairs) == 0
+    adapter.see(hands.cameras)
+    assert not adapter.has_work and "0% seen" in adapter.note
+
+
+def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shipped, hands: LiveHands, known: DrawnCrops):
+    def turned(degrees: float) -> Cameras:
+        g = hands.cameras.geometry
+        turn = from_vector(np.radians([0.0, degrees, 0.0]))
+        return replace(hands.cameras, geometry=replace(g, R_right_from_left=turn @ g.R_right_from_left))
+
+    adapter = adapter_of(shipped, hands, known)
+    for pair in hands.pairs:
+        adapter.take(pair)
+    adapter.see(hands.cameras)
+    first = adapter._current()
+    adapter.see(turned(0.2))
+    assert adapter._current() is first
+    adapter.see(turned(3.0))
+    second = adapter._current()
+    assert first is not None and second is not None and second is not first
+    assert not torch.equal(first.held_out.taught.right.joints[:8], second.held_out.taught.right.joints[:8])
+
+
+def test_what_is_held_out_is_never_learnt_from(shipped, hands: LiveHands, known: DrawnCrops):
+    adapter = adapter_of(shipped, hands, known)
+    for pair in hands.pairs:
+        adapter.take(pair)
+    learnt, held_out = ({pair.captured_ns for pair in part.pairs} for part in (adapter._pairs._learnt, adapter._pairs._held_out))
+    assert learnt and held_out and not learnt & held_out
+    assert not {time // STRETCH_NS for time in learnt} & {time // STRETCH_NS for time in held_out}

@@ -1,0 +1,127 @@
+"""Live adaptation takes nothing from the stream: its hands are the pipeline's own, and engines change between two pairs alone."""
+
+from collections.abc import Iterator
+from copy import deepcopy
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapt.online.adapter import Decision
+from adapt.online.adapter_process import AdapterJob, AdapterOnTheSpot, News, weights_of
+from adapt.online.live_adaptation import EVERY_NS, LiveAdaptation
+from adapt.online.validation import Evidence
+from capture.views import PerView
+from runtime.calibration.self_calibrator import SelfCalibrator
+from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.engines.torch_engine import TorchEngine
+from runtime.estimators.crop_estimator import CropEstimator
+from runtime.estimators.estimator import FollowSettings
+from runtime.networks.weights import DEFAULT_WEIGHTS
+from runtime.pipeline import Pipeline, PipelineSettings
+from tests.adapt.recordings import GEOMETRY, Eyes, bones, pairs_of
+from tests.runtime.scenes import CAMERAS, FRAME_NS, SIZES_PX, Scene
+
+COUNT = 40
+FIGURES = Evidence(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
+
+
+class Live:
+    """A stream of a scene whose cameras are known, with a real adapter."""
+
+    def __init__(self, shipped, scene: Scene):
+        network, manifest = shipped
+        self.scene, self.said = scene, list[str]()
+        self.eyes = Eyes(scene)
+        roi = FollowSettings("right", PerView((100.0, 100.0, 90.0), (100.0, 100.0, 90.0)))
+        self.estimator = CropEstimator(TorchEngine(deepcopy(network), manifest, device="cpu"), None, SIZES_PX, roi)
+        self.port = AdapterOnTheSpot(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
+        self.live = LiveAdaptation(
+            self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, beside=False, say=self.said.append
+        )
+
+    def pipeline(self) -> Pipeline:
+        calibrator = SelfCalibrator(SIZES_PX, PerView(None, None), bones=bones(self.scene), given=GEOMETRY)
+        return Pipeline(
+            Eyes(self.scene),
+            CAMERAS,
+            PipelineSettings(merge="geometry"),
+            lambda: 0,
+            calibrator=calibrator,
+            solver=SolverOnTheSpot(),
+        )
+
+    @property
+    def taken(self) -> int:
+        """Hands that the adapter was given."""
+        return self.port._works.adapter.counts["pairs"]
+
+
+@pytest.fixture
+def live(shipped) -> Iterator[Live]:
+    live = Live(shipped, Scene())
+    yield live
+    live.live.close()
+
+
+def test_the_stream_gives_the_same_hands_as_without(live: Live):
+    plain = live.pipeline()
+    for pair in pairs_of(live.scene, COUNT):
+        adapted, usual = live.live.step(pair), plain.step(pair)
+        assert len(adapted) == len(usual) == 1
+        np.testing.assert_array_equal(adapted[0].joints, usual[0].joints)
+
+
+def test_few_hands_are_sent_and_none_before_the_cameras_are_known(live: Live):
+    pairs = list(pairs_of(live.scene, COUNT))
+    for live.scene.seq, pair in enumerate(pairs):
+        live.live.step(pair)
+    assert 0 < live.taken <= 1 + COUNT * FRAME_NS // EVERY_NS
+    assert live.port._works.adapter._cameras is not None and "% seen" in live.live.note
+
+
+def test_hands_that_one_view_sees_are_not_sent(live: Live):
+    live.scene.hidden.add("right")
+    for pair in pairs_of(live.scene, COUNT):
+        live.live.step(pair)
+    assert live.taken == 0
+
+
+def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped):
+    network, _ = shipped
+    decision = Decision("swapped", "better", 12, 30, FIGURES, FIGURES)
+    pairs = list(pairs_of(live.scene, 3))
+    live.live.step(pairs[0])
+    before = live.estimator.engine
+    live.port._news.append(News("adapted once", {"swapped": 1}, decision, weights_of(network)))
+    live.live.step(pairs[1])
+    assert live.estimator.engine is before
+    live.live.step(pairs[2])
+    after = live.estimator.engine
+    assert after is not before and after.manifest == before.manifest
+    images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
+    np.testing.assert_allclose(after(images).joints, before(images).joints, atol=1e-5)
+    assert live.said == [str(decision)] and live.live.figures["swapped"] == 1
+
+
+def test_an_adapter_that_died_is_said_once_and_the_stream_goes_on(live: Live, monkeypatch: pytest.MonkeyPatch):
+    def dead() -> list[News]:
+        raise EOFError("the process that adapts has died")
+
+    monkeypatch.setattr(live.port, "news", dead)
+    for pair in pairs_of(live.scene, 4):
+        assert live.live.step(pair)
+    assert len(live.said) == 1 and "has died" in live.said[0] and "ended" in live.live.note
+
+
+def test_figures_and_summary_tell_what_was_done(live: Live):
+    for pair in pairs_of(live.scene, COUNT):
+        live.live.step(pair)
+    assert "pairs 8" in live.live.summary and set(live.live.figures) >= {"note", "pairs", "not_sent", "decisions"}
+
+
+def test_nothing_is_written_for_a_recording_without_a_name(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    for pair in pairs_of(live.scene, COUNT):
+        live.live.step(pair)
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,76 @@
+"""Which time a frame bears, what a camera refuses, and why one cannot be opened; a whole camera needs a camera to test."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from capture.sources.base import DEFAULT_MODE, DeviceMode
+from capture.sources.device import DeviceSource, StampChoice, difference
+from hand.errors import UserError
+
+MS = 1_000_000
+PERIOD = 33 * MS
+UP = 10**15
+"""How long the host has been up, ns."""
+
+
+@pytest.mark.parametrize(
+    ("path", "complaint"),
+    [
+        ("/dev/video987", "does not exist"),
+        ("/dev", "not a device"),
+        ("/dev/null", "busy or cannot capture"),
+    ],
+)
+def test_a_device_that_is_no_camera_is_named(path, complaint):
+    with pytest.raises(UserError, match=f"{path} .*{complaint}"):
+        DeviceSource(path, DEFAULT_MODE)
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(0, 100 * MS), min_size=30, max_size=60))
+def test_a_drivers_plausible_times_are_taken_as_they_are(waits_ns):
+    choice = StampChoice()
+    for number, wait_ns in enumerate(waits_ns):
+        driver_ns = UP + number * PERIOD
+        assert choice.choose(driver_ns + wait_ns, driver_ns) == driver_ns
+    assert choice.source == "driver"
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        lambda grabbed_ns: 0,
+        lambda grabbed_ns: 1_700_000_000_000_000_000 + grabbed_ns,
+        lambda grabbed_ns: grabbed_ns - 3600_000 * MS,
+        lambda grabbed_ns: grabbed_ns // 1000,
+        lambda grabbed_ns: UP - MS,
+    ],
+    ids=["none", "wall clock", "of another boot", "seconds for milliseconds", "stuck"],
+)
+def test_another_clocks_times_are_never_mixed_with_the_grabs(clock):
+    choice = StampChoice()
+    for number in range(100):
+        grabbed_ns = UP + number * PERIOD
+        chosen = choice.choose(grabbed_ns, clock(grabbed_ns))
+        # The very first may be believed while nothing speaks against it yet.
+        assert chosen == grabbed_ns or (number == 0 and chosen < grabbed_ns)
+    assert choice.source == "grab"
+
+
+def test_one_odd_time_of_a_good_driver_changes_nothing_else():
+    choice = StampChoice()
+    for number in range(60):
+        driver_ns = UP + number * PERIOD
+        odd = number == 40
+        expected = driver_ns + MS if odd else driver_ns
+        assert choice.choose(driver_ns + MS, 5 if odd else driver_ns) == expected
+    assert choice.source == "driver"
+
+
+def test_a_difference_names_both_values():
+    asked = DeviceMode(1280, 720, 60.0, 150.0)
+    assert difference(asked, DeviceMode(1280, 720, 60.0), "MJPG", 150.0) is None
+    assert difference(DEFAULT_MODE, DeviceMode(640, 480, 30.0), "MJPG", -1.0) is None
+    said = difference(asked, DeviceMode(1280, 720, 30.0), "YUYV", 156.0)
+    assert said == "MJPG 1280×720 at 60/s exposed 150 and gives YUYV 1280×720 at 30/s exposed 156"

@@ -1,0 +1,70 @@
+"""What a user may write as a SOURCE, and what is said about anything else."""
+
+import pytest
+
+from capture.sources.base import DEFAULT_MODE
+from capture.sources.registry import Device, Feed, Synthetic, VideoFile, check_endpoint, open_source, parse_source
+from hand.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("0", Device("/dev/video0")),
+        ("12", Device("/dev/video12")),
+        ("/dev/video2", Device("/dev/video2")),
+        ("/dev/v4l/by-id/usb-camera", Device("/dev/v4l/by-id/usb-camera")),
+        ("synthetic", Synthetic()),
+        ("ipc:///tmp/left", Feed("ipc:///tmp/left")),
+        ("tcp://127.0.0.1:5601", Feed("tcp://127.0.0.1:5601")),
+        ("tcp://127.3.2.1:65535", Feed("tcp://127.3.2.1:65535")),
+        ("tcp://localhost:1", Feed("tcp://localhost:1")),
+        ("tcp://[::1]:5601", Feed("tcp://[::1]:5601")),
+    ],
+)
+def test_each_kind_has_its_form(text, spec):
+    assert parse_source(text) == spec
+
+
+def test_a_path_that_exists_is_a_video_file(tmp_path):
+    path = tmp_path / "clip.mp4"
+    path.touch()
+    assert parse_source(str(path)) == VideoFile(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("clip.mp5", "no such file"),
+        ("", "no such file"),
+        (".", "not a file"),
+        ("-1", "no such file"),
+        ("http://host/stream", "not known"),
+        ("rtsp://host", "not known"),
+        ("ipc://", "not known"),
+        ("tcp://127.0.0.1", "tcp://host:port"),
+        ("tcp://127.0.0.1:0", "1 to 65535"),
+        ("tcp://127.0.0.1:65536", "1 to 65535"),
+        ("tcp://127.0.0.1:port", "tcp://host:port"),
+        ("tcp://127.0.0.1@10.0.0.1:5601", "tcp://host:port"),
+        ("tcp://10.0.0.1;127.0.0.1:5601", "leaves this host"),
+        ("tcp://192.168.1.20:5601", "leaves this host"),
+        ("tcp://*:5601", "leaves this host"),
+        ("tcp://0.0.0.0:5601", "leaves this host"),
+        ("tcp://headset.local:5601", "forward the port"),
+        ("tcp://[2001:db8::1]:5601", "leaves this host"),
+    ],
+)
+def test_what_is_no_source_is_named_with_what_to_do(text, complaint):
+    with pytest.raises(UserError, match=complaint) as error:
+        parse_source(text)
+    assert repr(text) in str(error.value)
+
+
+def test_an_address_is_given_back_unchanged():
+    assert check_endpoint("tcp://[::1]:80") == "tcp://[::1]:80"
+
+
+def test_a_feed_is_not_opened_as_a_camera():
+    with pytest.raises(UserError, match="feed already"):
+        open_source("ipc:///tmp/x", "left", paced=True, mode=DEFAULT_MODE)

@@ -1,0 +1,127 @@
+"""Beyond plain text: keys are private, a peer on the list is served, anyone else gets nothing and is counted."""
+
+import contextlib
+import stat
+import threading
+import time
+
+import numpy as np
+import pytest
+import zmq
+
+from capture import wire
+from capture.stream import PairStream
+from capture.transport.keys import load_keys, make_keys, secure_client
+from capture.transport.publisher import Publisher
+from capture.views import PerView
+from hand.errors import UserError
+
+IMAGE = np.zeros((8, 8, 3), np.uint8)
+PATIENCE_S = 30.0
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """A sender and a receiver that know each other, and a stranger who knows the sender."""
+    made = {name: make_keys(tmp_path / name) for name in ("sender", "receiver", "stranger")}
+    for owner, peer in (("sender", "receiver"), ("receiver", "sender"), ("stranger", "sender")):
+        (tmp_path / owner / "peers" / f"{peer}.key").write_bytes((made[peer].folder / "own.key").read_bytes())
+    return {name: load_keys(tmp_path / name) for name in made}
+
+
+@pytest.fixture
+def publisher(folders):
+    """A publisher with keys, which sends until the test is over, and its address."""
+    with zmq.Context() as context, context.socket(zmq.PUB) as probe:
+        port = probe.bind_to_random_port("tcp://127.0.0.1")
+    stop = threading.Event()
+    publisher = Publisher(f"tcp://127.0.0.1:{port}", lossless=False, keys=folders["sender"], clock="tcp://127.0.0.1:*")
+
+    def send() -> None:
+        seq = 0
+        while not stop.wait(0.005):
+            for view in ("left", "right"):
+                message = wire.encode(view, seq, time.monotonic_ns(), IMAGE, clock_port=publisher.clock_port)
+                publisher.send(message, stop)
+            seq += 1
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    yield publisher, f"tcp://127.0.0.1:{port}"
+    stop.set()
+    thread.join()
+    publisher.close()
+
+
+@contextlib.contextmanager
+def subscriber(endpoint: str, keys=None, server: bytes = b""):
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.linger = 0
+        if keys is not None:
+            secure_client(socket, keys, server)
+        socket.subscribe(b"")
+        socket.connect(endpoint)
+        yield socket
+
+
+def test_a_peer_on_the_list_is_served_and_its_clock_known(publisher, folders):
+    _, endpoint = publisher
+    with PairStream(PerView(endpoint, endpoint), keys=folders["receiver"]) as stream:
+        deadline = time.monotonic() + PATIENCE_S
+        while stream.next_pair(0.1) is None or "left" not in stream.clocks:
+            assert time.monotonic() < deadline and not stream.ended, stream.failure
+        # Both ends have one clock here.
+        told = stream.clocks["left"]
+        assert abs(told.offset_ns) <= told.bound_ns
+
+
+@pytest.mark.parametrize("who", ["stranger", "nobody"])
+def test_anyone_else_gets_nothing_and_is_counted(publisher, folders, who):
+    sender, endpoint = publisher
+    keys = folders["stranger"] if who == "stranger" else None
+    with subscriber(endpoint, keys, folders["sender"].public) as socket:
+        deadline = time.monotonic() + PATIENCE_S
+        while not sender.refused:
+            assert time.monotonic() < deadline
+            assert not socket.poll(10)
+        # The sender goes on serving whom it knows, and still nothing has come here.
+        with subscriber(endpoint, folders["receiver"], folders["sender"].public) as good:
+            assert good.poll(round(PATIENCE_S * 1000))
+        assert not socket.poll(0)
+
+
+def test_a_receiver_believes_only_the_key_it_was_given(publisher, folders):
+    _, endpoint = publisher
+    with subscriber(endpoint, folders["receiver"], folders["stranger"].public) as socket:
+        assert not socket.poll(300)
+
+
+def test_keys_are_private_and_never_made_twice(tmp_path):
+    make_keys(tmp_path / "keys")
+    assert stat.S_IMODE((tmp_path / "keys" / "own.key_secret").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
+    with pytest.raises(UserError, match="own.key_secret exists"):
+        make_keys(tmp_path / "keys")
+    (tmp_path / "keys" / "own.key_secret").chmod(0o640)
+    with pytest.raises(UserError, match="may be read by others; chmod 600"):
+        load_keys(tmp_path / "keys")
+
+
+def test_what_is_wrong_with_keys_is_said(tmp_path, folders):
+    with pytest.raises(UserError, match="no keys in .*gone; python -m tools.keys"):
+        load_keys(tmp_path / "gone")
+    with pytest.raises(UserError, match="holds no headset.key, but the keys of sender"):
+        folders["receiver"].peer("headset")
+    (tmp_path / "receiver" / "peers" / "second.key").write_bytes((tmp_path / "stranger" / "own.key").read_bytes())
+    with pytest.raises(UserError, match=r"holds the keys of second, sender: say whose with \?key=NAME"):
+        PairStream(PerView("tcp://10.0.0.1:5601", "0"), keys=load_keys(tmp_path / "receiver"))
+    (tmp_path / "receiver" / "peers" / "second.key").write_text("nothing")
+    with pytest.raises(UserError, match="second.key is no key file"):
+        load_keys(tmp_path / "receiver")
+    assert folders["sender"].secret.decode() not in repr(folders["sender"])
+
+
+def test_without_keys_an_address_beyond_loopback_is_refused_with_the_command(folders):
+    with pytest.raises(UserError, match=r"left camera: .*10\.0\.0\.1.*python -m tools\.keys"):
+        PairStream(PerView("tcp://10.0.0.1:5601", "0"))
+    PairStream(PerView("tcp://10.0.0.1:5601?key=sender", "0"), keys=folders["receiver"])

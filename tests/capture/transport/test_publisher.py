@@ -1,0 +1,99 @@
+"""The sending end: nothing lost where nothing may be, gaps that show where something may, an end that always arrives."""
+
+import threading
+
+import numpy as np
+import pytest
+import zmq
+
+from capture import wire
+from capture.sources.base import Shot
+from capture.transport.publisher import Publisher, publish
+from hand.errors import UserError
+
+IMAGE = np.zeros((64, 64, 3), np.uint8)
+
+
+class CountingSource:
+    """Yields `count` images as fast as they are taken, says so, and fails if it has a reason to."""
+
+    fov_deg = None
+    note = None
+
+    def __init__(self, count: int, failure: str | None = None, sent: threading.Event | None = None) -> None:
+        self._count = count
+        self._sent = sent or threading.Event()
+        self._failure = failure
+
+    def frames(self, start_ns: int):
+        for seq in range(self._count):
+            yield Shot(seq, start_ns + seq, IMAGE)
+        self._sent.set()
+        if self._failure is not None:
+            raise UserError(self._failure)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def endpoint(tmp_path):
+    return f"ipc://{tmp_path}/left"
+
+
+@pytest.fixture
+def subscriber(endpoint):
+    with zmq.Context() as context, context.socket(zmq.SUB) as socket:
+        socket.rcvhwm = 2
+        socket.rcvtimeo = 10_000
+        socket.subscribe("left")
+        socket.connect(endpoint)
+        yield socket
+
+
+def send_all(endpoint: str, source: CountingSource, *, lossless: bool) -> threading.Thread:
+    """Publish a whole source from another thread."""
+
+    def run() -> None:
+        publisher, stop = Publisher(endpoint, lossless=lossless), threading.Event()
+        publisher.wait_for_subscriber(stop)
+        publish(source, publisher, "left", 0, stop)
+        publisher.close()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    return thread
+
+
+def headers(subscriber: zmq.Socket) -> list[wire.FrameHeader | wire.End]:
+    """All headers up to and with the end, after which the subscriber leaves."""
+    found = []
+    while not found or isinstance(found[-1], wire.FrameHeader):
+        found.append(wire.unpack(subscriber.recv_multipart()).header)
+    subscriber.close()
+    return found
+
+
+def test_lossless_holds_a_fast_source_up(endpoint, subscriber):
+    thread = send_all(endpoint, CountingSource(500), lossless=True)
+    assert [header.seq for header in headers(subscriber)] == list(range(501))
+    thread.join()
+
+
+def test_otherwise_what_is_lost_shows_in_the_numbers_and_the_end_arrives(endpoint, subscriber):
+    sent = threading.Event()
+    thread = send_all(endpoint, CountingSource(5000, failure="unplugged", sent=sent), lossless=False)
+    # Nothing is read while the source runs, and 60 MB do not fit into the queues.
+    sent.wait()
+    *frames, end = headers(subscriber)
+    thread.join()
+    assert end == wire.End(wire.VERSION, "left", 5000, "unplugged")
+    numbers = [frame.seq for frame in frames]
+    assert numbers == sorted(set(numbers)) and len(numbers) < 5000
+
+
+def test_an_address_in_use_is_named():
+    with zmq.Context() as context, context.socket(zmq.PUB) as other:
+        port = other.bind_to_random_port("tcp://127.0.0.1")
+        with pytest.raises(UserError, match=f"tcp://127.0.0.1:{port}.*cannot be bound"):
+            Publisher(f"tcp://127.0.0.1:{port}", lossless=False)

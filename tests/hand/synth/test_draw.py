@@ -1,0 +1,177 @@
+"""Drawn crops are seen by one camera each, show right hands in their boxes, and come back from their seed."""
+
+import math
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from hand.model import HandModel
+from hand.prior import FAMILIES
+from hand.synth import aim, draw
+from hand.synth.aim import random_rotations
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.light import rolled, sample_lights
+from runtime.estimators import tracker as track
+from tests.hand.pinhole import reprojection_error_px
+
+SIZE = 64
+PLACES = Backgrounds.load(None, "train")
+
+
+def drawn_with(seed: int = 1, n: int = 8, border: int = 0, any_roll: float = draw.ANY_ROLL, **shares: float) -> DrawnCrops:
+    return Drawer(SIZE, PLACES, seed, border=border, any_roll=any_roll).draw(n, **shares)
+
+
+@pytest.fixture(scope="module")
+def crops() -> DrawnCrops:
+    """Of any roll."""
+    return drawn_with(seed=0, n=160, any_roll=1.0)
+
+
+@pytest.fixture(scope="module")
+def upright() -> DrawnCrops:
+    return drawn_with(seed=0, n=160, any_roll=0.0)
+
+
+def at(images: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    """(N, J, 3) colours of images (N, S, S, 3) at the pixels (N, J, 2) nearest to these."""
+    spot = pixels.round().long().clamp(0, images.shape[1] - 1)
+    return images[torch.arange(len(images))[:, None], spot[..., 1], spot[..., 0]].float()
+
+
+def test_the_seed_decides_the_picture_and_its_truth():
+    first, again, other = drawn_with(1), drawn_with(1), drawn_with(2)
+    for field in fields(DrawnCrops):
+        assert torch.equal(getattr(first, field.name), getattr(again, field.name)), field.name
+    assert not torch.equal(first.images, other.images)
+    assert not torch.equal(first.joints, other.joints)
+
+
+def test_shapes_are_as_described(crops):
+    assert (crops.images.shape, crops.images.dtype) == ((160, SIZE, SIZE, 3), torch.uint8)
+    assert (crops.joints.shape, crops.pixels.shape, crops.visible.shape) == ((160, 21, 3), (160, 21, 2), (160, 21))
+    assert crops.images.flatten(1).float().std(1).min() > 2, "a picture is blank"
+
+
+def test_joints_are_unit_hands(crops):
+    assert (crops.joints[:, 0] == 0).all()
+    torch.testing.assert_close(crops.joints[:, 9].norm(dim=1), torch.ones(160))
+
+
+def test_joints_and_pixels_are_one_hand_before_one_camera(crops):
+    assert reprojection_error_px(crops.joints, crops.pixels, SIZE).max() < 1e-2
+    # Mirrored joints, or those of other hands, are not what these pixels show.
+    mirrored = crops.joints * torch.tensor([-1.0, 1.0, 1.0])
+    assert reprojection_error_px(mirrored, crops.pixels, SIZE).median() > 1
+    assert reprojection_error_px(crops.joints.roll(1, 0), crops.pixels, SIZE).median() > 1
+
+
+def test_a_back_with_the_fingers_up_has_its_thumb_on_the_left(crops):
+    up = torch.nn.functional.normalize(crops.pixels[:, 9] - crops.pixels[:, 0], dim=1)
+    right = torch.stack([-up[:, 1], up[:, 0]], 1)
+    thumb_side = ((crops.pixels[:, 5] - crops.pixels[:, 17]) * right).sum(1)
+    backs, palms = crops.facing > 0.6, crops.facing < -0.6
+    assert backs.sum() > 10 and palms.sum() > 10
+    assert (thumb_side[backs] < 0).all()
+    assert (thumb_side[palms] > 0).all()
+
+
+def test_hands_are_seen_from_all_sides(crops):
+    assert crops.facing.min() < -0.9 and crops.facing.max() > 0.9
+    fingers = crops.pixels[:, 9] - crops.pixels[:, 0]
+    quadrants = (fingers > 0).long() @ torch.tensor([1, 2])
+    assert torch.bincount(quadrants, minlength=4).min() > 15
+    assert len(crops.family.unique()) > 0.9 * len(FAMILIES)
+    assert crops.tone.min() < 1 and crops.tone.max() > 8
+
+
+def test_upright_hands_stand_as_the_trackers_crops_do(upright):
+    rolls = np.array([track.roll_of(pixels) for pixels in upright.pixels.numpy()])
+    assert abs(rolls.mean()) < 5 and 0.6 * aim.ROLL_JITTER_DEG < rolls.std() < 1.6 * aim.ROLL_JITTER_DEG
+    assert upright.facing.min() < -0.9 and upright.facing.max() > 0.9
+
+
+def test_light_falls_from_the_rooms_ceiling_however_the_crop_is_rolled():
+    lights = sample_lights(400, torch.Generator().manual_seed(0), torch.device("cpu"))
+    upside_down = rolled(lights, torch.full((400,), math.pi))
+    torch.testing.assert_close(upside_down.up * torch.tensor([-1.0, -1.0, 1.0]), lights.up)
+    quarter = rolled(lights, torch.full((400,), math.pi / 2))
+    # Clockwise by a quarter, the ceiling comes to be on the right.
+    assert lights.up[:, 1].mean() < -0.2 and quarter.up[:, 0].mean() > 0.2
+
+
+def test_the_surface_map_tells_which_part_of_the_hand_is_where(upright):
+    share, where = upright.surface[:, 0].float(), upright.surface[:, 1:].float()
+    assert upright.surface.shape == (160, 5, 16, 16) and share.max() <= 1 and 0.05 < share.mean() < 0.6
+    cell = ((upright.pixels + 0.5) / draw.SURFACE_CELL).long().clamp(0, 15)
+    rest = HandModel.load().joints
+    rows = torch.arange(160)
+    for joint in (5, 9, 12, 17):
+        x, y = cell[:, joint].T
+        shown = upright.visible[:, joint] & (share[rows, y, x] > 0.9)
+        assert shown.sum() > 12
+        on_hand = where[rows, :3, y, x] / share[rows, y, x, None]
+        assert (on_hand[shown] - rest[joint]).norm(dim=1).median() < 0.25
+        depth = where[rows, 3, y, x] / share[rows, y, x]
+        assert (depth - upright.joints[:, joint, 2])[shown].abs().median() < 0.15
+
+
+def test_the_box_is_the_trackers_within_its_jitter(crops):
+    assert aim.BOX_MARGIN == track.BOX_MARGIN
+    for pixels in crops.pixels.numpy():
+        centre, size = track.box_around(pixels)
+        # Drawn boxes are 0.82 to 1.32 times as large, and up to a fifth of one beside the hand.
+        assert SIZE / 1.32 * 0.93 < size < SIZE / 0.82 * 1.07
+        assert abs(centre - (SIZE - 1) / 2).max() < 0.25 * size
+
+
+def test_a_border_shows_more_around_the_same_box():
+    plain, wider = drawn_with(n=40), drawn_with(n=40, border=8)
+    assert wider.images.shape == (40, SIZE + 16, SIZE + 16, 3)
+    torch.testing.assert_close(wider.joints, plain.joints)
+    torch.testing.assert_close(wider.pixels, plain.pixels + 8)
+
+
+def test_the_picture_shows_the_hand_where_its_joints_are():
+    with_hand, without = drawn_with(n=48), drawn_with(n=48, absent=1.0)
+    assert torch.equal(with_hand.joints, without.joints)
+    far = torch.tensor([[2.0, 2.0], [2.0, 61.0], [61.0, 2.0], [61.0, 61.0]]).expand(48, 4, 2)
+    changed = [(at(with_hand.images, spot) - at(without.images, spot)).abs().mean() for spot in (with_hand.pixels, far)]
+    assert changed[0] > 1.5 * changed[1]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_so_many_pictures_are_without_a_hand(share):
+    present = drawn_with(n=64, absent=share).present.float().mean()
+    assert present == 1 - share if share in (0, 1) else 0.3 < present < 0.7
+
+
+def test_a_mirrored_picture_is_that_of_the_left_hand():
+    right, left = drawn_with(), drawn_with(mirrored=1.0)
+    assert left.mirrored.all() and not right.mirrored.any()
+    assert torch.equal(left.images, right.images.flip(2))
+
+
+def test_a_joint_out_of_the_picture_is_not_visible(crops):
+    outside = ((crops.pixels < -0.5) | (crops.pixels > SIZE - 0.5)).any(-1)
+    assert outside.any() and not (outside & crops.visible).any()
+    assert 0.3 < crops.visible.float().mean() < 0.95
+
+
+def test_of_a_curled_hand_the_back_hides_the_tips_and_the_palm_side_the_knuckles(crops):
+    curled = (crops.joints[:, 12] - crops.joints[:, 9]).norm(dim=1) < 0.7
+    backs, palms = curled & (crops.facing > 0.4), curled & (crops.facing < -0.4)
+    assert backs.sum() >= 3 and palms.sum() >= 3
+    knuckles, tips = crops.visible[:, [5, 9, 13]].float().mean(1), crops.visible[:, [8, 12, 16]].float().mean(1)
+    assert knuckles[backs].mean() > tips[backs].mean() + 0.2
+    assert tips[palms].mean() > knuckles[palms].mean() + 0.2
+
+
+def test_random_rotations_are_rotations_without_a_favourite():
+    turns = random_rotations(4000, torch.Generator().manual_seed(0), torch.device("cpu"))
+    torch.testing.assert_close(turns @ turns.mT, torch.eye(3).expand(4000, 3, 3), atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.linalg.det(turns), torch.ones(4000))
+    assert turns.mean(0).abs().max() < 0.04

@@ -1,0 +1,134 @@
+"""A buffer of pairs is small, varied and young, and says what it does not know."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from capture.views import PerView, View
+from runtime.calibration.keyframes import MAX_AGE_NS, PairBuffer, SeenPair
+from runtime.types import ViewHand
+from tests.runtime.hands import flexed_hand
+
+WIDTHS = PerView(640, 640)
+FRAME_NS = 33_000_000
+CENTRES = PerView(np.array([319.5, 239.5]), np.array([319.5, 239.5]))
+
+
+def hands(x_px: float = 0, flexion: float = 0.4) -> PerView[ViewHand]:
+    """One hand `x_px` beside the middle of both pictures."""
+    joints = flexed_hand(flexion)
+
+    def hand(view: View) -> ViewHand:
+        return ViewHand(view, "right", joints, joints[:, :2] * 100 + [320 + x_px, 240], np.full(21, 0.8))
+
+    return PerView.of(hand)
+
+
+def pair(time_ns: int, x_px: float = 0, flexion: float = 0.4) -> SeenPair:
+    seen = SeenPair.of(time_ns, hands(x_px, flexion))
+    assert seen is not None
+    return seen
+
+
+def times(buffer: PairBuffer) -> list[int]:
+    return [seen.captured_ns for seen in buffer.pairs]
+
+
+def test_it_never_holds_more_than_its_capacity_and_keeps_the_order_of_time():
+    buffer, rng = PairBuffer(WIDTHS, 8), np.random.default_rng(0)
+    for number in range(40):
+        buffer.add(pair(number, rng.uniform(-200, 200), rng.uniform(0, 1)))
+        assert len(buffer) == len(buffer.pairs) == min(number + 1, 8)
+        assert times(buffer) == sorted(times(buffer)) and times(buffer)[-1] == number
+
+
+def test_of_two_that_are_alike_the_older_leaves():
+    for number in range(4):
+        # The twin of pair 0, 1, 2 or 3 comes fifth; the sixth has one of both leave.
+        buffer = PairBuffer(WIDTHS, 5)
+        places = [-200.0, -100.0, 0.0, 100.0]
+        for time_ns, x_px in enumerate([*places, places[number] + 1, 200.0]):
+            buffer.add(pair(time_ns, x_px))
+        assert times(buffer) == [time_ns for time_ns in range(6) if time_ns != number]
+
+
+@pytest.mark.parametrize("how", [{"x_px": 60.0}, {"flexion": 0.9}])
+def test_hands_differ_by_place_and_by_pose(how):
+    buffer = PairBuffer(WIDTHS, 3)
+    for time_ns, seen in enumerate([pair(0), pair(1, **how), pair(2, 1), pair(3, -200)]):
+        buffer.add(replace(seen, captured_ns=time_ns))
+    assert times(buffer) == [1, 2, 3]
+
+
+def test_what_remains_is_more_varied_than_the_newest():
+    rng, seen = np.random.default_rng(1), []
+    # Moves about for a while, then nearly rests.
+    for number in range(200):
+        reach = 200 if number < 60 else 5
+        seen.append((number, rng.uniform(-reach, reach), rng.uniform(0, 1 if number < 60 else 0.05)))
+    buffer = PairBuffer(WIDTHS, 32)
+    for each in seen:
+        buffer.add(pair(*each))
+    kept = np.array([seen[number][1:] for number in times(buffer)])
+    newest = np.array([each[1:] for each in seen[-32:]])
+    assert (kept.std(0) > 5 * newest.std(0)).all()
+
+
+def test_pairs_that_grow_too_old_leave():
+    buffer = PairBuffer(WIDTHS, 8)
+    for time_ns in (0, 10, 20):
+        buffer.add(pair(time_ns, time_ns * 5))
+    buffer.add(pair(MAX_AGE_NS + 10, 200))
+    assert times(buffer) == [10, 20, MAX_AGE_NS + 10]
+
+
+def test_what_is_to_be_forgotten_is_forgotten_and_the_buffer_goes_on():
+    buffer = PairBuffer(WIDTHS, 4)
+    for time_ns in range(4):
+        buffer.add(pair(time_ns, 50.0 * time_ns))
+    buffer.forget_before(2)
+    assert times(buffer) == [2, 3]
+    buffer.forget_before(100)
+    assert len(buffer) == 0
+    for time_ns in range(100, 106):
+        buffer.add(pair(time_ns, 50.0 * (time_ns - 100)))
+    assert len(buffer) == 4 and times(buffer)[-1] == 105
+
+
+def test_keypoints_are_the_pairs_in_order():
+    buffer = PairBuffer(WIDTHS)
+    for time_ns in range(3):
+        buffer.add(pair(time_ns, 50.0 * time_ns))
+    for view, keypoints in buffer.keypoints(CENTRES).items():
+        seen = [kept.hands[view] for kept in buffer.pairs]
+        np.testing.assert_array_equal(keypoints.pixels, [hand.pixels for hand in seen])
+        np.testing.assert_array_equal(keypoints.shape, [hand.joints for hand in seen])
+        np.testing.assert_array_equal(keypoints.centre_px, CENTRES[view])
+        assert keypoints.sigma_px.shape == keypoints.shape_sigma.shape == (3, 21)
+
+
+def test_a_view_without_3d_says_nothing_of_shapes_and_as_much_of_pixels():
+    told, untold = hands(), hands()
+    unknown = replace(untold.left, joints=np.full((21, 3), np.nan))
+    buffer = PairBuffer(WIDTHS)
+    for time_ns, both in enumerate((told, PerView(unknown, untold.right))):
+        seen = SeenPair.of(time_ns, both)
+        assert seen is not None
+        buffer.add(seen)
+    left, right = buffer.keypoints(CENTRES)
+    assert np.isfinite(left.shape).all() and np.isfinite(left.shape_sigma[0]).all()
+    assert (left.shape_sigma[1] == np.inf).all() and np.isfinite(right.shape_sigma).all()
+    # Of a flat hand seen from the front, the picture's extent tells the size as well as the joints do.
+    np.testing.assert_allclose(left.sigma_px[1], left.sigma_px[0], rtol=0.5)
+
+
+@pytest.mark.parametrize("view", ["left", "right"])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("pixels", ["not finite", "one point"])
+def test_hands_without_pixels_are_no_pair(view: View, known: bool, pixels: str):
+    both = hands()
+    hand = both[view]
+    bad = np.full((21, 2), 100.0) if pixels == "one point" else np.where(np.arange(21)[:, None] == 4, np.nan, hand.pixels)
+    broken = replace(hand, pixels=bad, joints=hand.joints if known else np.full((21, 3), np.nan))
+    assert SeenPair.of(0, PerView.of(lambda v: broken if v == view else both[v])) is None

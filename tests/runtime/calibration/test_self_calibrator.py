@@ -1,0 +1,361 @@
+"""The self-calibrator is sure only of what is right, and says why it is not; what it learnt, it knows to be out of date."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from capture.views import PerView
+from hand.camera import PinholeCamera
+from hand.rotations import angle_deg
+from runtime.calibration.self_calibrator import FIRST_PAIRS, NEW_PAIRS, CalibrationState, SelfCalibrator, doubts
+from runtime.calibration.solver import Problem, Uncertainty, solve
+from runtime.geometry.two_view import TwoViewGeometry
+from tests.runtime.solutions import Prepared, bones_of, elsewhere, solution_at, turned
+from tools.evaluate import two_views
+from tools.evaluate.geometry import problems
+from tools.evaluate.two_views import Observed, observe, sample_motion, sample_person, sample_rig
+from tools.train.losses import HAND_MM
+
+UNKNOWN: PerView[float | None] = PerView(None, None)
+SLOW = 8.0
+"""Pairs a second of the streams that are solved for real: few, so that it takes little time."""
+FOVS: PerView[float | None] = PerView(65.0, 65.0)
+RIG = sample_rig(np.random.default_rng(0), 60, PerView(65.0, 65.0))
+
+
+def seen(joints_mm: np.ndarray, rig: two_views.Rig = RIG, fps: float = SLOW, seed: int = 5) -> Observed:
+    return observe(np.random.default_rng(seed), rig, joints_mm, fps=fps, assumed_fov_deg=60)
+
+
+def moving(seconds: float, fps: float = SLOW, seed: int = 2) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return sample_motion(rng, seconds, fps, sample_person(np.random.default_rng(0)))
+
+
+def calibrator(fov_deg: PerView[float | None] = UNKNOWN, **told) -> SelfCalibrator:
+    return SelfCalibrator(PerView(two_views.SIZE_PX, two_views.SIZE_PX), fov_deg, HAND_MM, **told)
+
+
+def watch(observed: Observed, by: SelfCalibrator, solver: Prepared | None = None) -> list[tuple[int, CalibrationState]]:
+    """Stream what was observed; the times at which something was solved, by `solver` or for real, and the state then."""
+    states = []
+    for captured_ns, problem in problems(observed, by):
+        if solver is None:
+            by.accept(solve(problem))
+        else:
+            solver.submit(problem)
+            by.accept(*(solver.done() or ()))
+        states.append((captured_ns, by.state))
+    return states
+
+
+def off_deg(geometry: TwoViewGeometry | None, truth: TwoViewGeometry) -> float:
+    assert geometry is not None
+    return float(angle_deg(geometry.R_right_from_left, truth.R_right_from_left))
+
+
+# Solved for real
+
+
+@pytest.fixture(scope="module")
+def hand() -> Observed:
+    return seen(moving(4.6))
+
+
+@pytest.fixture(scope="module")
+def calibrated(hand: Observed) -> tuple[SelfCalibrator, list[tuple[int, CalibrationState]]]:
+    by = calibrator()
+    return by, watch(hand, by)
+
+
+def test_a_varied_motion_comes_to_be_sure_and_is_right(calibrated):
+    by, states = calibrated
+    state = by.state
+    assert states[0][1].geometry is None, "one solution alone is not believed"
+    assert state.geometry is not None and state.uncertainty is not None and state.bones is not None
+    off = off_deg(state.geometry, RIG.geometry)
+    assert off < 4 and off < 3 * state.uncertainty.rotation_deg and "deg apart" in state.note
+    assert state.pairs > FIRST_PAIRS and state.bones.shape == (20,)
+
+
+def test_a_still_hand_determines_nothing_and_costs_no_solution():
+    by = calibrator()
+    assert watch(seen(two_views.still(np.random.default_rng(3), 4.0, SLOW)), by) == []
+    assert by.state.geometry is None and "move and turn the hand" in by.state.note
+
+
+def test_a_hand_in_one_place_is_believed_only_where_it_is_right():
+    by = calibrator(FOVS)
+    for _, state in watch(seen(two_views.in_place(np.random.default_rng(3), 3.6, SLOW)), by):
+        if state.geometry is None:
+            assert "making sure" in state.note or "move and turn the hand" in state.note
+        else:
+            off = off_deg(state.geometry, RIG.geometry)
+            assert state.uncertainty is not None and off < 4 and off < 3 * state.uncertainty.rotation_deg
+
+
+@pytest.mark.parametrize("fault", ["another hand", "late", "mirrored"])
+def test_what_no_two_cameras_see_of_one_hand_is_refused_with_the_reason(hand: Observed, fault: str):
+    short = replace(hand, captured_ns=hand.captured_ns[:30], pairs=hand.pairs[:30], joints_mm=hand.joints_mm[:30])
+    stream, reason = {
+        "another hand": (two_views.two_hands(short, seen(moving(30 / SLOW, seed=6))), "not show one hand at one time"),
+        # 2 frames of 8 a second are 8 of 30.
+        "late": (two_views.unsynchronised(short, 2), "not show one hand at one time"),
+        "mirrored": (two_views.mirrored(short), "mirrored"),
+    }[fault]
+    by = calibrator(FOVS)
+    states = watch(stream, by)
+    assert states and all(state.geometry is None for _, state in states)
+    assert reason in by.state.note
+
+
+def test_a_frozen_picture_is_named_and_costs_no_solution(hand: Observed):
+    by = calibrator()
+    assert watch(two_views.frozen(hand, 0.1), by) == []
+    assert by.state.geometry is None and "the right picture stands still" in by.state.note
+
+
+def test_remembered_cameras_are_confirmed_by_the_first_solution(hand: Observed):
+    by = calibrator(FOVS, remembered=turned(RIG.geometry, 1))
+    assert by.state.geometry is None, "nothing is believed before a hand confirms it"
+    first = next(state for _, state in watch(replace(hand, pairs=hand.pairs[:28], captured_ns=hand.captured_ns[:28]), by))
+    assert off_deg(first.geometry, RIG.geometry) < 4
+
+
+def test_wrongly_remembered_cameras_are_never_believed(hand: Observed):
+    wrong = turned(RIG.geometry, 40)
+    by = calibrator(FOVS, remembered=wrong)
+    for _, state in watch(hand, by):
+        assert state.geometry is None or off_deg(state.geometry, RIG.geometry) < 4
+
+
+def test_known_fields_of_view_stay_exactly(hand: Observed):
+    """Those of a profile found without them give way."""
+    profile = TwoViewGeometry(
+        RIG.geometry.cameras.map(lambda camera: replace(camera, focal_px=camera.focal_px * 1.1)),
+        RIG.geometry.R_right_from_left,
+        RIG.geometry.t_right_from_left_mm,
+    )
+    by = calibrator(FOVS, remembered=profile)
+    problem = asked(by, hand)
+    solution = solve(problem)
+    assert solution is not None
+    expected = PinholeCamera.from_fov(*two_views.SIZE_PX, 65).focal_px
+    assert list(solution.start.focal_px) == pytest.approx([expected, expected], rel=1e-12)
+    assert solution.uncertainty.focal_percent == PerView(0, 0)
+
+
+def asked(by: SelfCalibrator, observed: Observed) -> Problem:
+    """The first problem of a stream."""
+    return next(problem for _, problem in problems(observed, by))
+
+
+# Judged without a solver
+
+
+@pytest.fixture(scope="module")
+def quick() -> Observed:
+    """30 pairs a second; of two and a half seconds."""
+    return seen(moving(2.5, 30), fps=30)
+
+
+def knowing(observed: Observed, seconds: float = 2.5, **told) -> tuple[SelfCalibrator, Prepared]:
+    """A calibrator that is sure of the truth."""
+    by, solver = calibrator(), Prepared(RIG.geometry, bones_of(observed), **told)
+    frames = int(seconds * 30)
+    watch(replace(observed, pairs=observed.pairs[:frames], captured_ns=observed.captured_ns[:frames]), by, solver)
+    assert by.state.geometry is not None
+    return by, solver
+
+
+def test_two_solutions_that_agree_are_believed_and_two_that_differ_are_not(quick: Observed):
+    by, bones = calibrator(), bones_of(quick)
+    problem = asked(by, quick)
+    by.accept(solution_at(RIG.geometry, bones, epoch=problem.epoch))
+    assert by.state.geometry is None and "making sure" in by.state.note
+    for other in (turned(RIG.geometry, 8), elsewhere(RIG.geometry, 8), turned(RIG.geometry, -8)):
+        by.accept(solution_at(other, bones))
+        assert by.state.geometry is None
+    by.accept(solution_at(turned(RIG.geometry, -8.5), bones))
+    assert off_deg(by.state.geometry, turned(RIG.geometry, -8.5)) < 1e-6 and by.state.version == 1
+
+
+def test_nothing_is_asked_before_there_is_enough_or_while_something_is_solved(quick: Observed):
+    by, pairs = calibrator(), 0
+    stream = zip(quick.captured_ns.tolist(), quick.pairs, strict=True)
+    problem = None
+    for captured_ns, pair in stream:
+        if pair is not None:
+            by.add(captured_ns, pair)
+            pairs += 1
+        problem = by.due(captured_ns)
+        if problem is not None:
+            break
+        assert pairs < FIRST_PAIRS or captured_ns - quick.captured_ns[0] < 10**9
+    assert problem is not None and pairs >= FIRST_PAIRS and len(problem.time_ns) == pairs
+    late = 0
+    for captured_ns, pair in stream:
+        if pair is not None:
+            by.add(captured_ns, pair)
+            late += 1
+        assert by.due(captured_ns) is None
+    end = int(quick.captured_ns[-1])
+    by.accept(None)
+    assert late >= NEW_PAIRS and by.due(end) is not None
+    by.accept(None)
+    assert by.due(end + 10**10) is None, "no pair is new"
+
+
+def test_the_same_pairs_ask_the_same_and_come_to_the_same_state(quick: Observed):
+    one, other = knowing(quick), knowing(quick)
+    assert len(one[1].problems) == len(other[1].problems) > 1
+    for mine, yours in zip(one[1].problems, other[1].problems, strict=True):
+        for view in ("left", "right"):
+            np.testing.assert_array_equal(mine.views[view].pixels, yours.views[view].pixels)
+            np.testing.assert_array_equal(mine.views[view].sigma_px, yours.views[view].sigma_px)
+        np.testing.assert_array_equal(mine.time_ns, yours.time_ns)
+    assert one[0].state.note == other[0].state.note and one[0].state.version == other[0].state.version
+
+
+def test_unsure_hands_and_hands_of_two_sides_are_passed_over(quick: Observed):
+    pairs = [pair for pair in quick.pairs if pair is not None]
+    for change in ({"side": "left"}, {"confidence": np.full(21, 0.1)}):
+        by = calibrator()
+        for number, pair in enumerate(pairs):
+            by.add(int(quick.captured_ns[number]), PerView(replace(pair.left, **change), pair.right))
+        assert by.due(int(quick.captured_ns[-1])) is None
+
+
+UNSURE = Uncertainty(20.0, 1.0, PerView(2.0, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("told", "why"),
+    [
+        ({"inliers": 0.4}, "40 % of the joints agree"),
+        ({"noise": PerView(1.0, 3.0)}, "not show one hand at one time"),
+        ({"shape_error": PerView(0.6, 0.2)}, "mirrored"),
+        ({"uncertainty": UNSURE}, "move and turn"),
+        ({"uncertainty": replace(UNSURE, rotation_deg=1.0, baseline_deg=30.0)}, "move and turn"),
+        ({"uncertainty": replace(UNSURE, rotation_deg=1.0, focal_percent=PerView(2.0, 40.0))}, "move and turn"),
+        ({"uncertainty": replace(UNSURE, rotation_deg=float("nan"))}, "move and turn"),
+        ({"rival": 0.5}, "two places"),
+    ],
+)
+def test_doubtful_solutions_are_not_believed_however_often_they_come(quick: Observed, told: dict, why: str):
+    bones = bones_of(quick)
+    doubtful = solution_at(RIG.geometry, bones, **told)
+    assert doubts(solution_at(RIG.geometry, bones)) is None and why in (doubts(doubtful) or "")
+    by = calibrator()
+    for _ in range(3):
+        by.accept(doubtful)
+        assert by.state.geometry is None and why in by.state.note
+    by, _ = knowing(quick)
+    before = by.state
+    by.accept(doubtful)
+    assert by.state.geometry is before.geometry, "what was sure before does not go for one bad solution"
+
+
+@pytest.fixture(scope="module")
+def moved() -> Observed:
+    """The right camera is carried 20° on after two seconds."""
+    rng = np.random.default_rng(7)
+    joints = moving(4.5, 30)
+    before, after = seen(joints, fps=30), seen(joints, two_views.moved(rng, RIG, 20), fps=30, seed=6)
+    return two_views.then(before, after, 2.0)
+
+
+def test_a_moved_camera_is_noticed_within_two_seconds_and_its_new_place_found(moved: Observed):
+    by, _ = knowing(moved, 2.0)
+    start, noticed_ns = int(moved.captured_ns[60]), None
+    solver = Prepared(moved.rig.geometry, bones_of(moved))
+    pending: Problem | None = None
+    for captured_ns, pair in zip(moved.captured_ns[60:].tolist(), moved.pairs[60:], strict=True):
+        if pair is not None:
+            by.add(captured_ns, pair)
+        if noticed_ns is None and by.state.moved:
+            noticed_ns = captured_ns
+            assert by.state.geometry is None and "moved" in by.state.note
+        pending = by.due(captured_ns)
+        if pending is not None:
+            assert noticed_ns is None or pending.time_ns.min() >= noticed_ns - 10**9, "pairs of before are forgotten"
+            solver.submit(pending)
+            by.accept(*(solver.done() or ()))
+    assert noticed_ns is not None and noticed_ns - start < 2 * 10**9 and by.state.moved == 1
+    assert off_deg(by.state.geometry, moved.rig.geometry) < 1e-6
+
+
+def test_a_camera_that_stays_is_not_thought_moved(quick: Observed):
+    for seed in range(3):
+        longer = seen(moving(6, 30, seed=seed + 10), fps=30, seed=seed)
+        by, solver = calibrator(), Prepared(RIG.geometry, bones_of(longer))
+        watch(longer, by, solver)
+        assert by.state.moved == 0 and by.state.geometry is not None
+
+
+def test_a_solution_that_was_asked_for_before_the_camera_was_moved_does_not_count(moved: Observed):
+    by, _ = knowing(moved, 2.0)
+    bones = bones_of(moved)
+    before = by.state.geometry
+    assert before is not None
+    old = None
+    for captured_ns, pair in zip(moved.captured_ns[60:].tolist(), moved.pairs[60:], strict=True):
+        if pair is not None:
+            by.add(captured_ns, pair)
+        old = old or by.due(captured_ns + 10**10)
+        if by.state.moved:
+            break
+    assert old is not None and by.state.moved
+    for _ in range(3):
+        by.accept(solution_at(before, bones, epoch=old.epoch))
+        assert by.state.geometry is None
+    new = old.epoch + 1
+    for _ in range(2):
+        by.accept(solution_at(moved.rig.geometry, bones, epoch=new))
+    assert by.state.geometry is not None
+
+
+def test_a_given_calibration_stays_and_its_hand_is_learnt(quick: Observed):
+    given = turned(RIG.geometry, 10)
+    by = calibrator(given=given)
+    first = by.state
+    assert first.geometry is given and first.bones is not None and first.version == 1
+    bones = bones_of(quick)
+    solver = Prepared(RIG.geometry, bones)
+    watch(quick, by, solver)
+    problem = solver.problems[0]
+    assert not problem.search and not problem.prior.place and problem.prior.focal_sigma == PerView(0.0, 0.0)
+    state = by.state
+    assert state.geometry is given and state.bones is bones and state.version > 1 and state.moved == 0
+    by.forget()
+    assert by.state.geometry is given
+
+
+def test_what_is_forgotten_is_sought_anew(quick: Observed):
+    by, solver = knowing(quick)
+    by.forget()
+    assert by.state.geometry is None and by.due(int(quick.captured_ns[-1]) + 10**10) is None
+    by.accept(solution_at(RIG.geometry, bones_of(quick), epoch=solver.problems[-1].epoch))
+    assert by.state.geometry is None and "making sure" not in by.state.note
+
+
+def test_it_looks_elsewhere_too_now_and_then(quick: Observed):
+    longer = seen(moving(9, 30), fps=30)
+    by = calibrator()
+    solver = Prepared(RIG.geometry, bones_of(longer), rotation_deg=3.0)
+    watch(longer, by, solver)
+    searched = [problem.search for problem in solver.problems]
+    assert searched[:2] == [True, True] and False in searched[2:6] and True in searched[2:6]
+
+
+def test_wrong_cameras_give_way_to_others_that_are_found_again_and_again(quick: Observed):
+    bones, wrong = bones_of(quick), turned(RIG.geometry, 8)
+    by = calibrator()
+    asked(by, quick)
+    for _ in range(2):
+        by.accept(solution_at(wrong, bones))
+    assert off_deg(by.state.geometry, wrong) < 1e-6
+    for _ in range(2):
+        by.accept(solution_at(RIG.geometry, bones))
+    assert off_deg(by.state.geometry, RIG.geometry) < 1e-6

@@ -1,0 +1,78 @@
+"""The parity gate lets equal engines pass and refuses broken ones, with the figures."""
+
+from copy import deepcopy
+
+import numpy as np
+import pytest
+import torch
+
+from hand.errors import UserError
+from runtime.engines.engine import Predictions
+from runtime.engines.parity import LIMITS, PROBE, broken_limits, check, compare, probe, reference
+from runtime.engines.tensorrt_engine import ShortNetwork
+from runtime.engines.torch_engine import TorchEngine
+from runtime.networks.network import HandNetwork
+
+HUGE = 1e5
+
+
+def scaled_inside(network: HandNetwork, by: float) -> HandNetwork:
+    """The same function in exact numbers, whose inner activations are `by` times as large."""
+    changed = deepcopy(network)
+    state = changed.network.state_dict()
+    for name in ("stem.2.first.1.weight", "stem.2.first.1.bias"):
+        state[name] *= by
+    state["stem.2.second.0.weight"] /= by
+    return changed
+
+
+@pytest.mark.parametrize("size", [64, 128])
+def test_the_probe_is_small_and_has_hands_of_the_size_asked_for(size):
+    crops = probe(size)
+    assert PROBE.stat().st_size <= 300_000
+    assert crops.shape == (20, size, size, 3) and crops.dtype == np.uint8 and crops.std() > 20
+
+
+def test_the_reference_passes_and_is_left_as_it_was(shipped):
+    network, manifest = shipped
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    parity = check(TorchEngine(deepcopy(network), manifest), "fp32", network, manifest.crop_size, "torch")
+    assert parity.largest_mm < 0.01
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+
+
+def test_a_dropped_bias_is_caught(shipped):
+    network, manifest = shipped
+    broken = deepcopy(network)
+    broken.network.state_dict()["deep.1.first.1.bias"].zero_()
+    with pytest.raises(UserError, match=r"broken does not answer .*largest mm [\d.]+, at most 0\.05") as caught:
+        check(TorchEngine(broken, manifest), "fp32", network, manifest.crop_size, "broken")
+    assert "\n" not in str(caught.value)
+
+
+def short_engine(network: HandNetwork):
+    short = ShortNetwork(network, "fp16").eval()
+
+    def run(images: np.ndarray) -> Predictions:
+        with torch.inference_mode():
+            return Predictions(*(value.numpy() for value in short(torch.from_numpy(images))[:3]))
+
+    return run
+
+
+def test_half_floats_pass_where_they_suffice_and_are_caught_where_they_overflow(shipped):
+    network, manifest = shipped
+    check(short_engine(network), "fp16", network, manifest.crop_size, "half")
+    huge = scaled_inside(network, HUGE)
+    check(TorchEngine(deepcopy(huge), manifest), "fp32", huge, manifest.crop_size, "full")
+    with pytest.raises(UserError, match="half does not answer.*nan"):
+        check(short_engine(huge), "fp16", huge, manifest.crop_size, "half")
+
+
+def test_numbers_that_are_none_break_every_limit(shipped):
+    network, manifest = shipped
+    expected = reference(network, probe(manifest.crop_size)[:4])
+    nothing = Predictions(*(np.full_like(getattr(expected, name), np.nan) for name in Predictions.__slots__))
+    for precision in LIMITS:
+        assert not broken_limits(compare(expected, expected), precision)
+        assert len(broken_limits(compare(nothing, expected), precision)) == 6

@@ -1,0 +1,104 @@
+"""auto takes the fastest engine that answers rightly, remembers it, and says why."""
+
+import shutil
+
+import msgspec
+import numpy as np
+import pytest
+
+from hand.errors import UserError
+from runtime.engines import selection as choose
+from runtime.engines.engine import Predictions
+from runtime.engines.int8 import load_plan, plan_file, save_plan
+from runtime.engines.selection import choose_engine, time_engines
+from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "duohand" / "engines"
+
+
+@pytest.fixture
+def weights(tmp_path):
+    """The weights that ship, elsewhere."""
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(DEFAULT_WEIGHTS.with_suffix(suffix), tmp_path / f"net{suffix}")
+    return tmp_path / "net.safetensors"
+
+
+def test_auto_says_what_each_engine_took_and_remembers_its_choice(cache):
+    first = choose_engine("auto", threads=1)
+    assert all(word in first.description for word in ("auto", "torch", "onnx", "ms a pair")) and len(list(cache.iterdir())) == 1
+    again = choose_engine("auto", threads=1)
+    assert again.description.removesuffix(", remembered)") == first.description.removesuffix(")")
+    choose_engine("auto", threads=2)
+    assert len(list(cache.iterdir())) == 2, "another number of threads is another choice"
+
+
+def test_an_engine_that_is_refused_is_passed_over_with_its_figures(weights):
+    plan = load_plan(DEFAULT_WEIGHTS, "detnet-lite")
+    narrow = {name: (low / 50, high / 50) for name, (low, high) in plan.ranges.items()}
+    save_plan(msgspec.structs.replace(plan, ranges=narrow), plan_file(weights))
+    with pytest.raises(UserError, match="onnx-int8 .*at most 1.5"):
+        choose_engine("onnx-int8", weights)
+    engine = choose_engine("auto", weights)
+    assert not engine.description.startswith("onnx-int8") and "onnx-int8 refused" in engine.description
+
+
+@pytest.mark.parametrize(("enough_ms", "chosen"), [(1e6, {"torch", "onnx"}), (0.0, {"torch", "onnx", "onnx-int8"})])
+def test_eight_bits_are_for_machines_that_nothing_exact_is_fast_enough_on(monkeypatch, enough_ms, chosen):
+    monkeypatch.setattr(choose, "FAST_ENOUGH_MS", enough_ms)
+    took = {}
+    monkeypatch.setattr(choose, "time_engines", lambda engines: took.update(time_engines(engines, 0.05)) or took)
+    engine = choose_engine("auto", threads=1)
+    best = min(chosen & set(took), key=lambda name: took[name])
+    assert engine.description.split(" ")[0] == best
+
+
+def test_a_remembered_engine_that_no_longer_answers_is_chosen_anew(weights, cache, monkeypatch):
+    monkeypatch.setattr(choose, "FAST_ENOUGH_MS", 0.0)
+    if not choose_engine("auto", weights).description.startswith("onnx-int8"):
+        pytest.skip("int8 is not the fastest here")
+    plan_file(weights).write_text("{")
+    assert not choose_engine("auto", weights).description.startswith("onnx-int8")
+
+
+def test_a_damaged_memory_is_no_memory(cache):
+    choose_engine("auto")
+    (file,) = cache.iterdir()
+    file.write_text("what?")
+    assert "remembered" not in choose_engine("auto").description
+
+
+class Slow:
+    """An engine that takes its time."""
+
+    description = "slow"
+    manifest = Manifest(architecture="none", root=0, crop_size=8, map_size=1, axes="crop", training_data="none")
+
+    def __init__(self, work: int):
+        self._work = work
+
+    def __call__(self, images: np.ndarray) -> Predictions:
+        for _ in range(self._work):
+            np.linalg.inv(np.eye(64))
+        return Predictions(images, images, images)
+
+    def renewed(self, network, manifest):
+        return self
+
+
+def test_the_slower_engine_takes_longer():
+    took = time_engines({"quick": Slow(1), "slow": Slow(20)}, 0.05)
+    assert took["slow"] > 2 * took["quick"]
+
+
+def test_tensorrt_without_a_gpu_is_refused_in_one_sentence():
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(UserError, match="no NVIDIA GPU"):
+        choose_engine("tensorrt")

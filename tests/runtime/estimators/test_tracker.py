@@ -1,0 +1,102 @@
+"""A track follows the joints and gives up when they are not to be believed."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.estimators.tracker import BOX_MARGIN, TrackSettings, ViewTracker, box_around, roll_of
+from runtime.types import HandBox, ViewHand
+
+FRAME_NS = 33_000_000
+SPREAD = np.random.default_rng(0).uniform(-50, 50, (21, 2))
+
+
+def hand_at(centre: tuple[float, float], scale: float = 1.0, confidence: float = 0.9) -> ViewHand:
+    middle = box_around(SPREAD)[0]
+    pixels = (SPREAD - middle) * scale + np.array(centre)
+    return ViewHand("left", "right", np.zeros((21, 3)), pixels, np.full(21, confidence))
+
+
+def started(*, predict: bool = True) -> ViewTracker:
+    tracker = ViewTracker((640, 480), TrackSettings(predict=predict))
+    tracker.start(0, HandBox("left", "right", (300.0, 200.0), 150.0, 0.8))
+    return tracker
+
+
+def test_the_box_is_the_joints_bounding_square_with_its_margin():
+    centre, size = box_around(np.array([[10.0, 20.0], [30.0, 80.0], [15.0, 40.0]]))
+    np.testing.assert_array_equal(centre, [20, 50])
+    assert size == BOX_MARGIN * 60 == 90
+
+
+@given(st.floats(-180, 180), st.integers(0, 2**32 - 1))
+def test_a_turned_box_is_the_box_of_the_turned_joints(roll_deg, seed):
+    pixels = np.random.default_rng(seed).uniform(0, 100, (21, 2))
+    cos, sin = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
+    clockwise = np.array([[cos, -sin], [sin, cos]])
+    plain_centre, plain_size = box_around(pixels)
+    centre, size = box_around(pixels @ clockwise.T, roll_deg)
+    np.testing.assert_allclose(centre, clockwise @ plain_centre, atol=1e-9)
+    assert size == pytest.approx(plain_size)
+    assert abs((roll_of(pixels @ clockwise.T) - roll_of(pixels) - roll_deg + 180) % 360 - 180) < 1e-6
+
+
+def test_only_upright_tracks_turn_with_the_hand():
+    for upright in (True, False):
+        tracker = ViewTracker((640, 480), upright=upright)
+        hand = hand_at((300, 200))
+        tracker.start(0, HandBox("left", "right", (300.0, 200.0), 150.0, 0.8))
+        assert tracker.update(0, hand)
+        box = tracker.box_at(FRAME_NS)
+        assert box is not None and box.roll_deg == (pytest.approx(roll_of(hand.pixels)) if upright else 0.0)
+
+
+def test_it_searches_until_it_is_given_a_box():
+    assert ViewTracker((640, 480)).box_at(0) is None
+    box = started().box_at(0)
+    assert box is not None and box.centre_px == (300, 200)
+
+
+def test_a_steady_motion_is_foreseen():
+    tracker = started()
+    for i in range(12):
+        assert tracker.update(i * FRAME_NS, hand_at((300 + 8 * i, 200)))
+    box = tracker.box_at(12 * FRAME_NS)
+    assert box is not None
+    assert box.centre_px == pytest.approx((300 + 8 * 12, 200), abs=0.1)
+    assert box.size_px == pytest.approx(box_around(SPREAD)[1], rel=1e-2)
+    assert (box.side, box.score) == ("right", 0.8)
+
+
+def test_without_prediction_the_box_stays_on_the_last_joints():
+    tracker = started(predict=False)
+    for i in range(5):
+        tracker.update(i * FRAME_NS, hand_at((300 + 8 * i, 200)))
+    box = tracker.box_at(5 * FRAME_NS)
+    assert box is not None and box.centre_px == pytest.approx((332, 200))
+
+
+@pytest.mark.parametrize(
+    "unbelievable",
+    [
+        hand_at((300, 200), confidence=0.05),
+        hand_at((-20, 200)),
+        hand_at((300, 490)),
+        hand_at((300, 200), scale=2.5),
+        hand_at((300, 200), scale=0.3),
+        hand_at((np.nan, 200)),
+    ],
+    ids=["unsure", "left of the frame", "below the frame", "grown", "shrunk", "not a number"],
+)
+def test_unbelievable_joints_lose_the_hand(unbelievable):
+    tracker = started()
+    assert tracker.update(0, hand_at((300, 200)))
+    assert not tracker.update(FRAME_NS, unbelievable)
+    assert tracker.box_at(2 * FRAME_NS) is None and not tracker.tracking
+
+
+def test_a_long_gap_loses_the_hand():
+    tracker = started()
+    tracker.update(0, hand_at((300, 200)))
+    assert tracker.box_at(10**9) is None

@@ -1,0 +1,82 @@
+"""Held-out pairs tell a right geometry from a wrong one, and from the rotation alone."""
+
+import numpy as np
+import pytest
+
+from capture.views import PerView
+from runtime.fusion.merge_validation import ENOUGH, EVERY, REMEMBERED, HeldOut
+from runtime.geometry.two_view import TwoViewGeometry
+from tests.runtime.solutions import bones_of, elsewhere, turned
+from tools.evaluate.two_views import Observed, observe, sample_motion, sample_rig
+from tools.train.losses import HAND_MM
+
+
+@pytest.fixture(scope="module")
+def observed() -> Observed:
+    rng = np.random.default_rng(1)
+    rig = sample_rig(rng, 60, PerView(60.0, 60.0))
+    return observe(rng, rig, sample_motion(rng, 4, fps=15), fps=15)
+
+
+@pytest.fixture(scope="module")
+def held_out(observed: Observed) -> HeldOut:
+    held = HeldOut()
+    for pair in observed.pairs:
+        if pair is not None:
+            held.takes(pair)
+    return held
+
+
+def errors(held_out: HeldOut, observed: Observed, geometry: TwoViewGeometry, R: np.ndarray) -> tuple[float, float]:
+    found = held_out.errors(geometry, bones_of(observed), HAND_MM, R)
+    assert found is not None
+    return found
+
+
+def test_one_pair_in_some_is_held_out_and_few_say_nothing(observed: Observed):
+    held, pairs = HeldOut(), [pair for pair in observed.pairs if pair is not None]
+    geometry = observed.rig.geometry
+
+    def told() -> tuple[float, float] | None:
+        return held.errors(geometry, bones_of(observed), HAND_MM, geometry.R_right_from_left)
+
+    taken = [held.takes(pair) for pair in pairs[: ENOUGH * EVERY - 1]]
+    assert sum(taken) == ENOUGH - 1 and told() is None
+    assert held.takes(pairs[ENOUGH * EVERY - 1]) and told() is not None
+    held.forget()
+    assert told() is None
+
+
+def test_only_the_newest_count(observed: Observed):
+    pairs, geometry = [pair for pair in observed.pairs if pair is not None], observed.rig.geometry
+    newest = [pairs[number % len(pairs)] for number in range(EVERY * REMEMBERED)]
+    with_past, without = HeldOut(), HeldOut()
+    for pair in [pairs[-1]] * EVERY * 3 + newest:
+        with_past.takes(pair)
+    for pair in newest:
+        without.takes(pair)
+    told = [errors(held, observed, geometry, geometry.R_right_from_left) for held in (with_past, without)]
+    assert told[0] == told[1]
+
+
+def test_the_right_geometry_foretells_better_than_rotations_do(observed: Observed, held_out: HeldOut):
+    geometry = observed.rig.geometry
+    by_geometry, by_rotation = errors(held_out, observed, geometry, geometry.R_right_from_left)
+    _, by_wrong = errors(held_out, observed, geometry, turned(geometry, 15).R_right_from_left)
+    assert by_geometry < by_rotation < by_wrong and by_geometry < 0.15
+
+
+@pytest.mark.parametrize("degrees", [15, -15])
+def test_a_geometry_whose_baseline_is_wrong_foretells_worse_than_the_rotation(
+    observed: Observed, held_out: HeldOut, degrees: float
+):
+    geometry = observed.rig.geometry
+    by_geometry, by_rotation = errors(held_out, observed, elsewhere(geometry, degrees), geometry.R_right_from_left)
+    assert by_geometry > by_rotation
+
+
+def test_a_wrong_geometry_changes_nothing_for_the_rotation(observed: Observed, held_out: HeldOut):
+    geometry = observed.rig.geometry
+    right = errors(held_out, observed, geometry, geometry.R_right_from_left)
+    wrong = errors(held_out, observed, turned(geometry, 15), geometry.R_right_from_left)
+    assert wrong[0] > right[0] and wrong[1] == right[1]

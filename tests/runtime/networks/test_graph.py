@@ -1,0 +1,85 @@
+"""A network's graph ships without weights, takes any number of crops, and is what the exporter draws today."""
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+
+from export.graphs import manifests
+from runtime.engines.parity import probe
+from runtime.networks.detnet import DetNet
+from runtime.networks.graph import INPUT, OPSET, OUTPUTS, SHIPPED, draw_graph, filled, fits, graph_of, weights_of, weights_sha256
+from runtime.networks.network import HandNetwork, fused
+from runtime.networks.weights import Manifest
+
+
+def run(model: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    return [np.asarray(value) for value in session.run(list(OUTPUTS), {INPUT: images})]
+
+
+def test_the_filled_graph_answers_what_the_network_does_for_any_number_of_crops(shipped):
+    network, manifest = shipped
+    weights = weights_of(network)
+    model = filled(graph_of(manifest, weights), weights, manifest)
+    for images in (probe(64)[:1], probe(64)[1:6]):
+        with torch.inference_mode():
+            hands = network(torch.from_numpy(images))
+        for answer, expected in zip(run(model, images), hands, strict=True):
+            np.testing.assert_allclose(answer, expected.numpy(), atol=2e-4)
+
+
+def test_a_filled_graph_says_whose_it_is(shipped):
+    network, manifest = shipped
+    weights = weights_of(network)
+    model = filled(graph_of(manifest, weights), weights, manifest)
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    assert manifest.sha256 in told["manifest"] and told["opset"] == str(OPSET) == str(model.opset_import[0].version)
+    assert told["weights_sha256"] == weights_sha256(weights)
+    assert weights_sha256({**weights, "network.head.bias": weights["network.head.bias"] + 1e-6}) != told["weights_sha256"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_graph_that_ships_holds_neither_weights_nor_paths(name):
+    data = SHIPPED[name].read_bytes()
+    assert len(data) < 100_000 and b".py" not in data
+
+
+def test_detnets_graph_fits_detnet_whatever_its_root():
+    weights = weights_of(HandNetwork(DetNet(9), 128))
+    manifest = Manifest(architecture="detnet", root=9, crop_size=128, map_size=32, axes="frame", training_data="none")
+    graph = onnx.load(SHIPPED["detnet"], load_external_data=False)
+    assert fits(graph, manifest, weights)
+    assert not any(name.endswith(("running_mean", "running_var")) for name in weights), "every batch-norm is folded"
+    one = dict(list(weights.items())[1:])
+    assert not fits(graph, manifest, one)
+
+
+def test_folding_leaves_detnets_answers_as_they_were():
+    torch.manual_seed(0)
+    network = DetNet()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.uniform_(module.weight, 0.5, 1.5)
+            torch.nn.init.uniform_(module.running_var, 0.5, 1.5)  # pyright: ignore[reportArgumentType]
+            torch.nn.init.normal_(module.running_mean, std=0.1)  # pyright: ignore[reportArgumentType]
+    network.eval()
+    images = torch.rand(1, 3, 32, 32) - 0.5
+    with torch.inference_mode():
+        before = network(images)
+        after = fused(network)(images)
+    for one, other in zip(before[:3], after[:3], strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
+def test_the_graph_that_ships_is_what_the_exporter_draws_now():
+    pytest.importorskip("onnxscript", reason="onnxscript draws graphs: pip install onnxscript")
+    manifest = manifests()[0]
+    drawn, kept = draw_graph(manifest), onnx.load(SHIPPED[manifest.architecture], load_external_data=False)
+    for graph in (drawn, kept):
+        # Who wrote it may differ, and which version of what.
+        graph.ClearField("producer_version")
+        graph.ClearField("producer_name")
+    assert [(n.op_type, n.input, n.output) for n in drawn.graph.node] == [(n.op_type, n.input, n.output) for n in kept.graph.node]
+    assert drawn.graph.initializer == kept.graph.initializer

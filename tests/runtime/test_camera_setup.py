@@ -1,0 +1,216 @@
+"""What a run knows of its cameras beforehand: a profile of live ones alone, or a user's calibration, which takes its place."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from capture.frames import Frame, FramePair
+from capture.views import PerView, View
+from hand.errors import UserError
+from hand.rotations import from_vector
+from runtime.calibration.camera_profile import default_folder
+from runtime.calibration.self_calibrator import CalibrationState
+from runtime.calibration.solver import Uncertainty
+from runtime.camera_setup import KnownCameras, StraightPairs
+from runtime.geometry.lens import Lens
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.settings import Settings
+
+SIZES = PerView((640, 480), (320, 240))
+R = from_vector(np.array([0.05, 1.1, -0.2]))
+T_MM = np.array([-412.5, 18.25, 160.0])
+LIVE = Settings(left="0", right="/dev/video2")
+LENS = Lens((520.0, 520.0), (318.0, 241.0), "radtan", (-0.25, 0.05, 0.0, 0.0), (640, 480))
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Profiles are kept here alone."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    return tmp_path
+
+
+UNTOLD: PerView[float | None] = PerView(None, None)
+
+
+def first(fov_deg: PerView[float | None] = UNTOLD, images: PerView[np.ndarray] | None = None) -> FramePair:
+    def frame(view: View) -> Frame:
+        width, height = SIZES[view]
+        image = images[view] if images else np.zeros((height, width, 3), np.uint8)
+        return Frame(view, 7, 100, 200, image, fov_deg[view])
+
+    return FramePair(frame("left"), frame("right"))
+
+
+def found(known: KnownCameras) -> CalibrationState:
+    """What a run came to find of these cameras."""
+    cameras = known.cameras.map(lambda camera: replace(camera, focal_px=camera.focal_px * 1.1))
+    geometry = TwoViewGeometry(cameras, R, T_MM)
+    return CalibrationState(geometry, np.ones(20), Uncertainty(0.8, 1.1, PerView(2.0, 3.0)), "sure", 3, 0, 48)
+
+
+def test_what_was_found_of_live_cameras_is_known_to_their_next_run_alone():
+    known = KnownCameras.of(LIVE, first())
+    assert known.remembered is None and known.given is None
+    known.keep(found(known), 90.0)
+    again = KnownCameras.of(LIVE, first())
+    assert again.remembered is not None and again.remembered.pairs == 48
+    geometry = again.remembered.geometry(81.0)
+    np.testing.assert_array_equal(geometry.R_right_from_left, R)
+    np.testing.assert_allclose(geometry.t_right_from_left_mm, T_MM * 0.9)
+    assert geometry.cameras == found(known).geometry.cameras  # pyright: ignore[reportOptionalMemberAccess]
+    for other in (Settings(left="/dev/video2", right="0"), Settings(left="0", right="1")):
+        assert KnownCameras.of(other, first()).remembered is None
+
+
+def test_nothing_is_kept_before_it_is_found():
+    known = KnownCameras.of(LIVE, first())
+    known.keep(CalibrationState(), 90.0)
+    assert KnownCameras.of(LIVE, first()).remembered is None and not default_folder().exists()
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        Settings(left="left.mp4", right="right.mp4"),
+        Settings(left="synthetic", right="synthetic"),
+        Settings(left="0", right="right.mp4"),
+        Settings(left="0", right="/dev/video2", remember=False),
+    ],
+)
+def test_of_recordings_drawn_cameras_and_those_not_to_be_remembered_nothing_is_kept(
+    settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(home)
+    for name in ("left.mp4", "right.mp4"):
+        (home / name).touch()
+    live = KnownCameras.of(LIVE, first())
+    live.keep(found(live), 90.0)
+    before = sorted(default_folder().iterdir())
+    known = KnownCameras.of(settings, first())
+    assert known.remembered is None
+    known.keep(found(known), 90.0)
+    assert sorted(default_folder().iterdir()) == before
+
+
+def test_a_feed_is_a_live_camera():
+    settings = Settings(left="tcp://127.0.0.1:5601", right="tcp://127.0.0.1:5602")
+    known = KnownCameras.of(settings, first())
+    known.keep(found(known), 90.0)
+    assert KnownCameras.of(settings, first()).remembered is not None
+
+
+def test_a_damaged_profile_is_the_users_error():
+    known = KnownCameras.of(LIVE, first())
+    known.keep(found(known), 90.0)
+    (file,) = default_folder().iterdir()
+    file.write_text("{}")
+    with pytest.raises(UserError, match="delete it"):
+        KnownCameras.of(LIVE, first())
+
+
+def test_the_user_tells_the_field_of_view_before_the_camera_does_and_the_rest_is_a_usual_one():
+    known = KnownCameras.of(LIVE, first(PerView(70.0, None)))
+    assert known.fov_deg == PerView(70.0, None)
+    half = np.tan(np.radians([35.0, 30.0]))
+    assert [camera.focal_px for camera in known.cameras] == pytest.approx([320 / half[0], 160 / half[1]])
+    told = KnownCameras.of(Settings(left="0", right="1", fov_deg=(80.0, 50.0)), first(PerView(70.0, None)))
+    assert told.fov_deg == PerView(80.0, 50.0)
+    known.keep(found(known), 90.0)
+    remembered = KnownCameras.of(LIVE, first()).remembered
+    assert remembered is not None and remembered.left.focal_given and not remembered.right.focal_given
+
+
+def calibrated(folder: Path, distortion: tuple[float, ...] = LENS.coefficients) -> Settings:
+    """Settings with a calibration file as OpenCV writes it; both cameras have one lens."""
+    storage = cv2.FileStorage(str(folder / "stereo.yml"), cv2.FILE_STORAGE_WRITE)
+    for number in (1, 2):
+        storage.write(f"M{number}", LENS.matrix)
+        storage.write(f"D{number}", np.array([[*distortion, 0.0]]))
+    storage.write("R", R)
+    storage.write("T", T_MM.reshape(3, 1))
+    storage.write("image_width", 640)
+    storage.write("image_height", 480)
+    storage.release()
+    return Settings(left="0", right="/dev/video2", calibration=(folder / "stereo.yml",))
+
+
+def test_a_users_calibration_takes_the_place_of_all_else(home: Path):
+    live = KnownCameras.of(LIVE, first())
+    live.keep(found(live), 90.0)
+    before = [file.read_bytes() for file in default_folder().iterdir()]
+    known = KnownCameras.of(calibrated(home), first(PerView(70.0, 70.0)))
+    assert known.remembered is None and known.given is not None and known.straighteners is not None
+    np.testing.assert_allclose(known.given.R_right_from_left, R, atol=1e-12)
+    np.testing.assert_allclose(known.given.t_right_from_left_mm, T_MM)
+    assert known.given.cameras == known.cameras == known.straighteners.map(lambda one: one.camera)
+    assert known.cameras.map(lambda camera: camera.size_px) == SIZES
+    # Frames of half the size show the same with half the focal length.
+    assert known.cameras.right.focal_px == pytest.approx(known.cameras.left.focal_px / 2)
+    state = known.calibrator(90.0).state
+    assert state.geometry is known.given and state.version == 1
+    known.keep(state, 90.0)
+    assert [file.read_bytes() for file in default_folder().iterdir()] == before
+
+
+def test_a_calibration_of_other_frames_is_the_users_error(home: Path):
+    with pytest.raises(UserError, match="left camera.*aspect"):
+        tall = PerView(np.zeros((640, 480, 3), np.uint8), np.zeros((240, 320, 3), np.uint8))
+        KnownCameras.of(calibrated(home), first(images=tall))
+
+
+class Recorded:
+    """Pairs one after the other."""
+
+    def __init__(self, *pairs: FramePair | None):
+        self._pairs = list(pairs)
+
+    @property
+    def ended(self) -> bool:
+        return not self._pairs
+
+    def next_pair(self, timeout_s: float) -> FramePair | None:
+        return self._pairs.pop(0)
+
+
+def dotted(points: np.ndarray) -> PerView[np.ndarray]:
+    """Pictures of points (N, 3) as the lens shows them."""
+
+    def image(view: View) -> np.ndarray:
+        (width, height), image = SIZES[view], np.zeros((*SIZES[view][::-1], 3), np.uint8)
+        for x, y in LENS.at((width, height)).project(points).round().astype(int):
+            cv2.circle(image, (int(x), int(y)), 3, (255, 255, 255), -1)
+        return image
+
+    return PerView.of(image)
+
+
+def test_straight_pairs_are_those_of_the_ideal_cameras(home: Path):
+    points = np.array([[x, y, 1.0] for x in (-0.4, 0, 0.4) for y in (-0.3, 0, 0.3)])
+    pair = first(images=dotted(points))
+    known = KnownCameras.of(calibrated(home), pair)
+    assert known.straighteners is not None
+    pairs = StraightPairs(Recorded(pair, None), known.straighteners)
+    assert not pairs.ended
+    straight = pairs.next_pair(1.0)
+    assert straight is not None and pairs.next_pair(1.0) is None and pairs.ended
+    bent = 0
+    for view, camera in known.cameras.items():
+        frame, raw = straight[view], pair[view]
+        assert replace(frame, image=raw.image) == raw and frame.image.shape == raw.image.shape
+        assert not frame.image.flags.writeable
+        for x, y in camera.project(points).round().astype(int):
+            assert frame.image[y, x].min() > 100
+            bent += raw.image[y, x].max() == 0
+    assert bent > 4
+
+
+def test_pairs_of_lenses_without_distortion_are_left_alone(home: Path):
+    images = PerView.of(lambda view: np.full((*SIZES[view][::-1], 3), 90, np.uint8))
+    known = KnownCameras.of(calibrated(home, (0.0,) * 4), first(images=images))
+    assert known.straighteners is not None
+    straight = StraightPairs(Recorded(), known.straighteners).straight(first(images=images))
+    assert all(np.array_equal(straight[view].image, images[view]) for view in ("left", "right"))

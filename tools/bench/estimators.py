@@ -1,0 +1,89 @@
+"""How long it takes to find hands and joints in frames, by each estimator and its parts: parts of `python -m tools.bench`.
+
+Each function gives what to time, how many units that is, and what it is in words.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from capture.views import VIEWS, PerView, View
+
+if TYPE_CHECKING:
+    from capture.sources.synthetic import SyntheticSource
+    from hand.camera import PinholeCamera
+    from runtime.estimators.estimator import Estimator
+
+
+def make_network() -> tuple[Callable[[], object], int, str]:
+    from runtime.engines.selection import choose_engine
+    from runtime.networks.weights import DEFAULT_WEIGHTS
+
+    engine = choose_engine("auto", DEFAULT_WEIGHTS)
+    size = engine.manifest.crop_size
+    images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
+    return lambda: engine(images), 1, f"both views' crops through {engine.manifest.architecture} ({engine.description})"
+
+
+def make_locator() -> tuple[Callable[[], object], int, str]:
+    from runtime.estimators.locator import load_locator
+
+    locate = load_locator()
+    image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), np.uint8)
+    return lambda: locate(image, "left"), 1, "one frame of 640×480 through the locator"
+
+
+def make_crop() -> tuple[Callable[[], object], int, str]:
+    from hand.camera import PinholeCamera
+    from runtime.estimators.crop import HandCrop
+    from runtime.types import HandBox
+
+    image = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), np.uint8)
+    camera = PinholeCamera.from_fov(1280, 720)
+    box = HandBox("left", "right", (700.0, 300.0), 280.0, 1.0)
+    return lambda: HandCrop.cut(box, camera, image, 64), 1, "one crop of 280 px out of a 720p frame"
+
+
+def make_estimator(load: "Callable[[PerView[PinholeCamera]], Estimator]") -> tuple[Callable[[], object], int, str]:
+    """`load` gives the estimator of these cameras."""
+    from capture.frames import Frame, FramePair
+    from capture.sources.synthetic import FRAMES, SyntheticSource
+
+    def taken(view: View) -> list[Frame]:
+        shown = _shown[view].frames(0, paced=False)
+        return [Frame(view, seq, now, now, image) for seq, now, image in itertools.islice(shown, FRAMES)]
+
+    if not _shown:
+        _shown.update({view: SyntheticSource(view) for view in VIEWS})
+    cameras = PerView.of(lambda view: _shown[view].camera)
+    estimator = load(cameras)
+    pairs = itertools.cycle([FramePair(*both) for both in zip(*PerView.of(taken), strict=True)])
+    return lambda: estimator(next(pairs), cameras), 1, f"both views' joints in a pair of 640×480, {estimator.description}"
+
+
+_shown: "dict[View, SyntheticSource]" = {}
+"""Drawing the synthetic cameras takes seconds: once is enough."""
+
+
+def make_detnet_lite() -> tuple[Callable[[], object], int, str]:
+    from runtime.engines.selection import choose_engine
+    from runtime.estimators.crop_estimator import CropEstimator
+    from runtime.estimators.locator import load_locator
+
+    return make_estimator(
+        lambda cameras: CropEstimator(choose_engine(threads=1), load_locator(), cameras.map(lambda camera: camera.size_px))
+    )
+
+
+def make_mediapipe() -> tuple[Callable[[], object], int, str]:
+    from runtime.estimators.mediapipe import load_mediapipe
+
+    return make_estimator(lambda cameras: load_mediapipe("mediapipe"))
+
+
+def make_mediapipe_lite() -> tuple[Callable[[], object], int, str]:
+    from runtime.estimators.mediapipe import load_mediapipe
+
+    return make_estimator(lambda cameras: load_mediapipe("mediapipe-lite"))

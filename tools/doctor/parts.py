@@ -1,0 +1,132 @@
+"""Whether the libraries are there and every engine works: each is asked to find a hand."""
+
+import importlib
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from statistics import median
+from typing import get_args
+
+import numpy as np
+
+from hand.errors import UserError
+from tools.doctor.finding import Finding
+
+LIBRARIES = ("cv2", "zmq", "msgspec", "mcap", "poselib", "safetensors")
+_RUNS = 15
+_DRAW = """
+import time
+import numpy as np
+from runtime.view.canvas import Canvas
+canvas = Canvas((640, 360), visible=False, background=np.zeros(3))
+times = []
+for _ in range(8):
+    began = time.perf_counter()
+    canvas.draw()
+    canvas.pixels()
+    times.append(time.perf_counter() - began)
+print(sorted(times)[4] * 1e3)
+"""
+
+
+def look_at_parts() -> Iterator[Finding]:
+    yield from _libraries()
+    yield from _torch()
+    yield from look_at_engines()
+    yield _mediapipe()
+    yield _drawing()
+    yield _display()
+
+
+def look_at_engines() -> Iterator[Finding]:
+    """Every engine by name, and the one that `auto` takes."""
+    from runtime.engines.engine import EngineName
+    from runtime.engines.selection import choose_engine
+
+    for name in sorted(get_args(EngineName), key=lambda name: name == "auto"):
+        topic = f"engine {name}"
+        try:
+            began = time.perf_counter()
+            engine = choose_engine(name, threads=1)
+            loaded_s = time.perf_counter() - began
+            size = engine.manifest.crop_size
+            crops = np.zeros((2, size, size, 3), np.uint8)
+            times = []
+            for _ in range(_RUNS):
+                began = time.perf_counter()
+                engine(crops)
+                times.append(time.perf_counter() - began)
+        except UserError as error:
+            level = "problem" if name == "auto" else "ok" if name == "tensorrt" and not _has_gpu() else "warning"
+            yield Finding(level, topic, f"does not work here: {error}")
+            continue
+        what = f"{engine.description}: {1e3 * median(times):.1f} ms for two crops on one core, loaded in {loaded_s:.1f} s"
+        yield Finding("ok", topic, what)
+
+
+def _libraries() -> Iterator[Finding]:
+    missing, versions = [], []
+    for name in LIBRARIES:
+        try:
+            module = importlib.import_module(name)
+        except ImportError as error:
+            missing.append(f"{name} ({error})")
+        else:
+            versions.append(f"{name} {getattr(module, '__version__', '')}".strip())
+    if missing:
+        yield Finding("problem", "libraries", f"not to be imported: {', '.join(missing)}", "run make setup")
+    else:
+        yield Finding("ok", "libraries", ", ".join(versions))
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        import torch
+    except ImportError as error:
+        yield Finding("problem", "torch", f"not to be imported: {error}", "run make setup")
+        return
+    gpu = f"{torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else "no NVIDIA GPU: it runs on the CPU"
+    yield Finding("ok", "torch", f"{torch.__version__}, {torch.get_num_threads()} threads; {gpu}")
+
+
+def _has_gpu() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def _mediapipe() -> Finding:
+    from runtime.estimators.mediapipe_files import are_there
+
+    if not are_there():
+        return Finding("ok", "mediapipe", "its models are not fetched (not needed; python -m tools.get_mediapipe fetches them)")
+    try:
+        from runtime.estimators.mediapipe import load_mediapipe
+
+        return Finding("ok", "mediapipe", load_mediapipe("mediapipe").description)
+    except UserError as error:
+        return Finding("warning", "mediapipe", str(error))
+
+
+def _drawing() -> Finding:
+    """In a process of its own: where the system lacks something, open3d may take the whole program with it."""
+    done = subprocess.run([sys.executable, "-c", _DRAW], capture_output=True, text=True, timeout=120)
+    if done.returncode == 0:
+        return Finding("ok", "drawing", f"open3d draws, {float(done.stdout.split()[-1]):.1f} ms for an empty picture")
+    last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+    advice = "run make setup, which names the system's packages that lack; without them use --headless and no --video"
+    return Finding("warning", "drawing", f"open3d cannot draw: {last}", advice)
+
+
+def _display() -> Finding:
+    shown = os.environ.get("WAYLAND_DISPLAY") or os.environ.get("DISPLAY")
+    if shown or sys.platform != "linux":
+        return Finding("ok", "display", shown or "the system's own")
+    return Finding(
+        "warning",
+        "display",
+        "none (DISPLAY and WAYLAND_DISPLAY are not set)",
+        "no window will open; --video writes one to a file",
+    )

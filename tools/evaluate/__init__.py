@@ -1,0 +1,1 @@
+"""Judging networks, calibration, the locator and adaptation."""

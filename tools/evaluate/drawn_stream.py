@@ -1,0 +1,164 @@
+"""Two cameras that do not exist watch a drawn hand move: frame pairs with their truth, to judge what learns as it streams.
+
+`capture.sources.synthetic` is one such stream, always the same; here cameras, person, motion, light and places are drawn anew.
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from capture.frames import Frame, FramePair
+from capture.views import PerView, View
+from hand.joints import unit_hand
+from hand.model import HandModel
+from hand.synth.appearance import Appearance, sample_appearance
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.light import Lights
+from hand.synth.render import render
+from hand.synth.sleeves import sleeved
+from tools.evaluate.two_views import PALM_MM, Rig, sample_path, smooth_poses
+from tools.make.headset_picture import Room
+from tools.train.losses import HAND_MM
+
+_PLACE_SIDE = 160
+"""Side of the pictures that places are made of, px: what is behind hands is out of focus."""
+_MARGIN_PX = 2
+_NOISE_SHIFT = 64
+_NOISE = 0.012
+"""Of the sensors; standard deviation, of 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class DrawnStream:
+    """What two cameras saw, and what was there."""
+
+    rig: Rig
+    pairs: list[FramePair]
+    joints_mm: np.ndarray
+    """(N, 21, 3) true joints, left camera's axes."""
+
+    @property
+    def truth(self) -> PerView[np.ndarray]:
+        """(N, 21, 3) true unit hands in each camera's axes."""
+        return self.rig.geometry.seen(self.joints_mm).map(unit_hand)
+
+    def number(self, captured_ns: int) -> int:
+        """Of the pair that was captured then."""
+        times = np.array([pair.left.captured_ns for pair in self.pairs])
+        return int(np.argmin(np.abs(times - captured_ns)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Scene:
+    """What is drawn in every frame alike."""
+
+    model: HandModel
+    look: Appearance
+    lights: Lights
+    place: np.ndarray
+    """(H, W, 3) linear light behind the hand."""
+    picture: np.ndarray
+    """(H, W, 3) the same, as an image in [0, 1]."""
+    noise: np.ndarray
+    """(H + N, W + N, 3) of the sensor; each frame has another part of it."""
+
+
+def draw_stream(
+    rng: np.random.Generator,
+    rig: Rig,
+    seconds: float,
+    fps: float = 15.0,
+    *,
+    model: HandModel | None = None,
+    texture: int | None = None,
+    backgrounds: Backgrounds | None = None,
+    start_ns: int = 1_000_000_000,
+) -> DrawnStream:
+    """A right hand of a new person moves before the cameras of `rig`; `model` and `texture` as in `hand.synth.draw.Drawer`."""
+    model = model or HandModel.load()
+    backgrounds = backgrounds or Backgrounds.load(None, "held_out")
+    generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
+    count = round(seconds * fps)
+    look = sample_appearance(1, generator, torch.device("cpu"), 1 if texture is None else texture)
+    shape = torch.randn(1, model.components, generator=generator).expand(count, -1)
+    hands = model.pose(shape, smooth_poses(generator, count, fps, model))
+    R, path = sample_path(rng, count, fps)
+    room = Room.random(rng)
+
+    def in_left(points: torch.Tensor) -> np.ndarray:
+        """(N, P, 3) mm, left camera's axes, from hand axes, unit hands."""
+        moved = (points.double().numpy() * HAND_MM - PALM_MM) @ R.swapaxes(1, 2) + path[:, None]
+        return rig.in_left(moved)
+
+    joints_mm = in_left(hands.joints)
+    skin = torch.cat([sleeved(one[None], model, look) for one in hands.vertices])
+    skin_mm = rig.geometry.seen(in_left(skin))
+    R_camera_from_space = PerView(rig.R_left_from_space, rig.geometry.R_right_from_left @ rig.R_left_from_space)
+    captured_ns = [start_ns + round(number * 1e9 / fps) for number in range(count)]
+
+    def frames(view: View) -> list[Frame]:
+        width, height = rig.geometry.cameras[view].size_px
+        place = _place(backgrounds, width, height, generator)
+        noise = _NOISE * rng.standard_normal((height + _NOISE_SHIFT, width + _NOISE_SHIFT, 3), np.float32)
+        scene = _Scene(model, look, room.seen(R_camera_from_space[view]), place, _exposed(place), noise)
+        drawn = []
+        for number in tqdm(range(count), desc=f"drawing the {view} view", unit="frame", leave=False, disable=None):
+            pixels = rig.geometry.cameras[view].project(skin_mm[view][number])
+            image = _take(scene, skin_mm[view][number], pixels, rng)
+            image.flags.writeable = False
+            drawn.append(Frame(view, number, captured_ns[number], captured_ns[number], image))
+        return drawn
+
+    pairs = [FramePair(left, right) for left, right in zip(*PerView.of(frames), strict=True)]
+    return DrawnStream(rig, pairs, joints_mm)
+
+
+def _place(backgrounds: Backgrounds, width: int, height: int, generator: torch.Generator) -> np.ndarray:
+    crop = backgrounds.crops(1, _PLACE_SIDE, generator)[0].permute(1, 2, 0).numpy()
+    scale = max(width, height) / _PLACE_SIDE
+    grown = cv2.resize(crop, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)[:height, :width]
+    return cv2.GaussianBlur(grown, (0, 0), scale).clip(0) * np.float32(0.7)
+
+
+def _take(scene: _Scene, skin_mm: np.ndarray, pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(H, W, 3) uint8 RGB."""
+    image = scene.picture.copy()
+    height, width = image.shape[:2]
+    in_front = pixels[skin_mm[:, 2] > 0.1 * HAND_MM]
+    if len(in_front):
+        low = np.clip(np.floor(in_front.min(0)).astype(int) - _MARGIN_PX, 0, (width, height))
+        high = np.clip(np.ceil(in_front.max(0)).astype(int) + _MARGIN_PX, 0, (width, height))
+        if (high > low).all():
+            _paint(image, scene, skin_mm, pixels - low, low, high - low)
+    x, y = rng.integers(0, _NOISE_SHIFT, 2)
+    image += scene.noise[y : y + height, x : x + width]
+    return (image.clip(0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+def _paint(image: np.ndarray, scene: _Scene, skin_mm: np.ndarray, pixels: np.ndarray, low: np.ndarray, size: np.ndarray) -> None:
+    """Paint the hand into a window of the image at `low` (2,) of `size` (2,); `pixels` (V, 2) in the window."""
+    # The renderer's soft effects work on blocks of four pixels.
+    across, down = (-(-np.maximum(size, 32) // 4) * 4).tolist()
+    drawn = render(
+        scene.model,
+        torch.tensor(skin_mm[None] / HAND_MM, dtype=torch.float32),
+        torch.tensor(pixels[None], dtype=torch.float32),
+        (down, across),
+        scene.look,
+        scene.lights,
+        samples=1,
+        per_vertex=True,
+    )
+    area = (slice(low[1], low[1] + down), slice(low[0], low[0] + across))
+    window = scene.place[area]
+    alpha = drawn.alpha[0, 0, : window.shape[0], : window.shape[1], None].numpy()
+    hand = drawn.light[0, :, : window.shape[0], : window.shape[1]].permute(1, 2, 0).numpy()
+    image[area] = _exposed(cv2.GaussianBlur(window * (1 - alpha) + hand * alpha, (0, 0), 0.8))
+
+
+def _exposed(light: np.ndarray) -> np.ndarray:
+    """An image in [0, 1] of linear light."""
+    return light.clip(0, 1) ** np.float32(1 / 2.2)

@@ -1,0 +1,245 @@
+"""Which teacher adapts best, and what each addition brings: `python -m tools.evaluate.labels out/labels --clip FOLDER`.
+
+The network adapts itself to the clip without labels, once for each row; then the whole program runs on the clip with what came of
+it. The clip's reference is for scoring alone: nothing learns from it. Drawn hands that nothing learnt from tell what was
+forgotten. Rows that are there already are not made again: a table may be made in several sittings.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import mean
+from types import MappingProxyType
+from typing import Any, Literal, get_args
+
+import msgspec
+import torch
+import tyro
+
+from adapt.core.rehearsal import draw_bank
+from adapt.core.targets import Labels
+from adapt.core.training_samples import Material
+from adapt.offline.adapt_recording import Settings as Offline
+from adapt.offline.adapt_recording import off, watch
+from adapt.offline.training import BANK, begin, study
+from hand.errors import UserError
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import DrawnCrops
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import DEFAULT_WEIGHTS, load_network, save_network
+from tools.evaluate.clip_scores import WholeScores, score_hands
+from tools.evaluate.held_out import BATCH, Kind, upright_hands
+from tools.evaluate.network import table
+from tools.train.loop import log
+from tools.train.losses import HAND_MM
+
+ADDITIONS: dict[str, dict[str, object]] = {
+    "augment": {"augment": True},
+    "rehearse": {"rehearse": 0.33},
+    "spectra": {"spectra": True},
+    "pixels": {"pixel_term": True},
+}
+"""Name → options of `adapt.offline`, which are all off otherwise; everything else is as there by default."""
+PLAIN = "plain"
+NUMBERS = {"epochs": int, "batch": int, "rate": float, "memory": float, "rehearse": float}
+"""What else may be tried."""
+OFF: dict[str, object] = {"augment": False, "rehearse": 0.0, "spectra": False, "pixel_term": False}
+ROOT = Path(__file__).resolve().parents[2]
+SHIPPED = "as shipped"
+
+
+@dataclass
+class Settings:
+    """Compare teachers and additions on a recorded clip."""
+
+    folder: tyro.conf.Positional[Path]
+    """Where weights, hands and rows are kept."""
+    clip: Path
+    """Folder of a recorded clip: left.mp4, right.mp4, reference.npz, calibration.json."""
+    labels: tuple[Labels, ...] = get_args(Labels)
+    additions: tuple[str, ...] = (
+        *(PLAIN, "augment", "rehearse", "rehearse+spectra", "pixels"),
+        *("rehearse+pixels", "rehearse+spectra+pixels", "augment+rehearse+spectra+pixels"),
+    )
+    """What is switched on in each row: any of augment, rehearse, spectra and pixels, joined by '+'; else plain."""
+    also: dict[str, float] = field(default_factory=dict)
+    """Further options of adapt.offline for all rows, such as 'epochs 20 rate 1e-3'."""
+    seeds: tuple[int, ...] = (0,)
+    """Of the learning; a row tells the mean over them."""
+    teacher: Literal["own", "mediapipe", "mediapipe-lite"] = "own"
+    """Whose joints the geometry is made of."""
+    hands: int = 500
+    """Held-out drawn hands of each kind."""
+    json: Path | None = None
+    """File to write the rows to as well."""
+
+
+class Row(msgspec.Struct, frozen=True):
+    """What came of one run."""
+
+    name: str
+    seed: int
+    own: WholeScores
+    """Of the whole program merging by rotation: each view's own hands, and the rotation that they tell."""
+    whole: WholeScores
+    """Of the whole program as it runs by default."""
+    drawn_mm: float
+    """Mean error on held-out drawn hands."""
+    foreign_mm: float
+    """The same of the foreign hand."""
+    held_out: float = float("nan")
+    """Mean distance from where the geometry has the clip's held-out hands, hands: what `adapt.offline` judges by."""
+    learnt_s: float = 0.0
+    """CPU time that the learning took."""
+
+
+class Comparison:
+    """Makes rows, one at a time; what they share is made once, when it is first needed."""
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self._file = settings.folder / "rows.jsonl"
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        lines = self._file.read_bytes().splitlines() if self._file.is_file() else []
+        self.rows = [msgspec.json.decode(line, type=Row) for line in lines]
+
+    @cached_property
+    def offline(self) -> Offline:
+        clip, folder = self.settings.clip, self.settings.folder
+        return Offline(folder, left=clip / "left.mp4", right=clip / "right.mp4", teacher=self.settings.teacher, device="cpu")
+
+    @cached_property
+    def watched(self) -> tuple[TwoViewGeometry, Material, Material]:
+        return watch(self.offline, load_network(DEFAULT_WEIGHTS)[1].crop_size)
+
+    @cached_property
+    def bank(self) -> DrawnCrops:
+        return draw_bank(BANK, load_network(DEFAULT_WEIGHTS)[1].crop_size, seed=0)
+
+    @cached_property
+    def drawn(self) -> dict[Kind, DrawnCrops]:
+        places, size = Backgrounds.load(None, "held_out"), load_network(DEFAULT_WEIGHTS)[1].crop_size
+        return {kind: upright_hands(kind, self.settings.hands, size, places) for kind in get_args(Kind)}
+
+    def add(self, name: str, seed: int, labels: Labels | None = None, addition: str = PLAIN) -> None:
+        """Make the row where it is not there yet; without `labels` the network as it ships."""
+        if any((row.name, row.seed) == (name, seed) for row in self.rows):
+            return
+        network, manifest = load_network(DEFAULT_WEIGHTS)
+        folder = self.settings.folder / f"{name.replace(' + ', '+').replace(', ', ',').replace(' ', '-')}-{seed}"
+        folder.mkdir(exist_ok=True)
+        held_out, learnt_s = float("nan"), 0.0
+        if labels is not None:
+            geometry, learn_from, judge_by = self.watched
+            how = replace(self.offline, labels=labels, seed=seed, **options(addition, self.settings.also))
+            session = begin(how, network, manifest, geometry, self.bank if how.rehearsed else None)
+            started = time.process_time()
+            study(how, session, geometry, learn_from)
+            learnt_s = time.process_time() - started
+            network = session.teacher
+            held_out = off(network, manifest, judge_by).joints
+        save_network(folder / "weights.safetensors", network, manifest)
+        row = Row(
+            name,
+            seed,
+            self._program(folder, "rotation"),
+            self._program(folder, "auto"),
+            error_mm(network, self.drawn["our"]),
+            error_mm(network, self.drawn["foreign"]),
+            held_out,
+            learnt_s,
+        )
+        log(self._file, msgspec.to_builtins(row))
+        self.rows.append(row)
+
+    def _program(self, folder: Path, merge: Literal["auto", "rotation"]) -> WholeScores:
+        """Run the whole program on the clip."""
+        clip, hands = self.settings.clip.resolve(), (folder / f"{merge}.jsonl").resolve()
+        options = ["--left", clip / "left.mp4", "--right", clip / "right.mp4", "--every-pair", "--headless", "--merge", merge]
+        options += ["--weights", (folder / "weights.safetensors").resolve(), "--save", hands]
+        ended = subprocess.run([sys.executable, "stream.py", *options], cwd=ROOT, capture_output=True, text=True)
+        if ended.returncode:
+            raise UserError(f"stream.py ended with {ended.returncode} on {clip}: {ended.stderr.strip() or ended.stdout.strip()}")
+        return score_hands(hands, clip)
+
+
+@torch.inference_mode()
+def error_mm(network: HandNetwork, drawn: DrawnCrops) -> float:
+    """Mean joint error, mm of a hand of 90."""
+    joints = torch.cat([network(images).joints for images in drawn.images.split(BATCH)])
+    return float((joints - drawn.joints).norm(dim=-1).mean()) * HAND_MM
+
+
+def options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> dict[str, Any]:
+    """Of `adapt.offline`. Raises UserError for what it has not."""
+    chosen = OFF.copy()
+    for name in () if addition == PLAIN else addition.split("+"):
+        if name not in ADDITIONS:
+            raise UserError(f"--additions has {name!r}, expected {PLAIN} or some of {', '.join(ADDITIONS)}, joined by '+'")
+        chosen |= ADDITIONS[name]
+    for name, value in also.items():
+        if name not in NUMBERS:
+            raise UserError(f"--also has {name!r}, expected some of {', '.join(NUMBERS)}, each with its number")
+        chosen[name] = NUMBERS[name](value)
+    return chosen
+
+
+def names(settings: Settings) -> Iterator[tuple[str, Labels, str]]:
+    """The rows that are asked for: name, teacher, addition."""
+    told = [settings.teacher] if settings.teacher != "own" else []
+    told += [f"{name} {value:g}" for name, value in settings.also.items()]
+    for labels in settings.labels:
+        for addition in settings.additions:
+            name = labels if addition == PLAIN else f"{labels} + {addition.replace('+', ' + ')}"
+            yield ", ".join([name, *told]), labels, addition
+
+
+def shown(rows: list[Row]) -> dict[str, dict[str, str]]:
+    """Cells by row and column; runs of one name with several seeds as their mean and half of their range."""
+
+    def cell(values: list[float], digits: int = 1) -> str:
+        spread = f" ±{(max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else ""
+        return f"{mean(values):.{digits}f}{spread}"
+
+    cells: dict[str, dict[str, str]] = {}
+    for name in dict.fromkeys(row.name for row in rows):
+        runs = [row for row in rows if row.name == name]
+        cells[name] = {
+            "each view mm": cell([row.own.mono_mm for row in runs]),
+            "by rotation mm": cell([row.own.dual_mm for row in runs]),
+            "rotation off": cell([row.own.rotation_deg for row in runs]),
+            "whole program mm": cell([row.whole.dual_mm for row in runs]),
+            "missed": cell([row.whole.missed for row in runs], 0),
+            "drawn mm": cell([row.drawn_mm for row in runs]),
+            "foreign mm": cell([row.foreign_mm for row in runs]),
+            "held out": cell([row.held_out for row in runs], 3),
+            "CPU s": cell([row.learnt_s for row in runs], 0),
+        }
+    return cells
+
+
+def compare(settings: Settings) -> str:
+    """The table. Raises UserError for a clip that cannot be used."""
+    for addition in settings.additions:
+        options(addition, settings.also)
+    comparison = Comparison(settings)
+    comparison.add(SHIPPED, 0)
+    for seed in settings.seeds:
+        for name, labels, addition in names(settings):
+            comparison.add(name, seed, labels, addition)
+            print(table(shown(comparison.rows)), flush=True)
+    if settings.json:
+        settings.json.write_bytes(msgspec.json.encode(comparison.rows))
+    return table(shown(comparison.rows))
+
+
+if __name__ == "__main__":
+    try:
+        print(compare(tyro.cli(Settings)))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,172 @@
+"""How good a network is: `python -m tools.evaluate [--weights W] [--clip FOLDER] [--stills FOLDER] [--page out.png]`.
+
+Always on hands that training never draws: our own with other seeds, textures and backgrounds, and a foreign one, which tells
+more of real hands. They are met as the program meets them: at any roll in a box, looked at again where the box is off
+(`runtime.estimators.crop_prediction`); and, as it follows them, upright. Errors are wrist-aligned and scaled to a hand of 90 mm
+from wrist to middle knuckle. With folders, a recorded clip and photographs are judged too (`tools.evaluate.real`); the page
+shows all of it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from hand.errors import UserError
+from hand.joints import JOINT_NAMES
+from hand.synth.backgrounds import Backgrounds
+from runtime.engines.engine import Engine, EngineName
+from runtime.engines.selection import choose_engine
+from runtime.estimators import locator
+from runtime.networks.detnet_lite import CONFIDENCE_SCALE
+from runtime.networks.weights import DEFAULT_WEIGHTS
+from tools.evaluate.held_out import AUC_MM, SIDE_PX, Judged, Scores, groups, held_out, judge
+from tools.evaluate.metrics import Reliability, auc, pck, rank_correlation, reliability
+from tools.evaluate.network_page import draw_page
+from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
+from tools.predict import LOCATOR_SCORE
+from tools.train.backgrounds import DEFAULT_BANK
+from tools.train.losses import HAND_MM
+
+
+@dataclass
+class Settings:
+    """Evaluate a network on held-out drawn hands, a clip and photographs."""
+
+    weights: Path = DEFAULT_WEIGHTS
+    engine: EngineName = "torch"
+    """What runs it."""
+    hands: int = 2000
+    """Held-out hands of each kind; 0 for the real pictures alone."""
+    clip: Path | None = None
+    """Folder of a recorded clip: left.mp4, right.mp4, reference.npz, calibration.json."""
+    stills: Path | None = None
+    """Folder of photographs with their reference.json."""
+    page: Path | None = None
+    """PNG file to draw the report into."""
+    locator_weights: Path = locator.DEFAULT_WEIGHTS
+    """Of the locator that searches the photographs."""
+    backgrounds: Path | None = DEFAULT_BANK
+    """Bank made by tools.train.backgrounds; where it is missing, procedural backgrounds stand in."""
+    threads: int = 1
+    """Of a CPU."""
+
+
+def foretold_mm(scores: Scores) -> np.ndarray:
+    """(N, 21) the joint errors that DetNet-lite's confidences stand for."""
+    return -CONFIDENCE_SCALE * np.log(scores.confidence.clip(1e-6, 1)) * HAND_MM
+
+
+def headline(scores: Scores, visible: np.ndarray) -> dict[str, str]:
+    """The figures of one table row by column; `visible` (N, 21)."""
+    mm, px = scores.error_mm, scores.error_px
+    return {
+        "mean mm": f"{mm.mean():.1f}",
+        "median mm": f"{np.median(mm):.1f}",
+        "AUC": f"{auc(mm, AUC_MM):.3f}",
+        "visible mm": f"{mm[visible].mean():.1f}",
+        "hidden mm": f"{mm[~visible].mean():.1f}",
+        "mean px": f"{px.mean():.2f}",
+        "median px": f"{np.median(px):.2f}",
+        "visible px": f"{px[visible].mean():.2f}",
+        "PCK@0.1": f"{pck(scores.error_share, 0.1):.3f}",
+        "PCK@0.2": f"{pck(scores.error_share, 0.2):.3f}",
+        "rank": f"{rank_correlation(-scores.confidence, mm):.2f}",
+        "confidence": f"{scores.confidence.mean():.3f}",
+    }
+
+
+def headlines(judged: list[Judged]) -> dict[str, dict[str, str]]:
+    """Rows by name: each kind of hand as found, and as followed."""
+    rows: dict[str, dict[str, str]] = {}
+    for one in judged:
+        frames, upright = one.hands.frames.visible.numpy(), one.hands.upright.visible.numpy()
+        kind = one.hands.kind
+        rows[f"{kind} hand, any roll"] = headline(one.final, frames)
+        rows[f"{kind} hand, first look"] = headline(one.first, frames)
+        rows[f"{kind} hand, upright"] = headline(one.tracked, upright)
+    return rows
+
+
+def reliability_of(engine: Engine, scores: Scores) -> Reliability | None:
+    """How true the foretold errors are; None for networks whose confidence foretells none."""
+    return reliability(foretold_mm(scores), scores.error_mm) if engine.manifest.architecture == "detnet-lite" else None
+
+
+def table(rows: dict[str, dict[str, str]]) -> str:
+    """Rows of equal columns as text."""
+    columns = list(next(iter(rows.values())))
+    widths = [max(len(column), *(len(row[column]) for row in rows.values())) + 2 for column in columns]
+    first = max(map(len, rows))
+    lines = [" " * first + "".join(f"{column:>{width}}" for column, width in zip(columns, widths, strict=True))]
+    for name, row in rows.items():
+        lines.append(
+            f"{name:{first}}" + "".join(f"{row[column]:>{width}}" for column, width in zip(columns, widths, strict=True))
+        )
+    return "\n".join(lines)
+
+
+def breakdown(one: Judged) -> str:
+    """Errors of one kind of hand by question and answer, and by joint."""
+    scores = one.final
+
+    def line(question: str, answer: str, part: tuple[np.ndarray | slice, ...]) -> str:
+        mm, px, share = scores.error_mm[part], scores.error_px[part], scores.error_share[part]
+        figures = f"{mm.mean():6.1f} mm {px.mean():6.2f} px  PCK@0.1 {pck(share, 0.1):.3f}"
+        return f"  {question:14} {answer:13}{len(mm):6d} hands {figures}"
+
+    lines = [f"{one.hands.kind} hand, any roll"]
+    for question, answers in groups(one.hands.frames).items():
+        lines += [line(question, answer, (mask,)) for answer, mask in answers.items() if mask.any()]
+    every = slice(None)
+    lines += [line("joint", name, (every, np.array([joint]))) for joint, name in enumerate(JOINT_NAMES)]
+    return "\n".join(lines)
+
+
+def report(engine: Engine, judged: list[Judged]) -> str:
+    """The held-out figures as text."""
+    lines = [
+        f"{len(judged[0].final.error_mm)} held-out hands of each kind; mm wrist-aligned and scaled to a hand of {HAND_MM:.0f} mm,"
+        f" AUC of 3D PCK from 0 to {AUC_MM:.0f} mm, px of a box of {SIDE_PX},"
+        " PCK as shares of the box around the joints without its margin,",
+        "rank: Spearman's coefficient of doubt and 3D error over the joints",
+        table(headlines(judged)),
+    ]
+    for one in judged:
+        lines += ["", breakdown(one)]
+        told = reliability_of(engine, one.final)
+        if told is not None:
+            bins = ", ".join(f"{a:.0f}:{b:.0f}" for a, b in zip(told.foretold, told.made, strict=True))
+            lines.append(f"  error foretold : made, mm, in tenths of the joints: {bins}; {told.gap:.1f} mm apart")
+    return "\n".join(lines)
+
+
+def main(settings: Settings) -> None:
+    torch.set_num_threads(settings.threads)
+    engine = choose_engine(settings.engine, settings.weights)
+    manifest = engine.manifest
+    bank = settings.backgrounds
+    if bank is not None and not bank.is_file():
+        print(f"{bank} is not there ('python -m tools.train.backgrounds' makes it): procedural backgrounds only")
+        bank = None
+    title = f"{settings.weights}, {engine.description}: {manifest.architecture}, {manifest.images_seen or 0:,} training pictures"
+    print(title)
+    real = ""
+    if settings.clip:
+        real += clip_report(score_clip(engine, settings.clip)) + "\n"
+    if settings.stills:
+        real += (
+            stills_report(score_stills(engine, locator.load_locator(settings.locator_weights, LOCATOR_SCORE), settings.stills))
+            + "\n"
+        )
+    print(real, end="")
+    if settings.hands:
+        places = Backgrounds.load(bank, "held_out")
+        judged = [judge(engine, held_out(kind, settings.hands, manifest.crop_size, places)) for kind in ("our", "foreign")]
+        print(report(engine, judged))
+        if settings.page:
+            page = draw_page(title, headlines(judged), judged, [reliability_of(engine, one.final) for one in judged], real)
+            if not cv2.imwrite(str(settings.page), cv2.cvtColor(page, cv2.COLOR_RGB2BGR)):
+                raise UserError(f"cannot write the page to {settings.page}: give a .png file in a folder that is there")

@@ -1,0 +1,1 @@
+"""Makers of the assets that ship and of synthetic data sets."""

@@ -1,0 +1,1 @@
+"""What goes wrong on purpose: long runs with faults, malformed messages."""

@@ -1,0 +1,1 @@
+"""Adaptation to many camera pairs or recordings."""

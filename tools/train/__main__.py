@@ -1,0 +1,12 @@
+"""`python -m tools.train`: train a hand network on drawn hands."""
+
+import tyro
+
+from hand.errors import UserError
+from tools.train.network import Settings, train
+
+if __name__ == "__main__":
+    try:
+        train(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

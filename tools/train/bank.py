@@ -1,0 +1,144 @@
+"""Draw a bank of hands to learn from, once for many runs: `python -m tools.train.bank data/hands --shards 60`.
+
+On a CPU drawing a hand takes longer than learning from it, so hands are drawn ahead, in shards. Each shard comes from a seed of
+its own: several processes may fill one bank, a bank may be added to while networks learn from it, and the same shards teach
+the same things.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import tyro
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from tqdm import tqdm
+
+from hand.errors import UserError
+from hand.joints import JOINTS
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.turn import BORDER
+from tools.train.backgrounds import DEFAULT_BANK
+
+SHARD = 2000
+"""Crops a shard."""
+_DRAWN_AT_ONCE = 20
+
+
+@dataclass
+class Settings:
+    """Draw a bank of hands to learn from."""
+
+    bank: tyro.conf.Positional[Path]
+    """Folder of the bank; shards that are there already are kept."""
+    shards: int = 60
+    """Shards that the bank is to hold, of 2,000 hands each."""
+    crop_size: int = 64
+    seed: int = 0
+    absent: float = 0.05
+    """Share of pictures without a hand."""
+    mirrored: float = 0.06
+    """Share of pictures of a left hand, about which DetNet-lite learns only that it must doubt itself."""
+    backgrounds: Path | None = DEFAULT_BANK
+    """Bank made by tools.train.backgrounds; 'None' for procedural backgrounds alone."""
+    backwards: bool = False
+    """Begin with the last shard: for a second process that fills the same bank."""
+
+
+def shard_file(bank: Path, number: int) -> Path:
+    return bank / f"{number:05d}.safetensors"
+
+
+def draw_shard(settings: Settings, number: int, count: int = SHARD) -> DrawnCrops:
+    """The `number`-th shard: always the same."""
+    torch.set_num_threads(1)
+    # Seeds of shards lie far apart from each other and below those of held-out hands.
+    seed = (settings.seed * 1_009 + number) % 900_000
+    drawer = Drawer(settings.crop_size, Backgrounds.load(settings.backgrounds, "train"), seed, border=BORDER)
+    bar = tqdm(range(0, count, _DRAWN_AT_ONCE), desc=f"shard {number}", unit="hands", unit_scale=_DRAWN_AT_ONCE, leave=False)
+    return DrawnCrops.joined([drawer.draw(_DRAWN_AT_ONCE, settings.absent, settings.mirrored) for _ in bar])
+
+
+def fill(settings: Settings) -> None:
+    """Draw the shards that the bank lacks. Raises UserError for backgrounds that are not there."""
+    settings.bank.mkdir(parents=True, exist_ok=True)
+    numbers = range(settings.shards)
+    for number in reversed(numbers) if settings.backwards else numbers:
+        file = shard_file(settings.bank, number)
+        if file.exists():
+            continue
+        crops = draw_shard(settings, number)
+        save_shard(crops, file)
+        print(f"{file}: {len(crops.images):,} hands")
+
+
+def save_shard(crops: DrawnCrops, file: Path) -> None:
+    tensors = {name: getattr(crops, name) for name in DrawnCrops.__slots__}
+    if not crops.taught.any():
+        # Of drawn hands that goes without saying.
+        del tensors["weight"], tensors["taught"]
+    # Learners look for whole files only.
+    part = file.with_suffix(f".{os.getpid()}.part")
+    save_file(tensors, part)
+    part.rename(file)
+
+
+def load_shard(file: Path) -> DrawnCrops:
+    tensors = load_file(file)
+    present = tensors["present"]
+    return DrawnCrops(**{"weight": torch.ones(len(present), JOINTS), "taught": torch.zeros_like(present)} | tensors)
+
+
+class HandBank:
+    """Random batches out of a bank's shards, all held in memory."""
+
+    def __init__(self, folder: Path, crop_size: int, seed: int, maker: str = "tools.train.bank"):
+        """`maker` is the tool that fills such folders. Raises UserError where this one is empty, or its crops are not of
+        `crop_size` px."""
+        self._folder = folder
+        self._random = torch.Generator().manual_seed(seed)
+        self._files: list[Path] = []
+        self._shards: list[DrawnCrops] = []
+        found = self.crop_size_of(folder, maker)
+        if found != crop_size:
+            raise UserError(f"{folder} holds crops of {found} px, expected those of {crop_size}: give a bank of that size")
+        self.refresh()
+
+    @staticmethod
+    def crop_size_of(folder: Path, maker: str = "tools.train.bank") -> int:
+        """Side of the bank's crops in px. Raises UserError where the folder holds no shard."""
+        file = next(iter(sorted(folder.glob("*.safetensors"))), None)
+        if file is None:
+            raise UserError(f"{folder} holds no hands to learn from; make them with 'python -m {maker} {folder}'")
+        with safe_open(file, "pt") as shard:
+            return shard.get_slice("images").get_shape()[1] - 2 * BORDER
+
+    def refresh(self) -> None:
+        """Take in the shards that were drawn since."""
+        for file in sorted(set(self._folder.glob("*.safetensors")) - set(self._files)):
+            self._shards.append(load_shard(file))
+            self._files.append(file)
+
+    def __len__(self) -> int:
+        return sum(len(shard.images) for shard in self._shards)
+
+    def take(self, n: int) -> DrawnCrops:
+        """`n` crops at random, from up to eight shards."""
+        groups = min(8, n)
+        sizes = [n // groups + (k < n % groups) for k in range(groups)]
+        picks = torch.randint(len(self._shards), (groups,), generator=self._random).tolist()
+        parts: list[DrawnCrops] = []
+        for size, number in zip(sizes, picks, strict=True):
+            shard = self._shards[number]
+            rows = torch.randint(len(shard.images), (size,), generator=self._random)
+            parts.append(shard.rows(rows))
+        return DrawnCrops.joined(parts)
+
+
+if __name__ == "__main__":
+    try:
+        fill(tyro.cli(Settings))
+    except UserError as error:
+        raise SystemExit(str(error)) from None

@@ -1,0 +1,73 @@
+"""What the networks are trained by: the losses of drawn hands, and what DetNet-lite learns beside them."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from adapt.core.synthetic_losses import DrawnLoss, detnet_drawn_loss, lite_drawn_loss
+from hand.synth.draw import DrawnCrops
+from runtime.networks.detnet_lite import DetNetLite
+from runtime.networks.network import MapNetwork, Maps, conv, normalise
+
+HAND_MM = 90.0
+"""Wrist to middle MCP of the hand that errors are told for."""
+SURFACE_WEIGHT = 1.0
+
+
+def lite_loss(
+    network: DetNetLite, drawn: DrawnCrops, size: int, surface: nn.Module | None = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """DetNet-lite's, and figures by name.
+
+    With a `surface` head the features must also tell, everywhere, which part of the hand is seen. Joints count by their weight.
+    """
+    fine, features = network.features(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
+    logits, delta, location, doubt = (m.float() for m in network.read(features))
+    loss = lite_drawn_loss((logits, delta, location, doubt), drawn, size)
+    total, figures = loss.total, _figures(loss)
+    if surface is not None:
+        told = surface_loss(surface(fine, features).float(), drawn)
+        total = total + SURFACE_WEIGHT * told
+        figures["surface"] = told.detach()
+    return total, figures
+
+
+def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
+    """DetNet's, and figures by name."""
+    heat, delta, location, _ = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
+    loss = detnet_drawn_loss(Maps(heat.float(), delta.float(), location.float()), drawn, size)
+    return loss.total, _figures(loss)
+
+
+def _figures(loss: DrawnLoss) -> dict[str, Tensor]:
+    return {"3d_mm": loss.joints.detach() * HAND_MM, "2d_px": loss.pixels.detach()}
+
+
+def surface_loss(told: Tensor, drawn: DrawnCrops) -> Tensor:
+    """Of maps (N, 5, S/4, S/4): cross-entropy of where the hand is, distance of which part of it and how deep."""
+    share = drawn.surface[:, :1].float() * drawn.present[:, None, None, None]
+    # Left hands' surfaces are right ones' mirror images, of which nothing is asked; real hands' are not known.
+    counts = (~drawn.mirrored & ~drawn.taught)[:, None, None, None].float()
+    mask_loss = (F.binary_cross_entropy_with_logits(told[:, :1], share, reduction="none") * counts).mean()
+    where = drawn.surface[:, 1:].float() / drawn.surface[:, :1].float().clamp_min(1e-3)
+    off = (told[:, 1:] - where.clamp(-2, 2)).abs() * told.new_tensor([1.0, 1.0, 2.0, 1.0])[:, None, None]
+    weight = share * counts
+    return mask_loss + (off * weight).sum() / (4 * weight.sum().clamp_min(1))
+
+
+class SurfaceHead(nn.Module):
+    """What is learnt beside the joints and thrown away afterwards: at every fourth pixel, whether the hand is seen, which part
+    of it, and how deep. Twenty-one joints teach a picture's few cells, a surface all of them (cf. Güler et al. 2018, DensePose).
+    """
+
+    def __init__(self, network: DetNetLite):
+        super().__init__()
+        fine, coarse = network.width, 2 * network.width
+        self.lateral = nn.Conv2d(coarse, fine, 1)
+        self.fuse = conv(fine, fine, 1)
+        self.read = nn.Conv2d(fine, 5, 1)
+
+    def forward(self, fine: Tensor, features: Tensor) -> Tensor:
+        """(N, 5, S/4, S/4): a logit, then x, y, z on the rest hand and the depth behind the wrist."""
+        grown = F.interpolate(self.lateral(features), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.read(self.fuse(F.relu(fine + grown)))

@@ -1,0 +1,244 @@
+"""Train a hand network on drawn hands: `python -m tools.train runs/lite --minutes 60`.
+
+On a GPU every hand is drawn for the step that uses it; on a CPU, where drawing takes longer than learning, hands come from a
+bank drawn before (`tools.train.bank`), each use rolled, scaled and lit anew. Runs are resumed from their checkpoint; the best
+guess so far is saved every few minutes as ready weights. With `--pictures` the same bank and seed give the same weights. With
+`--taught` a share of each batch are real hands that a teacher labelled (`tools.label`), beside drawn ones, so that nothing is
+forgotten.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import torch
+import tyro
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from hand.errors import UserError
+from hand.joints import JOINTS
+from hand.synth.backgrounds import Backgrounds
+from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.turn import BORDER, turned
+from runtime.networks.detnet_lite import DetNetLite
+from runtime.networks.network import Block, HandNetwork
+from runtime.networks.weights import Manifest, build_network, fill, load_tensors, save_network
+from tools.train.backgrounds import DEFAULT_BANK
+from tools.train.bank import HandBank
+from tools.train.checkpoints import load_checkpoint, save_checkpoint
+from tools.train.loop import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
+from tools.train.losses import HAND_MM, SurfaceHead, detnet_loss, lite_loss
+from tools.train.muon import muon
+
+HELD_OUT_SEED = 1_000_000
+"""Validation hands are drawn from this seed on; training seeds stay below."""
+MEMORY = 0.998
+"""The teacher is the mean of about the last five hundred steps."""
+DRAWN = "drawn hands (hand.draw)"
+STRIDES = {"detnet-lite": 8, "detnet": 4}
+"""Crop pixels a cell of each architecture's maps."""
+
+
+@dataclass
+class Settings:
+    """Train a hand network on drawn hands."""
+
+    run: tyro.conf.Positional[Path]
+    """Folder of the run: checkpoint, weights and log; a run that is there already is resumed."""
+    architecture: Literal["detnet-lite", "detnet"] = "detnet-lite"
+    options: dict[str, int] = field(default_factory=dict)
+    """Further arguments of the architecture, such as 'width 63 deep 320'."""
+    minutes: float = 60.0
+    """Time to train in this call; the learning rate falls to zero at its end."""
+    pictures: int | None = None
+    """Pictures to train on in this call, in place of a time."""
+    bank: Path = Path("data/hands")
+    """Hands to learn from on a CPU, drawn by tools.train.bank."""
+    taught: Path | None = None
+    """Real hands to learn from too, labelled by tools.label."""
+    taught_share: float = 0.5
+    """Their share of each batch; the rest is drawn."""
+    crop_size: int = 64
+    batch: int = 32
+    optimiser: Literal["muon", "adamw"] = "muon"
+    rate: float = 4e-3
+    """Peak learning rate."""
+    seed: int = 0
+    backgrounds: Path | None = DEFAULT_BANK
+    """Bank made by tools.train.backgrounds; 'None' for procedural backgrounds alone."""
+    start: Path | None = None
+    """Weights to start from instead of random ones; of a network with as many blocks or fewer."""
+    device: str = "auto"
+    threads: int = 1
+    """Threads of a CPU."""
+    surface: bool = True
+    """Whether DetNet-lite learns beside the joints which part of the hand each pixel shows."""
+    absent: float = 0.05
+    """Share of pictures without a hand, where they are drawn on a GPU."""
+    mirrored: float = 0.06
+    """Likewise of pictures of a left hand, about which DetNet-lite learns only that it must doubt itself."""
+    validate: int = 512
+    """Held-out hands a validation."""
+    validate_minutes: float = 5.0
+
+
+@torch.no_grad()
+def validate(hand_network: HandNetwork, held_out: DrawnCrops, batch: int) -> dict[str, float]:
+    """Mean joint error in mm (a 90 mm hand) and in px of the crop; mean confidence with a hand, without, with a left one."""
+    hand_network.eval()
+    parts = [hand_network(images) for images in held_out.images.split(batch)]
+    joints, pixels, confidence = (
+        torch.cat([getattr(p, name).float() for p in parts]) for name in ("joints", "pixels", "confidence")
+    )
+    shown = held_out.present & ~held_out.mirrored
+    return {
+        "3d_mm": ((joints - held_out.joints).norm(dim=-1)[shown].mean() * HAND_MM).item(),
+        "2d_px": (pixels - held_out.pixels).norm(dim=-1)[shown].mean().item(),
+        "confidence": confidence[shown].mean().item(),
+        "confidence_absent": confidence[~held_out.present].mean().item(),
+        "confidence_left": confidence[held_out.mirrored].mean().item(),
+    }
+
+
+class Learner(nn.Module):
+    """What learns: the network that will ship, and what only helps it to learn."""
+
+    def __init__(self, manifest: Manifest, surface: bool):
+        super().__init__()
+        self.hand = build_network(manifest)
+        network = self.hand.network
+        self.surface = SurfaceHead(network) if surface and isinstance(network, DetNetLite) else None
+
+    def loss(self, drawn: DrawnCrops) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of a batch, and its figures by name."""
+        network, size = self.hand.network, self.hand.crop_size
+        if isinstance(network, DetNetLite):
+            return lite_loss(network, drawn, size, self.surface)
+        return detnet_loss(network, drawn, size)
+
+    def optimiser(self, name: Literal["muon", "adamw"], rate: float) -> torch.optim.Optimizer:
+        if name == "adamw":
+            return torch.optim.AdamW(self.parameters(), lr=rate, weight_decay=0.01, betas=(0.9, 0.98))
+        return muon(self, self._ends(), rate)
+
+    def _ends(self) -> tuple[nn.Module, ...]:
+        """The layers that take pictures in and give maps, whose channels are so many a joint, out."""
+        convolutions = [m for m in self.hand.network.modules() if isinstance(m, nn.Conv2d)]
+        read = () if self.surface is None else (self.surface.read,)
+        return (convolutions[0], *(c for c in convolutions if c.out_channels % JOINTS == 0), *read)
+
+
+def grown(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """`tensors` with the whole blocks that they lack as an untrained `network` has them, which are identities; nothing else."""
+    blocks = (f"{name}." for name, module in network.named_modules() if isinstance(module, Block))
+    lacking = tuple(block for block in blocks if not any(key.startswith(block) for key in tensors))
+    return tensors | {key: value for key, value in network.state_dict().items() if key.startswith(lacking)}
+
+
+class Run:
+    """One training run: its networks, its data and its folder."""
+
+    def __init__(self, settings: Settings):
+        """Start, or resume where the folder holds a checkpoint. Raises UserError for files that cannot be used."""
+        self.settings = settings
+        auto = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(auto if settings.device == "auto" else settings.device)
+        if not 0 < settings.taught_share < 1:
+            raise UserError(f"--taught-share is {settings.taught_share:g}, expected a number between 0 and 1, such as 0.5")
+        torch.set_num_threads(settings.threads)
+        torch.manual_seed(settings.seed)
+        settings.run.mkdir(parents=True, exist_ok=True)
+        self.checkpoint = settings.run / "checkpoint"
+        self.manifest = Manifest(
+            architecture=settings.architecture,
+            root=0,
+            crop_size=settings.crop_size,
+            map_size=settings.crop_size // STRIDES[settings.architecture],
+            axes="crop",
+            upright=True,
+            options=settings.options,
+            training_data=DRAWN if settings.taught is None else f"{DRAWN} and real ones that a teacher labelled (tools.label)",
+            seed=settings.seed,
+        )
+        self.student, self.teacher = (
+            Learner(self.manifest, settings.surface).to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            for _ in range(2)
+        )
+        self.optimiser = self.student.optimiser(settings.optimiser, settings.rate)
+        self.seen = self._restore()
+        self.steps = 0
+        bank = settings.backgrounds
+        self.held_out = Drawer(
+            settings.crop_size, Backgrounds.load(bank, "held_out", self.device), HELD_OUT_SEED, self.device
+        ).draw(settings.validate, 0.05, 0.1)
+        # A resumed run sees other hands than before.
+        seed = settings.seed + 1 + self.seen % 900_000
+        self.bank: HandBank | None = None
+        self._generator = torch.Generator(device=self.device).manual_seed(seed)
+        if self.device.type == "cuda":
+            places = Backgrounds.load(bank, "train", self.device)
+            self._drawer = Drawer(settings.crop_size, places, seed, self.device, border=BORDER)
+        else:
+            self.bank = HandBank(settings.bank, settings.crop_size, seed)
+        self._taught = HandBank(settings.taught, settings.crop_size, seed, "tools.label") if settings.taught else None
+
+    def _restore(self) -> int:
+        """Fill the networks from the checkpoint, else from the weights to start from; the pictures that they have seen."""
+        if self.checkpoint.is_dir():
+            seen = load_checkpoint(self.checkpoint, self.student, self.teacher, self.optimiser)
+            print(f"resumed {self.checkpoint} after {seen:,} pictures")
+            return seen
+        seen = 0
+        if self.settings.start:
+            tensors, started = load_tensors(self.settings.start)
+            network = self.student.hand.network
+            fill(network, grown(network, tensors), self.settings.start)
+            seen = started.images_seen or 0
+        self.teacher.load_state_dict(self.student.state_dict())
+        return seen
+
+    def batch(self) -> DrawnCrops:
+        """Crops to learn from in one step, all used anew."""
+        settings = self.settings
+        real = max(1, round(settings.batch * settings.taught_share)) if self._taught else 0
+        if self.bank:
+            crops = self.bank.take(settings.batch - real)
+        else:
+            crops = self._drawer.draw(settings.batch - real, settings.absent, settings.mirrored)
+        if self._taught:
+            crops = DrawnCrops.joined([crops, self._taught.take(real).to(self.device)])
+        return turned(crops, settings.crop_size, self._generator)
+
+    def step(self, progress: float) -> dict[str, Tensor]:
+        """Learn from one batch at `progress` in [0, 1] of the run; its figures."""
+        set_rate(self.optimiser, learning_rate(self.settings.rate, progress))
+        drawn = self.batch()
+        self.student.train()
+        with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
+            loss, figures = self.student.loss(drawn)
+        descend(self.student, self.optimiser, loss)
+        self.steps += 1
+        self.seen += self.settings.batch
+        average(self.teacher, self.student, self.steps, MEMORY)
+        return figures
+
+    def save(self, progress: float) -> None:
+        """Validate the teacher; write log line, weights and checkpoint."""
+        figures = validate(self.teacher.hand, self.held_out, 64)
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in figures.items())
+        tqdm.write(f"{self.seen:,} pictures, {progress:.0%} of the time: {shown}")
+        settings = {name: str(value) for name, value in asdict(self.settings).items()}
+        log(self.settings.run / "log.jsonl", {"seen": self.seen, "progress": progress, **figures, "settings": settings})
+        accuracy = {"validation_3d_mm": figures["3d_mm"], "validation_2d_px": figures["2d_px"]}
+        done = msgspec.structs.replace(self.manifest, images_seen=self.seen, accuracy=accuracy)
+        save_network(self.settings.run / "weights.safetensors", self.teacher.hand, done)
+        if self.bank and self.settings.pictures is None:
+            self.bank.refresh()
+        save_checkpoint(self.checkpoint, self.student, self.teacher, self.optimiser, self.seen, PIECE_BYTES)
+
+
+def train(settings: Settings) -> None:
+    """Train for as long as the settings say. Raises UserError for files that cannot be used."""
+    carry_out(Run(settings), settings.batch, settings.minutes, settings.pictures, settings.validate_minutes)

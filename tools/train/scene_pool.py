@@ -1,0 +1,74 @@
+"""A pool of drawn scenes that is renewed as it is used, for training the locator."""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from hand.synth.scenes import SceneDrawer, Scenes
+from runtime.estimators.locator import DEEPEST_STRIDE, PAD_VALUE
+
+DRAWN_AT_ONCE = 64
+FIRST_SCENES = 768
+"""Scenes drawn before the first batch."""
+RENEW_HANDS = 16
+"""Hands drawn anew for every `RENEW_SCENES` scenes."""
+RENEW_PEOPLE = 8
+"""People drawn anew for as many."""
+RENEW_SCENES = 1024
+
+
+def join(parts: list[Scenes]) -> Scenes:
+    return Scenes(*(torch.cat([getattr(part, name) for part in parts]) for name in Scenes.__slots__))
+
+
+class ScenePool:
+    """Random batches out of the latest scenes; new ones are drawn so that each is used about `reuse` times."""
+
+    def __init__(self, drawer: SceneDrawer, capacity: int, reuse: float):
+        self._drawer, self._capacity, self._reuse = drawer, capacity, reuse
+        first = min(FIRST_SCENES, capacity)
+        self._scenes = join([drawer.draw(DRAWN_AT_ONCE) for _ in range(max(1, first // DRAWN_AT_ONCE))])
+        self._drawn = self._used = 0
+
+    def take(self, n: int) -> Scenes:
+        generator, device = self._drawer.generator, self._scenes.images.device
+        while self._drawn * self._reuse <= self._used:
+            fresh = self._drawer.draw(DRAWN_AT_ONCE)
+            if len(self._scenes.images) < self._capacity:
+                self._scenes = join([self._scenes, fresh])
+            else:
+                spot = (self._drawn + torch.arange(DRAWN_AT_ONCE, device=device)) % len(self._scenes.images)
+                for name in Scenes.__slots__:
+                    getattr(self._scenes, name)[spot] = getattr(fresh, name)
+            self._drawn += DRAWN_AT_ONCE
+            if self._drawn % RENEW_SCENES == 0:
+                self._drawer.bank.renew(RENEW_HANDS)
+                if self._drawer.people:
+                    self._drawer.people.renew(RENEW_PEOPLE)
+        self._used += n
+        pick = torch.randint(len(self._scenes.images), (n,), generator=generator, device=device)
+        return Scenes(*(getattr(self._scenes, name)[pick] for name in Scenes.__slots__))
+
+
+def varied(scenes: Scenes, random: np.random.Generator) -> Scenes:
+    """The same scenes mirrored, turned by a right angle, or cut to the shape of a wide frame; sides are swapped by the mirror."""
+    images, left = scenes.images, scenes.left
+    points = torch.cat([scenes.centres[:, :, None], scenes.joints], 2)
+    size = images.shape[1]
+    if random.random() < 0.5:
+        images, left = images.flip(2), ~left
+        points = torch.stack([size - 1 - points[..., 0], points[..., 1]], -1)
+    for _ in range(int(random.choice(4, p=[0.55, 0.15, 0.15, 0.15]))):
+        # A quarter turn takes (x, y) to (y, size − 1 − x).
+        images = images.rot90(1, (1, 2))
+        points = torch.stack([points[..., 1], size - 1 - points[..., 0]], -1)
+    shown = scenes.shown
+    height = int(random.choice([size, size * 3 // 4, size * 9 // 16], p=[0.5, 0.3, 0.2]))
+    if height < size:
+        top = int(random.integers(size - height + 1))
+        points = points - points.new_tensor([0.0, top])
+        shown = shown & (points[:, :, 0, 1] > 0) & (points[:, :, 0, 1] < height - 1)
+        rest = -height % DEEPEST_STRIDE
+        images = F.pad(images[:, top : top + height].permute(0, 3, 1, 2), (0, 0, 0, rest), value=PAD_VALUE).permute(0, 2, 3, 1)
+    unsure = scenes.unsure | (scenes.shown & ~shown)
+    return Scenes(images, points[:, :, 0], points[:, :, 1:], scenes.sizes, left, shown, unsure)
