@@ -29,11 +29,9 @@ if TYPE_CHECKING:
     from capture.stream import PairStream
     from hand.camera import PinholeCamera
     from runtime.calibration.solver_process import Solver
-    from runtime.camera_setup import KnownCameras
+    from runtime.camera_setup import CameraSetup
     from runtime.estimators.estimator import Estimator
     from runtime.outputs.outputs import Outputs
-    from runtime.outputs.replay_check import Rerun
-    from runtime.outputs.run_recorder import RunAbout
     from runtime.pipeline import Pipeline
     from runtime.view.viewer import Viewer
 
@@ -99,7 +97,7 @@ def run(settings: Settings, stop: Stop) -> int:
     return 1 if pairs.failure or outputs.failure else 0
 
 
-def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, Rerun | None]":
+def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, ReplayCheck | None]":
     """Where pairs come from, and, of a recording, the run that is to be run again."""
     if settings.replay is None:
         from capture.stream import PairStream
@@ -109,11 +107,11 @@ def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, Rerun | 
         pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, tell=_say)
         return pairs, None
     from capture.recording.replay import ReplayPairs
-    from runtime.outputs.replay_check import Rerun, read_run
+    from runtime.outputs.replay_check import ReplayCheck, read_run
 
     about = read_run(settings.replay)
     pairs = ReplayPairs(settings.replay, paced=not settings.every_pair)
-    return pairs, Rerun(settings.replay, about, pairs)
+    return pairs, ReplayCheck(settings.replay, about, pairs)
 
 
 def _tell(report: Report, pairs: "PairStream | ReplayPairs", outputs: "Outputs", settings: Settings) -> None:
@@ -127,21 +125,21 @@ def _tell(report: Report, pairs: "PairStream | ReplayPairs", outputs: "Outputs",
 def _run_from(
     first: "FramePair",
     pairs: "PairStream | ReplayPairs",
-    rerun: "Rerun | None",
+    rerun: "ReplayCheck | None",
     settings: Settings,
-    make_pipeline: "Callable[[KnownCameras, Solver | None], Pipeline]",
+    make_pipeline: "Callable[[CameraSetup, Solver | None], Pipeline]",
     report: Report,
     outputs: "Outputs",
     on_pair: Callable[[], object],
     stop: Stop,
 ) -> None:
     """Run the loop, its cameras' sizes known by now, and keep what was found of them."""
-    from runtime.camera_setup import KnownCameras, StraightPairs
+    from runtime.camera_setup import CameraSetup, UndistortedPairs
 
-    known = KnownCameras.of(settings, first, rerun.profile() if rerun else None)
+    known = CameraSetup.of(settings, first, rerun.profile() if rerun else None)
     sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in known.cameras.items())
     _say(f"cameras: {sizes}{', remembered' if known.remembered else ''}; Ctrl-C ends")
-    straight = StraightPairs(pairs, known.straighteners) if known.straighteners else None
+    straight = UndistortedPairs(pairs, known.straighteners) if known.straighteners else None
     solver = outputs.begin(_solver(settings, rerun), known.remembered)
     pipeline = make_pipeline(known, solver)
     adaptation = None
@@ -171,7 +169,7 @@ def _run_from(
         known.keep(pipeline.fusion.state, settings.hand_size_mm)
 
 
-def _begin_adaptation(settings: Settings, known: "KnownCameras", pipeline: "Pipeline") -> "LiveAdaptation | None":
+def _begin_adaptation(settings: Settings, known: "CameraSetup", pipeline: "Pipeline") -> "LiveAdaptation | None":
     """See `adapt.online.startup.begin`."""
     if settings.adapt == "off":
         return None
@@ -180,19 +178,19 @@ def _begin_adaptation(settings: Settings, known: "KnownCameras", pipeline: "Pipe
     return begin(settings, known, pipeline, _say)
 
 
-def _solver(settings: Settings, rerun: "Rerun | None") -> "Solver | None":
-    from runtime.calibration.solver_process import SolverBeside, SolverOnTheSpot
+def _solver(settings: Settings, rerun: "ReplayCheck | None") -> "Solver | None":
+    from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 
     if settings.merge == "rotation":
         return None
     if rerun:
         return rerun.solver()
-    return SolverOnTheSpot() if settings.every_pair else SolverBeside()
+    return InlineSolver() if settings.every_pair else BackgroundSolver()
 
 
 def _pipeline_maker(
-    settings: Settings, rerun: "Rerun | None"
-) -> "tuple[Callable[[KnownCameras, Solver | None], Pipeline], RunAbout]":
+    settings: Settings, rerun: "ReplayCheck | None"
+) -> "tuple[Callable[[CameraSetup, Solver | None], Pipeline], RunMetadata]":
     """Load the networks now, before the cameras start; the pipeline itself needs the cameras' size."""
     from runtime.fusion.smoothing import OneEuroSettings
     from runtime.pipeline import Pipeline, PipelineSettings
@@ -207,22 +205,22 @@ def _pipeline_maker(
         smooth=OneEuroSettings() if settings.smooth else None,
     )
 
-    def make(known: "KnownCameras", solver: "Solver | None") -> Pipeline:
+    def make(known: "CameraSetup", solver: "Solver | None") -> Pipeline:
         calibrator = known.calibrator(settings.hand_size_mm) if solver else None
         return Pipeline(make_estimator(known), known.cameras, how, calibrator=calibrator, solver=solver)
 
     return make, about
 
 
-def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable[[KnownCameras], Estimator], RunAbout]":
+def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable[[CameraSetup], Estimator], RunMetadata]":
     """Load the networks of the estimator that the settings ask for, and say which it is."""
     import torch
 
-    from runtime.engines.selection import choose_engine
+    from runtime.engines.selection import select_engine
     from runtime.estimators.crop_estimator import CropEstimator
     from runtime.estimators.estimator import FollowSettings
     from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS
-    from runtime.outputs.run_recorder import RunAbout
+    from runtime.outputs.run_recorder import RunMetadata
 
     follow = FollowSettings(settings.hand_side, settings.rois)
     if settings.engine == "mediapipe" or settings.engine == "mediapipe-lite":
@@ -232,17 +230,17 @@ def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable
             raise UserError(f"--weights {settings.weights} is for DetNet's engines: leave it out with --engine {settings.engine}")
         estimator = load_mediapipe(settings.engine, follow)
         _say(f"engine: {estimator.description}")
-        about = RunAbout.of(settings, estimator.description, None, threads, torch.get_num_threads())
+        about = RunMetadata.of(settings, estimator.description, None, threads, torch.get_num_threads())
         return lambda known: estimator, about
     weights = settings.weights or DEFAULT_WEIGHTS
-    engine = choose_engine(settings.engine, weights, threads=threads)
+    engine = select_engine(settings.engine, weights, threads=threads)
     _say(f"engine: {engine.description}")
     locate = None
     if not all(settings.rois):
         from runtime.estimators.locator import load_locator
 
         locate = load_locator(ASSETS / "locator.safetensors")
-    about = RunAbout.of(settings, engine.description, weights, threads, torch.get_num_threads())
+    about = RunMetadata.of(settings, engine.description, weights, threads, torch.get_num_threads())
     return lambda known: CropEstimator(engine, locate, known.cameras.map(lambda camera: camera.size_px), follow), about
 
 

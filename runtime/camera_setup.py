@@ -11,14 +11,14 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from runtime.calibration.calibration_files import read_calibration
 from runtime.calibration.camera_profile import CameraPair, Profile, default_folder, load_profile, profile_file, save_profile
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
-from runtime.geometry.lens import Straightener
+from runtime.geometry.lens import Undistorter
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.loop import Pairs
 from runtime.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class KnownCameras:
+class CameraSetup:
     """Both cameras, as far as they are known."""
 
     cameras: PerView[PinholeCamera]
@@ -27,7 +27,7 @@ class KnownCameras:
     """Horizontal fields of view that the user or the camera told."""
     given: TwoViewGeometry | None
     """A user's calibration."""
-    straighteners: PerView[Straightener] | None
+    straighteners: PerView[Undistorter] | None
     """What its lenses need."""
     file: Path | None
     """Where the pair's profile is kept; None for recordings and drawn cameras, which have a new place each time."""
@@ -35,7 +35,7 @@ class KnownCameras:
     remembered: Profile | None
 
     @classmethod
-    def of(cls, settings: Settings, first: FramePair, remembered: Profile | None = None) -> "KnownCameras":
+    def of(cls, settings: Settings, first: FramePair, remembered: Profile | None = None) -> "CameraSetup":
         """From the settings and the first pair of frames; `remembered` is what a recorded run knew, that is run again.
 
         Raises UserError for a calibration or a profile that cannot be used.
@@ -88,10 +88,10 @@ def _size_px(frame: Frame) -> tuple[int, int]:
     return width, height
 
 
-class StraightPairs:
+class UndistortedPairs:
     """Pairs whose frames are made those of ideal cameras."""
 
-    def __init__(self, pairs: Pairs, straighteners: PerView[Straightener]):
+    def __init__(self, pairs: Pairs, straighteners: PerView[Undistorter]):
         self._pairs = pairs
         self._straighteners = straighteners
 

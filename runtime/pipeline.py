@@ -11,7 +11,7 @@ from hand.errors import UserError
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
-from runtime.fusion.cross_view import Agreement
+from runtime.fusion.cross_view import CrossViewConsistency
 from runtime.fusion.fusion import Fusion, FusionSettings, MergeChoice
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
 from runtime.fusion.smoothing import OneEuroSettings
@@ -53,7 +53,7 @@ class Pipeline:
         self.estimator = estimator
         self._cameras = cameras
         self._clock_ns = clock_ns
-        self._agreement = Agreement()
+        self._agreement = CrossViewConsistency()
         self._side: Side | None = None
         """Of the last hand."""
         self._seen_ns = 0
@@ -69,7 +69,7 @@ class Pipeline:
         if self._corrects_side(captured_ns, hands):
             self.fusion.forget()
         self.fusion.learn(captured_ns, hands)
-        doubted = self._agreement.doubted(hands, self.fusion.sure_rotation)
+        doubted = self._agreement.inconsistent_view(hands, self.fusion.sure_rotation)
         if doubted is not None:
             self.estimator.lose(doubted)
             hands = PerView.of(lambda view: None if view == doubted else hands[view])

@@ -17,8 +17,8 @@ import tyro
 
 from adapt.core.geometry_labels import LabelledPair
 from adapt.core.geometry_teacher import label
-from adapt.core.label_crops import TaughtCrop
-from adapt.offline.recording import RecordingSettings, settled
+from adapt.core.label_crops import LabelledCrop
+from adapt.offline.recording import RecordingSettings, resolve_handedness
 from capture.views import PerView, View
 from hand.errors import UserError
 from hand.joints import JOINTS
@@ -56,15 +56,16 @@ class TaughtPair:
     number: int
     captured_ns: int
     side: Side
-    crops: PerView[list[TaughtCrop]]
+    crops: PerView[list[LabelledCrop]]
 
     @classmethod
     def cut(cls, labelled: LabelledPair, settings: Settings, random: np.random.Generator) -> "TaughtPair":
         pair, labels = labelled.pair, labelled.labels
 
-        def crops(view: View) -> list[TaughtCrop]:
+        def crops(view: View) -> list[LabelledCrop]:
             return [
-                TaughtCrop.cut(labels[view], pair[view].image, settings.crop_size, BORDER, random) for _ in range(settings.looks)
+                LabelledCrop.cut(labels[view], pair[view].image, settings.crop_size, BORDER, random)
+                for _ in range(settings.looks)
             ]
 
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
@@ -78,7 +79,7 @@ class Shards:
         self.files: list[Path] = []
         self.pairs = self.crops = 0
         self._name = settings.taught / _name(settings)
-        self._pending: list[TaughtCrop] = []
+        self._pending: list[LabelledCrop] = []
         self._looks: list[Look] = []
         self._random = np.random.default_rng(settings.seed)
 
@@ -125,7 +126,7 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
     settings.taught.mkdir(parents=True, exist_ok=True)
     random, shards = np.random.default_rng(settings.seed), Shards(settings)
     labelled = label(settings.read("labelling"), make(), watched.state)
-    for taught in settled(TaughtPair.cut(pair, settings, random) for pair in labelled if pair is not None):
+    for taught in resolve_handedness(TaughtPair.cut(pair, settings, random) for pair in labelled if pair is not None):
         shards.add(taught)
     shards.finish()
     if not shards.pairs:
@@ -136,7 +137,7 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
     return shards
 
 
-def shard_of(crops: list[TaughtCrop]) -> DrawnCrops:
+def shard_of(crops: list[LabelledCrop]) -> DrawnCrops:
     """The crops as `tools.train` reads them, beside drawn ones."""
     count, cells = len(crops), crops[0].camera.size // SURFACE_CELL
     joints, pixels, weight = (

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapt.core.label_crops import TaughtCrop
+from adapt.core.label_crops import LabelledCrop
 from tools.evaluate.sheet import DIM, TEXT, Colour, Sheet
 
 COLUMNS, ROWS = 8, 5
@@ -22,7 +22,7 @@ class Look:
     title: str
     number: int
     """Of its pair."""
-    crop: TaughtCrop
+    crop: LabelledCrop
 
 
 def draw_looks(looks: list[Look]) -> np.ndarray:

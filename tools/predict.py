@@ -21,7 +21,7 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.errors import UserError
 from hand.joints import BONES, FINGERS
 from runtime.engines.engine import Engine
-from runtime.engines.selection import choose_engine
+from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.estimators.locator import Locator, load_locator
 from runtime.estimators.search import Found, grid, search
@@ -136,7 +136,7 @@ def _colour(joint: int) -> tuple[int, int, int]:
 
 
 def main(settings: Settings) -> None:
-    engine = choose_engine("torch", settings.weights, threads=settings.threads)
+    engine = select_engine("torch", settings.weights, threads=settings.threads)
     locate = load_locator(settings.locator_weights, LOCATOR_SCORE)
     if settings.draw:
         settings.draw.mkdir(parents=True, exist_ok=True)

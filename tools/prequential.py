@@ -17,11 +17,11 @@ import tyro
 from tqdm import tqdm
 
 from adapt.core.geometry_teacher import label
-from adapt.core.training_samples import Material, Shown
+from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.offline import adapt_recording
 from adapt.offline.adapt_recording import MakeEstimator, estimator
-from adapt.offline.training import begin
-from adapt.online.validation import ask
+from adapt.offline.training import make_mean_teacher
+from adapt.online.validation import predict
 from capture.views import PerView
 from hand.errors import UserError
 from hand.rotations import angle_deg
@@ -49,16 +49,16 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
     watched = settings.calibrated(make())
     geometry = watched.state.geometry
     assert geometry is not None
-    learning = begin(settings, network, manifest, geometry)
-    own, seen, count = RotationEstimator(), list[Shown](), 0
+    learning = make_mean_teacher(settings, network, manifest, geometry)
+    own, seen, count = RotationEstimator(), list[TrainingSample](), 0
     order = torch.Generator().manual_seed(settings.seed)
     with _opened(settings.run / "hands.jsonl") as file:
         labelled = label(settings.read("judging and learning"), make(), watched.state)
         for pair in labelled:
             if pair is None:
                 continue
-            shown = Shown.cut(pair, manifest.crop_size)
-            said = ask(learning.teacher, manifest, Material.of([shown]))
+            shown = TrainingSample.cut(pair, manifest.crop_size)
+            said = predict(learning.teacher, manifest, TrainingSet.of([shown]))
             hands = PerView.of(
                 lambda view, said=said, shown=shown: ViewHand(
                     view, shown.side, said.joints[view][0], said.pixels[view][0], said.confidence[view][0]
@@ -72,7 +72,7 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
             if settings.learn:
                 rows = torch.randperm(len(seen), generator=order)[: settings.batch - 1].tolist()
                 # The newest pair is always among them.
-                material = Material.of([seen[row] for row in {*rows, len(seen) - 1}])
+                material = TrainingSet.of([seen[row] for row in {*rows, len(seen) - 1}])
                 learning.step(material.pairs, geometry.R_right_from_left, labels=settings.labels, taught=material.taught)
     if own.rotation is not None:
         off_deg = float(angle_deg(own.rotation, geometry.R_right_from_left))

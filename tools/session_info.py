@@ -12,7 +12,7 @@ from capture.recording.writer import RecordedFrame
 from capture.views import VIEWS, PerView
 from hand.errors import UserError
 from runtime.outputs.hand_line import HandLine
-from runtime.outputs.run_recorder import DROPS_TOPIC, HAND_TOPIC, RUN, RecordedDrops, RunAbout
+from runtime.outputs.run_recorder import DROPS_TOPIC, HAND_TOPIC, RUN, RecordedDrops, RunMetadata
 from runtime.reporting.skew import Skew
 from runtime.settings import Settings
 
@@ -80,10 +80,10 @@ class SessionInfo:
         return (max(each.last_ns for each in seen) - min(each.first_ns for each in seen)) / 1e9 if seen else 0.0
 
     @property
-    def run(self) -> RunAbout | None:
+    def run(self) -> RunMetadata | None:
         """None where nothing is said of it."""
         try:
-            return RunAbout.from_metadata(self.path, self.about) if self.about else None
+            return RunMetadata.from_metadata(self.path, self.about) if self.about else None
         except UserError:
             return None
 

@@ -25,7 +25,7 @@ from hand.rotations import angle_deg
 from runtime.engines.engine import Engine
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop import CropCamera
-from runtime.estimators.crop_prediction import Place, look
+from runtime.estimators.crop_prediction import CropRequest, predict_crops
 from runtime.estimators.tracker import BOX_MARGIN, box_around
 from runtime.fusion.merge import MergeRule, merge
 from runtime.geometry.rotation_estimator import RotationEstimator
@@ -92,8 +92,8 @@ class Compared:
 
 def see(engine: Engine, pair: TruePair, boxes: Boxes = "joints") -> Seen:
     """Ask the network about both views."""
-    places = [Place(hand.box(boxes), hand.camera, hand.read()) for hand in pair.hands]
-    left, right = (answer.hand for answer in look(engine, places))
+    places = [CropRequest(hand.box(boxes), hand.camera, hand.read()) for hand in pair.hands]
+    left, right = (answer.hand for answer in predict_crops(engine, places))
     return Seen(pair, PerView(left, right))
 
 

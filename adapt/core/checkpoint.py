@@ -8,13 +8,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from adapt.core.mean_teacher import Adaptation
+from adapt.core.mean_teacher import MeanTeacher
 from hand.errors import UserError
 
 _MODULES = ("student", "teacher")
 
 
-def save_progress(session: Adaptation, file: Path, epoch: int, source: Path) -> None:
+def save_progress(session: MeanTeacher, file: Path, epoch: int, source: Path) -> None:
     """Write all that going on after `epoch` needs, whole or not at all; `source`: the weights that it all began with.
 
     Raises UserError where that may not be.
@@ -47,7 +47,7 @@ def progress_at(file: Path) -> tuple[int, Path] | None:
     return (int(told["epoch"]), source) if "epoch" in told and source.is_file() else None
 
 
-def load_progress(session: Adaptation, file: Path) -> None:
+def load_progress(session: MeanTeacher, file: Path) -> None:
     """Go on from what is kept there. Raises UserError where it is of another network."""
     with safe_open(file, "pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (safe_open is not a mapping)

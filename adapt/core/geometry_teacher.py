@@ -15,7 +15,7 @@ from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import MIDDLE_MCP, WRIST
 from runtime.calibration.self_calibrator import SURE_EVERY_NS, CalibrationState, SelfCalibrator
-from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.calibration.solver_process import InlineSolver
 from runtime.estimators.estimator import Estimator
 from runtime.fusion.hand_fit import FittedHand
 from runtime.geometry.two_view import TwoViewGeometry
@@ -127,7 +127,7 @@ def _watching(estimator: Estimator, first: FramePair, fov_deg: PerView[float | N
 
 def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView[PinholeCamera]) -> Pipeline:
     how = PipelineSettings(merge="geometry")
-    return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=SolverOnTheSpot())
+    return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=InlineSolver())
 
 
 def is_near(fitted: FittedHand, geometry: TwoViewGeometry, most_off: float = MOST_OFF) -> bool:

@@ -15,7 +15,7 @@ _SHIFT, _MOST_SHIFT, _ZOOM = 0.07, 0.2, (0.82, 1.32)
 
 
 @dataclass(frozen=True, slots=True)
-class TaughtCrop:
+class LabelledCrop:
     """A crop of a real hand, and what a teacher says of it."""
 
     camera: CropCamera
@@ -31,7 +31,7 @@ class TaughtCrop:
     @classmethod
     def cut(
         cls, label: ViewLabel, image: np.ndarray, size: int, border: int = 0, jitter: np.random.Generator | None = None
-    ) -> "TaughtCrop":
+    ) -> "LabelledCrop":
         """Cut the hand out of its frame (H, W, 3): a box of `size` px and `border` px more on each side.
 
         Without `jitter` the box is exactly the hand's.
@@ -50,7 +50,7 @@ class TaughtCrop:
         joints, pixels = camera.joints_in_crop(label.joints), camera.crop_from_frame(label.pixels)
         return cls(camera, camera.cut(image), joints, pixels, label.weight)
 
-    def relabelled(self, label: ViewLabel) -> "TaughtCrop":
+    def relabelled(self, label: ViewLabel) -> "LabelledCrop":
         """The same picture, of which a teacher that knows more now says something else."""
         joints, pixels = self.camera.joints_in_crop(label.joints), self.camera.crop_from_frame(label.pixels)
         return replace(self, joints=joints, pixels=pixels, weight=label.weight)

@@ -19,12 +19,12 @@ from adapt.core.synthetic_losses import drawn_loss
 from adapt.core.targets import (
     DETNET_SIGMA,
     LITE_SIGMA,
+    GeometryLabels,
     Labels,
     PseudoLabels,
     Recipe,
-    Seen,
     Targets,
-    Taught,
+    TwoViewPredictions,
     delta_target,
     heat_target,
     location_target,
@@ -56,7 +56,7 @@ class StepFigures:
     """Mean error of the drawn hands that were rehearsed, hands; not a number where there were none."""
 
 
-class Adaptation:
+class MeanTeacher:
     """Student, teacher and rotation of one pair of cameras."""
 
     def __init__(
@@ -114,7 +114,7 @@ class Adaptation:
         R_right_from_left: np.ndarray | None = None,
         *,
         labels: Labels = "s2dhand",
-        taught: PerView[Taught] | None = None,
+        taught: PerView[GeometryLabels] | None = None,
     ) -> StepFigures:
         """Learn from a batch: from what the momentum network's two views agree on, from what the geometry has `taught`, or both.
 
@@ -147,14 +147,14 @@ class Adaptation:
         return StepFigures(*parts, apart=apart, batch_off_deg=batch_off_deg, rehearsed=rehearsed)
 
     @torch.no_grad()
-    def _look(self, pairs: CropPairs) -> tuple[Seen, PerView[Maps]]:
+    def _look(self, pairs: CropPairs) -> tuple[TwoViewPredictions, PerView[Maps]]:
         """What the teacher sees, in the cameras' axes, and its maps."""
         network, frame_from_crop = self.teacher.network, pairs.frame_from_crop(self.manifest.axes)
         maps = pairs.images.map(lambda images: network(normalise(images).contiguous(memory_format=torch.channels_last)))
         decoded = maps.map(lambda m: network.decode(m, self.manifest.crop_size))
         joints = PerView.of(lambda view: decoded[view].joints @ frame_from_crop[view].to(decoded[view].joints).mT)
         confidence = decoded.map(lambda d: d.confidence)
-        return Seen(joints, confidence, confidence.map(lambda c: c >= self.recipe.least_confidence)), maps
+        return TwoViewPredictions(joints, confidence, confidence.map(lambda c: c >= self.recipe.least_confidence)), maps
 
     def _told_rotation(self, labels: PseudoLabels) -> Tensor:
         if self.recipe.published_rotation:
@@ -166,7 +166,7 @@ class Adaptation:
         pairs: CropPairs,
         joints: PerView[Tensor],
         maps: PerView[Maps],
-        by: "Seen | PerView[Taught]",
+        by: "TwoViewPredictions | PerView[GeometryLabels]",
         turns: PerView[Turn | None],
     ) -> PerView[Targets]:
         """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the pixels taught.
@@ -183,7 +183,7 @@ class Adaptation:
                 in_crop = turn.vectors(in_crop)
             expected = None if doubt is None else read_scalar(doubt, heat)
             location, delta = location_target(in_crop, self.manifest.root), delta_target(in_crop)
-            if isinstance(by, Seen):
+            if isinstance(by, TwoViewPredictions):
                 heat = heat if turn is None else self._whole(turn.pictures(heat, heat.shape[-1], "zeros"))
                 return Targets(location, delta, heat, by.visible[view], expected)
             taught = by[view].to(self.device)

@@ -64,7 +64,7 @@ FAITHFUL = Recipe(merge="max", beta=1.0, pixel_term=False, published_rotation=Tr
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TwoViewPredictions:
     """What a network says of N hands in both views."""
 
     joints: PerView[Tensor]
@@ -110,7 +110,7 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True)
-class Taught:
+class GeometryLabels:
     """What the cameras' geometry says of the hand in one view's crops (`adapt.core.geometry_labels`)."""
 
     joints: Tensor
@@ -120,15 +120,15 @@ class Taught:
     weight: Tensor
     """(N, 21) how much each joint teaches, in [0, 1]."""
 
-    def rows(self, rows: Tensor) -> "Taught":
+    def rows(self, rows: Tensor) -> "GeometryLabels":
         """Those numbered `rows` (M,)."""
-        return Taught(self.joints[rows], self.pixels[rows], self.weight[rows])
+        return GeometryLabels(self.joints[rows], self.pixels[rows], self.weight[rows])
 
-    def to(self, device: torch.device) -> "Taught":
-        return Taught(self.joints.to(device), self.pixels.to(device), self.weight.to(device))
+    def to(self, device: torch.device) -> "GeometryLabels":
+        return GeometryLabels(self.joints.to(device), self.pixels.to(device), self.weight.to(device))
 
 
-def pseudo_labels(seen: Seen, R_right_from_left: Tensor, root: int, recipe: Recipe) -> PseudoLabels:
+def pseudo_labels(seen: TwoViewPredictions, R_right_from_left: Tensor, root: int, recipe: Recipe) -> PseudoLabels:
     """α · merged + (1 − α) · refined, put back into each view's own root and scale."""
     roots = seen.joints.map(lambda x: x[:, root : root + 1])
     lengths = seen.joints.map(_length)

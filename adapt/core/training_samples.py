@@ -8,8 +8,8 @@ import torch
 
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.geometry_labels import LabelledPair, ViewLabel
-from adapt.core.label_crops import TaughtCrop
-from adapt.core.targets import Taught
+from adapt.core.label_crops import LabelledCrop
+from adapt.core.targets import GeometryLabels
 from capture.views import PerView, View
 from runtime.types import Side
 
@@ -17,18 +17,18 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class TrainingSample:
     """A hand that both views saw, cut out."""
 
     captured_ns: int
     labels: PerView[ViewLabel]
-    crops: PerView[TaughtCrop]
+    crops: PerView[LabelledCrop]
 
     @classmethod
-    def cut(cls, labelled: LabelledPair, crop_size: int) -> "Shown":
+    def cut(cls, labelled: LabelledPair, crop_size: int) -> "TrainingSample":
         """Of its frames, nothing but the crops is kept."""
         pair, labels = labelled.pair, labelled.labels
-        crops = PerView.of(lambda view: TaughtCrop.cut(labels[view], pair[view].image, crop_size))
+        crops = PerView.of(lambda view: LabelledCrop.cut(labels[view], pair[view].image, crop_size))
         return cls(max(pair.left.captured_ns, pair.right.captured_ns), labels, crops)
 
     @property
@@ -37,21 +37,21 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class TrainingSet:
     """Such hands, to learn from or to judge by."""
 
     pairs: CropPairs
-    taught: PerView[Taught]
-    shown: list[Shown]
+    taught: PerView[GeometryLabels]
+    shown: list[TrainingSample]
 
     @classmethod
-    def of(cls, shown: list[Shown]) -> "Material":
+    def of(cls, shown: list[TrainingSample]) -> "TrainingSet":
         def stacked(view: View, name: str) -> torch.Tensor:
             return torch.from_numpy(np.stack([getattr(each.crops[view], name) for each in shown]))
 
-        def taught(view: View) -> Taught:
+        def taught(view: View) -> GeometryLabels:
             joints = torch.from_numpy(np.stack([each.labels[view].joints for each in shown])).float()
-            return Taught(joints, stacked(view, "pixels").float(), stacked(view, "weight").float())
+            return GeometryLabels(joints, stacked(view, "pixels").float(), stacked(view, "weight").float())
 
         def turns(view: View) -> torch.Tensor:
             return torch.from_numpy(np.stack([each.crops[view].camera.R_frame_from_crop for each in shown]))
@@ -61,7 +61,7 @@ class Material:
         return cls(CropPairs(images, PerView.of(turns), mirror), PerView.of(taught), shown)
 
 
-class Thinned(Generic[Item]):
+class EvenSubsample(Generic[Item]):
     """Of a stream of any length `most` items, evenly spread; fewer than twice as many are held."""
 
     def __init__(self, most: int):

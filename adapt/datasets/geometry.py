@@ -11,11 +11,18 @@ import numpy as np
 
 from adapt.core.geometry_labels import ViewLabel, labels_of
 from adapt.core.geometry_teacher import is_near
-from adapt.datasets.predictions import LookedAt
+from adapt.datasets.predictions import DatasetPredictions
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
-from runtime.calibration.keyframes import PairBuffer, SeenPair
-from runtime.calibration.self_calibrator import BONE_NOISE, BONE_SIGMA, EQUAL_SIGMA, MOST_PIXEL_ERROR, doubts, usual_bones
+from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
+from runtime.calibration.self_calibrator import (
+    BONE_NOISE,
+    BONE_SIGMA,
+    EQUAL_SIGMA,
+    MOST_PIXEL_ERROR,
+    mean_bone_lengths,
+    rejection_reason,
+)
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.variables import Prior
 from runtime.estimators.uncertainty import pixel_error
@@ -35,7 +42,7 @@ _APART_NS = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class DatasetCameras:
     """Where the cameras are, as far as that was found."""
 
     R_right_from_left: np.ndarray
@@ -51,37 +58,37 @@ class Places:
         return TwoViewGeometry(cameras, self.R_right_from_left, self.t_right_from_left_mm)
 
 
-def find_places(looked: Sequence[LookedAt]) -> tuple[Places | None, str]:
+def calibrate_dataset(looked: Sequence[DatasetPredictions]) -> tuple[DatasetCameras | None, str]:
     """The cameras' places, or None where they are not sure; in words what is known of them, or why it is not."""
     if not looked:
         return None, "no hands were seen"
     lenses = looked[0].cameras
-    buffer = PairBuffer(lenses.map(lambda camera: camera.size_px[0]), MOST_PAIRS)
+    buffer = KeyframeBuffer(lenses.map(lambda camera: camera.size_px[0]), MOST_PAIRS)
     for one in looked:
         if max(float(pixel_error(hand).mean()) for hand in one.hands) <= MOST_PIXEL_ERROR:
-            seen = SeenPair.of(one.number, PerView.of(lambda view, one=one: _through(one, view, lenses[view])))
+            seen = Keyframe.of(one.number, PerView.of(lambda view, one=one: _through(one, view, lenses[view])))
             if seen is not None:
                 buffer.add(seen)
     if len(buffer) < LEAST_PAIRS:
         return None, f"{len(buffer)} pairs show the hand well to both views, expected {LEAST_PAIRS} or more"
     views = buffer.keypoints(lenses.map(lambda camera: np.array(camera.centre_px)), SHAPE_DISTRUST)
     log_focal = lenses.map(lambda camera: float(np.log(camera.focal_px)))
-    prior = Prior(log_focal, PerView(0.0, 0.0), EQUAL_SIGMA, usual_bones(), BONE_SIGMA, BONE_NOISE)
+    prior = Prior(log_focal, PerView(0.0, 0.0), EQUAL_SIGMA, mean_bone_lengths(), BONE_SIGMA, BONE_NOISE)
     solution = solve(Problem(views, np.arange(len(buffer)) * _APART_NS, prior))
     if solution is None:
         return None, "no place of the cameras explains the hands"
-    doubt = doubts(solution)
+    doubt = rejection_reason(solution)
     return (None, doubt) if doubt is not None else (_places(solution), f"{solution.pairs} pairs")
 
 
 class Labeller:
     """Labels hands by the cameras' places, each for itself."""
 
-    def __init__(self, places: Places):
+    def __init__(self, places: DatasetCameras):
         self._places = places
         self._fits: dict[PerView[PinholeCamera], HandFit] = {}
 
-    def __call__(self, one: LookedAt) -> PerView[ViewLabel] | None:
+    def __call__(self, one: DatasetPredictions) -> PerView[ViewLabel] | None:
         """Both views' labels; None where what they saw is no one hand."""
         geometry = self._places.geometry(one.cameras)
         fit = self._fits.get(one.cameras)
@@ -94,12 +101,14 @@ class Labeller:
         return labels_of(fitted, one.hands.left.side, geometry)
 
 
-def _through(one: LookedAt, view: View, lens: PinholeCamera) -> ViewHand:
+def _through(one: DatasetPredictions, view: View, lens: PinholeCamera) -> ViewHand:
     """A hand as if it had been seen through `lens`: sequences may differ in their cameras' lenses, not in their places."""
     hand, camera = one.hands[view], one.cameras[view]
     return hand if camera == lens else replace(hand, pixels=lens.project(camera.rays(hand.pixels)))
 
 
-def _places(solution: Solution) -> Places:
+def _places(solution: Solution) -> DatasetCameras:
     start = solution.start
-    return Places(start.R_right_from_left, start.t_right_from_left * HAND_MM, solution.bones, solution.uncertainty.rotation_deg)
+    return DatasetCameras(
+        start.R_right_from_left, start.t_right_from_left * HAND_MM, solution.bones, solution.uncertainty.rotation_deg
+    )

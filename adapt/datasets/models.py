@@ -7,12 +7,12 @@ from pathlib import Path
 
 from adapt.core.rehearsal import draw_bank
 from adapt.datasets.assembly_hands import AssemblyHands
-from adapt.datasets.predictions import LookedAt
+from adapt.datasets.predictions import DatasetPredictions
 from hand.synth.draw import DrawnCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, load_network
 
-Looks = tuple[list[LookedAt], list[LookedAt]]
+Looks = tuple[list[DatasetPredictions], list[DatasetPredictions]]
 """At pairs to adapt to, and at pairs to test on."""
 _LOOKS_HELD = 2
 

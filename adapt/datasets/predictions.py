@@ -20,7 +20,7 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.engines.engine import Engine
 from runtime.estimators.crop import HandCrop
-from runtime.estimators.crop_prediction import Answer, Place, first_look, look, look_again
+from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_best_roll, predict_crops, refine_predictions
 from runtime.estimators.tracker import roll_of
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import HandBox, ViewHand
@@ -36,7 +36,7 @@ FAR = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class LookedAt:
+class DatasetPredictions:
     """One hand as the network saw it in both views."""
 
     number: int
@@ -48,9 +48,9 @@ class LookedAt:
     boxes: PerView[HandBox]
 
 
-def look_at(engine: Engine, pairs: HandPairs, numbers: Sequence[int], doing: str) -> list[LookedAt]:
+def predict_pairs(engine: Engine, pairs: HandPairs, numbers: Sequence[int], doing: str) -> list[DatasetPredictions]:
     """Those numbered `numbers`. Raises UserError for a picture that cannot be read."""
-    looked: list[LookedAt] = []
+    looked: list[DatasetPredictions] = []
     with tqdm(desc=doing, unit="pair", total=len(numbers)) as bar:
         for some in _batches(numbers):
             looked += _kept(engine, some, pairs, _each_by_itself)
@@ -70,7 +70,7 @@ def look_at(engine: Engine, pairs: HandPairs, numbers: Sequence[int], doing: str
     return looked
 
 
-def rotation_of(looked: Sequence[LookedAt]) -> np.ndarray:
+def rotation_of(looked: Sequence[DatasetPredictions]) -> np.ndarray:
     """(3, 3) R_right_from_left that the views' own hands tell, the most varied of them."""
     estimator = RotationEstimator()
     for one in looked:
@@ -82,7 +82,7 @@ def rotation_of(looked: Sequence[LookedAt]) -> np.ndarray:
     return estimator.rotation
 
 
-def crops_of(looked: Sequence[LookedAt]) -> CropPairs:
+def crops_of(looked: Sequence[DatasetPredictions]) -> CropPairs:
     """Their crops, to learn from or to judge by."""
     return CropPairs.of([one.crops for one in looked])
 
@@ -92,13 +92,16 @@ def _batches(items: Sequence[int]) -> Iterator[Sequence[int]]:
 
 
 def _kept(
-    engine: Engine, numbers: Sequence[int], pairs: HandPairs, see: Callable[[Engine, list[PerView[Place]]], list[PerView[Answer]]]
-) -> list[LookedAt]:
+    engine: Engine,
+    numbers: Sequence[int],
+    pairs: HandPairs,
+    see: Callable[[Engine, list[PerView[CropRequest]]], list[PerView[CropPrediction]]],
+) -> list[DatasetPredictions]:
     """What is seen of some pairs, without their pictures."""
     true = [pairs[number] for number in numbers]
     answers = see(engine, [pair.hands.map(_place) for pair in true])
     return [
-        LookedAt(
+        DatasetPredictions(
             number,
             pair.hands.map(lambda hand: hand.camera),
             both.map(lambda answer: _crop(answer, engine.manifest.crop_size)),
@@ -109,19 +112,21 @@ def _kept(
     ]
 
 
-def _each_by_itself(engine: Engine, places: list[PerView[Place]]) -> list[PerView[Answer]]:
+def _each_by_itself(engine: Engine, places: list[PerView[CropRequest]]) -> list[PerView[CropPrediction]]:
     flat = [place for both in places for place in both]
-    answers = look_again(engine, first_look(engine, flat)) if engine.manifest.upright else look(engine, flat)
+    answers = (
+        refine_predictions(engine, predict_best_roll(engine, flat)) if engine.manifest.upright else predict_crops(engine, flat)
+    )
     return [PerView(left, right) for left, right in zip(answers[::2], answers[1::2], strict=True)]
 
 
 def _as_the_other_view(
-    before: Sequence[LookedAt], R_right_from_left: np.ndarray
-) -> Callable[[Engine, list[PerView[Place]]], list[PerView[Answer]]]:
+    before: Sequence[DatasetPredictions], R_right_from_left: np.ndarray
+) -> Callable[[Engine, list[PerView[CropRequest]]], list[PerView[CropPrediction]]]:
     """A look at places as the other view's hand of `before` is turned; of these answers and those before, the best two."""
 
-    def see(engine: Engine, places: list[PerView[Place]]) -> list[PerView[Answer]]:
-        turned: list[PerView[Place]] = []
+    def see(engine: Engine, places: list[PerView[CropRequest]]) -> list[PerView[CropPrediction]]:
+        turned: list[PerView[CropRequest]] = []
         for one, both in zip(before, places, strict=True):
             across = PerView(one.hands.right.joints @ R_right_from_left, one.hands.left.joints @ R_right_from_left.T)
             turned.append(PerView.of(lambda view, both=both, across=across: _turned(both[view], across[view])))
@@ -134,20 +139,20 @@ def _as_the_other_view(
     return see
 
 
-def _again(engine: Engine, places: list[PerView[Place]]) -> list[PerView[Answer]]:
-    answers = look_again(engine, look(engine, [place for both in places for place in both]))
+def _again(engine: Engine, places: list[PerView[CropRequest]]) -> list[PerView[CropPrediction]]:
+    answers = refine_predictions(engine, predict_crops(engine, [place for both in places for place in both]))
     return [PerView(left, right) for left, right in zip(answers[::2], answers[1::2], strict=True)]
 
 
-def _known(one: LookedAt, view: View, places: PerView[Place]) -> Answer:
+def _known(one: DatasetPredictions, view: View, places: PerView[CropRequest]) -> CropPrediction:
     """What was seen before, with its picture again."""
-    return Answer(replace(places[view], box=one.boxes[view]), one.hands[view])
+    return CropPrediction(replace(places[view], box=one.boxes[view]), one.hands[view])
 
 
-def _best(old: PerView[Answer], new: PerView[Answer], R_right_from_left: np.ndarray) -> PerView[Answer]:
+def _best(old: PerView[CropPrediction], new: PerView[CropPrediction], R_right_from_left: np.ndarray) -> PerView[CropPrediction]:
     """Of each view's two answers those that both are surest of and that agree best."""
 
-    def worth(both: PerView[Answer]) -> float:
+    def worth(both: PerView[CropPrediction]) -> float:
         return both.left.sure + both.right.sure - DISAGREEMENT * _apart(both.map(lambda answer: answer.hand), R_right_from_left)
 
     return max((PerView(left, right) for left in (old.left, new.left) for right in (old.right, new.right)), key=worth)
@@ -158,17 +163,17 @@ def _apart(hands: PerView[ViewHand], R_right_from_left: np.ndarray) -> float:
     return float(np.linalg.norm(hands.left.joints @ R_right_from_left.T - hands.right.joints, axis=-1).mean())
 
 
-def _turned(place: Place, joints: np.ndarray) -> Place:
+def _turned(place: CropRequest, joints: np.ndarray) -> CropRequest:
     """The place as a hand of `joints` (21, 3), camera's axes, would be rolled there."""
     ray = place.camera.rays(np.array(place.box.centre_px))
     roll_deg = roll_of(place.camera.project(joints + FAR * ray))
     return replace(place, box=replace(place.box, roll_deg=roll_deg))
 
 
-def _place(hand: TrueHand) -> Place:
-    return Place(hand.box("given"), hand.camera, hand.read())
+def _place(hand: TrueHand) -> CropRequest:
+    return CropRequest(hand.box("given"), hand.camera, hand.read())
 
 
-def _crop(answer: Answer, size: int) -> HandCrop:
+def _crop(answer: CropPrediction, size: int) -> HandCrop:
     place = answer.place
     return HandCrop.cut(place.box, place.camera, place.image, size)

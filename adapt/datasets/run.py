@@ -16,15 +16,15 @@ import torch
 from tqdm import tqdm
 
 from adapt.core.checkpoint import load_progress, progress_at, save_progress
-from adapt.core.mean_teacher import Adaptation
+from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.metrics import PairScores
 from adapt.core.rehearsal import Rehearsal
 from adapt.datasets.assembly_hands import HandPairs
-from adapt.datasets.geometry import find_places
+from adapt.datasets.geometry import calibrate_dataset
 from adapt.datasets.models import Models
-from adapt.datasets.predictions import LookedAt, look_at, rotation_of
+from adapt.datasets.predictions import DatasetPredictions, predict_pairs, rotation_of
 from adapt.datasets.published_options import Settings
-from adapt.datasets.samples import Lesson, lesson_of, rotation_in_table
+from adapt.datasets.samples import DatasetSamples, dataset_samples, rotation_in_table
 from adapt.datasets.scores import TrueHands
 from hand.errors import UserError
 from runtime.engines.torch_engine import TorchEngine
@@ -70,13 +70,13 @@ def adapt(settings: Settings, say: Say = print, models: Models | None = None) ->
         (source, source.stat().st_mtime_ns, settings.data("train"), settings.split, settings.name, numbers, judge.numbers),
         lambda: judge.look_first(network, train, numbers),
     )
-    lesson, note = lesson_of(settings, manifest, looked, train)
+    lesson, note = dataset_samples(settings, manifest, looked, train)
     say(note)
     rehearsal = None
     if settings.rehearse:
         bank = models.bank(manifest.crop_size, settings.seed)
         rehearsal = Rehearsal(bank, settings.rehearse, settings.seed, device, spectra=True)
-    session = Adaptation(
+    session = MeanTeacher(
         network, manifest, settings.recipe, R_right_from_left=lesson.R_right_from_left, device=device, rehearsal=rehearsal
     )
     if goes_on:
@@ -118,7 +118,7 @@ def evaluate(settings: Settings, say: Say = print, models: Models | None = None)
     test = _pairs(settings, models, "test")
     judge = _Judge.of(settings, manifest, device, test[: _count(settings.pic, test)], ())
     looked = judge.look(network)
-    places, note = (None, "as published") if settings.faithful else find_places(looked)
+    places, note = (None, "as published") if settings.faithful else calibrate_dataset(looked)
     table = rotation_in_table(settings)
     rotation = table if table is not None else rotation_of(looked) if places is None else places.R_right_from_left
     scores = judge.scores(looked, rotation)
@@ -166,20 +166,22 @@ class _Judge:
     def numbers(self) -> tuple[int, ...]:
         return self.true.numbers
 
-    def look(self, network: HandNetwork) -> list[LookedAt]:
+    def look(self, network: HandNetwork) -> list[DatasetPredictions]:
         """What a network sees of the hands to test on."""
-        return look_at(self._engine(network), self.test, self.numbers, "looking at pairs to test on")
+        return predict_pairs(self._engine(network), self.test, self.numbers, "looking at pairs to test on")
 
-    def look_first(self, network: HandNetwork, train: HandPairs, numbers: Sequence[int]) -> tuple[list[LookedAt], list[LookedAt]]:
+    def look_first(
+        self, network: HandNetwork, train: HandPairs, numbers: Sequence[int]
+    ) -> tuple[list[DatasetPredictions], list[DatasetPredictions]]:
         """What it sees, before it has learnt, of the pairs to adapt to and of those to test on."""
-        return look_at(self._engine(network), train, numbers, "looking at pairs to adapt to"), self.look(network)
+        return predict_pairs(self._engine(network), train, numbers, "looking at pairs to adapt to"), self.look(network)
 
-    def scores(self, looked: Sequence[LookedAt], R_right_from_left: np.ndarray) -> PairScores:
+    def scores(self, looked: Sequence[DatasetPredictions], R_right_from_left: np.ndarray) -> PairScores:
         rule: MergeRule = "mean" if self.settings.faithful else "softmax"
         root = self.manifest.root if self.settings.root_idx is None else self.settings.root_idx
         return self.true.scores(looked, R_right_from_left, root, rule)
 
-    def rotation(self, session: Adaptation) -> np.ndarray:
+    def rotation(self, session: MeanTeacher) -> np.ndarray:
         """(3, 3) that hands are merged through: the published evaluation's is that of its table throughout."""
         table = rotation_in_table(self.settings)
         rotation = session.R_right_from_left if table is None else table
@@ -223,7 +225,7 @@ def _spread(numbers: Sequence[int], most: int) -> list[int]:
     return [numbers[i] for i in np.linspace(0, len(numbers) - 1, most).round().astype(int)]
 
 
-def _learn(session: Adaptation, lesson: Lesson, settings: Settings, epoch: int) -> None:
+def _learn(session: MeanTeacher, lesson: DatasetSamples, settings: Settings, epoch: int) -> None:
     """One epoch."""
     order = torch.Generator().manual_seed(settings.seed * 10_007 + epoch)
     fixed = None if settings.faithful else lesson.R_right_from_left
@@ -235,7 +237,7 @@ def _learn(session: Adaptation, lesson: Lesson, settings: Settings, epoch: int) 
             bar.update(len(rows))
 
 
-def _keep(session: Adaptation, settings: Settings, epoch: int, source: Path) -> None:
+def _keep(session: MeanTeacher, settings: Settings, epoch: int, source: Path) -> None:
     """Write the weights of an epoch, and what going on needs."""
     manifest = session.manifest
     told = f"{manifest.training_data}; adapted to {settings.name} of {settings.data('train').name} by {settings.taught}"

@@ -8,11 +8,11 @@ from tqdm import tqdm
 
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.geometry_labels import LabelledPair
-from adapt.core.targets import Labels, Taught
-from adapt.core.training_samples import Material, Shown
+from adapt.core.targets import GeometryLabels, Labels
+from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.datasets.assembly_hands import HandPairs
-from adapt.datasets.geometry import Labeller, Places, find_places
-from adapt.datasets.predictions import LookedAt, crops_of, rotation_of
+from adapt.datasets.geometry import DatasetCameras, Labeller, calibrate_dataset
+from adapt.datasets.predictions import DatasetPredictions, crops_of, rotation_of
 from adapt.datasets.published_options import Settings
 from capture.frames import Frame, FramePair
 from capture.views import PerView, View
@@ -21,39 +21,41 @@ from runtime.networks.weights import Manifest
 
 
 @dataclass(frozen=True, slots=True)
-class Lesson:
+class DatasetSamples:
     """What is learnt from, and how."""
 
     pairs: CropPairs
-    taught: PerView[Taught] | None
+    taught: PerView[GeometryLabels] | None
     labels: Labels
     R_right_from_left: np.ndarray | None
     """(3, 3) to begin with; None where the first batch tells it."""
 
 
-def lesson_of(settings: Settings, manifest: Manifest, looked: list[LookedAt], train: HandPairs) -> tuple[Lesson, str]:
+def dataset_samples(
+    settings: Settings, manifest: Manifest, looked: list[DatasetPredictions], train: HandPairs
+) -> tuple[DatasetSamples, str]:
     """What there is to learn, and how the cameras were found, in words."""
     labels = settings.taught
     if settings.faithful:
         table = rotation_in_table(settings)
         note = "the rotation is told by the first batch" if table is None else f"the rotation is that of {settings.rotations}"
-        return Lesson(crops_of(looked), None, "s2dhand", table), note
-    places, note = find_places(looked)
+        return DatasetSamples(crops_of(looked), None, "s2dhand", table), note
+    places, note = calibrate_dataset(looked)
     if places is None:
         if labels == "geometry":
             raise UserError(f"the cameras' places are not sure ({note}): give more pairs with --pic, or --labels s2dhand")
         told = f"the cameras' places are not sure ({note}): the network's own hands tell the rotation, and s2dhand teaches alone"
-        return Lesson(crops_of(looked), None, "s2dhand", rotation_of(looked)), told
+        return DatasetSamples(crops_of(looked), None, "s2dhand", rotation_of(looked)), told
     material = _material(places, looked, train, manifest.crop_size)
     told = f"cameras found to +- {places.uncertainty_deg:.1f} deg from {note}"
     told += f"; {len(material.pairs):,} of {len(looked):,} pairs teach"
-    return Lesson(material.pairs, material.taught, labels, places.R_right_from_left), told
+    return DatasetSamples(material.pairs, material.taught, labels, places.R_right_from_left), told
 
 
-def _material(places: Places, looked: list[LookedAt], pairs: HandPairs, crop_size: int) -> Material:
+def _material(places: DatasetCameras, looked: list[DatasetPredictions], pairs: HandPairs, crop_size: int) -> TrainingSet:
     """Crops of the hands where the cameras' places have them, and what those teach. Raises UserError where none does."""
     labeller = Labeller(places)
-    shown: list[Shown] = []
+    shown: list[TrainingSample] = []
     for one in tqdm(looked, desc="cutting out", unit="pair"):
         labels = labeller(one)
         if labels is not None:
@@ -62,10 +64,10 @@ def _material(places: Places, looked: list[LookedAt], pairs: HandPairs, crop_siz
             def frame(view: View, true=true, one=one) -> Frame:
                 return Frame(view, one.number, one.number, one.number, true.hands[view].read())
 
-            shown.append(Shown.cut(LabelledPair(FramePair(frame("left"), frame("right")), labels), crop_size))
+            shown.append(TrainingSample.cut(LabelledPair(FramePair(frame("left"), frame("right")), labels), crop_size))
     if not shown:
         raise UserError("no pair shows both views one hand where the cameras have it: give more pairs with --pic")
-    return Material.of(shown)
+    return TrainingSet.of(shown)
 
 
 def rotation_in_table(settings: Settings) -> np.ndarray | None:

@@ -12,7 +12,7 @@ import torch
 from adapt.core.batch_merge import merge
 from adapt.core.metrics import PairScores, score_pairs
 from adapt.datasets.assembly_hands import HandPairs
-from adapt.datasets.predictions import LookedAt
+from adapt.datasets.predictions import DatasetPredictions
 from capture.views import PerView, View
 from hand.rotations import angle_deg
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
@@ -46,7 +46,7 @@ class TrueHands:
         )
 
     def scores(
-        self, looked: Sequence[LookedAt], R_right_from_left: np.ndarray, root: int, rule: MergeRule = "softmax"
+        self, looked: Sequence[DatasetPredictions], R_right_from_left: np.ndarray, root: int, rule: MergeRule = "softmax"
     ) -> PairScores:  # fmt: skip
         """Mono-M and Dual-M of what a network saw of these hands, merged through a rotation (3, 3).
 

@@ -21,9 +21,9 @@ import torch
 import tyro
 
 from adapt.core.geometry_teacher import label
-from adapt.core.training_samples import Material, Shown, Thinned
-from adapt.offline.recording import RecordingSettings, frame_size, settled
-from adapt.offline.training import LearningSettings, begin, study
+from adapt.core.training_samples import EvenSubsample, TrainingSample, TrainingSet
+from adapt.offline.recording import RecordingSettings, frame_size, resolve_handedness
+from adapt.offline.training import LearningSettings, make_mean_teacher, train
 from capture.views import PerView, View
 from hand.errors import UserError
 from runtime.engines.torch_engine import TorchEngine
@@ -68,7 +68,7 @@ def estimator(settings: Settings) -> Estimator:
 
 def watch(
     settings: Settings, crop_size: int, make_estimator: MakeEstimator | None = None
-) -> tuple[TwoViewGeometry, Material, Material]:
+) -> tuple[TwoViewGeometry, TrainingSet, TrainingSet]:
     """The cameras' places, hands to learn from, and hands held out. Raises UserError where nothing can be learnt.
 
     `make_estimator` gives the teacher, for each pass anew; the one that `settings` name if not given.
@@ -77,22 +77,22 @@ def watch(
     watched = settings.calibrated(make())
     geometry = watched.state.geometry
     assert geometry is not None
-    learnt, held_out = Thinned[Shown](settings.most), Thinned[Shown](settings.most)
+    learnt, held_out = EvenSubsample[TrainingSample](settings.most), EvenSubsample[TrainingSample](settings.most)
     labelled = label(settings.read("cutting out"), make(), watched.state)
     count = 0
-    for shown in settled(Shown.cut(pair, crop_size) for pair in labelled if pair is not None):
+    for shown in resolve_handedness(TrainingSample.cut(pair, crop_size) for pair in labelled if pair is not None):
         (held_out if count // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else learnt).add(shown)
         count += 1
     least = STRETCH * HELD_OUT_EVERY
     if count < least:
         raise UserError(f"{count:,} pairs show the hand well to both views, expected {least:,} or more: give a longer recording")
-    learn_from, judge_by = Material.of(learnt.items), Material.of(held_out.items)
+    learn_from, judge_by = TrainingSet.of(learnt.items), TrainingSet.of(held_out.items)
     print(f"{watched.state.note}; {len(learn_from.pairs):,} pairs to learn from, {len(judge_by.pairs):,} held out")
     return geometry, learn_from, judge_by
 
 
 @dataclass(frozen=True, slots=True)
-class Off:
+class LabelError:
     """How far a network is from where the geometry has hands that it did not learn from, hands."""
 
     joints: float
@@ -100,7 +100,7 @@ class Off:
     pixels: float
     """Median distance in the picture."""
 
-    def better_than(self, other: "Off") -> bool:
+    def better_than(self, other: "LabelError") -> bool:
         """In 3D, and not worse in 2D but for chance."""
         return self.joints < other.joints and self.pixels < CHANCE * other.pixels
 
@@ -109,12 +109,12 @@ class Off:
 
 
 @torch.inference_mode()
-def off(network: HandNetwork, manifest: Manifest, material: Material) -> Off:
+def label_error(network: HandNetwork, manifest: Manifest, material: TrainingSet) -> LabelError:
     """Of both views. Labels were made before anything was learnt: views that merely come to agree are no nearer to them."""
     device = next(network.parameters()).device
     frame_from_crop = material.pairs.frame_from_crop(manifest.axes)
 
-    def of(view: View) -> Off:
+    def of(view: View) -> LabelError:
         taught = material.taught[view]
         told = [network(part.to(device)) for part in material.pairs.images[view].split(64)]
         joints, pixels = (torch.cat([getattr(each, name).float().cpu() for each in told]) for name in ("joints", "pixels"))
@@ -124,19 +124,19 @@ def off(network: HandNetwork, manifest: Manifest, material: Material) -> Off:
         size_px = px_per_hand(in_crop.double().numpy(), truth[1])
         in_3d = np.linalg.norm(turned.double().numpy() - truth[0], axis=-1)
         in_2d = np.linalg.norm(pixels.double().numpy() - truth[1], axis=-1) / size_px
-        return Off(float(in_3d.mean()), float(np.median(in_2d)))
+        return LabelError(float(in_3d.mean()), float(np.median(in_2d)))
 
     left, right = PerView.of(of)
-    return Off((left.joints + right.joints) / 2, (left.pixels + right.pixels) / 2)
+    return LabelError((left.joints + right.joints) / 2, (left.pixels + right.pixels) / 2)
 
 
-def learn(settings: Settings, geometry: TwoViewGeometry, material: Material, held_out: Material) -> bool:
+def learn(settings: Settings, geometry: TwoViewGeometry, material: TrainingSet, held_out: TrainingSet) -> bool:
     """Adapt the network, and save it where it is better on what was held out; whether it was."""
     network, manifest = load_network(settings.weights)
-    session = begin(settings, network, manifest, geometry)
-    before = off(session.teacher, manifest, held_out)
-    study(settings, session, geometry, material)
-    after = off(session.teacher, manifest, held_out)
+    session = make_mean_teacher(settings, network, manifest, geometry)
+    before = label_error(session.teacher, manifest, held_out)
+    train(settings, session, geometry, material)
+    after = label_error(session.teacher, manifest, held_out)
     said = f"on hands held out, {before} hands off where the cameras' geometry has them before, {after} after"
     if not after.better_than(before):
         print(f"{said}: nothing is saved; give more of the hand's motion, or other --labels")

@@ -131,7 +131,7 @@ def check_sure(watched: Watched) -> None:
         )
 
 
-def settled(hands: Iterable[Told]) -> Iterator[Told]:
+def resolve_handedness(hands: Iterable[Told]) -> Iterator[Told]:
     """The hands but for those that were soon after found to be the other one of the person: they were labelled mirrored."""
     held: deque[Told] = deque()
     for hand in hands:

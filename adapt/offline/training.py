@@ -7,10 +7,10 @@ import torch
 from tqdm import tqdm
 
 from adapt.core.augment import Augmenter
-from adapt.core.mean_teacher import Adaptation
+from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.rehearsal import Rehearsal, draw_bank
 from adapt.core.targets import Labels, Recipe
-from adapt.core.training_samples import Material
+from adapt.core.training_samples import TrainingSet
 from hand.errors import UserError
 from hand.synth.draw import DrawnCrops
 from runtime.geometry.two_view import TwoViewGeometry
@@ -80,13 +80,13 @@ class LearningSettings:
             raise UserError("--device cuda: torch sees no NVIDIA GPU on this machine; give --device cpu, or auto")
 
 
-def begin(
+def make_mean_teacher(
     settings: LearningSettings,
     network: HandNetwork,
     manifest: Manifest,
     geometry: TwoViewGeometry,
     bank: DrawnCrops | None = None,
-) -> Adaptation:
+) -> MeanTeacher:
     """A student and its teacher, both as `network` is, which stays as it is.
 
     `bank`: hands to rehearse; drawn first if not given, where the settings ask for any.
@@ -97,7 +97,7 @@ def begin(
     if settings.rehearsed:
         bank = bank or draw_bank(BANK, manifest.crop_size, settings.seed)
         rehearsal = Rehearsal(bank, settings.rehearsed, settings.seed, device, spectra=settings.spectra)
-    return Adaptation(
+    return MeanTeacher(
         network,
         manifest,
         Recipe(rate=settings.rate, memory=settings.teacher_memory, pixel_term=settings.pixel_term),
@@ -108,7 +108,7 @@ def begin(
     )
 
 
-def study(settings: LearningSettings, session: Adaptation, geometry: TwoViewGeometry, material: Material) -> None:
+def train(settings: LearningSettings, session: MeanTeacher, geometry: TwoViewGeometry, material: TrainingSet) -> None:
     """Learn from all of the material, as often as the settings say."""
     order = torch.Generator().manual_seed(settings.seed)
     with tqdm(total=settings.epochs * len(material.pairs), unit="pair", desc="adapting") as bar:

@@ -25,7 +25,7 @@ KEY = "duohand"
 """Of the file's metadata."""
 
 
-class LearntRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AdaptationRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a file says of its weights; stored in its metadata."""
 
     version: int = 1
@@ -42,17 +42,17 @@ class LearntRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class AdaptedWeights:
     """Adapted weights."""
 
     tensors: dict[str, Tensor]
-    record: LearntRecord
+    record: AdaptationRecord
 
     @classmethod
-    def of(cls, network: HandNetwork, manifest: Manifest, decision: Decision) -> "Learnt":
+    def of(cls, network: HandNetwork, manifest: Manifest, decision: Decision) -> "AdaptedWeights":
         """`manifest` is that of the weights that were adapted."""
         told = f"{manifest.training_data}; adapted to two cameras live"
-        record = LearntRecord(
+        record = AdaptationRecord(
             saved_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             base=manifest.sha256,
             manifest=msgspec.structs.replace(manifest, training_data=told, accuracy={}, sha256=""),
@@ -71,7 +71,7 @@ class Learnt:
 
 
 @dataclass(slots=True)
-class LearntFile:
+class AdaptedWeightsFile:
     """Where what is learnt of one pair of cameras is kept."""
 
     folder: Path
@@ -86,7 +86,7 @@ class LearntFile:
         if not re.fullmatch(r"[\w.-]+", self.name) or self.name.startswith("."):
             raise UserError(f"the profile's name is {self.name!r}: expected letters, digits, '.', '_' and '-', such as desk")
 
-    def newest(self) -> Learnt | None:
+    def newest(self) -> AdaptedWeights | None:
         """What was last learnt from the same weights; None where nothing was. Raises UserError for a file that cannot be used."""
         found = [(learnt.record.saved_at, number, learnt) for number, learnt in self._all() if learnt.record.base == self.base]
         if not found:
@@ -103,7 +103,7 @@ class LearntFile:
         """The cameras stand otherwise now: what was learnt before stays as it is."""
         self._number = self._next_number()
 
-    def save(self, learnt: Learnt) -> Path:
+    def save(self, learnt: AdaptedWeights) -> Path:
         """Write, whole or not at all. Raises UserError where that cannot be."""
         if self._number is None:
             self._number = self._next_number()
@@ -115,8 +115,8 @@ class LearntFile:
             raise UserError(f"cannot keep what was learnt in {file}: {error.strerror}; make room or rights for it") from error
         return file
 
-    def _all(self) -> list[tuple[int, Learnt]]:
-        return [(number, read_learnt(self._file(number))) for number in self._numbers()]
+    def _all(self) -> list[tuple[int, AdaptedWeights]]:
+        return [(number, read_adapted_weights(self._file(number))) for number in self._numbers()]
 
     def _numbers(self) -> list[int]:
         found = (re.fullmatch(rf"{re.escape(self.name)}~(\d+)", file.stem) for file in self.folder.glob(f"*{SUFFIX}"))
@@ -129,7 +129,7 @@ class LearntFile:
         return self.folder / f"{self.name}~{number}{SUFFIX}"
 
 
-def read_learnt(file: Path) -> Learnt:
+def read_adapted_weights(file: Path) -> AdaptedWeights:
     """Raises UserError for a file that is damaged, or none of ours."""
     try:
         with safe_open(file, "pt") as stored:
@@ -140,7 +140,7 @@ def read_learnt(file: Path) -> Learnt:
     if told is None:
         raise UserError(f"{file} holds no weights that were learnt live: move it elsewhere, or give another --profile")
     try:
-        record = msgspec.json.decode(told, type=LearntRecord)
+        record = msgspec.json.decode(told, type=AdaptationRecord)
     except msgspec.DecodeError as error:
         raise UserError(f"{file} cannot be understood ({error}): delete it, and its cameras are adapted to anew") from error
-    return Learnt(tensors, record)
+    return AdaptedWeights(tensors, record)

@@ -11,13 +11,13 @@ from typing import Literal
 
 import torch
 
-from adapt.core.mean_teacher import Adaptation
+from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.rehearsal import Rehearsal
 from adapt.core.targets import Labels, Recipe
-from adapt.core.training_samples import Material
+from adapt.core.training_samples import TrainingSet
 from adapt.online.live_pairs import Cameras, LivePair, LivePairs
-from adapt.online.promotion import Verdict, judge
-from adapt.online.validation import Evidence, ask, drawn_error, weigh
+from adapt.online.promotion import PromotionDecision, decide_promotion
+from adapt.online.validation import ValidationMetrics, predict, synthetic_error, validate
 from capture.views import PerView
 from hand.synth.draw import DrawnCrops
 from runtime.networks.network import HandNetwork
@@ -60,8 +60,8 @@ class Decision:
     """Learnt so far."""
     pairs: int
     """That it was judged by."""
-    candidate: Evidence
-    serving: Evidence
+    candidate: ValidationMetrics
+    serving: ValidationMetrics
     """Of the network in use."""
 
     def __str__(self) -> str:
@@ -82,8 +82,8 @@ class Update:
 class Parts:
     """Hands to learn from, and hands to judge by."""
 
-    learnt: Material
-    held_out: Material
+    learnt: TrainingSet
+    held_out: TrainingSet
 
 
 class Adapter:
@@ -108,7 +108,7 @@ class Adapter:
         self._labels: Labels = labels
         self._pace, self._bank = pace, bank
         self._shipped = shipped
-        self._shipped_drawn = drawn_error(shipped, drawn)
+        self._shipped_drawn = synthetic_error(shipped, drawn)
         self._serving, self._previous = serving or shipped, shipped
         self._pairs = LivePairs(widths_px)
         self._cameras: Cameras | None = None
@@ -189,7 +189,7 @@ class Adapter:
             self._material = Parts(learnt, held_out)
         return self._material
 
-    def _step(self, learnt: Material) -> None:
+    def _step(self, learnt: TrainingSet) -> None:
         assert self._cameras is not None
         rows = torch.randperm(len(learnt.pairs), generator=self._order)[: self._pace.batch]
         taught = learnt.taught.map(lambda view: view.rows(rows))
@@ -199,25 +199,25 @@ class Adapter:
         self._since_judged += 1
         self._waiting -= self._pace.batch
 
-    def _judge(self, held_out: Material) -> Update:
+    def _judge(self, held_out: TrainingSet) -> Update:
         """Compare what was learnt, the network in use, and the one before it, on the same hands."""
         assert self._cameras is not None
         self._since_judged = 0
         geometry = self._cameras.geometry
 
-        def weighed(network: HandNetwork) -> Evidence:
-            return weigh(ask(network, self._manifest, held_out), held_out, geometry, self._drawn_of(network))
+        def weighed(network: HandNetwork) -> ValidationMetrics:
+            return validate(predict(network, self._manifest, held_out), held_out, geometry, self._drawn_of(network))
 
         shipped, serving = weighed(self._shipped), weighed(self._serving)
         if self._previous is not self._serving:
             previous = shipped if self._previous is self._shipped else weighed(self._previous)
-            verdict = judge(previous, serving, shipped)
+            verdict = decide_promotion(previous, serving, shipped)
             if verdict.better:
                 network, self._serving, self._previous = self._previous, self._previous, self._shipped
                 self._session = self._begin()
                 return self._decided("rolled back", verdict, len(held_out.pairs), previous, serving, network)
         candidate = weighed(self._session.teacher)
-        verdict = judge(candidate, serving, shipped)
+        verdict = decide_promotion(candidate, serving, shipped)
         if verdict.better:
             self._previous, self._serving = self._serving, deepcopy(self._session.teacher).cpu()
             self._refused = 0
@@ -228,7 +228,13 @@ class Adapter:
         return self._decided("refused", verdict, len(held_out.pairs), candidate, serving, None)
 
     def _decided(
-        self, kind: Kind, verdict: Verdict, pairs: int, candidate: Evidence, serving: Evidence, network: HandNetwork | None
+        self,
+        kind: Kind,
+        verdict: PromotionDecision,
+        pairs: int,
+        candidate: ValidationMetrics,
+        serving: ValidationMetrics,
+        network: HandNetwork | None,
     ) -> Update:
         decision = Decision(kind, verdict.reason, self.counts["steps"], pairs, candidate, serving)
         self.counts[kind] += 1
@@ -236,10 +242,10 @@ class Adapter:
         return Update(decision, network)
 
     def _drawn_of(self, network: HandNetwork) -> float:
-        return self._shipped_drawn if network is self._shipped else drawn_error(network, self._drawn)
+        return self._shipped_drawn if network is self._shipped else synthetic_error(network, self._drawn)
 
-    def _begin(self) -> Adaptation:
+    def _begin(self) -> MeanTeacher:
         """Learn from the network in use on; what waits to be learnt from waits for others."""
         self._refused = self._since_judged = self._waiting = 0
         rehearsal = Rehearsal(self._bank, self._pace.rehearse, 0, self._device) if self._bank is not None else None
-        return Adaptation(self._serving, self._manifest, Recipe.of(self._labels), device=self._device, rehearsal=rehearsal)
+        return MeanTeacher(self._serving, self._manifest, Recipe.of(self._labels), device=self._device, rehearsal=rehearsal)

@@ -17,7 +17,7 @@ import torch
 
 from adapt.core.rehearsal import draw_bank
 from adapt.core.targets import Labels
-from adapt.online.adapted_weights import Learnt, LearntFile
+from adapt.online.adapted_weights import AdaptedWeights, AdaptedWeightsFile
 from adapt.online.adapter import Adapter, Decision, Update
 from adapt.online.live_pairs import Cameras, LivePair
 from capture.views import PerView
@@ -48,22 +48,22 @@ class AdapterJob:
     """Of the network that everything is measured against."""
     widths_px: PerView[int]
     labels: Labels
-    learnt: LearntFile | None
+    learnt: AdaptedWeightsFile | None
     """Where what is learnt is kept."""
     gives_way: bool = True
     """Whether a process of its own takes only what nobody else wants of the processor."""
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class CameraMoved:
     """A camera was moved."""
 
 
-Message = LivePair | Cameras | Moved
+Message = LivePair | Cameras | CameraMoved
 
 
 @dataclass(frozen=True, slots=True)
-class News:
+class AdapterStatus:
     """What the adapter has to say."""
 
     note: str
@@ -82,14 +82,14 @@ class Port(Protocol):
         """Hand over, never waiting; whether there was room."""
         ...
 
-    def news(self) -> list[News]:
+    def news(self) -> list[AdapterStatus]:
         """What came since it was last asked. Raises EOFError where the adapter has died."""
         ...
 
     def close(self) -> None: ...
 
 
-class Works:
+class AdapterWorker:
     """An adapter that keeps what it has learnt."""
 
     def __init__(self, job: AdapterJob):
@@ -112,32 +112,32 @@ class Works:
             if self._file:
                 self._file.begin_anew()
 
-    def work(self) -> News:
+    def work(self) -> AdapterStatus:
         """One piece of work, and what there is to say."""
         update = self.adapter.work()
         adapter = self.adapter
         if update is None:
-            return News(adapter.note, dict(adapter.counts))
+            return AdapterStatus(adapter.note, dict(adapter.counts))
         weights = None if update.network is None else weights_of(update.network)
-        return News(adapter.note, dict(adapter.counts), update.decision, weights, self._keep(update))
+        return AdapterStatus(adapter.note, dict(adapter.counts), update.decision, weights, self._keep(update))
 
     def _keep(self, update: Update) -> str | None:
         """Save what is now in use; why it could not be."""
         if update.network is None or self._file is None:
             return None
         try:
-            self._file.save(Learnt.of(update.network, self._manifest, update.decision))
+            self._file.save(AdaptedWeights.of(update.network, self._manifest, update.decision))
         except UserError as error:
             return str(error)
         return None
 
 
-class AdapterOnTheSpot:
+class InlineAdapter:
     """Works between two pairs: every run over the same pairs comes to the same networks at the same pair."""
 
     def __init__(self, job: AdapterJob):
-        self._works = Works(job)
-        self._news: list[News] = []
+        self._works = AdapterWorker(job)
+        self._news: list[AdapterStatus] = []
         self._pairs = 0
 
     def offer(self, message: Message) -> bool:
@@ -148,7 +148,7 @@ class AdapterOnTheSpot:
                 self._news.append(self._works.work())
         return True
 
-    def news(self) -> list[News]:
+    def news(self) -> list[AdapterStatus]:
         news, self._news = self._news, []
         return news
 
@@ -156,7 +156,7 @@ class AdapterOnTheSpot:
         pass
 
 
-class AdapterBeside:
+class BackgroundAdapter:
     """Works in a process that takes what the stream leaves of the processor."""
 
     def __init__(self, job: AdapterJob):
@@ -176,7 +176,7 @@ class AdapterBeside:
             return False
         return True
 
-    def news(self) -> list[News]:
+    def news(self) -> list[AdapterStatus]:
         news = []
         try:
             while self._ours.poll():
@@ -227,10 +227,10 @@ def _serve(job: AdapterJob, messages: "multiprocessing.Queue[Message]", news: Co
     _run(job, messages.get, news.send)
 
 
-def _run(job: AdapterJob, get: Callable[..., Message], send: Callable[[News], None]) -> None:
+def _run(job: AdapterJob, get: Callable[..., Message], send: Callable[[AdapterStatus], None]) -> None:
     torch.set_num_threads(1)
-    works = Works(job)
-    send(News(works.adapter.note, {}))
+    works = AdapterWorker(job)
+    send(AdapterStatus(works.adapter.note, {}))
     said, parent = "", multiprocessing.parent_process()
     # A parent that was killed could not end this process.
     while parent is None or parent.is_alive():

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict
 
 from adapt.core.geometry_teacher import GeometryTeacher
-from adapt.core.training_samples import Shown
-from adapt.online.adapter_process import Cameras, LivePair, Message, Moved, News, Port, network_of
+from adapt.core.training_samples import TrainingSample
+from adapt.online.adapter_process import AdapterStatus, CameraMoved, Cameras, LivePair, Message, Port, network_of
 from capture.frames import FramePair
 from capture.views import PerView
 from hand.errors import UserError
-from runtime.calibration.keyframes import SeenPair
+from runtime.calibration.keyframes import Keyframe
 from runtime.calibration.self_calibrator import MOST_PIXEL_ERROR, CalibrationState
 from runtime.engines.engine import RenewableEngine
 from runtime.estimators.crop_estimator import CropEstimator
@@ -50,7 +50,7 @@ class LiveAdaptation:
         self._version = self._moved = 0
         self._sent_ns: int | None = None
         self._builder: Builder | None = None
-        self._news = News("adapting once the cameras are known", {})
+        self._news = AdapterStatus("adapting once the cameras are known", {})
         self._decisions: list[dict[str, object]] = []
         self.drops = Counter[str]()
         """Hands that were not sent, by reason."""
@@ -66,7 +66,7 @@ class LiveAdaptation:
                     self._hear(news)
             except (EOFError, OSError) as error:
                 self._port = None
-                self._news = News("adapting has ended", self._news.counts)
+                self._news = AdapterStatus("adapting has ended", self._news.counts)
                 self._say(f"adaptation: {error}; the stream goes on with the network in use")
         return hands
 
@@ -109,7 +109,7 @@ class LiveAdaptation:
             self.drops["busy"] += 1
 
     def _of_cameras(self, state: CalibrationState) -> list[Message]:
-        messages: list[Message] = [Moved()] if state.moved != self._moved else []
+        messages: list[Message] = [CameraMoved()] if state.moved != self._moved else []
         if state.geometry is not None and state.bones is not None:
             messages.append(Cameras(state.geometry, state.bones, self._hand_size_mm))
         return messages
@@ -127,14 +127,14 @@ class LiveAdaptation:
         if max(float(pixel_error(hand).mean()) for hand in (left, right)) > MOST_PIXEL_ERROR:
             self.drops["unsure"] += 1
             return None
-        seen = SeenPair.of(captured_ns, PerView(left, right))
+        seen = Keyframe.of(captured_ns, PerView(left, right))
         if seen is None:
             return None
         self._sent_ns = captured_ns
-        shown = Shown.cut(labelled, self._estimator.engine.manifest.crop_size)
+        shown = TrainingSample.cut(labelled, self._estimator.engine.manifest.crop_size)
         return LivePair(captured_ns, seen.hands, seen.sigma_px, shown)
 
-    def _hear(self, news: News) -> None:
+    def _hear(self, news: AdapterStatus) -> None:
         self._news = news
         if news.complaint:
             self._say(f"adaptation: {news.complaint}")
@@ -169,7 +169,7 @@ class LiveAdaptation:
 class Builder(threading.Thread):
     """Builds an engine of weights that came as news, aside from the one in use."""
 
-    def __init__(self, engine: RenewableEngine, news: News):
+    def __init__(self, engine: RenewableEngine, news: AdapterStatus):
         super().__init__(name="duohand-builder", daemon=True)
         self._engine, self._news = engine, news
         self.built: RenewableEngine | None = None

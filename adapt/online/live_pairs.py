@@ -7,10 +7,10 @@ import numpy as np
 
 from adapt.core.geometry_labels import ViewLabel, labels_of
 from adapt.core.geometry_teacher import is_near
-from adapt.core.training_samples import Material, Shown
+from adapt.core.training_samples import TrainingSample, TrainingSet
 from capture.views import VIEWS, PerView
 from hand.rotations import angle_deg
-from runtime.calibration.keyframes import PairBuffer, SeenPair
+from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.geometry.two_view import TwoViewGeometry
 
@@ -25,7 +25,7 @@ LEAST_TRAVEL = 0.3
 _ALIKE_DEG, _ALIKE_SHARE = 0.5, 0.02
 """Cameras that differ by less are not worth labelling everything anew: live, they are found a little better every few seconds."""
 NOVEL = 0.6
-"""A pair that differs from another one by less (`PairBuffer`) takes its place, and is no news."""
+"""A pair that differs from another one by less (`KeyframeBuffer`) takes its place, and is no news."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +52,10 @@ class Cameras:
 
 
 @dataclass(frozen=True, slots=True)
-class LivePair(SeenPair):
+class LivePair(Keyframe):
     """A pair's hands as the network in use saw them, cut out and labelled."""
 
-    shown: Shown
+    shown: TrainingSample
 
 
 class LivePairs:
@@ -63,7 +63,7 @@ class LivePairs:
 
     def __init__(self, widths_px: PerView[int]):
         self._widths_px = widths_px
-        self._labelled: dict[int, Shown | None] = {}
+        self._labelled: dict[int, TrainingSample | None] = {}
         """By capture time, for the cameras that were last asked for; None for what does not fit them."""
         self._by: Cameras | None = None
         self.forget()
@@ -78,8 +78,8 @@ class LivePairs:
 
     def forget(self) -> None:
         """The cameras stand otherwise now."""
-        self._learnt: PairBuffer[LivePair] = PairBuffer(self._widths_px, LEARNT, MAX_AGE_NS, NOVEL)
-        self._held_out: PairBuffer[LivePair] = PairBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS, NOVEL)
+        self._learnt: KeyframeBuffer[LivePair] = KeyframeBuffer(self._widths_px, LEARNT, MAX_AGE_NS, NOVEL)
+        self._held_out: KeyframeBuffer[LivePair] = KeyframeBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS, NOVEL)
 
     @property
     def lacks(self) -> str | None:
@@ -91,15 +91,15 @@ class LivePairs:
             return "move and turn the hand"
         return None
 
-    def learnt(self, cameras: Cameras) -> Material | None:
+    def learnt(self, cameras: Cameras) -> TrainingSet | None:
         """What to learn from, labelled by what is known of the cameras; pairs that do not fit are left out. None of none."""
         return self._material(self._learnt.pairs, cameras)
 
-    def held_out(self, cameras: Cameras) -> Material | None:
+    def held_out(self, cameras: Cameras) -> TrainingSet | None:
         """The same of what to judge by."""
         return self._material(self._held_out.pairs, cameras)
 
-    def _material(self, pairs: Sequence[LivePair], cameras: Cameras) -> Material | None:
+    def _material(self, pairs: Sequence[LivePair], cameras: Cameras) -> TrainingSet | None:
         if self._by is not cameras:
             self._by, self._labelled = cameras, {}
         for pair in pairs:
@@ -108,13 +108,13 @@ class LivePairs:
         shown = [shown for shown in (self._labelled[pair.captured_ns] for pair in pairs) if shown is not None]
         kept = {pair.captured_ns for pair in (*self._learnt.pairs, *self._held_out.pairs)}
         self._labelled = {time: label for time, label in self._labelled.items() if time in kept}
-        return Material.of(shown) if shown else None
+        return TrainingSet.of(shown) if shown else None
 
     def __len__(self) -> int:
         return len(self._learnt) + len(self._held_out)
 
 
-def _labelled(pair: LivePair, cameras: Cameras) -> Shown | None:
+def _labelled(pair: LivePair, cameras: Cameras) -> TrainingSample | None:
     fit = HandFit(cameras.geometry, cameras.bones, cameras.hand_size_mm, FitSettings(motion=None))
     fitted = fit(pair.captured_ns, PerView(pair.hands.left, pair.hands.right))
     if fitted is None or not is_near(fitted, cameras.geometry):
@@ -123,4 +123,4 @@ def _labelled(pair: LivePair, cameras: Cameras) -> Shown | None:
     crops = PerView.of(lambda view: pair.shown.crops[view].relabelled(labels[view]))
     if not all(np.isfinite(crops[view].joints).all() for view in VIEWS):
         return None
-    return Shown(pair.captured_ns, labels, crops)
+    return TrainingSample(pair.captured_ns, labels, crops)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from adapt.online.validation import Evidence
+from adapt.online.validation import ValidationMetrics
 
 GAIN = 0.97
 """What must get better is to be at most so many times what it was: less is chance."""
@@ -14,7 +14,7 @@ FORGOTTEN = 1.10
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PromotionDecision:
     """What the guard says of a candidate."""
 
     better: bool
@@ -22,7 +22,7 @@ class Verdict:
     """What decided, for a person."""
 
 
-def judge(candidate: Evidence, serving: Evidence, shipped: Evidence) -> Verdict:
+def decide_promotion(candidate: ValidationMetrics, serving: ValidationMetrics, shipped: ValidationMetrics) -> PromotionDecision:
     """Whether a candidate is better than the network in use, all judged by the same hands held out.
 
     `shipped` is the evidence of the network that everything began from.
@@ -34,13 +34,13 @@ def judge(candidate: Evidence, serving: Evidence, shipped: Evidence) -> Verdict:
         ("bone lengths", candidate.bones, serving.bones, BONES),
     ):
         if not now <= most * before:
-            return Verdict(False, f"{name} {_change(now, before)}")
+            return PromotionDecision(False, f"{name} {_change(now, before)}")
     if not candidate.inhuman <= serving.inhuman:
-        return Verdict(False, f"bones that no person has {candidate.inhuman:.0%}")
+        return PromotionDecision(False, f"bones that no person has {candidate.inhuman:.0%}")
     for name, now, before in (("3D", candidate.labels, serving.labels), ("3D against rays", candidate.depth, serving.depth)):
         if not now <= GAIN * before:
-            return Verdict(False, f"{name} {_change(now, before)}")
-    return Verdict(True, f"3D against rays {_change(candidate.depth, serving.depth)}")
+            return PromotionDecision(False, f"{name} {_change(now, before)}")
+    return PromotionDecision(True, f"3D against rays {_change(candidate.depth, serving.depth)}")
 
 
 def _change(now: float, before: float) -> str:

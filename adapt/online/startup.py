@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from adapt.online.adapted_weights import LearntFile
-from adapt.online.adapter_process import AdapterBeside, AdapterJob, AdapterOnTheSpot
+from adapt.online.adapted_weights import AdaptedWeightsFile
+from adapt.online.adapter_process import AdapterJob, BackgroundAdapter, InlineAdapter
 from adapt.online.live_adaptation import LiveAdaptation
 from hand.errors import UserError
 from runtime.calibration.camera_profile import default_folder as cameras_folder
-from runtime.camera_setup import KnownCameras
+from runtime.camera_setup import CameraSetup
 from runtime.engines.engine import RenewableEngine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.networks.weights import DEFAULT_WEIGHTS
@@ -16,7 +16,7 @@ from runtime.pipeline import Pipeline
 from runtime.settings import Settings
 
 
-def begin(settings: Settings, known: KnownCameras, pipeline: Pipeline, say: Callable[[str], object]) -> LiveAdaptation | None:
+def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, say: Callable[[str], object]) -> LiveAdaptation | None:
     """A pipeline around `pipeline` that learns; None where nothing is to be learnt (any more).
 
     `say` is told what was taken up. Raises UserError for what was learnt before and cannot be used, or cannot be kept.
@@ -36,15 +36,15 @@ def begin(settings: Settings, known: KnownCameras, pipeline: Pipeline, say: Call
     weights = settings.weights or DEFAULT_WEIGHTS
     widths_px = known.cameras.map(lambda camera: camera.size_px[0])
     job = AdapterJob(weights, widths_px, settings.adapt_labels, file)
-    port = AdapterOnTheSpot(job) if settings.every_pair else AdapterBeside(job)
+    port = InlineAdapter(job) if settings.every_pair else BackgroundAdapter(job)
     return LiveAdaptation(pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, beside=not settings.every_pair, say=say)
 
 
-def learnt_file(settings: Settings, known: KnownCameras, base: str) -> LearntFile | None:
+def learnt_file(settings: Settings, known: CameraSetup, base: str) -> AdaptedWeightsFile | None:
     """Where what is learnt of these cameras is kept; None for recordings without a name. Raises UserError for a bad one."""
     if settings.profile is not None:
-        return LearntFile(default_folder(), settings.profile, base)
-    return None if known.file is None else LearntFile(default_folder(), known.file.stem, base)
+        return AdaptedWeightsFile(default_folder(), settings.profile, base)
+    return None if known.file is None else AdaptedWeightsFile(default_folder(), known.file.stem, base)
 
 
 def default_folder() -> Path:
@@ -52,7 +52,7 @@ def default_folder() -> Path:
     return cameras_folder().with_name("adapted")
 
 
-def _take_up(file: LearntFile, estimator: CropEstimator, say: Callable[[str], object]) -> None:
+def _take_up(file: AdaptedWeightsFile, estimator: CropEstimator, say: Callable[[str], object]) -> None:
     learnt = file.newest()
     if learnt is None:
         if file.exists:

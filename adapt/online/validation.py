@@ -10,12 +10,12 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
-from adapt.core.training_samples import Material
+from adapt.core.training_samples import TrainingSet
 from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
 from hand.synth.draw import DrawnCrops
 from runtime.calibration.initialization import place_of
-from runtime.calibration.self_calibrator import usual_bones
+from runtime.calibration.self_calibrator import mean_bone_lengths
 from runtime.calibration.variables import CHILD, PARENT
 from runtime.estimators.uncertainty import px_per_hand
 from runtime.geometry.two_view import TwoViewGeometry
@@ -32,7 +32,7 @@ HUMAN = (0.5, 1.8)
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class ValidationMetrics:
     """Means or medians over hands held out; lengths in hands, the smaller the better, but for the last."""
 
     labels: float
@@ -71,7 +71,7 @@ class Said:
 
 
 @torch.inference_mode()
-def ask(network: HandNetwork, manifest: Manifest, material: Material) -> Said:
+def predict(network: HandNetwork, manifest: Manifest, material: TrainingSet) -> Said:
     """What `network` says of both views' crops."""
     device = next(network.parameters()).device
     frame_from_crop = material.pairs.frame_from_crop(manifest.axes)
@@ -91,16 +91,16 @@ def ask(network: HandNetwork, manifest: Manifest, material: Material) -> Said:
     return Said(joints, pixels, confidence)
 
 
-def weigh(said: Said, material: Material, geometry: TwoViewGeometry, drawn: float) -> Evidence:
-    """The evidence of what a network said of `material`; `drawn` as `drawn_error` has it."""
+def validate(said: Said, material: TrainingSet, geometry: TwoViewGeometry, drawn: float) -> ValidationMetrics:
+    """The evidence of what a network said of `material`; `drawn` as `synthetic_error` has it."""
     pixels, joints = said.pixels, said.joints
     scale = PerView.of(lambda view: px_per_hand(joints[view], pixels[view])[:, 0])
     missed = np.abs(geometry.sampson_px(pixels)) / np.sqrt(scale.left * scale.right)[:, None]
     labels = PerView.of(lambda view: _apart(joints[view], material.taught[view].joints.double().numpy()).mean())
     turned = joints.left @ geometry.R_right_from_left.T
     bones = np.concatenate([np.linalg.norm(joints[view][:, CHILD] - joints[view][:, PARENT], axis=-1) for view in VIEWS])
-    share = np.median(bones, 0) / usual_bones()
-    return Evidence(
+    share = np.median(bones, 0) / mean_bone_lengths()
+    return ValidationMetrics(
         labels=_mean(labels),
         depth=_mean(_from_rays(said, geometry)),
         rays=float(np.median(missed)),
@@ -114,7 +114,7 @@ def weigh(said: Said, material: Material, geometry: TwoViewGeometry, drawn: floa
 
 
 @torch.inference_mode()
-def drawn_error(network: HandNetwork, hands: DrawnCrops) -> float:
+def synthetic_error(network: HandNetwork, hands: DrawnCrops) -> float:
     """Mean distance from the truth on drawn hands, hands."""
     device = next(network.parameters()).device
     joints = torch.cat([network(part.to(device)).joints.float().cpu() for part in hands.images.split(BATCH)])

@@ -14,7 +14,7 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.rotations import project_to_rotation
 from runtime.calibration.file_entries import Entry, Storage
-from runtime.geometry.lens import COEFFICIENTS, Distortion, Lens, Straightener
+from runtime.geometry.lens import COEFFICIENTS, Distortion, Lens, Undistorter
 from runtime.geometry.two_view import TwoViewGeometry
 
 NEAREST_MM = 5.0
@@ -37,12 +37,12 @@ class Calibration:
     t_right_from_left_mm: np.ndarray
     """(3,)."""
 
-    def straighteners(self, sizes_px: PerView[tuple[int, int]]) -> PerView[Straightener]:
+    def straighteners(self, sizes_px: PerView[tuple[int, int]]) -> PerView[Undistorter]:
         """For frames of these sizes (width, height); raises UserError for frames that the calibration cannot be of."""
 
-        def straightener(view: View) -> Straightener:
+        def straightener(view: View) -> Undistorter:
             try:
-                return Straightener(self.lenses[view].at(sizes_px[view]))
+                return Undistorter(self.lenses[view].at(sizes_px[view]))
             except UserError as error:
                 raise UserError(f"{view} camera: {error}") from error
 

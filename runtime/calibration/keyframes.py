@@ -22,7 +22,7 @@ _PLACE_SCALE, _SIZE_SCALE, _SHAPE_SCALE = 0.06, 0.12, 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class SeenPair:
+class Keyframe:
     """One pair's hands."""
 
     captured_ns: int
@@ -31,7 +31,7 @@ class SeenPair:
     """(21,) standard deviation of each joint's pixels."""
 
     @classmethod
-    def of(cls, captured_ns: int, hands: PerView[ViewHand]) -> "SeenPair | None":
+    def of(cls, captured_ns: int, hands: PerView[ViewHand]) -> "Keyframe | None":
         """None where a hand's pixels are not finite or have no extent."""
         sigma = hands.map(_sigma_px)
         if not all(
@@ -41,10 +41,10 @@ class SeenPair:
         return cls(captured_ns, hands, sigma)
 
 
-Pair = TypeVar("Pair", bound=SeenPair)
+Pair = TypeVar("Pair", bound=Keyframe)
 
 
-class PairBuffer(Generic[Pair]):
+class KeyframeBuffer(Generic[Pair]):
     """Keeps at most `capacity` pairs: of the two that resemble each other most, in both views, the older leaves."""
 
     def __init__(

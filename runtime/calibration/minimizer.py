@@ -16,7 +16,7 @@ FIRST_SETTLING, SETTLING = 8, 3
 """Steps of the joints alone before the first, and after each, step of the cameras."""
 
 
-def descend(bundle: Bundle, scene: Scene, iterations: int, tolerance: float = 1e-4) -> tuple[Scene, float]:
+def minimize(bundle: Bundle, scene: Scene, iterations: int, tolerance: float = 1e-4) -> tuple[Scene, float]:
     """Levenberg-Marquardt steps until the cost falls by less than its `tolerance`; the scene and its cost.
 
     After each step of the shared unknowns the joints settle, each pair with a damping of its own (embedded point iterations,

@@ -59,7 +59,7 @@ def covariance(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> np.ndarray:
     return result
 
 
-def togetherness(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> float:
+def error_correlation(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> float:
     """By how much less the residuals tell than they seem to, as those of one `cluster` (F,) go together; 1 where they do not."""
     free = np.flatnonzero(bundle.free)
     S, score = _eliminated(bundle, scene)

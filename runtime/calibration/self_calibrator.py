@@ -13,7 +13,7 @@ from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.rotations import angle_deg
 from runtime.calibration.initialization import Start
-from runtime.calibration.keyframes import PairBuffer, SeenPair
+from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
 from runtime.calibration.solver import Problem, Solution, Uncertainty
 from runtime.calibration.variables import Prior
 from runtime.estimators.uncertainty import pixel_error
@@ -74,9 +74,9 @@ class _Watch:
     """Miss that nearly all pairs stayed below when the geometry was found, standard deviations."""
     recent: deque[tuple[int, float]] = field(default_factory=deque)
 
-    def moved(self, pair: SeenPair) -> bool:
+    def moved(self, pair: Keyframe) -> bool:
         """Whether this pair and those of the last second say that a camera was moved."""
-        self.recent.append((pair.captured_ns, miss(self.geometry, pair)))
+        self.recent.append((pair.captured_ns, residual(self.geometry, pair)))
         while pair.captured_ns - self.recent[0][0] > MOVED_NS:
             self.recent.popleft()
         misses = [value for _, value in self.recent]
@@ -100,13 +100,13 @@ class SelfCalibrator:
         hand model's if not given. `remembered`: an earlier run's geometry, believed once the hands confirm it. `given`: a user's
         calibration, which takes the place of all that; only the hand's bones are learnt."""
         self._hand_size_mm = hand_size_mm
-        self._bones = usual_bones() if bones is None else bones
+        self._bones = mean_bone_lengths() if bones is None else bones
         self._fixed = given is not None
         known = given or remembered
         self._cameras = given.cameras if given else PerView.of(lambda view: _camera(sizes_px[view], fov_deg[view]))
         self._prior = self._make_prior(fov_deg)
         self._remembered = self._known = None if known is None else self._start_of(known, fov_deg)
-        self._buffer: PairBuffer[SeenPair] = PairBuffer(sizes_px.map(lambda size: size[0]))
+        self._buffer: KeyframeBuffer[Keyframe] = KeyframeBuffer(sizes_px.map(lambda size: size[0]))
         self._last: Solution | None = None
         self._watch: _Watch | None = None
         self._waiting = False
@@ -122,7 +122,7 @@ class SelfCalibrator:
         """Take in a pair that both views saw; those that are unsure, or of two sides, are passed over."""
         if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MOST_PIXEL_ERROR:
             return
-        pair = SeenPair.of(captured_ns, hands)
+        pair = Keyframe.of(captured_ns, hands)
         if pair is None:
             return
         self._buffer.add(pair)
@@ -169,7 +169,7 @@ class SelfCalibrator:
         if solution is None or solution.epoch != self._epoch:
             return
         self._solved += 1
-        doubt = doubts(solution)
+        doubt = rejection_reason(solution)
         if self._fixed:
             if solution.inliers >= LEAST_INLIERS and max(solution.noise) <= MOST_NOISE:
                 state = self.state
@@ -192,7 +192,7 @@ class SelfCalibrator:
 
     def _take(self, solution: Solution) -> None:
         geometry = self._geometry_of(solution.start)
-        misses = [miss(geometry, pair) for pair in self._buffer.pairs]
+        misses = [residual(geometry, pair) for pair in self._buffer.pairs]
         self._watch = _Watch(geometry, float(np.quantile(misses, 0.9)))
         self._known = solution.start
         note = f"cameras: {_figures(solution)}"
@@ -262,7 +262,7 @@ class SelfCalibrator:
 _CERTAIN = Uncertainty(0.0, 0.0, PerView(0.0, 0.0))
 
 
-def usual_bones() -> np.ndarray:
+def mean_bone_lengths() -> np.ndarray:
     """(20,) lengths of the hand model's mean hand, in hands."""
     import torch
 
@@ -277,13 +277,13 @@ def usual_bones() -> np.ndarray:
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
 
 
-def miss(geometry: TwoViewGeometry, pair: SeenPair) -> float:
+def residual(geometry: TwoViewGeometry, pair: Keyframe) -> float:
     """Median over the joints of how far their rays miss each other, standard deviations of the pixels."""
     missed = geometry.sampson_px(pair.hands.map(lambda hand: hand.pixels))
     return float(np.median(np.abs(missed) / np.hypot(pair.sigma_px.left, pair.sigma_px.right)))
 
 
-def doubts(solution: Solution) -> str | None:
+def rejection_reason(solution: Solution) -> str | None:
     """Why a solution is not to be believed, for the status line; None where it is."""
     if solution.inliers < LEAST_INLIERS or max(solution.noise) > MOST_NOISE:
         share = f"{100 * solution.inliers:.0f} % of the joints agree"

@@ -12,8 +12,8 @@ from capture.views import VIEWS, PerView, View
 from hand.rotations import angle_deg
 from runtime.calibration.bundle import Bundle, Keypoints, centred, shares
 from runtime.calibration.initialization import Start, from_essential, from_shapes, scene_at
-from runtime.calibration.minimizer import descend
-from runtime.calibration.noise import covariance, noise, togetherness
+from runtime.calibration.minimizer import minimize
+from runtime.calibration.noise import covariance, error_correlation, noise
 from runtime.calibration.robust_losses import GENTLE, STRICT
 from runtime.calibration.variables import CHILD, FOCAL, PARENT, SHIFT, TURN, Prior, Scene
 
@@ -113,11 +113,11 @@ def solve(problem: Problem) -> Solution | None:
         unequal = replace(problem, prior=replace(problem.prior, equal_sigma=float("inf")))
         free = Bundle(bundle.views, unequal.prior, STRICT, bundle.prior_weight)
         elsewhere = _candidates(replace(few, prior=unequal.prior), starts)[0]
-        others = [descend(free, scene, _FREE_STEPS, 1e-4) for scene in (best, _scene(problem, elsewhere))]
+        others = [minimize(free, scene, _FREE_STEPS, 1e-4) for scene in (best, _scene(problem, elsewhere))]
         other, cost = min(others, key=lambda result: result[1])
         gain = free.cost(best) / cost - 1
         # Cameras wrongly taken for equal make residuals go together, too: it is the other ones that tell how much they do.
-        together = min(bundle.prior_weight, max(togetherness(free, other, cluster), 1.0))
+        together = min(bundle.prior_weight, max(error_correlation(free, other, cluster), 1.0))
         if gain > CLEARLY * together and _lead(free, other, best, cluster) > SURELY:
             candidates = [start_of(other), start_of(best), *candidates]
             bundle, best = _refined(unequal, start_of(other), cluster)
@@ -152,7 +152,7 @@ def _candidates(problem: Problem, starts: list[Start]) -> list[Start]:
     if len(scenes) > BEST_STARTS:
         scenes = sorted(scenes, key=lambda scene: _implausibility(problem, scene))[:BEST_STARTS]
     bundle = Bundle(problem.views, replace(problem.prior, bone_noise=_GENTLE_BONE_NOISE), GENTLE)
-    results = [descend(bundle, scene, _GENTLE_STEPS, 1e-3) for scene in scenes]
+    results = [minimize(bundle, scene, _GENTLE_STEPS, 1e-3) for scene in scenes]
     return [start_of(scene) for scene, _ in sorted(results, key=lambda result: result[1])]
 
 
@@ -160,11 +160,11 @@ def _refined(problem: Problem, start: Start, cluster: np.ndarray) -> tuple[Bundl
     """The strict problem with the noise that its residuals tell, and its minimum near `start`."""
     bundle, scene = Bundle(problem.views, problem.prior, STRICT), _scene(problem, start)
     for _ in range(_NOISE_ROUNDS):
-        scene, _ = descend(bundle, scene, _STRICT_STEPS, 1e-4)
+        scene, _ = minimize(bundle, scene, _STRICT_STEPS, 1e-4)
         bundle = _with_noise(bundle, scene, problem)
-    weight = float(np.clip(togetherness(bundle, scene, cluster), 1, _MOST_TOGETHER))
+    weight = float(np.clip(error_correlation(bundle, scene, cluster), 1, _MOST_TOGETHER))
     bundle = Bundle(bundle.views, bundle.prior, STRICT, weight)
-    return bundle, descend(bundle, scene, 2 * _STRICT_STEPS, 1e-5)[0]
+    return bundle, minimize(bundle, scene, 2 * _STRICT_STEPS, 1e-5)[0]
 
 
 def _starts(problem: Problem) -> list[Start]:
@@ -267,6 +267,6 @@ def _rival(problem: Problem, bundle: Bundle, best: Scene, others: list[Start], c
     there is none."""
     for start in others:
         if angle_deg(start.R_right_from_left, best.R_right_from_left) > far_deg:
-            settled, _ = descend(bundle, _scene(problem, start), _STRICT_STEPS, 1e-3)
+            settled, _ = minimize(bundle, _scene(problem, start), _STRICT_STEPS, 1e-3)
             return _lead(bundle, best, settled, cluster) if _apart_deg(settled, best) > far_deg else float("inf")
     return float("inf")

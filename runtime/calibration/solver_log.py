@@ -9,7 +9,7 @@ from runtime.calibration.solver_process import Solver
 Told = Literal["", "solved", "ended"]
 
 
-class NotedSolver:
+class RecordingSolver:
     """A `Solver` that remembers what it gave."""
 
     def __init__(self, solver: Solver) -> None:
@@ -42,7 +42,7 @@ class NotedSolver:
         self._solver.close()
 
 
-class SolverAsRecorded:
+class ReplayingSolver:
     """A `Solver` whose solutions come at the pairs at which they came then; the problems being the same, so are the solutions."""
 
     def __init__(self, told: Callable[[], Told]) -> None:

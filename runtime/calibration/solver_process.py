@@ -26,7 +26,7 @@ class Solver(Protocol):
     def close(self) -> None: ...
 
 
-class SolverOnTheSpot:
+class InlineSolver:
     """Solves at once: every run over the same pairs comes to the same cameras at the same pair."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class SolverOnTheSpot:
         pass
 
 
-class SolverBeside:
+class BackgroundSolver:
     """Solves in a process of low priority, so that the stream goes on meanwhile."""
 
     def __init__(self) -> None:

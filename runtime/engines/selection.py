@@ -17,7 +17,7 @@ from hand.errors import UserError
 from runtime.engines.engine import Engine, EngineName, RenewableEngine
 from runtime.engines.machine import multiplies_bf16
 from runtime.engines.parity import check
-from runtime.engines.selection_cache import Choice, forget_choice, recall_choice, remember_choice
+from runtime.engines.selection_cache import EngineSelection, clear_selection, load_selection, save_selection
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
@@ -31,7 +31,7 @@ _PAIR = 2
 """Crops of a pair."""
 
 
-def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RenewableEngine:
+def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RenewableEngine:
     """The engine called `name`; `auto` takes the fastest that this machine runs. `threads`: of a CPU; None takes all.
 
     Raises UserError for an engine that is not to be had or is refused, or weights that cannot be loaded.
@@ -46,7 +46,7 @@ def choose_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *,
     def make(name: Made) -> RenewableEngine:
         return make_engine(name, network, manifest, weights, threads=threads)
 
-    return _automatic(make, Choice.key(manifest, weights, threads)) if name == "auto" else make(name)
+    return _automatic(make, EngineSelection.key(manifest, weights, threads)) if name == "auto" else make(name)
 
 
 def make_engine(
@@ -107,13 +107,13 @@ def time_engines(engines: Mapping[Name, Engine], seconds: float = TIMED_S) -> di
 
 
 def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEngine:
-    known = recall_choice(key)
+    known = load_selection(key)
     if known is not None:
         try:
             engine = make(known.engine)
         except UserError:
             # A library went, or the weights' plan: judge anew.
-            forget_choice(key)
+            clear_selection(key)
         else:
             return _described(engine, f"auto: {known.why}, remembered")
     made: dict[Made, RenewableEngine] = {}
@@ -130,7 +130,7 @@ def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEn
     best, _ = min((exact or took).items(), key=lambda item: item[1])
     why = ", ".join(f"{name} {ms:.1f} ms a pair" for name, ms in sorted(took.items(), key=lambda item: item[1]))
     out = [f"{name} refused: {reason}" for name, reason in refused.items() if "does not answer" in reason]
-    remember_choice(key, Choice(engine=best, why=why))
+    save_selection(key, EngineSelection(engine=best, why=why))
     return _described(made[best], "; ".join([f"auto: {why}", *out]))
 
 

@@ -13,7 +13,7 @@ from runtime.engines.machine import machine, versions
 from runtime.networks.weights import Manifest
 
 
-class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class EngineSelection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An engine that was chosen."""
 
     engine: Literal["torch", "onnx", "onnx-int8", "tensorrt"]
@@ -29,15 +29,15 @@ class Choice(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:24]
 
 
-def recall_choice(key: str) -> Choice | None:
+def load_selection(key: str) -> EngineSelection | None:
     """What was chosen; None where nothing was, or it cannot be read: then it is chosen anew."""
     try:
-        return msgspec.json.decode(_file(key).read_bytes(), type=Choice)
+        return msgspec.json.decode(_file(key).read_bytes(), type=EngineSelection)
     except (OSError, msgspec.DecodeError):
         return None
 
 
-def remember_choice(key: str, choice: Choice) -> None:
+def save_selection(key: str, choice: EngineSelection) -> None:
     """Keep it where the cache can be written; else the next start chooses anew."""
     file = _file(key)
     beside = file.with_name(f".{file.name}.{os.getpid()}")
@@ -49,7 +49,7 @@ def remember_choice(key: str, choice: Choice) -> None:
         beside.unlink(missing_ok=True)
 
 
-def forget_choice(key: str) -> None:
+def clear_selection(key: str) -> None:
     _file(key).unlink(missing_ok=True)
 
 

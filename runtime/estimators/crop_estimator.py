@@ -11,9 +11,9 @@ from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.engines.engine import Engine
-from runtime.estimators.crop_prediction import Answer, Place, look, look_again, turns
+from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_crops, refine_predictions, roll_hypotheses
 from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSettings
-from runtime.estimators.handedness import SideVote
+from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.tracker import TrackSettings, ViewTracker
 from runtime.types import HandBox, Side, ViewHand
 
@@ -53,7 +53,7 @@ class CropEstimator:
         self._follow = follow
         self._min_confidence = track.min_confidence
         self._trackers = sizes_px.map(lambda size_px: ViewTracker(size_px, track, upright=engine.manifest.upright))
-        self._vote = SideVote() if follow.hand_side == "auto" else None
+        self._vote = HandednessFilter() if follow.hand_side == "auto" else None
         self._seen_ns = 0
         """When a view last followed a hand."""
 
@@ -69,7 +69,7 @@ class CropEstimator:
             self._seen_ns = captured_ns
         elif self._vote and captured_ns - self._seen_ns > FORGET_SIDE_NS:
             # The next hand may be the other one.
-            self._vote = SideVote()
+            self._vote = HandednessFilter()
         return hands
 
     def lose(self, view: View) -> None:
@@ -99,7 +99,7 @@ class CropEstimator:
             boxes = self._locate(frame.image, frame.view)[:MOST_CANDIDATES]
         if fixed != "auto":
             boxes = [replace(box, side=fixed) for box in boxes]
-        return [turned for box in boxes for turned in turns(box, self.engine.manifest.upright)]
+        return [turned for box in boxes for turned in roll_hypotheses(box, self.engine.manifest.upright)]
 
     def _agree_on_side(self, boxes: PerView[list[HandBox]]) -> PerView[list[HandBox]]:
         """Both views see the same hand of the person: what the vote says, at first what the locator says where it is surest."""
@@ -129,14 +129,14 @@ class CropEstimator:
             return PerView(None, None)
         both_ways = self._vote is not None and self._vote.due()
         others = [replace(box, side=_other(box.side)) for box in asked] if both_ways else []
-        places = [Place(box, cameras[box.view], pair[box.view].image) for box in asked + others]
-        answers = look(self.engine, places)
+        places = [CropRequest(box, cameras[box.view], pair[box.view].image) for box in asked + others]
+        answers = predict_crops(self.engine, places)
         chosen, otherwise = _surest(answers[: len(asked)]), _surest(answers[len(asked) :])
         if both_ways and self._changes_side(chosen, otherwise):
             chosen = otherwise
             self._take_side(chosen[0].box.side)
         found: dict[View, ViewHand] = {}
-        final = look_again(self.engine, chosen)
+        final = refine_predictions(self.engine, chosen)
         inferred_ns = time.monotonic_ns()
         for first, answer in zip(chosen, final, strict=True):
             tracker, captured_ns = self._trackers[answer.hand.view], pair[answer.hand.view].captured_ns
@@ -146,7 +146,7 @@ class CropEstimator:
                 found[answer.hand.view] = replace(answer.hand, inferred_ns=inferred_ns)
         return PerView.of(found.get)
 
-    def _changes_side(self, answers: list[Answer], otherwise: list[Answer]) -> bool:
+    def _changes_side(self, answers: list[CropPrediction], otherwise: list[CropPrediction]) -> bool:
         """Let the vote see both answers of each view; whether it now says the other side."""
         assert self._vote is not None
         before = self._vote.side
@@ -158,7 +158,7 @@ class CropEstimator:
         return self._vote.side != before
 
 
-def _surest(answers: list[Answer]) -> list[Answer]:
+def _surest(answers: list[CropPrediction]) -> list[CropPrediction]:
     """Of each view's answers the surest, left view first."""
     of_view = (tuple(answer for answer in answers if answer.hand.view == view) for view in VIEWS)
     return [max(same, key=lambda answer: answer.sure) for same in of_view if same]

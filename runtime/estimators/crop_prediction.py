@@ -32,7 +32,7 @@ ROLLS_DEG = (0.0, 120.0, 240.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class CropRequest:
     """A box in a picture."""
 
     box: HandBox
@@ -43,10 +43,10 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class CropPrediction:
     """What the network says of one box."""
 
-    place: Place
+    place: CropRequest
     hand: ViewHand
 
     @property
@@ -59,12 +59,12 @@ class Answer:
         return float(self.hand.confidence.mean())
 
 
-def turns(box: HandBox, upright: bool) -> list[HandBox]:
+def roll_hypotheses(box: HandBox, upright: bool) -> list[HandBox]:
     """The box, of which no roll is known, in all the ways that a first look tries."""
     return [replace(box, roll_deg=box.roll_deg + roll_deg) for roll_deg in (ROLLS_DEG if upright else (0.0,))]
 
 
-def look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
+def predict_crops(engine: Engine, places: Sequence[CropRequest]) -> list[CropPrediction]:
     """The network's hand in each place, all in one run."""
     if not places:
         return []
@@ -75,7 +75,7 @@ def look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
     inferred_ns = time.monotonic_ns()
     rows = zip(places, crops, answer.joints, answer.pixels, answer.confidence, strict=True)
     return [
-        Answer(
+        CropPrediction(
             place,
             ViewHand(
                 crop.view,
@@ -91,19 +91,21 @@ def look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
     ]
 
 
-def first_look(engine: Engine, places: Sequence[Place]) -> list[Answer]:
+def predict_best_roll(engine: Engine, places: Sequence[CropRequest]) -> list[CropPrediction]:
     """To each place of unknown roll, the surest answer of those to all its turns."""
-    ways = [turns(place.box, engine.manifest.upright) for place in places]
-    answers = iter(look(engine, [replace(place, box=box) for place, boxes in zip(places, ways, strict=True) for box in boxes]))
+    ways = [roll_hypotheses(place.box, engine.manifest.upright) for place in places]
+    answers = iter(
+        predict_crops(engine, [replace(place, box=box) for place, boxes in zip(places, ways, strict=True) for box in boxes])
+    )
     return [max((next(answers) for _ in boxes), key=lambda answer: answer.sure) for boxes in ways]
 
 
-def look_again(engine: Engine, answers: Sequence[Answer]) -> list[Answer]:
+def refine_predictions(engine: Engine, answers: Sequence[CropPrediction]) -> list[CropPrediction]:
     """The same hands, looked at anew where the box was far off the hand in it, as long as that does not make them less sure."""
     best = list(answers)
     open_ = [number for number, answer in enumerate(best) if _is_far_off(answer, engine.manifest.upright)]
     for _ in range(MOST_LOOKS - 1):
-        again = look(engine, [_fitted(best[number], engine.manifest.upright) for number in open_])
+        again = predict_crops(engine, [_fitted(best[number], engine.manifest.upright) for number in open_])
         better = [(number, new) for number, new in zip(open_, again, strict=True) if new.sure >= best[number].sure]
         for number, new in better:
             best[number] = replace(new, hand=replace(new.hand, cropped_ns=best[number].hand.cropped_ns))
@@ -111,7 +113,7 @@ def look_again(engine: Engine, answers: Sequence[Answer]) -> list[Answer]:
     return best
 
 
-def _is_far_off(answer: Answer, upright: bool) -> bool:
+def _is_far_off(answer: CropPrediction, upright: bool) -> bool:
     """Whether the box missed the hand that was seen in it by more than training crops do."""
     box, pixels = answer.box, answer.hand.pixels
     centre, size = box_around(pixels, box.roll_deg)
@@ -123,7 +125,7 @@ def _is_far_off(answer: Answer, upright: bool) -> bool:
     return bool(shift > FAR_OFF_SHIFT or not 1 / FAR_OFF_RATIO < ratio < FAR_OFF_RATIO or rolled > FAR_OFF_ROLL_DEG)
 
 
-def _fitted(answer: Answer, upright: bool) -> Place:
+def _fitted(answer: CropPrediction, upright: bool) -> CropRequest:
     """The place whose box holds the hand that was seen."""
     pixels = answer.hand.pixels
     roll_deg = roll_of(pixels) if upright else answer.box.roll_deg

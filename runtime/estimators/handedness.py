@@ -18,7 +18,7 @@ VOTE_FROM = 0.35
 """Mean confidence, the better way round, from which a crop has a vote: what is hardly a hand has no side."""
 
 
-class SideVote:
+class HandednessFilter:
     """Collects evidence while one hand is followed. The views see the same hand, so they vote together."""
 
     def __init__(self) -> None:

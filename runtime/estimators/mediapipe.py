@@ -18,7 +18,7 @@ from hand.joints import unit_hand
 from hand.rotations import between
 from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSettings
 from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_square
-from runtime.estimators.handedness import SideVote
+from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.landmark_confidence import PIXEL_SHARE, confidence
 from runtime.estimators.litert import Model
 from runtime.estimators.mediapipe_files import LANDMARKS, PALMS, MediaPipeEngine, model_file
@@ -81,7 +81,7 @@ class MediaPipeEstimator:
         )
         self._beside = ThreadPoolExecutor(1, "right-view") if threads > 1 else None
         self._fixed: Side | None = None if follow.hand_side == "auto" else follow.hand_side
-        self._vote = SideVote()
+        self._vote = HandednessFilter()
         self._seen_ns = 0
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
@@ -89,7 +89,7 @@ class MediaPipeEstimator:
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if captured_ns - self._seen_ns > FORGET_SIDE_NS:
             # The next hand may be the other one.
-            self._vote = SideVote()
+            self._vote = HandednessFilter()
         seen = self._seen(pair)
         if seen.left is not None or seen.right is not None:
             self._seen_ns = captured_ns

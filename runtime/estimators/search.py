@@ -13,7 +13,7 @@ import numpy as np
 from capture.views import View
 from hand.camera import PinholeCamera
 from runtime.engines.engine import Engine
-from runtime.estimators.crop_prediction import Answer, Place, look, look_again
+from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_crops, refine_predictions
 from runtime.estimators.tracker import box_around, overlap
 from runtime.types import HandBox, Side, ViewHand
 
@@ -70,20 +70,22 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
     """
     boxes = list(boxes)
     places = [
-        Place(replace(box, side=side, roll_deg=box.roll_deg + roll), camera, image)
+        CropRequest(replace(box, side=side, roll_deg=box.roll_deg + roll), camera, image)
         for box in boxes
         for roll in (ROLLS_DEG if engine.manifest.upright else ROLLS_DEG[:1])
         for side in SIDES
     ]
-    answers = [answer for start in range(0, len(places), BATCH) for answer in look(engine, places[start : start + BATCH])]
+    answers = [
+        answer for start in range(0, len(places), BATCH) for answer in predict_crops(engine, places[start : start + BATCH])
+    ]
     answers = [answer for answer in answers if np.isfinite(answer.hand.pixels).all() and np.isfinite(answer.hand.joints).all()]
     finalists = sorted(answers, key=lambda a: a.sure + LOCATOR_WEIGHT * a.box.score, reverse=True)[:FINALISTS]
-    refined = [answer for answer in look_again(engine, finalists) if _is_in(answer, camera)]
+    refined = [answer for answer in refine_predictions(engine, finalists) if _is_in(answer, camera)]
     found = (Found(a.hand, (a.sure + LOCATOR_WEIGHT * _support(a, boxes)) / (1 + LOCATOR_WEIGHT), a.box) for a in refined)
     return distinct(sorted(found, key=lambda one: one.score, reverse=True))
 
 
-def _support(answer: Answer, boxes: Iterable[HandBox]) -> float:
+def _support(answer: CropPrediction, boxes: Iterable[HandBox]) -> float:
     """The highest score among `boxes` that overlap the box around the hand."""
     centre, size = box_around(answer.hand.pixels)
     around = (box.score for box in boxes if overlap(box.centre_px, box.size_px, centre, size) >= SUPPORTED)
@@ -99,7 +101,7 @@ def distinct(found: Sequence[Found]) -> list[Found]:
     return kept
 
 
-def _is_in(answer: Answer, camera: PinholeCamera) -> bool:
+def _is_in(answer: CropPrediction, camera: PinholeCamera) -> bool:
     """Whether the middle of the hand lies in the picture."""
     centre, _ = box_around(answer.hand.pixels)
     return bool(np.all(centre >= 0) and np.all(centre <= np.array(camera.size_px) - 1))

@@ -12,13 +12,13 @@ PATIENCE = 6
 """Pairs in a row that it takes to let a view go; a view may err for a moment."""
 
 
-class Agreement:
+class CrossViewConsistency:
     """Watches pairs of hands; without sockets or clocks."""
 
     def __init__(self) -> None:
         self._apart = 0
 
-    def doubted(self, hands: PerView[ViewHand | None], R_right_from_left: np.ndarray | None) -> View | None:
+    def inconsistent_view(self, hands: PerView[ViewHand | None], R_right_from_left: np.ndarray | None) -> View | None:
         """The view that has followed something else for too long, of two that disagree the less sure one; None if none has.
 
         `R_right_from_left` (3, 3): None while it is unknown or unsure, when nothing can be said.

@@ -16,7 +16,7 @@ from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.fusion.hand_fit import FitSettings, FittedHand, HandFit
 from runtime.fusion.merge import MergedHand, MergeRule, carry, merge
-from runtime.fusion.merge_validation import HeldOut
+from runtime.fusion.merge_validation import MergeValidation
 from runtime.fusion.smoothing import OneEuroFilter, OneEuroSettings
 from runtime.geometry.rotation_estimator import SURE_DEG, RotationEstimator
 from runtime.geometry.two_view import TwoViewGeometry
@@ -67,7 +67,7 @@ class Fusion:
         self._side: Side | None = None
         self._calibrator = None if settings.choice == "rotation" else calibrator
         self._solver = solver
-        self._held_out = HeldOut()
+        self._held_out = MergeValidation()
         self._state = CalibrationState()
         self._fit: HandFit | None = None
         self._better: tuple[float, float] | None = None

@@ -20,7 +20,7 @@ from runtime.estimators.uncertainty import shape_sigma, sigma_px
 from runtime.fusion.joint_limits import BONES_FROM_JOINTS, JointLimits
 from runtime.fusion.motion import Motion, MotionSettings
 from runtime.fusion.shape_prior import UNKNOWN, Evidence, Shapes
-from runtime.fusion.view_observations import Cameras, Sight
+from runtime.fusion.view_observations import Cameras, ViewObservations
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import Side, ViewHand
 
@@ -101,7 +101,7 @@ class HandFit:
             return None
         views: tuple[View, ...] = tuple([hand.view for hand in there])
         cameras = self._cameras[views]
-        sight = Sight.of(cameras, seen, pixel_sigma)
+        sight = ViewObservations.of(cameras, seen, pixel_sigma)
         moves = np.broadcast_to([UNKNOWN, self._settings.tip**-2], (len(there), 2))
         shapes = Shapes(own @ cameras.R, (self._settings.shape * error) ** -2, moves)
         weight = shapes.weight / shapes.weight.sum(0)
@@ -141,7 +141,7 @@ class HandFit:
         return fit
 
     def _linearised(
-        self, joints: np.ndarray, sight: Sight, evidence: Evidence, knee: float, side: Side
+        self, joints: np.ndarray, sight: ViewObservations, evidence: Evidence, knee: float, side: Side
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Normal matrix (63, 63) and gradient (63,) of half of the cost; what each view's pixels tell of joints (V, 21)."""
         settings = self._settings

@@ -26,7 +26,7 @@ _HIDDEN = 0.0
 """Confidence of a joint that nothing may be learnt from."""
 
 
-class HeldOut:
+class MergeValidation:
     """The newest pairs that nothing was fitted to."""
 
     def __init__(self) -> None:

@@ -46,7 +46,7 @@ class Cameras:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ViewObservations:
     """Joints as V views see them, in standard deviations."""
 
     cameras: Cameras
@@ -56,7 +56,7 @@ class Sight:
     """(21, V, 2) pixels, from the principal point, in standard deviations."""
 
     @classmethod
-    def of(cls, cameras: Cameras, pixels: np.ndarray, sigma_px: np.ndarray) -> "Sight":
+    def of(cls, cameras: Cameras, pixels: np.ndarray, sigma_px: np.ndarray) -> "ViewObservations":
         """Of pixels (V, 21, 2) and their standard deviations (V, 21)."""
         sigma = sigma_px.T[..., None]
         return cls(cameras, cameras.focal_px / sigma, (pixels.swapaxes(0, 1) - cameras.centre_px) / sigma)

@@ -99,7 +99,7 @@ class Lens:
         return angle[:end], shown[:end]
 
 
-class Straightener:
+class Undistorter:
     """Makes from a lens' frames those of `camera`, an ideal one with the same size and principal point.
 
     Frames that need no straightening are handed on untouched. On one core of an AMD EPYC beside other work, the others took 3 ms

@@ -6,12 +6,12 @@ from capture.frames import FramePair
 from capture.stream import Tap
 from capture.transport.keys import load_keys
 from runtime.calibration.camera_profile import Profile
-from runtime.calibration.solver_log import NotedSolver
+from runtime.calibration.solver_log import RecordingSolver
 from runtime.calibration.solver_process import Solver
 from runtime.loop import Pairs
 from runtime.outputs.hand_publisher import HandPublisher
 from runtime.outputs.hand_writer import HandWriter
-from runtime.outputs.run_recorder import RunAbout, RunRecord
+from runtime.outputs.run_recorder import RunMetadata, RunRecorder
 from runtime.settings import Settings
 from runtime.types import DualHand
 
@@ -19,7 +19,7 @@ from runtime.types import DualHand
 class Outputs:
     """Opens what the settings ask for and takes what comes of each pair. To be closed once no camera sends any more."""
 
-    def __init__(self, settings: Settings, about: RunAbout, say: Callable[[str], None]) -> None:
+    def __init__(self, settings: Settings, about: RunMetadata, say: Callable[[str], None]) -> None:
         """`say` tells the user of trouble, one sentence. Raises UserError, with everything undone, where one cannot be opened."""
         self._say = say
         self._told = False
@@ -29,7 +29,7 @@ class Outputs:
             self._writer = HandWriter(settings.save) if settings.save else None
             if settings.publish:
                 self._publisher = HandPublisher(settings.publish, load_keys(settings.keys) if settings.keys else None)
-            self._record = RunRecord(settings.record, settings, about) if settings.record else None
+            self._record = RunRecorder(settings.record, settings, about) if settings.record else None
         except BaseException:
             self.close()
             raise
@@ -59,7 +59,7 @@ class Outputs:
         if self._record is None:
             return solver
         self._record.remembered(remembered)
-        self._record.solver = NotedSolver(solver) if solver else None
+        self._record.solver = RecordingSolver(solver) if solver else None
         return self._record.solver
 
     def watched(self, pairs: Pairs, first: FramePair) -> Pairs:
@@ -88,7 +88,7 @@ class Outputs:
 class _Watched:
     """Pairs that a recording is told of."""
 
-    def __init__(self, pairs: Pairs, record: RunRecord) -> None:
+    def __init__(self, pairs: Pairs, record: RunRecorder) -> None:
         self._pairs = pairs
         self._record = record
 

@@ -10,10 +10,10 @@ from capture.recording.reader import read_about
 from capture.recording.replay import ReplayPairs
 from hand.errors import UserError
 from runtime.calibration.camera_profile import Profile
-from runtime.calibration.solver_log import SolverAsRecorded, Told
-from runtime.calibration.solver_process import Solver, SolverOnTheSpot
+from runtime.calibration.solver_log import ReplayingSolver, Told
+from runtime.calibration.solver_process import InlineSolver, Solver
 from runtime.outputs.hand_line import HandLine, hand_line
-from runtime.outputs.run_recorder import HAND_TOPIC, PROFILE, RUN, RunAbout
+from runtime.outputs.run_recorder import HAND_TOPIC, PROFILE, RUN, RunMetadata
 from runtime.settings import DECIDES_HANDS, Settings
 from runtime.types import DualHand
 
@@ -22,10 +22,10 @@ _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(HandLine)
 
 
-class Rerun:
+class ReplayCheck:
     """What must be as it was for the hands to come out the same."""
 
-    def __init__(self, path: Path, about: RunAbout, pairs: ReplayPairs) -> None:
+    def __init__(self, path: Path, about: RunMetadata, pairs: ReplayPairs) -> None:
         self.pairs = pairs
         self._path = path
         self._about = about
@@ -37,7 +37,7 @@ class Rerun:
         """Of the engine. How a sum is shared out among threads shows in its last digits."""
         return self._about.threads
 
-    def begin(self, now: RunAbout) -> list[str]:
+    def begin(self, now: RunMetadata) -> list[str]:
         """Take over what can be; one sentence for each thing that is not as it was."""
         torch.set_num_threads(self._about.torch_threads)
         then = self._about
@@ -65,7 +65,7 @@ class Rerun:
 
     def solver(self) -> Solver:
         """With other settings there are other problems, and solutions come at once."""
-        return SolverAsRecorded(self._told) if self._same else SolverOnTheSpot()
+        return ReplayingSolver(self._told) if self._same else InlineSolver()
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
         """Compare what came of a pair with what came of it then."""
@@ -96,6 +96,6 @@ def recorded_settings(path: Path) -> Settings:
     return read_run(path).settings
 
 
-def read_run(path: Path) -> RunAbout:
+def read_run(path: Path) -> RunMetadata:
     """Raises UserError for what is no recording of a run."""
-    return RunAbout.from_metadata(path, read_about(path, RUN))
+    return RunMetadata.from_metadata(path, read_about(path, RUN))

@@ -14,7 +14,7 @@ from capture.recording.replay import PAIR_TOPIC, RecordedPair
 from capture.views import VIEWS
 from hand.errors import UserError
 from runtime.calibration.camera_profile import Profile
-from runtime.calibration.solver_log import NotedSolver
+from runtime.calibration.solver_log import RecordingSolver
 from runtime.outputs.hand_line import HandLine, hand_line
 from runtime.settings import Settings
 from runtime.types import DualHand
@@ -35,7 +35,7 @@ class RecordedDrops(msgspec.Struct, frozen=True):
 TOPICS = {HAND_TOPIC: HandLine, PAIR_TOPIC: RecordedPair, DROPS_TOPIC: RecordedDrops}
 
 
-class RunAbout(msgspec.Struct, frozen=True, kw_only=True):
+class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     """What a run is told once; in a recording's metadata, every value as JSON."""
 
     settings: Settings
@@ -50,7 +50,7 @@ class RunAbout(msgspec.Struct, frozen=True, kw_only=True):
     """ISO 8601."""
 
     @classmethod
-    def of(cls, settings: Settings, engine: str, weights: Path | None, threads: int | None, torch_threads: int) -> "RunAbout":
+    def of(cls, settings: Settings, engine: str, weights: Path | None, threads: int | None, torch_threads: int) -> "RunMetadata":
         fields = {name: getattr(settings, name) for name in Settings.__struct_fields__}
         # A replay may run in another folder.
         fields |= {"weights": settings.weights and settings.weights.resolve()}
@@ -69,7 +69,7 @@ class RunAbout(msgspec.Struct, frozen=True, kw_only=True):
         return {name: msgspec.json.encode(value, enc_hook=str).decode() for name, value in fields.items()}
 
     @classmethod
-    def from_metadata(cls, path: Path, metadata: Mapping[str, str]) -> "RunAbout":
+    def from_metadata(cls, path: Path, metadata: Mapping[str, str]) -> "RunMetadata":
         """Raises UserError, which names the recording, for what no run of this version has written."""
         text = "{" + ",".join(f"{msgspec.json.encode(name).decode()}:{value}" for name, value in metadata.items()) + "}"
         try:
@@ -81,14 +81,14 @@ class RunAbout(msgspec.Struct, frozen=True, kw_only=True):
             ) from error
 
 
-class RunRecord:
+class RunRecorder:
     """Records a run's outcome, pair by pair; the tap of its cameras is `message`."""
 
-    def __init__(self, path: Path, settings: Settings, about: RunAbout) -> None:
+    def __init__(self, path: Path, settings: Settings, about: RunMetadata) -> None:
         """Raises UserError where the file is there already or cannot be made."""
         self.recorder = Recorder(path, TOPICS, format=settings.record_format, lossless=settings.every_pair)
         self.recorder.about(RUN, about.to_metadata())
-        self.solver: NotedSolver | None = None
+        self.solver: RecordingSolver | None = None
         """Of the cameras' places, where there is one."""
         self.drops: Callable[[], Mapping[str, int]] = dict
         """Gives the frames dropped until now, by reason."""

@@ -6,7 +6,7 @@ from runtime.reporting.histogram import Histogram, Quantiles
 from runtime.types import STAGES, Timings
 
 
-class StageTimes:
+class StageLatencies:
     """Counts the steps of hands. A stage that an estimator does not have makes one step of two."""
 
     def __init__(self, *, live: bool) -> None:

@@ -11,7 +11,7 @@ from capture.frames import FramePair
 from hand.joints import unit_hand
 from hand.rotations import angle_deg
 from runtime.reporting.histogram import Histogram
-from runtime.reporting.latency import StageTimes
+from runtime.reporting.latency import StageLatencies
 from runtime.reporting.run_stats import RotationStats, Section, Stats
 from runtime.reporting.skew import Skew
 from runtime.types import DualHand
@@ -33,7 +33,7 @@ class Report:
         self._views = Counter[str]()
         self._latency = Histogram()
         self._work = Histogram()
-        self._stages = StageTimes(live=live)
+        self._stages = StageLatencies(live=live)
         self._skew = Skew()
         self._error_sum_mm = 0.0
         self._error_count = 0

@@ -84,7 +84,7 @@ class Ball:
         return inside and self.radius_mm < 2 * other.radius_mm
 
 
-class Stage:
+class ViewerLayout:
     """Follows the hands of one stream. Its clock is the frames' capture time."""
 
     def __init__(self, cameras: PerView[PinholeCamera], hand_size_mm: float, size_px: tuple[int, int]):

@@ -13,7 +13,7 @@ from hand.joints import WRIST
 from hand.model import HandModel
 from runtime.types import DualHand
 from runtime.view.canvas import Canvas
-from runtime.view.layout import Stage
+from runtime.view.layout import ViewerLayout
 from runtime.view.panels import BACKGROUND, STATUS_SIZE_PX, atlas, atlas_boxes, box, image_panel, status_panel
 from runtime.view.scene import Eye, Frustum, Solids
 from runtime.view.skin import Skin
@@ -52,7 +52,7 @@ class Viewer:
         self._skin = Skin(HandModel.load())
         # The forearm sinks into the dark.
         self._skin_colours = _SKIN_COLOUR + self._skin.fade[:, None] ** 1.5 * (0.5 * BACKGROUND - _SKIN_COLOUR)
-        self._stage = Stage(cameras, hand_size_mm, SIZE_PX)
+        self._stage = ViewerLayout(cameras, hand_size_mm, SIZE_PX)
         self._looked: Eye | None = None
         self._last: tuple[FramePair, DualHand | None, str] | None = None
         self._status = "starting", status_panel("starting")

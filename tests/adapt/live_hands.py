@@ -7,15 +7,15 @@ import numpy as np
 import torch
 
 from adapt.core.geometry_labels import LabelledPair, labels_of
-from adapt.core.training_samples import Shown
+from adapt.core.training_samples import TrainingSample
 from adapt.online.live_pairs import Cameras, LivePair
 from capture.views import PerView
 from hand.joints import unit_hand
 from hand.synth.backgrounds import Backgrounds
-from runtime.calibration.keyframes import SeenPair
-from runtime.calibration.self_calibrator import usual_bones
+from runtime.calibration.keyframes import Keyframe
+from runtime.calibration.self_calibrator import mean_bone_lengths
 from runtime.engines.torch_engine import TorchEngine
-from runtime.estimators.crop_prediction import Place, look
+from runtime.estimators.crop_prediction import CropRequest, predict_crops
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.networks.network import HandNetwork
@@ -54,7 +54,7 @@ def seen(stream: DrawnStream, network: HandNetwork, manifest: Manifest) -> LiveH
     """All of a stream's hands that lie in both pictures."""
     engine = TorchEngine(network, manifest, device="cpu")
     geometry = stream.rig.geometry
-    cameras = Cameras(geometry, usual_bones(), HAND_MM)
+    cameras = Cameras(geometry, mean_bone_lengths(), HAND_MM)
     fit = HandFit(geometry, cameras.bones, HAND_MM, FitSettings(motion=None))
     pixels = geometry.project(stream.joints_mm)
     pairs, numbers = [], []
@@ -64,14 +64,14 @@ def seen(stream: DrawnStream, network: HandNetwork, manifest: Manifest) -> LiveH
             roll_deg = roll_of(pixels[view][number])
             centre, side_px = box_around(pixels[view][number], roll_deg)
             box = HandBox(view, "right", (float(centre[0]), float(centre[1])), side_px, 1.0, roll_deg)
-            return Place(box, geometry.cameras[view], pair[view].image)
+            return CropRequest(box, geometry.cameras[view], pair[view].image)
 
-        left, right = (answer.hand for answer in look(engine, list(PerView.of(place))))
+        left, right = (answer.hand for answer in predict_crops(engine, list(PerView.of(place))))
         fitted = fit(number, PerView(left, right))
-        known = SeenPair.of(pair.left.captured_ns, PerView(left, right))
+        known = Keyframe.of(pair.left.captured_ns, PerView(left, right))
         if fitted is None or known is None:
             continue
-        shown = Shown.cut(LabelledPair(pair, labels_of(fitted, "right", geometry)), manifest.crop_size)
+        shown = TrainingSample.cut(LabelledPair(pair, labels_of(fitted, "right", geometry)), manifest.crop_size)
         pairs.append(LivePair(known.captured_ns, known.hands, known.sigma_px, shown))
         numbers.append(number)
     truth = stream.truth.map(lambda hands: hands[numbers])

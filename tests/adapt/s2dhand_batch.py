@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapt.core.targets import Seen
+from adapt.core.targets import TwoViewPredictions
 from capture.views import PerView
 from tests.paths import SHARED
 
@@ -41,8 +41,10 @@ class Batch:
         return self["R_row"].mT
 
     @property
-    def seen(self) -> Seen:
-        return Seen(self.views("joints"), self.views("confidence"), self.views("valid").map(lambda valid: valid > 0))
+    def seen(self) -> TwoViewPredictions:
+        return TwoViewPredictions(
+            self.views("joints"), self.views("confidence"), self.views("valid").map(lambda valid: valid > 0)
+        )
 
     @property
     def both(self) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runtime.engines.parity import compare, in_parts, probe, reference
-from runtime.engines.selection import choose_engine, make_engine
+from runtime.engines.selection import make_engine, select_engine
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
@@ -62,4 +62,4 @@ def test_renewed_beside_the_stream_it_has_the_new_weights(made):
 
 def test_auto_takes_an_engine_of_the_gpu(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert "auto" in choose_engine("auto").description
+    assert "auto" in select_engine("auto").description

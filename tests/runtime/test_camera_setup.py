@@ -14,7 +14,7 @@ from hand.rotations import from_vector
 from runtime.calibration.camera_profile import default_folder
 from runtime.calibration.self_calibrator import CalibrationState
 from runtime.calibration.solver import Uncertainty
-from runtime.camera_setup import KnownCameras, StraightPairs
+from runtime.camera_setup import CameraSetup, UndistortedPairs
 from runtime.geometry.lens import Lens
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.settings import Settings
@@ -45,7 +45,7 @@ def first(fov_deg: PerView[float | None] = UNTOLD, images: PerView[np.ndarray] |
     return FramePair(frame("left"), frame("right"))
 
 
-def found(known: KnownCameras) -> CalibrationState:
+def found(known: CameraSetup) -> CalibrationState:
     """What a run came to find of these cameras."""
     cameras = known.cameras.map(lambda camera: replace(camera, focal_px=camera.focal_px * 1.1))
     geometry = TwoViewGeometry(cameras, R, T_MM)
@@ -53,23 +53,23 @@ def found(known: KnownCameras) -> CalibrationState:
 
 
 def test_what_was_found_of_live_cameras_is_known_to_their_next_run_alone():
-    known = KnownCameras.of(LIVE, first())
+    known = CameraSetup.of(LIVE, first())
     assert known.remembered is None and known.given is None
     known.keep(found(known), 90.0)
-    again = KnownCameras.of(LIVE, first())
+    again = CameraSetup.of(LIVE, first())
     assert again.remembered is not None and again.remembered.pairs == 48
     geometry = again.remembered.geometry(81.0)
     np.testing.assert_array_equal(geometry.R_right_from_left, R)
     np.testing.assert_allclose(geometry.t_right_from_left_mm, T_MM * 0.9)
     assert geometry.cameras == found(known).geometry.cameras  # pyright: ignore[reportOptionalMemberAccess]
     for other in (Settings(left="/dev/video2", right="0"), Settings(left="0", right="1")):
-        assert KnownCameras.of(other, first()).remembered is None
+        assert CameraSetup.of(other, first()).remembered is None
 
 
 def test_nothing_is_kept_before_it_is_found():
-    known = KnownCameras.of(LIVE, first())
+    known = CameraSetup.of(LIVE, first())
     known.keep(CalibrationState(), 90.0)
-    assert KnownCameras.of(LIVE, first()).remembered is None and not default_folder().exists()
+    assert CameraSetup.of(LIVE, first()).remembered is None and not default_folder().exists()
 
 
 @pytest.mark.parametrize(
@@ -87,10 +87,10 @@ def test_of_recordings_drawn_cameras_and_those_not_to_be_remembered_nothing_is_k
     monkeypatch.chdir(home)
     for name in ("left.mp4", "right.mp4"):
         (home / name).touch()
-    live = KnownCameras.of(LIVE, first())
+    live = CameraSetup.of(LIVE, first())
     live.keep(found(live), 90.0)
     before = sorted(default_folder().iterdir())
-    known = KnownCameras.of(settings, first())
+    known = CameraSetup.of(settings, first())
     assert known.remembered is None
     known.keep(found(known), 90.0)
     assert sorted(default_folder().iterdir()) == before
@@ -98,29 +98,29 @@ def test_of_recordings_drawn_cameras_and_those_not_to_be_remembered_nothing_is_k
 
 def test_a_feed_is_a_live_camera():
     settings = Settings(left="tcp://127.0.0.1:5601", right="tcp://127.0.0.1:5602")
-    known = KnownCameras.of(settings, first())
+    known = CameraSetup.of(settings, first())
     known.keep(found(known), 90.0)
-    assert KnownCameras.of(settings, first()).remembered is not None
+    assert CameraSetup.of(settings, first()).remembered is not None
 
 
 def test_a_damaged_profile_is_the_users_error():
-    known = KnownCameras.of(LIVE, first())
+    known = CameraSetup.of(LIVE, first())
     known.keep(found(known), 90.0)
     (file,) = default_folder().iterdir()
     file.write_text("{}")
     with pytest.raises(UserError, match="delete it"):
-        KnownCameras.of(LIVE, first())
+        CameraSetup.of(LIVE, first())
 
 
 def test_the_user_tells_the_field_of_view_before_the_camera_does_and_the_rest_is_a_usual_one():
-    known = KnownCameras.of(LIVE, first(PerView(70.0, None)))
+    known = CameraSetup.of(LIVE, first(PerView(70.0, None)))
     assert known.fov_deg == PerView(70.0, None)
     half = np.tan(np.radians([35.0, 30.0]))
     assert [camera.focal_px for camera in known.cameras] == pytest.approx([320 / half[0], 160 / half[1]])
-    told = KnownCameras.of(Settings(left="0", right="1", fov_deg=(80.0, 50.0)), first(PerView(70.0, None)))
+    told = CameraSetup.of(Settings(left="0", right="1", fov_deg=(80.0, 50.0)), first(PerView(70.0, None)))
     assert told.fov_deg == PerView(80.0, 50.0)
     known.keep(found(known), 90.0)
-    remembered = KnownCameras.of(LIVE, first()).remembered
+    remembered = CameraSetup.of(LIVE, first()).remembered
     assert remembered is not None and remembered.left.focal_given and not remembered.right.focal_given
 
 
@@ -139,10 +139,10 @@ def calibrated(folder: Path, distortion: tuple[float, ...] = LENS.coefficients) 
 
 
 def test_a_users_calibration_takes_the_place_of_all_else(home: Path):
-    live = KnownCameras.of(LIVE, first())
+    live = CameraSetup.of(LIVE, first())
     live.keep(found(live), 90.0)
     before = [file.read_bytes() for file in default_folder().iterdir()]
-    known = KnownCameras.of(calibrated(home), first(PerView(70.0, 70.0)))
+    known = CameraSetup.of(calibrated(home), first(PerView(70.0, 70.0)))
     assert known.remembered is None and known.given is not None and known.straighteners is not None
     np.testing.assert_allclose(known.given.R_right_from_left, R, atol=1e-12)
     np.testing.assert_allclose(known.given.t_right_from_left_mm, T_MM)
@@ -159,7 +159,7 @@ def test_a_users_calibration_takes_the_place_of_all_else(home: Path):
 def test_a_calibration_of_other_frames_is_the_users_error(home: Path):
     with pytest.raises(UserError, match="left camera.*aspect"):
         tall = PerView(np.zeros((640, 480, 3), np.uint8), np.zeros((240, 320, 3), np.uint8))
-        KnownCameras.of(calibrated(home), first(images=tall))
+        CameraSetup.of(calibrated(home), first(images=tall))
 
 
 class Recorded:
@@ -191,9 +191,9 @@ def dotted(points: np.ndarray) -> PerView[np.ndarray]:
 def test_straight_pairs_are_those_of_the_ideal_cameras(home: Path):
     points = np.array([[x, y, 1.0] for x in (-0.4, 0, 0.4) for y in (-0.3, 0, 0.3)])
     pair = first(images=dotted(points))
-    known = KnownCameras.of(calibrated(home), pair)
+    known = CameraSetup.of(calibrated(home), pair)
     assert known.straighteners is not None
-    pairs = StraightPairs(Recorded(pair, None), known.straighteners)
+    pairs = UndistortedPairs(Recorded(pair, None), known.straighteners)
     assert not pairs.ended
     straight = pairs.next_pair(1.0)
     assert straight is not None and pairs.next_pair(1.0) is None and pairs.ended
@@ -210,7 +210,7 @@ def test_straight_pairs_are_those_of_the_ideal_cameras(home: Path):
 
 def test_pairs_of_lenses_without_distortion_are_left_alone(home: Path):
     images = PerView.of(lambda view: np.full((*SIZES[view][::-1], 3), 90, np.uint8))
-    known = KnownCameras.of(calibrated(home, (0.0,) * 4), first(images=images))
+    known = CameraSetup.of(calibrated(home, (0.0,) * 4), first(images=images))
     assert known.straighteners is not None
-    straight = StraightPairs(Recorded(), known.straighteners).straight(first(images=images))
+    straight = UndistortedPairs(Recorded(), known.straighteners).straight(first(images=images))
     assert all(np.array_equal(straight[view].image, images[view]) for view in ("left", "right"))

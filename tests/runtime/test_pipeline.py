@@ -12,7 +12,7 @@ from hand.errors import UserError
 from hand.joints import unit_hand
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import SelfCalibrator
-from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.calibration.solver_process import InlineSolver
 from runtime.estimators.estimator import FORGET_SIDE_NS
 from runtime.fusion.cross_view import PATIENCE
 from runtime.geometry.rotation_estimator import SURE_DEG
@@ -192,7 +192,7 @@ def test_the_estimator_is_told_the_cameras_as_they_are_known_by_then():
     known = PerView(PinholeCamera.from_fov(640, 480, 60), PinholeCamera.from_fov(320, 240, 70))
     given = TwoViewGeometry(known, R_RIGHT_FROM_LEFT, np.array([300.0, 0, 100]))
     calibrator = SelfCalibrator(SIZES_PX, PerView(None, None), 90, given=given)
-    pipeline = Pipeline(seer, CAMERAS, UNSMOOTHED, calibrator=calibrator, solver=SolverOnTheSpot())
+    pipeline = Pipeline(seer, CAMERAS, UNSMOOTHED, calibrator=calibrator, solver=InlineSolver())
     for scene.seq in range(2):
         pipeline.step(scene.pair())
     assert seer.told == [CAMERAS, known]

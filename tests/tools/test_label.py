@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from adapt.core.geometry_teacher import Watched
-from adapt.core.label_crops import TaughtCrop
+from adapt.core.label_crops import LabelledCrop
 from adapt.offline.recording import check_seen, check_sure
 from capture.views import PerView, View
 from hand.errors import UserError
@@ -33,7 +33,7 @@ PAIRS = 46
 
 
 @pytest.fixture(scope="module")
-def crops() -> list[TaughtCrop]:
+def crops() -> list[LabelledCrop]:
     return [crop for _, _, crop in crops_of("right", np.random.default_rng(0))]
 
 

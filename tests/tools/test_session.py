@@ -16,7 +16,7 @@ from capture import wire
 from capture.recording.reader import Recording
 from capture.views import VIEWS
 from hand.errors import UserError
-from runtime.outputs.run_recorder import HAND_TOPIC, RunAbout, RunRecord
+from runtime.outputs.run_recorder import HAND_TOPIC, RunMetadata, RunRecorder
 from runtime.settings import Settings
 from tests.capture.clips import numbered_image, read_number
 from tests.paths import ROOT
@@ -32,10 +32,10 @@ def recorded(tmp_path_factory) -> Path:
     """Three seconds of a run: every third pair was taken, and each of those has a hand."""
     path = tmp_path_factory.mktemp("session") / "s.mcap"
     settings = Settings(left="left.mp4", right="right.mp4", every_pair=True, merge="rotation")
-    about = RunAbout(
+    about = RunMetadata(
         settings=settings, engine="torch on cpu", weights_sha256=WEIGHTS, threads=None, torch_threads=1, started_at="2026-01-01"
     )
-    record = RunRecord(path, settings, about)
+    record = RunRecorder(path, settings, about)
     record.drops = lambda: {"superseded": 4}
     for number in range(FRAMES):
         pair = frame_pair(number)

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 def make_network() -> tuple[Callable[[], object], int, str]:
-    from runtime.engines.selection import choose_engine
+    from runtime.engines.selection import select_engine
     from runtime.networks.weights import DEFAULT_WEIGHTS
 
-    engine = choose_engine("auto", DEFAULT_WEIGHTS)
+    engine = select_engine("auto", DEFAULT_WEIGHTS)
     size = engine.manifest.crop_size
     images = np.random.default_rng(0).integers(0, 256, (2, size, size, 3), np.uint8)
     return lambda: engine(images), 1, f"both views' crops through {engine.manifest.architecture} ({engine.description})"
@@ -68,12 +68,12 @@ _shown: "dict[View, SyntheticSource]" = {}
 
 
 def make_detnet_lite() -> tuple[Callable[[], object], int, str]:
-    from runtime.engines.selection import choose_engine
+    from runtime.engines.selection import select_engine
     from runtime.estimators.crop_estimator import CropEstimator
     from runtime.estimators.locator import load_locator
 
     return make_estimator(
-        lambda cameras: CropEstimator(choose_engine(threads=1), load_locator(), cameras.map(lambda camera: camera.size_px))
+        lambda cameras: CropEstimator(select_engine(threads=1), load_locator(), cameras.map(lambda camera: camera.size_px))
     )
 
 

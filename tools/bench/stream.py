@@ -25,9 +25,9 @@ from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.calibration.self_calibrator import SelfCalibrator
-from runtime.calibration.solver_process import SolverBeside
+from runtime.calibration.solver_process import BackgroundSolver
 from runtime.engines.engine import Engine, EngineName
-from runtime.engines.selection import choose_engine
+from runtime.engines.selection import select_engine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.estimators.locator import load_locator
 from runtime.networks.weights import DEFAULT_WEIGHTS
@@ -78,7 +78,7 @@ def bench_stream(
     Raises UserError for a clip that cannot be read, or a peer that does not print its rate.
     """
     pairs = read_pairs(clip)
-    engine = choose_engine(engine_name, DEFAULT_WEIGHTS, threads=max(1, (os.cpu_count() or 1) // 2))
+    engine = select_engine(engine_name, DEFAULT_WEIGHTS, threads=max(1, (os.cpu_count() or 1) // 2))
     spent: dict[str, list[float]] = defaultdict(list)
     rates: list[float] = []
     for _ in range(rounds):
@@ -143,7 +143,7 @@ def run_once(pairs: list[FramePair], engine: Engine) -> dict[str, list[float]]:
     cameras = sizes.map(lambda size: PinholeCamera.from_fov(*size))
     watch = Watch()
     estimator = CropEstimator(_Watched(engine, watch, "network"), watch.of(load_locator(), "locate"), sizes)  # pyright: ignore[reportArgumentType]
-    solver = SolverBeside()
+    solver = BackgroundSolver()
     try:
         calibrator = SelfCalibrator(sizes, PerView(None, None), HAND_MM)
         pipeline = Pipeline(watch.of(estimator, "estimate"), cameras, calibrator=calibrator, solver=solver)  # pyright: ignore[reportArgumentType]

@@ -27,7 +27,7 @@ from tools.bench import stream as bench_stream
 
 if TYPE_CHECKING:
     from adapt.core.crop_pairs import CropPairs
-    from adapt.core.targets import Labels, Seen
+    from adapt.core.targets import Labels, TwoViewPredictions
 
 Part = Literal[
     "engines",
@@ -146,15 +146,15 @@ def make_adapt_labels() -> tuple[Callable[[], object], float, str]:
 def make_adapt_step(labels: "Labels") -> tuple[Callable[[], object], float, str]:
     import torch
 
-    from adapt.core.mean_teacher import Adaptation
-    from adapt.core.targets import Taught
+    from adapt.core.mean_teacher import MeanTeacher
+    from adapt.core.targets import GeometryLabels
     from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
     network, manifest = load_network(DEFAULT_WEIGHTS)
     pairs, joints = _pairs(manifest.crop_size), _seen(ADAPT_TIMED).joints
     pixels = torch.rand(ADAPT_TIMED, 21, 2) * manifest.crop_size
-    taught = joints.map(lambda joints: Taught(joints, pixels, torch.ones(ADAPT_TIMED, 21)))
-    adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3))
+    taught = joints.map(lambda joints: GeometryLabels(joints, pixels, torch.ones(ADAPT_TIMED, 21)))
+    adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
     what = f"a whole step on {ADAPT_BATCH} pairs, timed on {ADAPT_TIMED}: {manifest.architecture}, --labels {labels}"
     return lambda: adaptation.step(pairs, labels=labels, taught=taught), ADAPT_TIMED / ADAPT_BATCH, what
 
@@ -170,7 +170,7 @@ def make_adapt_published() -> tuple[Callable[[], object], float, str]:
     except ImportError as error:
         raise UserError("the published refinement needs scipy, which the extra 'make' brings: pip install scipy") from error
 
-    from adapt.core.mean_teacher import Adaptation
+    from adapt.core.mean_teacher import MeanTeacher
     from adapt.core.targets import FAITHFUL
     from hand.rotations import align
     from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
@@ -178,7 +178,7 @@ def make_adapt_published() -> tuple[Callable[[], object], float, str]:
     network, manifest = load_network(DEFAULT_WEIGHTS)
     pairs = _pairs(manifest.crop_size)
     joints = _seen(ADAPT_TIMED).joints.map(lambda x: x.double().numpy())
-    adaptation = Adaptation(network, manifest, FAITHFUL, np.eye(3))
+    adaptation = MeanTeacher(network, manifest, FAITHFUL, np.eye(3))
 
     def refine(left: np.ndarray, right: np.ndarray) -> None:
         def objective(x: np.ndarray) -> float:
@@ -209,11 +209,11 @@ def _pairs(size: int) -> "CropPairs":
     return CropPairs(images, turns, torch.zeros(ADAPT_TIMED, dtype=torch.bool))
 
 
-def _seen(count: int) -> "Seen":
+def _seen(count: int) -> "TwoViewPredictions":
     """So many hands as a network sees them in two cameras that stand alike, 0.1 hands off."""
     import torch
 
-    from adapt.core.targets import Seen
+    from adapt.core.targets import TwoViewPredictions
     from hand.joints import unit_hand
     from tools.evaluate.two_views import sample_motion
 
@@ -221,7 +221,7 @@ def _seen(count: int) -> "Seen":
     motion = np.resize(unit_hand(sample_motion(random, 10)), (count, 21, 3))
     joints = PerView.of(lambda view: torch.tensor(motion + random.normal(0, 0.1, motion.shape), dtype=torch.float32))
     confidence = PerView.of(lambda view: torch.rand(count, 21, generator=torch.Generator().manual_seed(len(view))))
-    return Seen(joints, confidence, confidence.map(lambda sure: sure >= 0.1))
+    return TwoViewPredictions(joints, confidence, confidence.map(lambda sure: sure >= 0.1))
 
 
 def write_figures(told: dict[str, object], path: Path) -> None:

@@ -43,13 +43,13 @@ def look_at_parts() -> Iterator[Finding]:
 def look_at_engines() -> Iterator[Finding]:
     """Every engine by name, and the one that `auto` takes."""
     from runtime.engines.engine import EngineName
-    from runtime.engines.selection import choose_engine
+    from runtime.engines.selection import select_engine
 
     for name in sorted(get_args(EngineName), key=lambda name: name == "auto"):
         topic = f"engine {name}"
         try:
             began = time.perf_counter()
-            engine = choose_engine(name, threads=1)
+            engine = select_engine(name, threads=1)
             loaded_s = time.perf_counter() - began
             size = engine.manifest.crop_size
             crops = np.zeros((2, size, size, 3), np.uint8)

@@ -14,7 +14,7 @@ from hand.prior import FAMILIES
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer, DrawnCrops
 from runtime.engines.engine import Engine
-from runtime.estimators.crop_prediction import Answer, Place, first_look, look_again
+from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_best_roll, refine_predictions
 from runtime.types import HandBox
 from tools.train.losses import HAND_MM
 
@@ -101,13 +101,13 @@ def _drawn(
 def judge(engine: Engine, hands: HeldOut) -> Judged:
     """Ask the network as the program does where it finds hands, and as it does where it follows them."""
     size = engine.manifest.crop_size
-    first: list[Answer] = []
-    final: list[Answer] = []
+    first: list[CropPrediction] = []
+    final: list[CropPrediction] = []
     places = [place_of(hands.frames, number, size) for number in range(len(hands.frames.images))]
     for start in tqdm(range(0, len(places), BATCH), desc=f"looking, {hands.kind} hand", unit=f"x{BATCH}"):
-        answers = first_look(engine, places[start : start + BATCH])
+        answers = predict_best_roll(engine, places[start : start + BATCH])
         first += answers
-        final += look_again(engine, answers)
+        final += refine_predictions(engine, answers)
     parts = [engine(images.numpy()) for images in hands.upright.images.split(BATCH)]
     joints, pixels, confidence = (
         np.concatenate([getattr(p, name) for p in parts]) for name in ("joints", "pixels", "confidence")
@@ -120,16 +120,16 @@ def judge(engine: Engine, hands: HeldOut) -> Judged:
     )
 
 
-def place_of(frames: DrawnCrops, number: int, size: int) -> Place:
+def place_of(frames: DrawnCrops, number: int, size: int) -> CropRequest:
     """One of the frames as the program meets it: a box of `size` px in the middle, and the camera that it was drawn by."""
     image = frames.images[number].numpy()
     side = len(image)
     middle = ((side - 1) / 2, (side - 1) / 2)
     camera = PinholeCamera(float(frames.focal[number]), middle, (side, side))
-    return Place(HandBox("left", "right", middle, float(size), 1.0), camera, image)
+    return CropRequest(HandBox("left", "right", middle, float(size), 1.0), camera, image)
 
 
-def _of_answers(answers: list[Answer], hands: DrawnCrops, size: int) -> Scores:
+def _of_answers(answers: list[CropPrediction], hands: DrawnCrops, size: int) -> Scores:
     joints, pixels, confidence = (
         np.stack([getattr(answer.hand, name) for answer in answers]) for name in ("joints", "pixels", "confidence")
     )

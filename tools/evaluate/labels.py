@@ -22,10 +22,10 @@ import tyro
 
 from adapt.core.rehearsal import draw_bank
 from adapt.core.targets import Labels
-from adapt.core.training_samples import Material
+from adapt.core.training_samples import TrainingSet
 from adapt.offline.adapt_recording import Settings as Offline
-from adapt.offline.adapt_recording import off, watch
-from adapt.offline.training import BANK, begin, study
+from adapt.offline.adapt_recording import label_error, watch
+from adapt.offline.training import BANK, make_mean_teacher, train
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import DrawnCrops
@@ -114,7 +114,7 @@ class Comparison:
         return Offline(folder, left=clip / "left.mp4", right=clip / "right.mp4", teacher=self.settings.teacher, device="cpu")
 
     @cached_property
-    def watched(self) -> tuple[TwoViewGeometry, Material, Material]:
+    def watched(self) -> tuple[TwoViewGeometry, TrainingSet, TrainingSet]:
         return watch(self.offline, load_network(DEFAULT_WEIGHTS)[1].crop_size)
 
     @cached_property
@@ -137,12 +137,12 @@ class Comparison:
         if labels is not None:
             geometry, learn_from, judge_by = self.watched
             how = replace(self.offline, labels=labels, seed=seed, **options(addition, self.settings.also))
-            session = begin(how, network, manifest, geometry, self.bank if how.rehearsed else None)
+            session = make_mean_teacher(how, network, manifest, geometry, self.bank if how.rehearsed else None)
             started = time.process_time()
-            study(how, session, geometry, learn_from)
+            train(how, session, geometry, learn_from)
             learnt_s = time.process_time() - started
             network = session.teacher
-            held_out = off(network, manifest, judge_by).joints
+            held_out = label_error(network, manifest, judge_by).joints
         save_network(folder / "weights.safetensors", network, manifest)
         row = Row(
             name,

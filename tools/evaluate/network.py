@@ -18,7 +18,7 @@ from hand.errors import UserError
 from hand.joints import JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
 from runtime.engines.engine import Engine, EngineName
-from runtime.engines.selection import choose_engine
+from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import DEFAULT_WEIGHTS
@@ -145,7 +145,7 @@ def report(engine: Engine, judged: list[Judged]) -> str:
 
 def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
-    engine = choose_engine(settings.engine, settings.weights)
+    engine = select_engine(settings.engine, settings.weights)
     manifest = engine.manifest
     bank = settings.backgrounds
     if bank is not None and not bank.is_file():

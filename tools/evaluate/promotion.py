@@ -18,18 +18,18 @@ from tqdm import tqdm
 
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.geometry_teacher import label
-from adapt.core.mean_teacher import Adaptation
-from adapt.core.targets import Labels, Recipe, Taught
-from adapt.core.training_samples import Material, Shown
-from adapt.online.promotion import judge
-from adapt.online.validation import Evidence, Said, ask, drawn_error, weigh
+from adapt.core.mean_teacher import MeanTeacher
+from adapt.core.targets import GeometryLabels, Labels, Recipe
+from adapt.core.training_samples import TrainingSample, TrainingSet
+from adapt.online.promotion import decide_promotion
+from adapt.online.validation import Said, ValidationMetrics, predict, synthetic_error, validate
 from capture.views import PerView
 from hand.errors import UserError
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer, DrawnCrops
-from runtime.calibration.self_calibrator import CalibrationState, usual_bones
+from runtime.calibration.self_calibrator import CalibrationState, mean_bone_lengths
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.estimators.estimator import FollowSettings
@@ -74,8 +74,8 @@ class Scene:
     stream: DrawnStream
     geometry: TwoViewGeometry
     """As cameras find it: not quite true."""
-    learnt: Material
-    held_out: Material
+    learnt: TrainingSet
+    held_out: TrainingSet
     truth: PerView[np.ndarray]
     """(N, 21, 3) true unit hands of what is held out, each camera's axes."""
 
@@ -89,7 +89,7 @@ class Way:
     labels: Labels
     turned_deg: float = 0.0
     """By how much the rotation in use is wrong."""
-    change: Callable[[Material, np.random.Generator], Material] = lambda material, rng: material
+    change: Callable[[TrainingSet, np.random.Generator], TrainingSet] = lambda material, rng: material
     rate: float = Recipe().rate
 
 
@@ -107,8 +107,8 @@ class Row:
     better: bool
     """The guard's verdict."""
     reason: str
-    before: Evidence
-    after: Evidence
+    before: ValidationMetrics
+    after: ValidationMetrics
 
 
 def scene_of(settings: Settings, rng: np.random.Generator, engine: TorchEngine) -> Scene | None:
@@ -119,9 +119,9 @@ def scene_of(settings: Settings, rng: np.random.Generator, engine: TorchEngine) 
     sizes_px = rig.geometry.cameras.map(lambda camera: camera.size_px)
     geometry = roughly(rig.geometry, rng)
     estimator = CropEstimator(engine, load_locator(), sizes_px, FollowSettings("right"))
-    known = CalibrationState(geometry, usual_bones())
+    known = CalibrationState(geometry, mean_bone_lengths())
     labelled = [pair for pair in label(iter(stream.pairs), estimator, known) if pair is not None]
-    shown = [Shown.cut(pair, engine.manifest.crop_size) for pair in labelled]
+    shown = [TrainingSample.cut(pair, engine.manifest.crop_size) for pair in labelled]
     parts = [number // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 for number in range(len(shown))]
     learnt, held_out = ([one for one, out in zip(shown, parts, strict=True) if out == which] for which in (False, True))
     if len(held_out) < LEAST_HELD_OUT:
@@ -130,8 +130,8 @@ def scene_of(settings: Settings, rng: np.random.Generator, engine: TorchEngine) 
     return Scene(
         stream,
         geometry,
-        Material.of(learnt),
-        Material.of(held_out),
+        TrainingSet.of(learnt),
+        TrainingSet.of(held_out),
         stream.truth.map(lambda hands: hands[numbers]),
     )
 
@@ -145,39 +145,41 @@ def roughly(geometry: TwoViewGeometry, rng: np.random.Generator) -> TwoViewGeome
     return TwoViewGeometry(cameras, turn @ geometry.R_right_from_left, t)
 
 
-def ways(other: Material) -> list[Way]:
+def ways(other: TrainingSet) -> list[Way]:
     """All of them; `other` is another scene's material."""
 
-    def poisoned(change: Callable[[Taught, np.random.Generator], Taught]) -> Callable[[Material, np.random.Generator], Material]:
+    def poisoned(
+        change: Callable[[GeometryLabels, np.random.Generator], GeometryLabels],
+    ) -> Callable[[TrainingSet, np.random.Generator], TrainingSet]:
         return lambda material, rng: replace(material, taught=material.taught.map(lambda taught: change(taught, rng)))
 
-    def deeper(taught: Taught, rng: np.random.Generator) -> Taught:
+    def deeper(taught: GeometryLabels, rng: np.random.Generator) -> GeometryLabels:
         return replace(taught, joints=taught.joints * torch.tensor([1.0, 1.0, 1.6]))
 
-    def others_labels(taught: Taught, rng: np.random.Generator) -> Taught:
+    def others_labels(taught: GeometryLabels, rng: np.random.Generator) -> GeometryLabels:
         return taught.rows(torch.from_numpy(np.roll(np.arange(len(taught.joints)), 11)))
 
-    def curled(taught: Taught, rng: np.random.Generator) -> Taught:
+    def curled(taught: GeometryLabels, rng: np.random.Generator) -> GeometryLabels:
         # Fingers end where their middle joints are.
         order = torch.arange(21)
         order[[7, 8, 11, 12, 15, 16, 19, 20]] = torch.tensor([6, 6, 10, 10, 14, 14, 18, 18])
         return replace(taught, joints=taught.joints[:, order], pixels=taught.pixels[:, order])
 
-    def shuffled(material: Material, rng: np.random.Generator) -> Material:
+    def shuffled(material: TrainingSet, rng: np.random.Generator) -> TrainingSet:
         rows = torch.from_numpy(np.roll(np.arange(len(material.pairs)), len(material.pairs) // 3))
         return _right_from(material, material, rows)
 
-    def two_hands(material: Material, rng: np.random.Generator) -> Material:
+    def two_hands(material: TrainingSet, rng: np.random.Generator) -> TrainingSet:
         return _right_from(material, other, torch.arange(len(material.pairs)) % len(other.pairs))
 
-    def covered(material: Material, rng: np.random.Generator) -> Material:
+    def covered(material: TrainingSet, rng: np.random.Generator) -> TrainingSet:
         images = material.pairs.images
         dark = torch.from_numpy(rng.integers(0, 12, images.right.shape, dtype=np.uint8))
         return replace(material, pairs=replace(material.pairs, images=PerView(images.left, dark)))
 
-    def still(material: Material, rng: np.random.Generator) -> Material:
+    def still(material: TrainingSet, rng: np.random.Generator) -> TrainingSet:
         rows = torch.full((len(material.pairs),), int(rng.integers(len(material.pairs))))
-        return Material(material.pairs.rows(rows), material.taught.map(lambda t: t.rows(rows)), material.shown)
+        return TrainingSet(material.pairs.rows(rows), material.taught.map(lambda t: t.rows(rows)), material.shown)
 
     return [
         Way("s2dhand", False, "s2dhand"),
@@ -196,7 +198,7 @@ def ways(other: Material) -> list[Way]:
     ]
 
 
-def _right_from(material: Material, other: Material, rows: torch.Tensor) -> Material:
+def _right_from(material: TrainingSet, other: TrainingSet, rows: torch.Tensor) -> TrainingSet:
     """The right view of `other`'s hands numbered `rows`."""
     rights = other.pairs.rows(rows)
     pairs = CropPairs(
@@ -204,7 +206,7 @@ def _right_from(material: Material, other: Material, rows: torch.Tensor) -> Mate
         PerView(material.pairs.R_frame_from_crop.left, rights.R_frame_from_crop.right),
         material.pairs.mirror,
     )
-    return Material(pairs, PerView(material.taught.left, other.taught.right.rows(rows)), material.shown)
+    return TrainingSet(pairs, PerView(material.taught.left, other.taught.right.rows(rows)), material.shown)
 
 
 def true_error_mm(said: Said, truth: PerView[np.ndarray]) -> float:
@@ -222,11 +224,11 @@ def judged(
     turn = from_vector(axis / np.linalg.norm(axis) * np.radians(way.turned_deg))
     R = turn @ scene.geometry.R_right_from_left
     material = way.change(scene.learnt, rng)
-    adaptation = Adaptation(network, manifest, replace(Recipe.of(way.labels), rate=way.rate), R)
+    adaptation = MeanTeacher(network, manifest, replace(Recipe.of(way.labels), rate=way.rate), R)
 
-    def weighed(of: HandNetwork) -> tuple[Evidence, float]:
-        said = ask(of, manifest, scene.held_out)
-        return weigh(said, scene.held_out, scene.geometry, drawn_error(of, drawn)), true_error_mm(said, scene.truth)
+    def weighed(of: HandNetwork) -> tuple[ValidationMetrics, float]:
+        said = predict(of, manifest, scene.held_out)
+        return validate(said, scene.held_out, scene.geometry, synthetic_error(of, drawn)), true_error_mm(said, scene.truth)
 
     before, before_mm = weighed(network)
     order = torch.Generator().manual_seed(settings.seed)
@@ -236,7 +238,7 @@ def judged(
         adaptation.step(material.pairs.rows(rows), R, labels=way.labels, taught=taught)
         if step in settings.steps:
             after, after_mm = weighed(adaptation.teacher)
-            verdict = judge(after, before, before)
+            verdict = decide_promotion(after, before, before)
             yield Row(number, way.name, way.harms, step, before_mm, after_mm, verdict.better, verdict.reason, before, after)
 
 

@@ -21,7 +21,7 @@ from hand.errors import UserError
 from hand.joints import MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
 from runtime.engines.engine import Engine
-from runtime.estimators.crop_prediction import Place, first_look, look_again
+from runtime.estimators.crop_prediction import CropRequest, predict_best_roll, refine_predictions
 from runtime.estimators.locator import Locator
 from runtime.estimators.search import SIDES
 from runtime.estimators.tracker import box_around
@@ -86,7 +86,7 @@ def score_clip(engine: Engine, folder: Path) -> ClipScores:
         if not all(np.isfinite(values[number]).all() for values in (*joints, *pixels)):
             continue
         places = [_place(image, truth[number], view) for view, image, truth in zip(VIEWS, pair, pixels, strict=True)]
-        left, right = (answer.hand for answer in look_again(engine, first_look(engine, places)))
+        left, right = (answer.hand for answer in refine_predictions(engine, predict_best_roll(engine, places)))
         estimator.update(number * 33_000_000, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
         hands.append(PerView(left, right))
         numbers.append(number)
@@ -129,7 +129,7 @@ def score_stills(engine: Engine, locate: Locator, folder: Path) -> StillsScores:
     for name, reference in tqdm(json.loads(file.read_text()).items(), desc="photographs", unit="picture"):
         image, truth = read_picture(folder / name), np.array(reference["keypoints_px"])
         size = extent(truth[None])[0]
-        both = look_again(engine, first_look(engine, [_place(image, truth, "left", side) for side in SIDES]))
+        both = refine_predictions(engine, predict_best_roll(engine, [_place(image, truth, "left", side) for side in SIDES]))
         given.append(np.linalg.norm(max(both, key=lambda answer: answer.sure).hand.pixels - truth, axis=1) / size)
         hands = find_hands(engine, locate, image)
         if not hands:
@@ -160,11 +160,11 @@ def _frames(file: Path) -> Iterator[np.ndarray]:
         yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
 
 
-def _place(image: np.ndarray, joints: np.ndarray, view: View, side: Side = "right") -> Place:
+def _place(image: np.ndarray, joints: np.ndarray, view: View, side: Side = "right") -> CropRequest:
     """The box around reference joints (21, 2) px, before a camera of which nothing is known."""
     (x, y), size = box_around(joints)
     height, width = image.shape[:2]
-    return Place(HandBox(view, side, (float(x), float(y)), size, 1.0), PinholeCamera.from_fov(width, height), image)
+    return CropRequest(HandBox(view, side, (float(x), float(y)), size, 1.0), PinholeCamera.from_fov(width, height), image)
 
 
 def clip_report(scores: ClipScores) -> str:

@@ -208,7 +208,7 @@ def _run_pair(job: PairJob, folder: Path, models: object) -> dict[str, object]:
 
 
 def _run_clips(job: ClipsJob, folder: Path) -> dict[str, object]:
-    from adapt.offline.adapt_recording import Settings, learn, off, watch
+    from adapt.offline.adapt_recording import Settings, label_error, learn, watch
     from runtime.networks.weights import load_network
 
     settings = Settings(
@@ -223,9 +223,9 @@ def _run_clips(job: ClipsJob, folder: Path) -> dict[str, object]:
     )
     network, manifest = load_network(settings.weights)
     geometry, material, held_out = watch(settings, manifest.crop_size)
-    before = off(network, manifest, held_out)
+    before = label_error(network, manifest, held_out)
     saved = learn(settings, geometry, material, held_out)
-    after = off(*load_network(folder / "weights.safetensors"), held_out) if saved else before
+    after = label_error(*load_network(folder / "weights.safetensors"), held_out) if saved else before
     return {
         "pairs": len(material.pairs),
         "tested": len(held_out.pairs),

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from adapt.core.augment import Augmenter
-from adapt.core.label_crops import TaughtCrop
+from adapt.core.label_crops import LabelledCrop
 from adapt.core.targets import heat_target
 from hand.rotations import from_vector
 from hand.synth.turn import Turn
@@ -26,7 +26,7 @@ def turn_by(angle_deg: float, zoom: float) -> Turn:
     )
 
 
-def recut(crop: TaughtCrop, angle_deg: float, zoom: float) -> CropCamera:
+def recut(crop: LabelledCrop, angle_deg: float, zoom: float) -> CropCamera:
     """The crop's camera, rolled and zoomed so that its picture turns by `angle_deg` from x to y and grows by `zoom`."""
     # A camera that rolls one way sees the picture turn the other way, and a mirror takes that back.
     roll = from_vector(np.array([0, 0, np.radians(angle_deg if crop.camera.mirror else -angle_deg)]))

@@ -8,7 +8,7 @@ from adapt.core.geometry_teacher import GeometryTeacher, calibrate, label
 from capture.views import VIEWS, PerView, View
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
-from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.calibration.solver_process import InlineSolver
 from runtime.pipeline import Pipeline, PipelineSettings
 from tests.adapt.recordings import GEOMETRY, Eyes, bones, pairs_of
 from tests.runtime.scenes import CAMERAS, R_RIGHT_FROM_LEFT, SIZES_PX, Scene
@@ -22,7 +22,7 @@ EXACT = 0.08
 
 def teacher_of(scene: Scene, calibrator: SelfCalibrator) -> tuple[GeometryTeacher, Eyes]:
     eyes, how = Eyes(scene), PipelineSettings(merge="geometry")
-    return GeometryTeacher(Pipeline(eyes, CAMERAS, how, calibrator=calibrator, solver=SolverOnTheSpot())), eyes
+    return GeometryTeacher(Pipeline(eyes, CAMERAS, how, calibrator=calibrator, solver=InlineSolver())), eyes
 
 
 def knowing(scene: Scene) -> SelfCalibrator:

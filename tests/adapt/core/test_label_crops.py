@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adapt.core.geometry_labels import ViewLabel
-from adapt.core.label_crops import TaughtCrop
+from adapt.core.label_crops import LabelledCrop
 from capture.views import VIEWS
 from runtime.estimators.tracker import BOX_MARGIN, roll_of
 from runtime.types import Side
@@ -19,7 +19,7 @@ def label_of(scene: Scene, view) -> ViewLabel:
     return ViewLabel(view, scene.side, CAMERAS[view], scene.pixels(view), sure, scene.truth(view), sure)
 
 
-def crops_of(side: Side, jitter: np.random.Generator | None = None) -> list[tuple[Scene, ViewLabel, TaughtCrop]]:
+def crops_of(side: Side, jitter: np.random.Generator | None = None) -> list[tuple[Scene, ViewLabel, LabelledCrop]]:
     """Of a moving hand, in both views."""
     crops = []
     for seq in range(0, 60, 4):
@@ -27,7 +27,7 @@ def crops_of(side: Side, jitter: np.random.Generator | None = None) -> list[tupl
         scene.seq = seq
         for view in VIEWS:
             label = label_of(scene, view)
-            crops.append((scene, label, TaughtCrop.cut(label, IMAGES[view], SIZE, BORDER, jitter)))
+            crops.append((scene, label, LabelledCrop.cut(label, IMAGES[view], SIZE, BORDER, jitter)))
     return crops
 
 

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from adapt.core.augment import Augmenter
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.losses import Loss, adaptation_loss
-from adapt.core.mean_teacher import Adaptation, StepFigures
+from adapt.core.mean_teacher import MeanTeacher, StepFigures
 from adapt.core.rehearsal import Rehearsal, draw_bank
-from adapt.core.targets import FAITHFUL, Labels, Recipe, Targets, Taught
+from adapt.core.targets import FAITHFUL, GeometryLabels, Labels, Recipe, Targets
 from capture.sources import synthetic
 from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
@@ -82,7 +82,7 @@ def test_steps_bring_the_views_together_and_leave_the_rest_alone(shipped, headse
     network, manifest = shipped
     before = parameters(network)
     off = error(network, headset)
-    adaptation = Adaptation(network, manifest)
+    adaptation = MeanTeacher(network, manifest)
     torch.testing.assert_close(parameters(adaptation.student), parameters(adaptation.teacher), rtol=0, atol=0)
     frozen = norms(adaptation.student)
 
@@ -101,14 +101,14 @@ def test_steps_bring_the_views_together_and_leave_the_rest_alone(shipped, headse
 
 
 def test_the_first_step_moves_the_teacher_half_of_the_way(shipped, headset):
-    adaptation = Adaptation(*shipped)
+    adaptation = MeanTeacher(*shipped)
     start = parameters(adaptation.teacher)
     adaptation.step(headset, synthetic.R_RIGHT_FROM_LEFT)
     torch.testing.assert_close(parameters(adaptation.teacher), (start + parameters(adaptation.student)) / 2)
 
 
 def test_the_same_batches_give_the_same_network(shipped, headset):
-    first, second = (Adaptation(*shipped) for _ in range(2))
+    first, second = (MeanTeacher(*shipped) for _ in range(2))
     for adaptation in (first, second):
         adaptation.step(headset)
         adaptation.step(headset)
@@ -117,7 +117,7 @@ def test_the_same_batches_give_the_same_network(shipped, headset):
 
 
 def test_without_a_rotation_the_pairs_tell_it(shipped, headset):
-    adaptation = Adaptation(*shipped)
+    adaptation = MeanTeacher(*shipped)
     assert adaptation.R_right_from_left is None
     adaptation.begin(headset)
     begun = adaptation.R_right_from_left
@@ -135,7 +135,7 @@ def test_the_published_architecture_learns_too(recipe):
     images = PerView.of(lambda view: torch.randint(0, 256, (2, 32, 32, 3), dtype=torch.uint8))
     turns = PerView.of(lambda view: torch.eye(3, dtype=torch.float64).expand(2, 3, 3))
     pairs = CropPairs(images, turns, torch.tensor([False, True]))
-    adaptation = Adaptation(network, manifest, recipe, np.eye(3))
+    adaptation = MeanTeacher(network, manifest, recipe, np.eye(3))
     frozen = norms(adaptation.student)
     figures = [adaptation.step(pairs) for _ in range(2)]
     assert all(np.isfinite(f.loss) and f.loss > 0 for f in figures)
@@ -207,10 +207,10 @@ AXES = pytest.mark.parametrize("axes", ["crop", "frame"])
 @AXES
 def test_what_agrees_in_the_cameras_axes_teaches_nothing_new_in_the_crops(side: Side, axes):
     known = Known.of(side, axes)
-    figures = Adaptation(known.network, known.manifest).step(known.pairs, known.R)
+    figures = MeanTeacher(known.network, known.manifest).step(known.pairs, known.R)
     assert figures.apart < 1e-5 and figures.location < 1e-4 and figures.batch_off_deg < 0.01
     turned = known.R @ from_vector(np.array([0.0, 0.3, 0.0]))
-    wrong = Adaptation(known.network, known.manifest).step(known.pairs, turned)
+    wrong = MeanTeacher(known.network, known.manifest).step(known.pairs, turned)
     assert wrong.apart > 0.1 and wrong.location > 0.01
 
 
@@ -221,21 +221,21 @@ def test_joints_taught_in_the_cameras_axes_are_asked_for_in_the_crops(side: Side
 
     def location(joints: PerView[np.ndarray]) -> float:
         told = taught(joints.map(lambda x: torch.tensor(x, dtype=torch.float32)), size=8)
-        return Adaptation(known.network, known.manifest).step(known.pairs, known.R, labels="geometry", taught=told).location
+        return MeanTeacher(known.network, known.manifest).step(known.pairs, known.R, labels="geometry", taught=told).location
 
     assert location(known.joints) < 1e-4
     assert location(PerView(known.joints.right, known.joints.left)) > 0.1
     assert location(known.joints.map(lambda x: x * np.array([-1, 1, 1]))) > 0.1
 
 
-def taught(joints: PerView[Tensor], size: int, weight: float = 1.0) -> PerView[Taught]:
+def taught(joints: PerView[Tensor], size: int, weight: float = 1.0) -> PerView[GeometryLabels]:
     """Joints, seen in crops of `size` px all over them; one of each hand beyond its crop."""
 
-    def view(joints: Tensor) -> Taught:
+    def view(joints: Tensor) -> GeometryLabels:
         count = len(joints)
         pixels = torch.rand(count, 21, 2, generator=torch.Generator().manual_seed(0)) * (size - 1)
         pixels[:, OUTSIDE] = torch.tensor([size + 1.0, size / 2])
-        return Taught(joints, pixels, torch.full((count, 21), weight))
+        return GeometryLabels(joints, pixels, torch.full((count, 21), weight))
 
     return joints.map(view)
 
@@ -277,7 +277,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Targets]:
 
 def test_taught_heat_is_as_the_architecture_learnt_it_and_ends_at_the_crop(tiny, asked):
     network, manifest, pairs = tiny
-    Adaptation(network, manifest, R_right_from_left=np.eye(3)).step(pairs, labels="geometry", taught=taught(hands(), 32))
+    MeanTeacher(network, manifest, R_right_from_left=np.eye(3)).step(pairs, labels="geometry", taught=taught(hands(), 32))
     assert len(asked) == 2
     inside = torch.arange(21) != OUTSIDE
     for targets in asked:
@@ -299,14 +299,14 @@ def test_heat_beyond_the_crop_is_not_asked_for(tiny):
     for weight in (1.0, 0.0):
         for view in VIEWS:
             told[view].weight[:, OUTSIDE] = weight
-        adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3))
+        adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
         figures.append(adaptation.step(pairs, labels="geometry", taught=told))
     assert figures[0].heat == figures[1].heat > 0
 
 
 def test_hands_without_weight_teach_nothing(tiny):
     network, manifest, pairs = tiny
-    adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3))
+    adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
     figures = adaptation.step(pairs, labels="geometry", taught=taught(hands(), 32, weight=0.0))
     assert (figures.heat, figures.delta, figures.location) == (0, 0, 0)
     if manifest.architecture == "detnet":
@@ -318,7 +318,7 @@ def test_both_labels_cost_the_mean_of_each(tiny):
     network, manifest, pairs = tiny
 
     def step(labels: Labels) -> StepFigures:
-        adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3))
+        adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
         return adaptation.step(pairs, labels=labels, taught=taught(hands(), 32))
 
     agreed, geometry, both = step("s2dhand"), step("geometry"), step("both")
@@ -333,7 +333,7 @@ def test_turned_students_are_asked_for_turned_hands(tiny, asked):
     network, manifest, pairs = tiny
     told = taught(hands(), 32)
     for augment in (None, Augmenter(0)):
-        adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3), augment=augment)
+        adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3), augment=augment)
         adaptation.step(pairs, labels="both", taught=told)
     plain, changed = asked[:4], asked[4:]
     for before, after in zip(plain, changed, strict=True):
@@ -358,7 +358,7 @@ def test_turned_students_are_asked_for_turned_hands(tiny, asked):
 def learnt(shipped: tuple[HandNetwork, Manifest], headset: CropPairs, seed: int) -> tuple[Tensor, list[StepFigures]]:
     """With everything switched on."""
     rehearsal = Rehearsal(draw_bank(20, 64, seed=0), 0.33, seed, spectra=True)
-    adaptation = Adaptation(*shipped, augment=Augmenter(seed), rehearsal=rehearsal)
+    adaptation = MeanTeacher(*shipped, augment=Augmenter(seed), rehearsal=rehearsal)
     figures = [adaptation.step(headset, synthetic.R_RIGHT_FROM_LEFT) for _ in range(2)]
     return parameters(adaptation.teacher), figures
 
@@ -375,7 +375,7 @@ def test_what_is_rehearsed_is_learnt_and_costs_the_real_hands_nothing(tiny):
     told = taught(hands(), 32)
 
     def step(rehearsal: Rehearsal | None) -> tuple[StepFigures, Tensor]:
-        adaptation = Adaptation(network, manifest, R_right_from_left=np.eye(3), rehearsal=rehearsal)
+        adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3), rehearsal=rehearsal)
         return adaptation.step(pairs, labels="geometry", taught=told), parameters(adaptation.student)
 
     (alone, without), (beside, with_) = step(None), step(Rehearsal(bank, 0.5, 0))

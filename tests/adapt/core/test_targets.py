@@ -6,7 +6,16 @@ import torch
 
 from adapt.core.batch_rotation import angle_deg, batch_rotation, rot
 from adapt.core.refinement import refine
-from adapt.core.targets import FAITHFUL, Recipe, Seen, Taught, delta_target, heat_target, location_target, pseudo_labels
+from adapt.core.targets import (
+    FAITHFUL,
+    GeometryLabels,
+    Recipe,
+    TwoViewPredictions,
+    delta_target,
+    heat_target,
+    location_target,
+    pseudo_labels,
+)
 from capture.views import VIEWS, PerView
 from tests.adapt.s2dhand_batch import ROOTS, Batch
 from tests.runtime.hands import moving_hand, random_rotation
@@ -15,7 +24,7 @@ RECIPES = pytest.mark.parametrize("recipe", [Recipe(), FAITHFUL], ids=["ours", "
 ALL = PerView(torch.ones(6, 21, dtype=torch.bool), torch.ones(6, 21, dtype=torch.bool))
 
 
-def hands(rng: np.random.Generator, noise: float) -> tuple[Seen, torch.Tensor]:
+def hands(rng: np.random.Generator, noise: float) -> tuple[TwoViewPredictions, torch.Tensor]:
     """Six hands, each view with a root and a scale of its own."""
     R, truth = random_rotation(rng), moving_hand(rng, 6)
     confidence = PerView.of(lambda view: torch.from_numpy(rng.uniform(0.2, 1, (6, 21))))
@@ -24,7 +33,7 @@ def hands(rng: np.random.Generator, noise: float) -> tuple[Seen, torch.Tensor]:
         own = (turned + rng.normal(0, noise, turned.shape)) * rng.uniform(0.8, 1.3, (6, 1, 1))
         return torch.from_numpy(own + rng.normal(0, 0.2, (6, 1, 3)))
 
-    return Seen(PerView(seen(truth), seen(truth @ R.T)), confidence, ALL), torch.from_numpy(R)
+    return TwoViewPredictions(PerView(seen(truth), seen(truth @ R.T)), confidence, ALL), torch.from_numpy(R)
 
 
 @RECIPES
@@ -41,7 +50,7 @@ def test_views_that_agree_are_left_as_they_are(recipe, root):
 def test_pseudo_labels_bring_the_views_together(recipe):
     seen, R = hands(np.random.default_rng(1), 0.1)
     labels = pseudo_labels(seen, R, 0, recipe)
-    again = pseudo_labels(Seen(labels.joints, seen.confidence, ALL), R, 0, recipe)
+    again = pseudo_labels(TwoViewPredictions(labels.joints, seen.confidence, ALL), R, 0, recipe)
     assert again.apart < 0.5 * labels.apart
 
 
@@ -94,7 +103,7 @@ def test_heat_lies_where_its_joint_is_and_leaves_with_it():
 def test_rows_of_what_is_taught_are_picked_in_their_order():
     random = torch.Generator().manual_seed(0)
     shapes = ((5, 21, 3), (5, 21, 2), (5, 21))
-    taught, rows = Taught(*(torch.rand(shape, generator=random) for shape in shapes)), torch.tensor([4, 0, 4])
+    taught, rows = GeometryLabels(*(torch.rand(shape, generator=random) for shape in shapes)), torch.tensor([4, 0, 4])
     picked = taught.rows(rows).to(torch.device("cpu"))
     for name in ("joints", "pixels", "weight"):
         assert torch.equal(getattr(picked, name), torch.stack([getattr(taught, name)[number] for number in (4, 0, 4)]))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from adapt.datasets.assembly_hands import AssemblyHands, HandPairs, TrueHand
-from adapt.datasets.geometry import HAND_MM, LEAST_PAIRS, Labeller, find_places
-from adapt.datasets.predictions import LookedAt, rotation_of
+from adapt.datasets.geometry import HAND_MM, LEAST_PAIRS, Labeller, calibrate_dataset
+from adapt.datasets.predictions import DatasetPredictions, rotation_of
 from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.joints import unit_hand
@@ -24,7 +24,7 @@ def pairs(headset_set: Path) -> HandPairs:
     return AssemblyHands(headset_set).pairs(0, PAIR)
 
 
-def looked(pairs: HandPairs, noise: float = 0.0, lens: Sequence[float] = (1.0,)) -> list[LookedAt]:
+def looked(pairs: HandPairs, noise: float = 0.0, lens: Sequence[float] = (1.0,)) -> list[DatasetPredictions]:
     """What eyes would see that err by `noise` of a hand's length; every so many-th pair through a lens so many times as long."""
     random = np.random.default_rng(0)
 
@@ -41,14 +41,14 @@ def looked(pairs: HandPairs, noise: float = 0.0, lens: Sequence[float] = (1.0,))
         cameras = pair.hands.map(lambda hand, factor=factor: replace(hand.camera, focal_px=factor * hand.camera.focal_px))
         hands = PerView.of(lambda view, pair=pair, cameras=cameras: seen(pair.hands[view], cameras[view]))
         boxes, crops = pair.hands.map(lambda hand: hand.box("given")), pair.hands.map(lambda hand: hand.crop(16))
-        found.append(LookedAt(number, cameras, crops, hands, boxes))
+        found.append(DatasetPredictions(number, cameras, crops, hands, boxes))
     return found
 
 
 @pytest.mark.parametrize(("noise", "lens", "most_deg"), [(0.0, (1.0,), 0.5), (0.0, (1.0, 1.2), 0.5), (0.05, (1.0,), 2.0)])
 def test_the_cameras_are_found_and_hands_are_where_they_are(pairs, noise, lens, most_deg):
     seen = looked(pairs, noise, lens)
-    places, note = find_places(seen)
+    places, note = calibrate_dataset(seen)
     assert places is not None, note
     assert angle_deg(places.R_right_from_left, pairs[0].R_right_from_left) < most_deg
     label = Labeller(places)
@@ -82,18 +82,18 @@ def test_the_views_own_hands_tell_the_rotation(pairs):
 
 
 def test_few_hands_find_no_cameras(pairs):
-    places, note = find_places(looked(pairs)[: LEAST_PAIRS - 1])
+    places, note = calibrate_dataset(looked(pairs)[: LEAST_PAIRS - 1])
     assert places is None and f"{LEAST_PAIRS - 1} pairs show the hand well" in note
-    assert find_places([]) == (None, "no hands were seen")
+    assert calibrate_dataset([]) == (None, "no hands were seen")
 
 
 def test_views_of_different_hands_find_no_cameras_and_get_no_labels(pairs):
     seen = looked(pairs)
-    places, _ = find_places(seen)
+    places, _ = calibrate_dataset(seen)
     assert places is not None
     turned = from_vector(np.array([0.5, 0.9, 0.3]))
 
-    def elsewhere(one: LookedAt, view: View) -> LookedAt:
+    def elsewhere(one: DatasetPredictions, view: View) -> DatasetPredictions:
         hand = one.hands[view]
         moved = replace(hand, pixels=hand.pixels[::-1] + 30.0, joints=hand.joints @ turned.T)
         return replace(one, hands=PerView.of(lambda which: moved if which == view else one.hands[which]))
@@ -101,4 +101,4 @@ def test_views_of_different_hands_find_no_cameras_and_get_no_labels(pairs):
     label = Labeller(places)
     assert [label(elsewhere(one, "right")) for one in seen[:6]] == [None] * 6
     shuffled = [replace(one, hands=PerView(one.hands.left, seen[-number].hands.right)) for number, one in enumerate(seen)]
-    assert find_places(shuffled)[0] is None
+    assert calibrate_dataset(shuffled)[0] is None

@@ -13,10 +13,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapt.core.training_samples import Material, Thinned
-from adapt.offline.adapt_recording import HELD_OUT_EVERY, STRETCH, Settings, adapt, learn, off, watch
-from adapt.offline.recording import SETTLED_NS, frame_size, settled
-from adapt.offline.training import begin, study
+from adapt.core.training_samples import EvenSubsample, TrainingSet
+from adapt.offline.adapt_recording import HELD_OUT_EVERY, STRETCH, Settings, adapt, label_error, learn, watch
+from adapt.offline.recording import SETTLED_NS, frame_size, resolve_handedness
+from adapt.offline.training import make_mean_teacher, train
 from capture.frames import FramePair
 from capture.sources import synthetic
 from capture.views import VIEWS, PerView, View
@@ -117,8 +117,8 @@ class Seen:
     """What `watch` made of the clips."""
 
     geometry: TwoViewGeometry
-    material: Material
-    held_out: Material
+    material: TrainingSet
+    held_out: TrainingSet
 
 
 @pytest.fixture(scope="module")
@@ -139,8 +139,8 @@ def test_what_is_taught_is_the_hand_and_no_frame_is_kept(seen):
     for number, shown in enumerate(part.shown):
         truth = _truth_mm(round((shown.captured_ns - first_ns) / synthetic.PERIOD_NS))
         for view in VIEWS:
-            off = part.taught[view].joints[number].numpy() - unit_hand(truth[view])
-            assert np.linalg.norm(off, axis=1).mean() < 0.1
+            label_error = part.taught[view].joints[number].numpy() - unit_hand(truth[view])
+            assert np.linalg.norm(label_error, axis=1).mean() < 0.1
     bytes_kept = len(pickle.dumps(part.shown[0]))
     assert 2 * 64 * 64 * 3 < bytes_kept < 50_000 < SIZE_PX[0] * SIZE_PX[1]
 
@@ -154,7 +154,7 @@ def adapted(settings: Settings, seen: Seen) -> Path:
 
 def test_geometry_teaches_what_was_held_out_too_and_the_weights_load_again(settings, seen, adapted):
     (before, old), (after, new) = load_network(settings.weights), load_network(adapted)
-    then, now = off(before, old, seen.held_out), off(after, new, seen.held_out)
+    then, now = label_error(before, old, seen.held_out), label_error(after, new, seen.held_out)
     assert now.better_than(then) and now.joints < 0.9 * then.joints
     # True as well, not only at peace with itself: the teacher knew the truth.
     assert error(after, seen.held_out) < 0.7 * error(before, seen.held_out)
@@ -162,7 +162,7 @@ def test_geometry_teaches_what_was_held_out_too_and_the_weights_load_again(setti
     assert (new.root, new.crop_size, new.axes, new.upright) == (old.root, old.crop_size, old.axes, old.upright)
 
 
-def error(network: torch.nn.Module, material: Material) -> float:
+def error(network: torch.nn.Module, material: TrainingSet) -> float:
     """Mean distance of joints from the teacher's, hands."""
 
     def of(view: View) -> float:
@@ -193,13 +193,13 @@ def test_each_switch_changes_what_is_learnt(settings, seen, monkeypatch, on):
 
     def learnt(how: Settings) -> torch.Tensor:
         network, manifest = load_network(how.weights)
-        session = begin(how, network, manifest, seen.geometry)
-        study(how, session, seen.geometry, Material.of(seen.material.shown[:8]))
+        session = make_mean_teacher(how, network, manifest, seen.geometry)
+        train(how, session, seen.geometry, TrainingSet.of(seen.material.shown[:8]))
         return torch.cat([p.flatten() for p in session.teacher.parameters()])
 
     once = replace(settings, epochs=1)
-    off = replace(once, spectra=False, rehearse=0.33) if "spectra" in on else once
-    with_, again, without = (learnt(how) for how in (replace(once, **on), replace(once, **on), off))
+    label_error = replace(once, spectra=False, rehearse=0.33) if "spectra" in on else once
+    with_, again, without = (learnt(how) for how in (replace(once, **on), replace(once, **on), label_error))
     assert torch.equal(with_, again) and not torch.equal(with_, without)
 
 
@@ -207,13 +207,13 @@ def test_each_switch_changes_what_is_learnt(settings, seen, monkeypatch, on):
 def test_seeing_all_joints_in_the_middle_is_not_better(seen, share):
     network, manifest = load_network(DEFAULT_WEIGHTS)
     assert isinstance(network.network, DetNetLite)
-    usual, head = off(network, manifest, seen.held_out), network.network.head
+    usual, head = label_error(network, manifest, seen.held_out), network.network.head
     with torch.no_grad():
         # The flatter the heat, the nearer to the middle is what is read from it.
         for part in (head.weight, head.bias):
             assert part is not None
             part[:21] *= share
-    assert not off(network, manifest, seen.held_out).better_than(usual)
+    assert not label_error(network, manifest, seen.held_out).better_than(usual)
 
 
 def test_views_that_come_to_agree_through_a_wrong_rotation_are_not_saved(settings, seen, tmp_path, capsys):
@@ -263,7 +263,7 @@ def test_a_clip_tells_its_frames_size(clips):
 
 @given(st.integers(1, 20), st.integers(0, 400))
 def test_a_stream_is_thinned_evenly_and_few_are_held(most, count):
-    thinned, held = Thinned[int](most), []
+    thinned, held = EvenSubsample[int](most), []
     for number in range(count):
         thinned.add(number)
         held.append(len(pickle.loads(pickle.dumps(thinned))._items))
@@ -285,10 +285,10 @@ class Said:
 def test_hands_whose_side_was_corrected_are_not_learnt_from(pause_ns, kept):
     frame_ns = 33_000_000
     hands = [Said(k * frame_ns + (pause_ns if k >= 5 else 0), "left" if k < 5 else "right") for k in range(12)]
-    assert list(settled(hands)) == hands[-kept:]
+    assert list(resolve_handedness(hands)) == hands[-kept:]
 
 
 def test_no_hand_is_held_back_for_longer_than_its_side_may_be_corrected():
     hands = iter([Said(k * 100_000_000, "right") for k in range(1000)])
-    first = next(settled(hands))
+    first = next(resolve_handedness(hands))
     assert first.captured_ns == 0 and next(hands).captured_ns <= SETTLED_NS + 200_000_000

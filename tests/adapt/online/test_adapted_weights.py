@@ -8,42 +8,42 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from adapt.online.adapted_weights import Learnt, LearntFile, read_learnt
+from adapt.online.adapted_weights import AdaptedWeights, AdaptedWeightsFile, read_adapted_weights
 from adapt.online.adapter import Decision
-from adapt.online.validation import Evidence
+from adapt.online.validation import ValidationMetrics
 from hand.errors import UserError
 
-FIGURES = Evidence(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
+FIGURES = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
 DECISION = Decision("swapped", "better", 24, 40, FIGURES, FIGURES)
 
 
 @pytest.fixture
-def learnt(shipped) -> Learnt:
+def learnt(shipped) -> AdaptedWeights:
     network, manifest = shipped
-    return Learnt.of(network, manifest, DECISION)
+    return AdaptedWeights.of(network, manifest, DECISION)
 
 
 @pytest.fixture
-def file(tmp_path: Path, shipped) -> LearntFile:
-    return LearntFile(tmp_path / "adapted", "desk", shipped[1].sha256)
+def file(tmp_path: Path, shipped) -> AdaptedWeightsFile:
+    return AdaptedWeightsFile(tmp_path / "adapted", "desk", shipped[1].sha256)
 
 
-def test_what_was_saved_is_what_is_taken_up(shipped, learnt: Learnt, file: LearntFile):
+def test_what_was_saved_is_what_is_taken_up(shipped, learnt: AdaptedWeights, file: AdaptedWeightsFile):
     assert file.newest() is None and not file.exists
     path = file.save(learnt)
     found = replace(file, _number=None).newest()
-    assert found is not None and found.record == learnt.record and read_learnt(path).record == learnt.record
+    assert found is not None and found.record == learnt.record and read_adapted_weights(path).record == learnt.record
     assert found.record.figures["depth"] == FIGURES.depth and "adapted" in found.record.manifest.training_data
     images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     with torch.inference_mode():
         assert torch.equal(found.network()(images).joints, shipped[0](images).joints)
 
 
-def test_one_placement_has_one_file_and_the_next_has_another(learnt: Learnt, file: LearntFile):
+def test_one_placement_has_one_file_and_the_next_has_another(learnt: AdaptedWeights, file: AdaptedWeightsFile):
     first = file.save(learnt)
     assert file.save(learnt) == first
     file.begin_anew()
-    second = file.save(Learnt(learnt.tensors, msgspec.structs.replace(learnt.record, saved_at="2999-01-01")))
+    second = file.save(AdaptedWeights(learnt.tensors, msgspec.structs.replace(learnt.record, saved_at="2999-01-01")))
     assert second != first and first.is_file()
     again = replace(file, _number=None)
     newest = again.newest()
@@ -52,7 +52,7 @@ def test_one_placement_has_one_file_and_the_next_has_another(learnt: Learnt, fil
     assert again.save(learnt) == second
 
 
-def test_what_was_learnt_from_other_weights_is_left_alone(learnt: Learnt, file: LearntFile):
+def test_what_was_learnt_from_other_weights_is_left_alone(learnt: AdaptedWeights, file: AdaptedWeightsFile):
     path = file.save(learnt)
     other = replace(file, base="another", _number=None)
     assert other.exists and other.newest() is None
@@ -60,7 +60,7 @@ def test_what_was_learnt_from_other_weights_is_left_alone(learnt: Learnt, file: 
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
-def test_a_file_that_is_not_whole_is_refused_in_a_sentence(learnt: Learnt, file: LearntFile, share: float):
+def test_a_file_that_is_not_whole_is_refused_in_a_sentence(learnt: AdaptedWeights, file: AdaptedWeightsFile, share: float):
     path = file.save(learnt)
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
@@ -69,7 +69,7 @@ def test_a_file_that_is_not_whole_is_refused_in_a_sentence(learnt: Learnt, file:
     assert str(path) in str(told.value) and "\n" not in str(told.value)
 
 
-def test_a_foreign_file_is_refused_in_a_sentence(file: LearntFile):
+def test_a_foreign_file_is_refused_in_a_sentence(file: AdaptedWeightsFile):
     file.folder.mkdir()
     foreign = file.folder / "desk~1.safetensors"
     save_file({"weight": torch.zeros(3)}, foreign)
@@ -80,19 +80,19 @@ def test_a_foreign_file_is_refused_in_a_sentence(file: LearntFile):
         file.newest()
 
 
-def test_what_a_broken_off_write_left_is_no_file(learnt: Learnt, file: LearntFile):
+def test_what_a_broken_off_write_left_is_no_file(learnt: AdaptedWeights, file: AdaptedWeightsFile):
     path = file.save(learnt)
     (file.folder / ".abc.tmp").write_bytes(path.read_bytes()[:100])
     assert replace(file, _number=None).newest() is not None
 
 
-def test_a_folder_that_may_not_be_written_to_is_said(learnt: Learnt, tmp_path: Path):
+def test_a_folder_that_may_not_be_written_to_is_said(learnt: AdaptedWeights, tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(UserError, match="cannot keep what was learnt"):
-        LearntFile(tmp_path / "file" / "adapted", "desk", "x").save(learnt)
+        AdaptedWeightsFile(tmp_path / "file" / "adapted", "desk", "x").save(learnt)
 
 
 @pytest.mark.parametrize("name", ["", "../desk", "a b", ".hidden", "a/b"])
 def test_a_name_that_is_none_for_a_file_is_refused(tmp_path: Path, name: str):
     with pytest.raises(UserError, match="name"):
-        LearntFile(tmp_path, name, "x")
+        AdaptedWeightsFile(tmp_path, name, "x")

@@ -17,8 +17,8 @@ import numpy as np
 import psutil
 import pytest
 
-from adapt.online.adapted_weights import LearntFile
-from adapt.online.adapter_process import QUEUED, AdapterBeside, AdapterJob, Moved, News, network_of, weights_of
+from adapt.online.adapted_weights import AdaptedWeightsFile
+from adapt.online.adapter_process import QUEUED, AdapterJob, AdapterStatus, BackgroundAdapter, CameraMoved, network_of, weights_of
 from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from tests.adapt.live_hands import LiveHands, drawn, seen
@@ -35,17 +35,17 @@ def hands(shipped) -> LiveHands:
 
 @pytest.fixture
 def job(tmp_path: Path, shipped, hands: LiveHands) -> AdapterJob:
-    return AdapterJob(DEFAULT_WEIGHTS, hands.widths_px, "both", LearntFile(tmp_path, "desk", shipped[1].sha256), False)
+    return AdapterJob(DEFAULT_WEIGHTS, hands.widths_px, "both", AdaptedWeightsFile(tmp_path, "desk", shipped[1].sha256), False)
 
 
 @pytest.fixture
-def beside(job: AdapterJob) -> Iterator[AdapterBeside]:
-    port = AdapterBeside(job)
+def beside(job: AdapterJob) -> Iterator[BackgroundAdapter]:
+    port = BackgroundAdapter(job)
     yield port
     port.close()
 
 
-def until(port: AdapterBeside, wanted: Callable[[News], bool]) -> News:
+def until(port: BackgroundAdapter, wanted: Callable[[AdapterStatus], bool]) -> AdapterStatus:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for news in port.news():
@@ -61,7 +61,7 @@ def process() -> BaseProcess:
 
 
 def test_it_gives_way_to_the_stream(job: AdapterJob):
-    port = AdapterBeside(replace(job, gives_way=True))
+    port = BackgroundAdapter(replace(job, gives_way=True))
     pid, deadline = process().pid, time.monotonic() + PATIENCE_S
     assert pid is not None
     try:
@@ -72,18 +72,18 @@ def test_it_gives_way_to_the_stream(job: AdapterJob):
         port.close()
 
 
-def test_it_says_what_it_does(beside: AdapterBeside, hands: LiveHands):
+def test_it_says_what_it_does(beside: BackgroundAdapter, hands: LiveHands):
     until(beside, lambda news: "once the cameras are known" in news.note)
     assert beside.offer(hands.cameras)
     news = until(beside, lambda news: "% seen" in news.note)
     assert news.weights is None and news.decision is None
     for pair in hands.pairs:
         beside.offer(pair)
-    assert beside.offer(Moved())
+    assert beside.offer(CameraMoved())
     assert until(beside, lambda news: news.counts.get("moved") == 1).counts["pairs"] == len(hands.pairs)
 
 
-def test_a_busy_adapter_is_never_waited_for(beside: AdapterBeside, hands: LiveHands):
+def test_a_busy_adapter_is_never_waited_for(beside: BackgroundAdapter, hands: LiveHands):
     until(beside, lambda news: True)
     pid = process().pid
     assert pid is not None
@@ -100,14 +100,14 @@ def test_a_busy_adapter_is_never_waited_for(beside: AdapterBeside, hands: LiveHa
 
 @pytest.mark.parametrize("full", [False, True])
 def test_closing_leaves_no_process(job: AdapterJob, hands: LiveHands, full: bool):
-    port = AdapterBeside(job)
+    port = BackgroundAdapter(job)
     for _ in range(2 * QUEUED if full else 0):
         port.offer(hands.pairs[0])
     port.close()
     assert multiprocessing.active_children() == []
 
 
-def test_a_process_that_died_is_missed(beside: AdapterBeside):
+def test_a_process_that_died_is_missed(beside: BackgroundAdapter):
     until(beside, lambda news: True)
     process().kill()
     with pytest.raises(EOFError, match="adapts has died"):
@@ -125,12 +125,12 @@ def test_weights_that_came_as_news_are_the_network(shipped):
 
 
 def test_what_was_learnt_and_is_damaged_ends_it_with_a_sentence(job: AdapterJob):
-    from adapt.online.adapter_process import AdapterOnTheSpot
+    from adapt.online.adapter_process import InlineAdapter
 
     assert job.learnt is not None
     (job.learnt.folder / "desk~1.safetensors").write_bytes(b"half")
     with pytest.raises(UserError, match="damaged"):
-        AdapterOnTheSpot(job)
+        InlineAdapter(job)
 
 
 def test_it_does_not_outlive_a_parent_that_was_killed(job: AdapterJob, tmp_path: Path):

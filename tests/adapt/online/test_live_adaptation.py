@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from adapt.online.adapter import Decision
-from adapt.online.adapter_process import AdapterJob, AdapterOnTheSpot, News, weights_of
+from adapt.online.adapter_process import AdapterJob, AdapterStatus, InlineAdapter, weights_of
 from adapt.online.live_adaptation import EVERY_NS, LiveAdaptation
-from adapt.online.validation import Evidence
+from adapt.online.validation import ValidationMetrics
 from capture.views import PerView
 from runtime.calibration.self_calibrator import SelfCalibrator
-from runtime.calibration.solver_process import SolverOnTheSpot
+from runtime.calibration.solver_process import InlineSolver
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.estimators.estimator import FollowSettings
@@ -23,7 +23,7 @@ from tests.adapt.recordings import GEOMETRY, Eyes, bones, pairs_of
 from tests.runtime.scenes import CAMERAS, FRAME_NS, SIZES_PX, Scene
 
 COUNT = 40
-FIGURES = Evidence(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
+FIGURES = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
 
 
 class Live:
@@ -35,7 +35,7 @@ class Live:
         self.eyes = Eyes(scene)
         roi = FollowSettings("right", PerView((100.0, 100.0, 90.0), (100.0, 100.0, 90.0)))
         self.estimator = CropEstimator(TorchEngine(deepcopy(network), manifest, device="cpu"), None, SIZES_PX, roi)
-        self.port = AdapterOnTheSpot(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
+        self.port = InlineAdapter(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
         self.live = LiveAdaptation(
             self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, beside=False, say=self.said.append
         )
@@ -48,7 +48,7 @@ class Live:
             PipelineSettings(merge="geometry"),
             lambda: 0,
             calibrator=calibrator,
-            solver=SolverOnTheSpot(),
+            solver=InlineSolver(),
         )
 
     @property
@@ -93,7 +93,7 @@ def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped):
     pairs = list(pairs_of(live.scene, 3))
     live.live.step(pairs[0])
     before = live.estimator.engine
-    live.port._news.append(News("adapted once", {"swapped": 1}, decision, weights_of(network)))
+    live.port._news.append(AdapterStatus("adapted once", {"swapped": 1}, decision, weights_of(network)))
     live.live.step(pairs[1])
     assert live.estimator.engine is before
     live.live.step(pairs[2])
@@ -105,7 +105,7 @@ def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped):
 
 
 def test_an_adapter_that_died_is_said_once_and_the_stream_goes_on(live: Live, monkeypatch: pytest.MonkeyPatch):
-    def dead() -> list[News]:
+    def dead() -> list[AdapterStatus]:
         raise EOFError("the process that adapts has died")
 
     monkeypatch.setattr(live.port, "news", dead)

@@ -6,45 +6,47 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapt.online.promotion import judge
-from adapt.online.validation import Evidence
+from adapt.online.promotion import decide_promotion
+from adapt.online.validation import ValidationMetrics
 
-USUAL = Evidence(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
+USUAL = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
 BETTER = replace(USUAL, depth=0.09, labels=0.15, rays=0.035)
 DECISIVE = ("labels", "depth", "rays", "within", "bones", "inhuman", "drawn")
 SHOWN = ("apart", "confidence")
 
 
 def test_what_is_better_is_taken_and_the_reason_told():
-    verdict = judge(BETTER, USUAL, USUAL)
+    verdict = decide_promotion(BETTER, USUAL, USUAL)
     assert verdict.better and "0.120 to 0.090" in verdict.reason
 
 
 def test_nothing_is_better_than_itself():
-    assert not judge(USUAL, USUAL, USUAL).better
+    assert not decide_promotion(USUAL, USUAL, USUAL).better
 
 
 @pytest.mark.parametrize("name", DECISIVE)
 @pytest.mark.parametrize("worse", [2.0, float("inf"), float("nan")])
 def test_one_figure_that_got_much_worse_is_enough_to_refuse(name: str, worse: float):
     spoilt = replace(BETTER, **{name: worse * max(getattr(USUAL, name), 0.1)})
-    assert not judge(spoilt, USUAL, USUAL).better
+    assert not decide_promotion(spoilt, USUAL, USUAL).better
 
 
 @given(st.sampled_from(SHOWN), st.floats(0, 10))
 def test_that_views_agree_or_that_it_is_sure_decides_nothing(name: str, value: float):
-    assert judge(replace(BETTER, **{name: value}), USUAL, USUAL) == judge(BETTER, USUAL, USUAL)
-    assert not judge(replace(USUAL, **{name: value}), USUAL, USUAL).better
+    assert decide_promotion(replace(BETTER, **{name: value}), USUAL, USUAL) == decide_promotion(BETTER, USUAL, USUAL)
+    assert not decide_promotion(replace(USUAL, **{name: value}), USUAL, USUAL).better
 
 
 @given(st.lists(st.floats(0.01, 1), min_size=9, max_size=9), st.lists(st.floats(0.01, 1), min_size=9, max_size=9))
 def test_of_two_networks_at_most_one_is_better(one: list[float], other: list[float]):
-    a, b = Evidence(*one), Evidence(*other)
-    shipped = Evidence(**{field.name: max(asdict(a)[field.name], asdict(b)[field.name]) for field in fields(Evidence)})
-    assert not (judge(a, b, shipped).better and judge(b, a, shipped).better)
+    a, b = ValidationMetrics(*one), ValidationMetrics(*other)
+    shipped = ValidationMetrics(
+        **{field.name: max(asdict(a)[field.name], asdict(b)[field.name]) for field in fields(ValidationMetrics)}
+    )
+    assert not (decide_promotion(a, b, shipped).better and decide_promotion(b, a, shipped).better)
 
 
 def test_forgetting_adds_up_and_is_measured_against_what_shipped():
     a_little = replace(BETTER, drawn=1.08 * USUAL.drawn)
     again = replace(BETTER, depth=0.05, drawn=1.16 * USUAL.drawn)
-    assert not judge(again, a_little, USUAL).better
+    assert not decide_promotion(again, a_little, USUAL).better

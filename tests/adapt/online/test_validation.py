@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from adapt.core.crop_pairs import CropPairs
-from adapt.core.targets import Taught
-from adapt.core.training_samples import Material
-from adapt.online.validation import Evidence, Said, ask, drawn_error, weigh
+from adapt.core.targets import GeometryLabels
+from adapt.core.training_samples import TrainingSet
+from adapt.online.validation import Said, ValidationMetrics, predict, synthetic_error, validate
 from capture.views import VIEWS, PerView
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
@@ -35,15 +35,17 @@ def said() -> Said:
     return Said(stacked(0), stacked(1), PerView.of(lambda view: np.full((COUNT, 21), 0.9)))
 
 
-def material(said: Said) -> Material:
+def material(said: Said) -> TrainingSet:
     """Labels alone: what is weighed is what was said."""
-    taught = said.joints.map(lambda joints: Taught(torch.from_numpy(joints), torch.zeros(COUNT, 21, 2), torch.ones(COUNT, 21)))
+    taught = said.joints.map(
+        lambda joints: GeometryLabels(torch.from_numpy(joints), torch.zeros(COUNT, 21, 2), torch.ones(COUNT, 21))
+    )
     nothing = PerView.of(lambda view: torch.zeros(COUNT, 0))
-    return Material(CropPairs(nothing, nothing, torch.zeros(COUNT, dtype=torch.bool)), taught, [])
+    return TrainingSet(CropPairs(nothing, nothing, torch.zeros(COUNT, dtype=torch.bool)), taught, [])
 
 
-def of(said: Said, labels: Said) -> Evidence:
-    return weigh(said, material(labels), GEOMETRY, 0.3)
+def of(said: Said, labels: Said) -> ValidationMetrics:
+    return validate(said, material(labels), GEOMETRY, 0.3)
 
 
 def test_what_is_true_speaks_for_itself(said: Said):
@@ -103,8 +105,8 @@ def test_rays_that_meet_behind_a_camera_are_lost_not_infinite(said: Said):
 def test_what_the_network_is_asked_is_what_it_says_of_the_crops(shipped):
     network, manifest = shipped
     hands = seen(drawn(3, 1.0, 4.0), network, manifest)
-    made = Material.of([pair.shown for pair in hands.pairs])
-    said = ask(network, manifest, made)
+    made = TrainingSet.of([pair.shown for pair in hands.pairs])
+    said = predict(network, manifest, made)
     truth = np.mean([np.linalg.norm(said.joints[view] - hands.truth[view], axis=-1).mean() for view in VIEWS])
     assert truth == pytest.approx(true_error(network, manifest, hands), rel=1e-4)
     for view in VIEWS:
@@ -117,11 +119,11 @@ def test_what_the_network_is_asked_is_what_it_says_of_the_crops(shipped):
 def test_drawn_hands_tell_a_spoilt_network(shipped):
     network, manifest = shipped
     hands = Drawer(manifest.crop_size, Backgrounds.load(None, "held_out"), 1).draw(16, absent=0.2)
-    usual = drawn_error(network, hands)
+    usual = synthetic_error(network, hands)
     head = network.network.head
     kept = head.weight.detach().clone()
     with torch.no_grad():
         head.weight += head.weight.std() * torch.randn(head.weight.shape, generator=torch.Generator().manual_seed(0))
-    assert drawn_error(network, hands) > 1.2 * usual
+    assert synthetic_error(network, hands) > 1.2 * usual
     with torch.no_grad():
         head.weight.copy_(kept)

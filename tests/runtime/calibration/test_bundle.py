@@ -10,8 +10,8 @@ from hand.joints import BONES
 from hand.rotations import align, angle_deg, from_vector, to_vector
 from runtime.calibration.bundle import Bundle, Keypoints
 from runtime.calibration.initialization import Start, scene_at
-from runtime.calibration.minimizer import descend, settle
-from runtime.calibration.noise import covariance, noise, togetherness
+from runtime.calibration.minimizer import minimize, settle
+from runtime.calibration.noise import covariance, error_correlation, noise
 from runtime.calibration.robust_losses import GENTLE, STRICT, Losses
 from runtime.calibration.variables import FOCAL, GLOBALS, PALM, SHIFT, TURN, Prior, Scene
 from tests.runtime.keypoints import Drawn, noiseless, prior_at
@@ -165,7 +165,7 @@ def test_descending_never_costs_more_and_leaves_alone_what_is_given(exact: Drawn
     bundle, start = problems(exact)[kind], disturbed(exact.scene, np.random.default_rng(4))
     scene, costs = start, [bundle.cost(start)]
     for _ in range(3):
-        scene, cost = descend(bundle, scene, 1)
+        scene, cost = minimize(bundle, scene, 1)
         assert cost == pytest.approx(bundle.cost(scene), rel=1e-12)
         costs.append(cost)
     assert (np.diff(costs) <= 0).all() and costs[-1] < 0.5 * costs[0]
@@ -194,7 +194,7 @@ def test_without_noise_a_start_some_degrees_off_leads_to_the_truth(exact: Drawn,
     scene = _start_near(exact, np.array([0.12, -0.1]), turn_deg=5, shift=0.1)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) > 4
     for losses in (GENTLE, STRICT):
-        scene, _ = descend(Bundle(exact.views, prior, losses), scene, 30)
+        scene, _ = minimize(Bundle(exact.views, prior, losses), scene, 30)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) < 0.1
     np.testing.assert_allclose(scene.log_focal, truth.log_focal, atol=0.01)
     t = truth.t_right_from_left
@@ -207,7 +207,7 @@ def test_a_given_focal_length_stays_exactly_and_the_other_is_found(exact: Drawn)
     truth = exact.scene
     prior = replace(prior_at(truth), focal_sigma=PerView(0.0, 0.35))
     start = _start_near(exact, np.array([0.0, -0.1]), turn_deg=5, shift=0.1)
-    scene, _ = descend(Bundle(exact.views, prior, GENTLE), start, 20)
+    scene, _ = minimize(Bundle(exact.views, prior, GENTLE), start, 20)
     assert scene.log_focal[0] == start.log_focal[0]
     assert scene.log_focal[1] == pytest.approx(truth.log_focal[1], abs=1e-3)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) < 0.01
@@ -219,7 +219,7 @@ def test_cameras_in_known_places_tell_the_size_of_the_hand(exact: Drawn, size: f
     views = claiming(exact.views, PerView(3.0, 3.0))
     prior = replace(prior_at(truth), place=False)
     given = Start(PerView(*np.exp(truth.log_focal)), truth.R_right_from_left, truth.t_right_from_left * size, scaled=True)
-    scene, _ = descend(Bundle(views, prior, GENTLE), scene_at(given, views, prior.bones), 20)
+    scene, _ = minimize(Bundle(views, prior, GENTLE), scene_at(given, views, prior.bones), 20)
     np.testing.assert_allclose(np.exp(scene.log_bones), size * prior.bones, rtol=1e-4)
     np.testing.assert_allclose(scene.joints, size * truth.joints, atol=1e-3)
 
@@ -242,7 +242,7 @@ def test_noise_is_found_though_joints_are_fitted_to_the_very_pixels_that_tell(ro
     sigma, bone_noise = true_px.map(lambda px: wrong * px), wrong * true_bone
     for _ in range(rounds):
         bundle = Bundle(claiming(views, sigma), prior_at(still.scene, bone_noise=bone_noise), STRICT)
-        scene, _ = descend(bundle, scene, 8)
+        scene, _ = minimize(bundle, scene, 8)
         more, bone_noise = noise(bundle, scene)
         sigma = PerView(more.left * sigma.left, more.right * sigma.right)
     assert sigma.left == pytest.approx(true_px.left, rel=0.15)
@@ -259,7 +259,7 @@ def test_covariance_is_the_spread_of_what_is_found():
         views = claiming(noisy(elastic(exact, rng, bone_noise).views, rng, noise_px), noise_px)
         prior = _drawn_prior(truth, rng, bone_noise)
         bundle = Bundle(views, prior, STRICT)
-        scene, _ = descend(bundle, truth, 6)
+        scene, _ = minimize(bundle, truth, 6)
         claimed = covariance(bundle, scene, np.arange(pairs))
         turn = to_vector(scene.R_right_from_left @ truth.R_right_from_left.T)
         errors.append([*(scene.log_focal - truth.log_focal), *turn, *(scene.t_right_from_left - truth.t_right_from_left)])
@@ -281,7 +281,7 @@ def _drawn_prior(truth: Scene, rng: np.random.Generator, bone_noise: float) -> P
 def test_what_is_given_has_no_variance(exact: Drawn):
     for name, given in (("one focal length given", [0]), ("place given", [*range(TURN.start, SHIFT.stop)])):
         bundle = problems(exact)[name]
-        scene, _ = descend(bundle, exact.scene, 2)
+        scene, _ = minimize(bundle, exact.scene, 2)
         variance = np.diag(covariance(bundle, scene, np.arange(PAIRS)))
         assert (np.flatnonzero(variance == 0) == (given if name == "place given" else [*given, 8 + PALM])).all()
 
@@ -297,13 +297,13 @@ def test_errors_that_go_together_are_told_from_independent_ones(shared: bool):
         return replace(drawn.views[view], pixels=drawn.views[view].pixels + off[VIEWS.index(view)])
 
     bundle = Bundle(claiming(PerView.of(seen), PerView(3.0, 3.0)), prior_at(drawn.scene), STRICT)
-    scene, _ = descend(bundle, drawn.scene, 5)
-    together = togetherness(bundle, scene, cluster)
+    scene, _ = minimize(bundle, drawn.scene, 5)
+    together = error_correlation(bundle, scene, cluster)
     assert together > 2 if shared else 0.6 < together < 1.6, together
     # And claims widen accordingly.
     wider = [np.diag(covariance(bundle, scene, names))[TURN].sum() for names in (np.arange(32), cluster)]
     assert wider[1] > 1.5 * wider[0] if shared else wider[1] < 2 * wider[0]
-    assert togetherness(bundle, scene, np.arange(32)) == pytest.approx(1)
+    assert error_correlation(bundle, scene, np.arange(32)) == pytest.approx(1)
 
 
 def test_losses_reject_what_the_squares_follow(exact: Drawn):
@@ -314,7 +314,7 @@ def test_losses_reject_what_the_squares_follow(exact: Drawn):
     views, truth = PerView(exact.views.left, right), exact.scene
 
     def off_deg(losses: Losses) -> float:
-        scene, _ = descend(Bundle(views, prior_at(truth), losses), truth, 10)
+        scene, _ = minimize(Bundle(views, prior_at(truth), losses), truth, 10)
         return float(angle_deg(scene.R_right_from_left, truth.R_right_from_left))
 
     def plain(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -327,7 +327,7 @@ def test_shapes_alone_turn_the_right_camera(exact: Drawn):
     """Pixels that say nothing leave the rotation to the views' own hands."""
     views = exact.views.map(lambda keypoints: replace(keypoints, sigma_px=np.full_like(keypoints.sigma_px, 1e4)))
     start = exact.scene.moved(np.r_[0, 0, 0.2, -0.1, 0.15, np.zeros(GLOBALS - 5)], np.zeros_like(exact.scene.joints))
-    scene, _ = descend(Bundle(views, prior_at(exact.scene), GENTLE), start, 10)
+    scene, _ = minimize(Bundle(views, prior_at(exact.scene), GENTLE), start, 10)
     own = align(*(k.shape.reshape(-1, 3) for k in exact.views))
     assert angle_deg(start.R_right_from_left, own) > 10
     assert angle_deg(scene.R_right_from_left, own) < 0.5

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from capture.views import PerView, View
-from runtime.calibration.keyframes import MAX_AGE_NS, PairBuffer, SeenPair
+from runtime.calibration.keyframes import MAX_AGE_NS, Keyframe, KeyframeBuffer
 from runtime.types import ViewHand
 from tests.runtime.hands import flexed_hand
 
@@ -25,18 +25,18 @@ def hands(x_px: float = 0, flexion: float = 0.4) -> PerView[ViewHand]:
     return PerView.of(hand)
 
 
-def pair(time_ns: int, x_px: float = 0, flexion: float = 0.4) -> SeenPair:
-    seen = SeenPair.of(time_ns, hands(x_px, flexion))
+def pair(time_ns: int, x_px: float = 0, flexion: float = 0.4) -> Keyframe:
+    seen = Keyframe.of(time_ns, hands(x_px, flexion))
     assert seen is not None
     return seen
 
 
-def times(buffer: PairBuffer) -> list[int]:
+def times(buffer: KeyframeBuffer) -> list[int]:
     return [seen.captured_ns for seen in buffer.pairs]
 
 
 def test_it_never_holds_more_than_its_capacity_and_keeps_the_order_of_time():
-    buffer, rng = PairBuffer(WIDTHS, 8), np.random.default_rng(0)
+    buffer, rng = KeyframeBuffer(WIDTHS, 8), np.random.default_rng(0)
     for number in range(40):
         buffer.add(pair(number, rng.uniform(-200, 200), rng.uniform(0, 1)))
         assert len(buffer) == len(buffer.pairs) == min(number + 1, 8)
@@ -46,7 +46,7 @@ def test_it_never_holds_more_than_its_capacity_and_keeps_the_order_of_time():
 def test_of_two_that_are_alike_the_older_leaves():
     for number in range(4):
         # The twin of pair 0, 1, 2 or 3 comes fifth; the sixth has one of both leave.
-        buffer = PairBuffer(WIDTHS, 5)
+        buffer = KeyframeBuffer(WIDTHS, 5)
         places = [-200.0, -100.0, 0.0, 100.0]
         for time_ns, x_px in enumerate([*places, places[number] + 1, 200.0]):
             buffer.add(pair(time_ns, x_px))
@@ -55,7 +55,7 @@ def test_of_two_that_are_alike_the_older_leaves():
 
 @pytest.mark.parametrize("how", [{"x_px": 60.0}, {"flexion": 0.9}])
 def test_hands_differ_by_place_and_by_pose(how):
-    buffer = PairBuffer(WIDTHS, 3)
+    buffer = KeyframeBuffer(WIDTHS, 3)
     for time_ns, seen in enumerate([pair(0), pair(1, **how), pair(2, 1), pair(3, -200)]):
         buffer.add(replace(seen, captured_ns=time_ns))
     assert times(buffer) == [1, 2, 3]
@@ -67,7 +67,7 @@ def test_what_remains_is_more_varied_than_the_newest():
     for number in range(200):
         reach = 200 if number < 60 else 5
         seen.append((number, rng.uniform(-reach, reach), rng.uniform(0, 1 if number < 60 else 0.05)))
-    buffer = PairBuffer(WIDTHS, 32)
+    buffer = KeyframeBuffer(WIDTHS, 32)
     for each in seen:
         buffer.add(pair(*each))
     kept = np.array([seen[number][1:] for number in times(buffer)])
@@ -76,7 +76,7 @@ def test_what_remains_is_more_varied_than_the_newest():
 
 
 def test_pairs_that_grow_too_old_leave():
-    buffer = PairBuffer(WIDTHS, 8)
+    buffer = KeyframeBuffer(WIDTHS, 8)
     for time_ns in (0, 10, 20):
         buffer.add(pair(time_ns, time_ns * 5))
     buffer.add(pair(MAX_AGE_NS + 10, 200))
@@ -84,7 +84,7 @@ def test_pairs_that_grow_too_old_leave():
 
 
 def test_what_is_to_be_forgotten_is_forgotten_and_the_buffer_goes_on():
-    buffer = PairBuffer(WIDTHS, 4)
+    buffer = KeyframeBuffer(WIDTHS, 4)
     for time_ns in range(4):
         buffer.add(pair(time_ns, 50.0 * time_ns))
     buffer.forget_before(2)
@@ -97,7 +97,7 @@ def test_what_is_to_be_forgotten_is_forgotten_and_the_buffer_goes_on():
 
 
 def test_keypoints_are_the_pairs_in_order():
-    buffer = PairBuffer(WIDTHS)
+    buffer = KeyframeBuffer(WIDTHS)
     for time_ns in range(3):
         buffer.add(pair(time_ns, 50.0 * time_ns))
     for view, keypoints in buffer.keypoints(CENTRES).items():
@@ -111,9 +111,9 @@ def test_keypoints_are_the_pairs_in_order():
 def test_a_view_without_3d_says_nothing_of_shapes_and_as_much_of_pixels():
     told, untold = hands(), hands()
     unknown = replace(untold.left, joints=np.full((21, 3), np.nan))
-    buffer = PairBuffer(WIDTHS)
+    buffer = KeyframeBuffer(WIDTHS)
     for time_ns, both in enumerate((told, PerView(unknown, untold.right))):
-        seen = SeenPair.of(time_ns, both)
+        seen = Keyframe.of(time_ns, both)
         assert seen is not None
         buffer.add(seen)
     left, right = buffer.keypoints(CENTRES)
@@ -131,4 +131,4 @@ def test_hands_without_pixels_are_no_pair(view: View, known: bool, pixels: str):
     hand = both[view]
     bad = np.full((21, 2), 100.0) if pixels == "one point" else np.where(np.arange(21)[:, None] == 4, np.nan, hand.pixels)
     broken = replace(hand, pixels=bad, joints=hand.joints if known else np.full((21, 3), np.nan))
-    assert SeenPair.of(0, PerView.of(lambda v: broken if v == view else both[v])) is None
+    assert Keyframe.of(0, PerView.of(lambda v: broken if v == view else both[v])) is None

@@ -8,7 +8,7 @@ import pytest
 from capture.views import PerView
 from hand.camera import PinholeCamera
 from hand.rotations import angle_deg
-from runtime.calibration.self_calibrator import FIRST_PAIRS, NEW_PAIRS, CalibrationState, SelfCalibrator, doubts
+from runtime.calibration.self_calibrator import FIRST_PAIRS, NEW_PAIRS, CalibrationState, SelfCalibrator, rejection_reason
 from runtime.calibration.solver import Problem, Uncertainty, solve
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import Prepared, bones_of, elsewhere, solution_at, turned
@@ -246,7 +246,7 @@ UNSURE = Uncertainty(20.0, 1.0, PerView(2.0, 2.0))
 def test_doubtful_solutions_are_not_believed_however_often_they_come(quick: Observed, told: dict, why: str):
     bones = bones_of(quick)
     doubtful = solution_at(RIG.geometry, bones, **told)
-    assert doubts(solution_at(RIG.geometry, bones)) is None and why in (doubts(doubtful) or "")
+    assert rejection_reason(solution_at(RIG.geometry, bones)) is None and why in (rejection_reason(doubtful) or "")
     by = calibrator()
     for _ in range(3):
         by.accept(doubtful)

@@ -9,8 +9,8 @@ import pytest
 from capture.views import PerView
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver import Problem, Solution, solve
-from runtime.calibration.solver_log import NotedSolver, SolverAsRecorded, Told
-from runtime.calibration.solver_process import Solver, SolverOnTheSpot
+from runtime.calibration.solver_log import RecordingSolver, ReplayingSolver, Told
+from runtime.calibration.solver_process import InlineSolver, Solver
 from runtime.outputs.hand_line import HandLine, hand_line
 from runtime.pipeline import Pipeline, PipelineSettings
 from tests.runtime.scenes import CAMERAS, SIZES_PX, Scene
@@ -50,30 +50,30 @@ def run(solver: Solver, told: list[Told], on_pair: Callable[[int], object] = lam
         pair = scene.pair()
         (hand,) = pipeline.step(pair)
         lines.append(hand_line(pair, hand, hand.R_right_from_left, exact=True))
-        told.append(solver.told() if isinstance(solver, NotedSolver) else "")
+        told.append(solver.told() if isinstance(solver, RecordingSolver) else "")
     return lines
 
 
 def test_hands_are_the_same_bit_for_bit():
     told: list[Told] = []
-    first = run(NotedSolver(Slow(9)), told)
+    first = run(RecordingSolver(Slow(9)), told)
     assert told.count("solved") >= 2 and any(line.wrist_mm is not None for line in first)
     current: list[Told] = []
-    again = run(SolverAsRecorded(lambda: current[-1]), [], lambda number: current.append(told[number]))
+    again = run(ReplayingSolver(lambda: current[-1]), [], lambda number: current.append(told[number]))
     assert msgspec.json.encode(again) == msgspec.json.encode(first)
     # Solved at once, the cameras are known sooner: when solutions come makes hands what they are.
-    assert msgspec.json.encode(run(SolverOnTheSpot(), [])) != msgspec.json.encode(first)
+    assert msgspec.json.encode(run(InlineSolver(), [])) != msgspec.json.encode(first)
 
 
 def test_the_end_of_a_solver_comes_again_too():
-    class Dead(SolverOnTheSpot):
+    class Dead(InlineSolver):
         def done(self):
             raise EOFError("died")
 
-    noted = NotedSolver(Dead())
+    noted = RecordingSolver(Dead())
     with pytest.raises(EOFError):
         noted.done()
     assert (noted.told(), noted.told()) == ("ended", "")
     with pytest.raises(EOFError):
-        SolverAsRecorded(lambda: "ended").done()
-    assert SolverAsRecorded(lambda: "solved").done() is None
+        ReplayingSolver(lambda: "ended").done()
+    assert ReplayingSolver(lambda: "solved").done() is None

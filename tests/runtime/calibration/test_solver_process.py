@@ -13,7 +13,7 @@ import pytest
 from capture.views import PerView
 from runtime.calibration.initialization import Start
 from runtime.calibration.solver import Problem, Solution, solve
-from runtime.calibration.solver_process import SolverBeside, SolverOnTheSpot
+from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 from runtime.calibration.variables import Prior
 from tests.runtime.keypoints import drawn, prior_at
 from tools.evaluate.two_views import sample_rig
@@ -39,8 +39,8 @@ def solution(problem: Problem) -> Solution:
 
 
 @pytest.fixture
-def beside() -> Iterator[SolverBeside]:
-    solver = SolverBeside()
+def beside() -> Iterator[BackgroundSolver]:
+    solver = BackgroundSolver()
     yield solver
     solver.close()
 
@@ -51,7 +51,7 @@ def process() -> BaseProcess:
     return only
 
 
-def awaited(solver: SolverBeside) -> Solution | None:
+def awaited(solver: BackgroundSolver) -> Solution | None:
     """The solution once it is there."""
     assert solver._ours.poll(PATIENCE_S), "nothing came"
     done = solver.done()
@@ -74,7 +74,7 @@ def repr_of(value: object) -> object:
 
 
 def test_on_the_spot_the_solution_is_there_at_once_and_once(problem: Problem, solution: Solution):
-    solver = SolverOnTheSpot()
+    solver = InlineSolver()
     assert solver.done() is None
     solver.submit(problem)
     done = solver.done()
@@ -82,7 +82,7 @@ def test_on_the_spot_the_solution_is_there_at_once_and_once(problem: Problem, so
     assert solver.done() is None
 
 
-def test_beside_the_stream_the_solution_is_the_same_bit_for_bit(problem: Problem, solution: Solution, beside: SolverBeside):
+def test_beside_the_stream_the_solution_is_the_same_bit_for_bit(problem: Problem, solution: Solution, beside: BackgroundSolver):
     assert beside.done() is None
     beside.submit(problem)
     found = awaited(beside)
@@ -97,7 +97,7 @@ def test_beside_the_stream_the_solution_is_the_same_bit_for_bit(problem: Problem
 
 @pytest.mark.parametrize("busy", [False, True])
 def test_closing_leaves_no_process(problem: Problem, busy: bool):
-    solver = SolverBeside()
+    solver = BackgroundSolver()
     pid = process().pid
     assert pid is not None
     if busy:
@@ -109,7 +109,7 @@ def test_closing_leaves_no_process(problem: Problem, busy: bool):
 
 
 @pytest.mark.parametrize("unread", [False, True])
-def test_a_process_that_died_is_missed(problem: Problem, beside: SolverBeside, unread: bool):
+def test_a_process_that_died_is_missed(problem: Problem, beside: BackgroundSolver, unread: bool):
     died = process()
     assert died.pid is not None
     if unread:
@@ -123,7 +123,7 @@ def test_a_process_that_died_is_missed(problem: Problem, beside: SolverBeside, u
         beside.submit(problem)
 
 
-def test_a_problem_is_taken_at_once_however_busy_the_solver_is(problem: Problem, beside: SolverBeside):
+def test_a_problem_is_taken_at_once_however_busy_the_solver_is(problem: Problem, beside: BackgroundSolver):
     many = np.zeros(64, int)
     full = replace(problem, views=problem.views.map(lambda keypoints: keypoints.chosen(many)), time_ns=problem.time_ns[many])
     stopped = process()

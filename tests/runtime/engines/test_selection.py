@@ -10,7 +10,7 @@ from hand.errors import UserError
 from runtime.engines import selection as choose
 from runtime.engines.engine import Predictions
 from runtime.engines.int8 import load_plan, plan_file, save_plan
-from runtime.engines.selection import choose_engine, time_engines
+from runtime.engines.selection import select_engine, time_engines
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest
 
 
@@ -29,11 +29,11 @@ def weights(tmp_path):
 
 
 def test_auto_says_what_each_engine_took_and_remembers_its_choice(cache):
-    first = choose_engine("auto", threads=1)
+    first = select_engine("auto", threads=1)
     assert all(word in first.description for word in ("auto", "torch", "onnx", "ms a pair")) and len(list(cache.iterdir())) == 1
-    again = choose_engine("auto", threads=1)
+    again = select_engine("auto", threads=1)
     assert again.description.removesuffix(", remembered)") == first.description.removesuffix(")")
-    choose_engine("auto", threads=2)
+    select_engine("auto", threads=2)
     assert len(list(cache.iterdir())) == 2, "another number of threads is another choice"
 
 
@@ -42,8 +42,8 @@ def test_an_engine_that_is_refused_is_passed_over_with_its_figures(weights):
     narrow = {name: (low / 50, high / 50) for name, (low, high) in plan.ranges.items()}
     save_plan(msgspec.structs.replace(plan, ranges=narrow), plan_file(weights))
     with pytest.raises(UserError, match="onnx-int8 .*at most 1.5"):
-        choose_engine("onnx-int8", weights)
-    engine = choose_engine("auto", weights)
+        select_engine("onnx-int8", weights)
+    engine = select_engine("auto", weights)
     assert not engine.description.startswith("onnx-int8") and "onnx-int8 refused" in engine.description
 
 
@@ -52,24 +52,24 @@ def test_eight_bits_are_for_machines_that_nothing_exact_is_fast_enough_on(monkey
     monkeypatch.setattr(choose, "FAST_ENOUGH_MS", enough_ms)
     took = {}
     monkeypatch.setattr(choose, "time_engines", lambda engines: took.update(time_engines(engines, 0.05)) or took)
-    engine = choose_engine("auto", threads=1)
+    engine = select_engine("auto", threads=1)
     best = min(chosen & set(took), key=lambda name: took[name])
     assert engine.description.split(" ")[0] == best
 
 
 def test_a_remembered_engine_that_no_longer_answers_is_chosen_anew(weights, cache, monkeypatch):
     monkeypatch.setattr(choose, "FAST_ENOUGH_MS", 0.0)
-    if not choose_engine("auto", weights).description.startswith("onnx-int8"):
+    if not select_engine("auto", weights).description.startswith("onnx-int8"):
         pytest.skip("int8 is not the fastest here")
     plan_file(weights).write_text("{")
-    assert not choose_engine("auto", weights).description.startswith("onnx-int8")
+    assert not select_engine("auto", weights).description.startswith("onnx-int8")
 
 
 def test_a_damaged_memory_is_no_memory(cache):
-    choose_engine("auto")
+    select_engine("auto")
     (file,) = cache.iterdir()
     file.write_text("what?")
-    assert "remembered" not in choose_engine("auto").description
+    assert "remembered" not in select_engine("auto").description
 
 
 class Slow:
@@ -101,4 +101,4 @@ def test_tensorrt_without_a_gpu_is_refused_in_one_sentence():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
     with pytest.raises(UserError, match="no NVIDIA GPU"):
-        choose_engine("tensorrt")
+        select_engine("tensorrt")

@@ -7,7 +7,14 @@ from hand.camera import PinholeCamera
 from hand.joints import FINGER_MCPS, unit_hand
 from runtime.engines.engine import Predictions
 from runtime.estimators.crop import CropCamera
-from runtime.estimators.crop_prediction import MOST_LOOKS, ROLLS_DEG, Place, first_look, look, look_again
+from runtime.estimators.crop_prediction import (
+    MOST_LOOKS,
+    ROLLS_DEG,
+    CropRequest,
+    predict_best_roll,
+    predict_crops,
+    refine_predictions,
+)
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.networks.weights import Manifest
 from runtime.types import HandBox
@@ -47,20 +54,20 @@ def standing(roll_deg: float = 0.0, scale: float = 1.0, shift: tuple[float, floa
     return (turned - centre) * (64 / size) * scale + 31.5 + 64 * np.array(shift)
 
 
-def place(side: str = "right", roll_deg: float = 0.0) -> Place:
-    return Place(HandBox("left", side, (159.5, 119.5), 100.0, 1.0, roll_deg), CAMERA, IMAGE)  # pyright: ignore[reportArgumentType]
+def place(side: str = "right", roll_deg: float = 0.0) -> CropRequest:
+    return CropRequest(HandBox("left", side, (159.5, 119.5), 100.0, 1.0, roll_deg), CAMERA, IMAGE)  # pyright: ignore[reportArgumentType]
 
 
 def test_nothing_is_asked_of_no_places():
     engine = Fixed(standing(), upright=True)
-    assert look(engine, []) == [] and look_again(engine, []) == [] and engine.calls == 0
+    assert predict_crops(engine, []) == [] and refine_predictions(engine, []) == [] and engine.calls == 0
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("roll_deg", [0.0, 100.0])
 def test_answers_come_back_in_the_frame_and_its_cameras_axes(side, roll_deg):
     where = place(side, roll_deg)
-    (answer,) = look(Fixed(standing(), upright=True), [where])
+    (answer,) = predict_crops(Fixed(standing(), upright=True), [where])
     camera = CropCamera.looking_at(where.box, CAMERA, 64)
     np.testing.assert_allclose(camera.crop_from_frame(answer.hand.pixels), standing(), atol=1e-9)
     np.testing.assert_allclose(camera.joints_in_crop(answer.hand.joints), HAND, atol=1e-9)
@@ -76,15 +83,15 @@ def test_of_a_first_looks_turns_the_surest_is_taken_for_each_place():
             answer.confidence[:] = np.tile([0.2, 0.6, 0.4], len(images) // 3)[:, None]
             return answer
 
-    answers = first_look(Upside(standing(), upright=True), [place(), place(roll_deg=10.0)])
+    answers = predict_best_roll(Upside(standing(), upright=True), [place(), place(roll_deg=10.0)])
     assert [answer.box.roll_deg for answer in answers] == [ROLLS_DEG[1], ROLLS_DEG[1] + 10]
-    (plain,) = first_look(Fixed(standing(), upright=False), [place()])
+    (plain,) = predict_best_roll(Fixed(standing(), upright=False), [place()])
     assert plain.box == place().box
 
 
 def test_a_box_that_fits_is_looked_at_once():
     engine = Fixed(standing(10, 1.1, (0.05, -0.05)), upright=True)
-    answers = look_again(engine, look(engine, [place()]))
+    answers = refine_predictions(engine, predict_crops(engine, [place()]))
     assert engine.calls == 1 and answers[0].box == place().box
 
 
@@ -93,19 +100,19 @@ def test_a_box_that_fits_is_looked_at_once():
 )
 def test_a_box_that_does_not_fit_is_moved_to_the_hand(pixels, upright):
     engine = Fixed(pixels, upright=upright)
-    first = look(engine, [place()])
-    (answer,) = look_again(engine, first)
+    first = predict_crops(engine, [place()])
+    (answer,) = refine_predictions(engine, first)
     # It sees the same wherever it looks, so it never comes to rest: so often and no more.
     assert engine.calls == MOST_LOOKS and answer.sure > first[0].sure
     second = Fixed(pixels, upright=upright, surer=-0.01)
-    (kept,) = look_again(second, look(second, [place()]))
+    (kept,) = refine_predictions(second, predict_crops(second, [place()]))
     assert second.calls == 2 and kept.box == place().box, "less sure, so the first look holds"
 
 
 def test_the_second_box_holds_the_hand_upright():
     engine = Fixed(standing(roll_deg=60, shift=(0.2, 0.1)), upright=True)
-    first = look(engine, [place()])
-    (answer,) = look_again(Fixed(standing(), upright=True, surer=0.5), first)
+    first = predict_crops(engine, [place()])
+    (answer,) = refine_predictions(Fixed(standing(), upright=True, surer=0.5), first)
     box, seen = answer.box, first[0].hand.pixels
     assert box.roll_deg == pytest.approx(roll_of(seen)) == pytest.approx(60, abs=3)
     centre, size = box_around(seen, box.roll_deg)
@@ -115,5 +122,5 @@ def test_the_second_box_holds_the_hand_upright():
 
 def test_a_network_that_does_not_ask_for_it_is_not_shown_hands_upright():
     engine = Fixed(standing(roll_deg=60), upright=False)
-    look_again(engine, look(engine, [place()]))
+    refine_predictions(engine, predict_crops(engine, [place()]))
     assert engine.calls == 1

@@ -2,12 +2,12 @@
 
 import pytest
 
-from runtime.estimators.handedness import CLEAR, FIRST_PAIRS, LATER_EVERY, VOTE_FROM, SideVote
+from runtime.estimators.handedness import CLEAR, FIRST_PAIRS, LATER_EVERY, VOTE_FROM, HandednessFilter
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
 def test_the_locator_says_it_until_the_network_does(side):
-    vote = SideVote()
+    vote = HandednessFilter()
     assert vote.side is None
     vote.start(side, 0.9)
     assert vote.side == side
@@ -19,7 +19,7 @@ def test_the_locator_says_it_until_the_network_does(side):
 
 
 def test_one_odd_answer_does_not_turn_a_settled_vote():
-    vote = SideVote()
+    vote = HandednessFilter()
     vote.start("right", 0.5)
     for _ in range(10):
         vote.add(right=0.6, left=0.5)
@@ -28,7 +28,7 @@ def test_one_odd_answer_does_not_turn_a_settled_vote():
 
 
 def test_a_wrong_start_is_forgotten():
-    vote = SideVote()
+    vote = HandednessFilter()
     vote.start("right", 1.0)
     for _ in range(10):
         vote.add(right=0.6, left=0.4)
@@ -38,7 +38,7 @@ def test_a_wrong_start_is_forgotten():
 
 
 def test_both_ways_are_tried_until_the_side_is_clear_and_then_rarely():
-    vote = SideVote()
+    vote = HandednessFilter()
     vote.start("right", 0.5)
     assert all(vote.due() for _ in range(3 * FIRST_PAIRS)), "nothing is clear yet"
     while abs(vote._evidence) < CLEAR:
@@ -48,7 +48,7 @@ def test_both_ways_are_tried_until_the_side_is_clear_and_then_rarely():
 
 
 def test_what_is_hardly_a_hand_has_no_vote():
-    vote = SideVote()
+    vote = HandednessFilter()
     vote.start("right", 0.5)
     for _ in range(50):
         vote.add(right=0.1, left=VOTE_FROM - 0.01)

@@ -8,7 +8,7 @@ import pytest
 
 from capture.views import PerView
 from runtime.calibration.self_calibrator import SelfCalibrator
-from runtime.calibration.solver_process import SolverBeside, SolverOnTheSpot
+from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 from runtime.fusion.fusion import GLIDE_NS, FusedHand, Fusion, FusionSettings, MergeChoice
 from runtime.fusion.merge_validation import EVERY
 from runtime.geometry.two_view import TwoViewGeometry
@@ -158,7 +158,7 @@ def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
     given = moving.rig.geometry
     calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), HAND_MM, given=given)
     usual, true = calibrator.state.bones, bones_of(moving)
-    fused = Fusion(FusionSettings("geometry", "softmax", 8.0, HAND_MM, None), calibrator, SolverOnTheSpot())
+    fused = Fusion(FusionSettings("geometry", "softmax", 8.0, HAND_MM, None), calibrator, InlineSolver())
     assert [hand.geometry for hand in shown(fused, moving, 0, 1) if hand] == [given]
     shown(fused, moving, 1, 40)
     learnt = fused.state.bones
@@ -168,7 +168,7 @@ def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
 
 
 def test_without_its_solver_the_hand_goes_on_and_the_note_says_so(moving: Observed):
-    solver = SolverBeside()
+    solver = BackgroundSolver()
     (process,) = multiprocessing.active_children()
     calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), HAND_MM)
     fused = Fusion(FusionSettings("auto", "softmax", 8.0, HAND_MM, None), calibrator, solver)

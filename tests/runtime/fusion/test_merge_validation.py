@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from capture.views import PerView
-from runtime.fusion.merge_validation import ENOUGH, EVERY, REMEMBERED, HeldOut
+from runtime.fusion.merge_validation import ENOUGH, EVERY, REMEMBERED, MergeValidation
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import bones_of, elsewhere, turned
 from tools.evaluate.two_views import Observed, observe, sample_motion, sample_rig
@@ -19,22 +19,22 @@ def observed() -> Observed:
 
 
 @pytest.fixture(scope="module")
-def held_out(observed: Observed) -> HeldOut:
-    held = HeldOut()
+def held_out(observed: Observed) -> MergeValidation:
+    held = MergeValidation()
     for pair in observed.pairs:
         if pair is not None:
             held.takes(pair)
     return held
 
 
-def errors(held_out: HeldOut, observed: Observed, geometry: TwoViewGeometry, R: np.ndarray) -> tuple[float, float]:
+def errors(held_out: MergeValidation, observed: Observed, geometry: TwoViewGeometry, R: np.ndarray) -> tuple[float, float]:
     found = held_out.errors(geometry, bones_of(observed), HAND_MM, R)
     assert found is not None
     return found
 
 
 def test_one_pair_in_some_is_held_out_and_few_say_nothing(observed: Observed):
-    held, pairs = HeldOut(), [pair for pair in observed.pairs if pair is not None]
+    held, pairs = MergeValidation(), [pair for pair in observed.pairs if pair is not None]
     geometry = observed.rig.geometry
 
     def told() -> tuple[float, float] | None:
@@ -50,7 +50,7 @@ def test_one_pair_in_some_is_held_out_and_few_say_nothing(observed: Observed):
 def test_only_the_newest_count(observed: Observed):
     pairs, geometry = [pair for pair in observed.pairs if pair is not None], observed.rig.geometry
     newest = [pairs[number % len(pairs)] for number in range(EVERY * REMEMBERED)]
-    with_past, without = HeldOut(), HeldOut()
+    with_past, without = MergeValidation(), MergeValidation()
     for pair in [pairs[-1]] * EVERY * 3 + newest:
         with_past.takes(pair)
     for pair in newest:
@@ -59,7 +59,7 @@ def test_only_the_newest_count(observed: Observed):
     assert told[0] == told[1]
 
 
-def test_the_right_geometry_foretells_better_than_rotations_do(observed: Observed, held_out: HeldOut):
+def test_the_right_geometry_foretells_better_than_rotations_do(observed: Observed, held_out: MergeValidation):
     geometry = observed.rig.geometry
     by_geometry, by_rotation = errors(held_out, observed, geometry, geometry.R_right_from_left)
     _, by_wrong = errors(held_out, observed, geometry, turned(geometry, 15).R_right_from_left)
@@ -68,14 +68,14 @@ def test_the_right_geometry_foretells_better_than_rotations_do(observed: Observe
 
 @pytest.mark.parametrize("degrees", [15, -15])
 def test_a_geometry_whose_baseline_is_wrong_foretells_worse_than_the_rotation(
-    observed: Observed, held_out: HeldOut, degrees: float
+    observed: Observed, held_out: MergeValidation, degrees: float
 ):
     geometry = observed.rig.geometry
     by_geometry, by_rotation = errors(held_out, observed, elsewhere(geometry, degrees), geometry.R_right_from_left)
     assert by_geometry > by_rotation
 
 
-def test_a_wrong_geometry_changes_nothing_for_the_rotation(observed: Observed, held_out: HeldOut):
+def test_a_wrong_geometry_changes_nothing_for_the_rotation(observed: Observed, held_out: MergeValidation):
     geometry = observed.rig.geometry
     right = errors(held_out, observed, geometry, geometry.R_right_from_left)
     wrong = errors(held_out, observed, turned(geometry, 15), geometry.R_right_from_left)

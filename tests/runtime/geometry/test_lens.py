@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hand.errors import UserError
-from runtime.geometry.lens import Lens, Straightener
+from runtime.geometry.lens import Lens, Undistorter
 
 WEBCAM = Lens((560.0, 564.0), (312.0, 236.0), "radtan", (-0.1, 0.02, 0.001, -0.001, 0.003), (640, 480))
 RATIONAL = Lens((500.0, 500.0), (320.0, 244.0), "radtan", (0.1, 0.05, 0.0, 0.001, 0.01, 0.2, 0.05, 0.01), (640, 480))
@@ -37,7 +37,7 @@ def centroid(image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 @pytest.mark.parametrize("direction", [(0.0, 0.0), (0.35, 0.25), (-0.3, 0.2), (0.05, -0.33)])
 def test_a_point_is_seen_where_the_ideal_camera_projects_it(lens, direction):
-    straighten = Straightener(lens)
+    straighten = Undistorter(lens)
     point = np.array([*direction, 1.0]) * 700
     seen = centroid(straighten(photograph(lens, point)))
     np.testing.assert_allclose(seen, straighten.camera.project(point), atol=0.25)
@@ -46,7 +46,7 @@ def test_a_point_is_seen_where_the_ideal_camera_projects_it(lens, direction):
 @pytest.mark.parametrize("lens", [*LENSES.values(), FOLDED], ids=[*LENSES, "folded"])
 def test_straight_pixels_go_back_to_the_frame(lens):
     """The way back that callers use, `lens.project(camera.rays(pixels))`, is the one that the maps go."""
-    straighten = Straightener(lens)
+    straighten = Undistorter(lens)
     point = straighten.camera.rays(np.array([400.0, 300.0])) * 500
     seen = centroid(photograph(lens, point))
     np.testing.assert_allclose(lens.project(straighten.camera.rays(np.array([400.0, 300.0]))), seen, atol=0.05)
@@ -54,32 +54,32 @@ def test_straight_pixels_go_back_to_the_frame(lens):
 
 @pytest.mark.parametrize("focal_px", [150.0, 500.0])
 def test_frames_without_distortion_are_handed_on_untouched(focal_px):
-    straighten = Straightener(Lens((focal_px, focal_px), (310.5, 250.0), size_px=(640, 480)))
+    straighten = Undistorter(Lens((focal_px, focal_px), (310.5, 250.0), size_px=(640, 480)))
     frame = np.zeros((480, 640, 3), np.uint8)
     assert straighten(frame) is frame
     assert (straighten.camera.focal_px, straighten.camera.centre_px) == (focal_px, (310.5, 250.0))
-    flat = Straightener(Lens((500.0, 500.0), (310.5, 250.0), "radtan", (0.0,) * 5, (640, 480)))
+    flat = Undistorter(Lens((500.0, 500.0), (310.5, 250.0), "radtan", (0.0,) * 5, (640, 480)))
     assert flat(frame) is frame
     assert flat.camera.focal_px == pytest.approx(500, rel=1e-4)
 
 
 def test_pixels_that_are_not_square_become_so():
     lens = Lens((500.0, 450.0), (319.5, 239.5), size_px=(640, 480))
-    straighten = Straightener(lens)
+    straighten = Undistorter(lens)
     point = np.array([0.3, 0.3, 1.0])
     offset = centroid(straighten(photograph(lens, point))) - (319.5, 239.5)
     assert offset[0] == pytest.approx(offset[1], abs=0.2)
 
 
 def test_a_fisheye_is_shown_no_wider_than_110_degrees_and_a_mild_lens_nearly_as_it_is():
-    camera = Straightener(HEADSET).camera
+    camera = Undistorter(HEADSET).camera
     assert np.degrees(2 * np.arctan(320 / camera.focal_px)) == pytest.approx(110)
-    assert 0.9 < Straightener(WEBCAM).camera.focal_px / 560 < 1
+    assert 0.9 < Undistorter(WEBCAM).camera.focal_px / 560 < 1
 
 
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 def test_little_of_a_frame_is_black_and_little_is_lost(lens):
-    straighten = Straightener(lens)
+    straighten = Undistorter(lens)
     white = straighten(np.full((480, 640, 3), 255, np.uint8))
     assert (white == 0).mean() < 0.07
     if lens is not HEADSET:
@@ -91,7 +91,7 @@ def test_little_of_a_frame_is_black_and_little_is_lost(lens):
 
 
 def test_nothing_is_shown_twice_where_the_polynomial_turns_back():
-    straighten = Straightener(FOLDED)
+    straighten = Undistorter(FOLDED)
     white = straighten(np.full((480, 640, 3), 255, np.uint8))[..., 0]
     rays = straighten.camera.rays(np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1))
     angle = np.degrees(np.arccos(rays[..., 2]))
@@ -107,7 +107,7 @@ def test_a_scaled_frame_shows_the_same_at_scaled_places(lens, scale, x, y):
     small = lens.at((int(640 * scale), int(480 * scale)))
     # Pixel 0 is a centre: edges scale, centres do not.
     np.testing.assert_allclose(small.project(point) + 0.5, (lens.project(point) + 0.5) * scale, atol=1e-9)
-    assert Straightener(small).camera.focal_px == pytest.approx(Straightener(lens).camera.focal_px * scale, rel=1e-6)
+    assert Undistorter(small).camera.focal_px == pytest.approx(Undistorter(lens).camera.focal_px * scale, rel=1e-6)
 
 
 def test_a_lens_of_unknown_size_takes_that_of_its_frames():
@@ -122,10 +122,10 @@ def test_frames_that_the_calibration_is_not_of_are_refused():
         WEBCAM.at((1280, 720))
     assert Lens((900.0, 900.0), (640.0, 360.0), size_px=(1280, 720)).at((848, 480)).size_px == (848, 480)
     with pytest.raises(UserError, match="320x240.*640x480"):
-        Straightener(WEBCAM)(np.zeros((240, 320, 3), np.uint8))
+        Undistorter(WEBCAM)(np.zeros((240, 320, 3), np.uint8))
 
 
 def test_a_straightened_frame_stays_read_only():
     frame = np.zeros((480, 640, 3), np.uint8)
     frame.flags.writeable = False
-    assert not Straightener(WEBCAM)(frame).flags.writeable
+    assert not Undistorter(WEBCAM)(frame).flags.writeable

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from hand.errors import UserError
-from runtime.engines.selection import choose_engine
+from runtime.engines.selection import select_engine
 from runtime.engines.torch_engine import TorchEngine
 from runtime.networks.detnet import DetNet
 from runtime.networks.network import HandNetwork
@@ -107,7 +107,7 @@ def test_tensors_of_another_network_are_refused(network, tmp_path):
 
 
 def test_the_engine_answers_what_the_network_does(stored):
-    engine = choose_engine("torch", stored)
+    engine = select_engine("torch", stored)
     assert isinstance(engine, TorchEngine) and "torch" in engine.description
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     predictions = engine(images)

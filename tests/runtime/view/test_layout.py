@@ -12,7 +12,7 @@ from hand.joints import MIDDLE_MCP
 from hand.rotations import from_vector
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import DualHand
-from runtime.view.layout import Placement, Stage
+from runtime.view.layout import Placement, ViewerLayout
 from runtime.view.scene import Frustum, place_cameras, place_eye
 from tests.runtime.dual_hands import MS, dual_hand, facing, frame_pair
 from tests.runtime.hands import flexed_hand
@@ -30,11 +30,11 @@ def placed(geometry: TwoViewGeometry, wrist_mm: np.ndarray) -> DualHand:
     return replace(BEFORE, geometry=geometry, R_right_from_left=geometry.R_right_from_left, wrist_mm=wrist_mm)
 
 
-def new_stage(geometry: TwoViewGeometry = GEOMETRY) -> Stage:
-    return Stage(geometry.cameras, HAND_MM, SIZE_PX)
+def new_stage(geometry: TwoViewGeometry = GEOMETRY) -> ViewerLayout:
+    return ViewerLayout(geometry.cameras, HAND_MM, SIZE_PX)
 
 
-def stage_at(hands: list[DualHand], geometry: TwoViewGeometry) -> Stage:
+def stage_at(hands: list[DualHand], geometry: TwoViewGeometry) -> ViewerLayout:
     """After these hands, 33 ms apart."""
     stage = new_stage(geometry)
     for number, hand in enumerate(hands):
@@ -166,7 +166,7 @@ def test_a_hand_that_briefly_lacks_a_place_stays_and_comes_back_without_a_leap()
     np.testing.assert_allclose(stage.placement().wrist + stage_origin(stage), moved, atol=0.01)
 
 
-def stage_origin(stage: Stage) -> np.ndarray:
+def stage_origin(stage: ViewerLayout) -> np.ndarray:
     """(3,) the scene's origin, left camera's axes."""
     left = stage.placement().frusta.left
     assert left

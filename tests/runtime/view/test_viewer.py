@@ -16,7 +16,7 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.rotations import from_vector
 from runtime.types import ViewHand
-from runtime.view.layout import Stage
+from runtime.view.layout import ViewerLayout
 from runtime.view.panels import image_panel
 from runtime.view.scene import LEFT_COLOUR, RIGHT_COLOUR, place_cameras, place_eye, trust_colours
 from runtime.view.solids import frusta_solids, join, skeleton_solids
@@ -71,7 +71,7 @@ def test_the_picture_shows_the_hand_where_it_is_in_the_room(tmp_path):
     geometry = facing(60, 500)
     # No joints in the live images: the hand itself is all that differs.
     hand = replace(dual_hand(pair_at(0), rotation=geometry.R_right_from_left), geometry=geometry, views=PerView(None, None))
-    stage = Stage(geometry.cameras, 90, SIZE_PX)
+    stage = ViewerLayout(geometry.cameras, 90, SIZE_PX)
 
     def picture(wrist_mm: np.ndarray | None) -> np.ndarray:
         path = tmp_path / "out.png"

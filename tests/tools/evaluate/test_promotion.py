@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from adapt.core.crop_pairs import CropPairs
-from adapt.core.targets import Taught
-from adapt.core.training_samples import Material
-from adapt.online.validation import Evidence
+from adapt.core.targets import GeometryLabels
+from adapt.core.training_samples import TrainingSet
+from adapt.online.validation import ValidationMetrics
 from capture.views import PerView
 from hand.rotations import angle_deg
 from tests.adapt.recordings import GEOMETRY
 from tools.evaluate.promotion import Row, Settings, report, roughly, ways
 
-USUAL = Evidence(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
+USUAL = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
 
 
 def row(change_mm: float, better: bool, depth: float) -> Row:
@@ -35,15 +35,15 @@ def test_where_nothing_worse_was_taken_no_worst_is_told():
 
 
 @pytest.fixture
-def material() -> Material:
+def material() -> TrainingSet:
     """Ten hands whose numbers are in their pictures and labels."""
     images = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 8, 8, 3)
-    taught = Taught(torch.arange(10.0)[:, None, None].expand(10, 21, 3), torch.zeros(10, 21, 2), torch.ones(10, 21))
+    taught = GeometryLabels(torch.arange(10.0)[:, None, None].expand(10, 21, 3), torch.zeros(10, 21, 2), torch.ones(10, 21))
     turns = PerView.of(lambda view: torch.eye(3).expand(10, 3, 3))
-    return Material(CropPairs(PerView(images, images), turns, torch.zeros(10, dtype=torch.bool)), PerView(taught, taught), [])
+    return TrainingSet(CropPairs(PerView(images, images), turns, torch.zeros(10, dtype=torch.bool)), PerView(taught, taught), [])
 
 
-def test_harm_is_done_as_it_is_said(material: Material):
+def test_harm_is_done_as_it_is_said(material: TrainingSet):
     rng, done = np.random.default_rng(0), {way.name: way for way in ways(material)}
     shuffled = done["shuffled pairs"].change(material, rng)
     assert not (shuffled.pairs.images.right == material.pairs.images.left).any()

@@ -11,7 +11,7 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.rotations import from_vector
 from runtime.engines.engine import Predictions
-from runtime.engines.selection import choose_engine
+from runtime.engines.selection import select_engine
 from runtime.estimators.crop import CropCamera
 from runtime.estimators.locator import load_locator
 from runtime.estimators.tracker import box_around
@@ -110,13 +110,13 @@ def test_photographs_are_scored_given_and_searched(tmp_path):
     pixels = projected(HANDS[:1])[0]
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((SIDE, SIDE, 3), 128, np.uint8))
     (tmp_path / "reference.json").write_text(json.dumps({"grey.png": {"keypoints_px": pixels.tolist()}}))
-    scores = score_stills(choose_engine(), load_locator(min_score=LOCATOR_SCORE), tmp_path)
+    scores = score_stills(select_engine(), load_locator(min_score=LOCATOR_SCORE), tmp_path)
     assert scores.given.shape == scores.searched.shape == (1, 21) and scores.found in (0, 1)
     # There is no hand to see, so nobody can be right.
     assert scores.given.mean() > 0.02
     assert f"found {scores.found}" in stills_report(scores)
     with pytest.raises(UserError, match=r"reference\.json is not there"):
-        score_stills(choose_engine(), load_locator(), tmp_path / "elsewhere")
+        score_stills(select_engine(), load_locator(), tmp_path / "elsewhere")
 
 
 def test_boxes_overlap_by_their_common_share():
