@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from runtime.camera_setup import CameraSetup
     from runtime.estimators.estimator import Estimator
     from runtime.outputs.outputs import Outputs
+    from runtime.outputs.replay_check import ReplayCheck
+    from runtime.outputs.run_recorder import RunMetadata
     from runtime.pipeline import Pipeline
     from runtime.view.viewer import Viewer
 
