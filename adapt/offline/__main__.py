@@ -1,6 +1,7 @@
 """`python -m adapt.offline`: adapt the network to a recording, or to a data set's camera pair."""
 
 import sys
+from collections.abc import Sequence
 
 import tyro
 
@@ -9,14 +10,14 @@ from adapt.offline.command import help_for_both, is_about_data, run
 from hand.errors import UserError
 
 
-def main() -> int:
-    args = sys.argv[1:]
+def main(arguments: Sequence[str] | None = None) -> int:
+    args = list(sys.argv[1:] if arguments is None else arguments)
     if args in (["--help"], ["-h"]):
         help_for_both(Settings)
         return 0
     if is_about_data(args):
         return run(args)
-    return 0 if adapt(tyro.cli(Settings)) else 1
+    return 0 if adapt(tyro.cli(Settings, args=args)) else 1
 
 
 if __name__ == "__main__":

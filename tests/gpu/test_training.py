@@ -7,7 +7,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer
 from runtime.engines.torch_engine import TorchEngine
 from runtime.networks.weights import load_network
-from tools.train.network import Settings, train
+from tools.train.network import Settings, main
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 
@@ -37,7 +37,7 @@ def test_a_run_on_the_gpu_is_saved_and_resumed(tmp_path, architecture):
     )
     seen = []
     for _ in range(2):
-        train(settings)
+        main(settings)
         network, manifest = load_network(tmp_path / "weights.safetensors")
         seen.append(manifest.images_seen)
     assert 0 < seen[0] < seen[1]

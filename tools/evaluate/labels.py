@@ -238,8 +238,12 @@ def compare(settings: Settings) -> str:
     return table(shown(comparison.rows))
 
 
+def main(settings: Settings) -> None:
+    print(compare(settings))
+
+
 if __name__ == "__main__":
     try:
-        print(compare(tyro.cli(Settings)))
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

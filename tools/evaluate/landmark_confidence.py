@@ -167,14 +167,13 @@ def _tips(seen: Seen) -> tuple[float, float]:
     return float(plain), float(better)
 
 
-def main() -> None:
-    settings = tyro.cli(Settings)
+def main(settings: Settings) -> None:
     model = LandmarkModel(Model(model_file(LANDMARKS["mediapipe"]), threads=settings.threads))
     print(report(*draw(settings, model), settings.hands))
 
 
 if __name__ == "__main__":
     try:
-        main()
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

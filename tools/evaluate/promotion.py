@@ -305,8 +305,12 @@ def evaluate(settings: Settings) -> list[Row]:
     return rows
 
 
+def main(settings: Settings) -> None:
+    print(report(evaluate(settings)))
+
+
 if __name__ == "__main__":
     try:
-        print(report(evaluate(tyro.cli(Settings))))
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

@@ -3,10 +3,10 @@
 import tyro
 
 from hand.errors import UserError
-from tools.train.network import Settings, train
+from tools.train.network import Settings, main
 
 if __name__ == "__main__":
     try:
-        train(tyro.cli(Settings))
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

@@ -61,7 +61,7 @@ def draw_shard(settings: Settings, number: int, count: int = SHARD) -> DrawnCrop
     return DrawnCrops.joined([drawer.draw(_DRAWN_AT_ONCE, settings.absent, settings.mirrored) for _ in bar])
 
 
-def fill(settings: Settings) -> None:
+def main(settings: Settings) -> None:
     """Draw the shards that the bank lacks. Raises UserError for backgrounds that are not there."""
     settings.bank.mkdir(parents=True, exist_ok=True)
     numbers = range(settings.shards)
@@ -139,6 +139,6 @@ class HandBank:
 
 if __name__ == "__main__":
     try:
-        fill(tyro.cli(Settings))
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

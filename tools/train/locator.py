@@ -162,13 +162,13 @@ class Run:
         save_checkpoint(self.checkpoint, self.student, self.teacher, self.optimiser, self.seen, PIECE_BYTES)
 
 
-def train(settings: Settings) -> None:
+def main(settings: Settings) -> None:
     """Train for as long as the settings say. Raises UserError for settings or files that cannot be used."""
     carry_out(Run(settings), settings.batch, settings.minutes, None, settings.validate_minutes)
 
 
 if __name__ == "__main__":
     try:
-        train(tyro.cli(Settings))
+        main(tyro.cli(Settings))
     except UserError as error:
         raise SystemExit(str(error)) from None

@@ -239,6 +239,6 @@ class Run:
         save_checkpoint(self.checkpoint, self.student, self.teacher, self.optimiser, self.seen, PIECE_BYTES)
 
 
-def train(settings: Settings) -> None:
+def main(settings: Settings) -> None:
     """Train for as long as the settings say. Raises UserError for files that cannot be used."""
     carry_out(Run(settings), settings.batch, settings.minutes, settings.pictures, settings.validate_minutes)

@@ -87,7 +87,7 @@ def time_ms(weights: Path, rounds: int) -> tuple[float, int]:
 def measure(settings: Settings, bank: Path, trunk: Trunk) -> Result:
     crop_size = HandBank.crop_size_of(bank)
     run = settings.run / f"{trunk}_{crop_size}"
-    train.train(
+    train.main(
         train.Settings(
             run=run, bank=bank, crop_size=crop_size, pictures=settings.pictures, options=TRUNKS[trunk], device="cpu",
             seed=settings.seed, backgrounds=settings.backgrounds, validate=settings.validate, validate_minutes=float("inf"),

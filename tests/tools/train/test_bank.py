@@ -5,7 +5,7 @@ import torch
 
 from hand.errors import UserError
 from hand.synth.draw import DrawnCrops
-from tools.train.bank import HandBank, Settings, draw_shard, fill, save_shard, shard_file
+from tools.train.bank import HandBank, Settings, draw_shard, main, save_shard, shard_file
 
 SIZE = 32
 
@@ -50,7 +50,7 @@ def test_shards_drawn_since_are_taken_in_and_parts_are_not(tmp_path):
 def test_shards_that_are_there_are_kept(tmp_path):
     kept = shard_file(tmp_path, 0)
     kept.write_bytes(b"as it was")
-    fill(settings(tmp_path, shards=1))
+    main(settings(tmp_path, shards=1))
     assert kept.read_bytes() == b"as it was"
 
 

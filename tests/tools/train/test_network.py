@@ -12,7 +12,7 @@ from hand.errors import UserError
 from runtime.networks.weights import build_network, load_network
 from tools.train import bank
 from tools.train.loop import learning_rate
-from tools.train.network import Run, Settings, grown, train
+from tools.train.network import Run, Settings, grown, main
 
 SIZE = 32
 
@@ -43,7 +43,7 @@ def tiny(run: Path, hands: Path, **others: object) -> Settings:
 def test_a_run_leaves_weights_log_and_checkpoint_and_is_resumed(tmp_path, hands):
     settings = tiny(tmp_path / "run", hands)
     for number in (1, 2):
-        train(settings)
+        main(settings)
         network, manifest = load_network(settings.run / "weights.safetensors")
         assert (manifest.architecture, manifest.crop_size, manifest.map_size) == ("detnet-lite", SIZE, SIZE // 8)
         assert manifest.upright and manifest.images_seen == 16 * number
@@ -57,16 +57,16 @@ def test_a_run_leaves_weights_log_and_checkpoint_and_is_resumed(tmp_path, hands)
 def test_the_same_bank_and_seed_give_the_same_weights(tmp_path, hands):
     sums = set()
     for name in ("first", "again"):
-        train(tiny(tmp_path / name, hands))
+        main(tiny(tmp_path / name, hands))
         sums.add(load_network(tmp_path / name / "weights.safetensors")[1].sha256)
     assert len(sums) == 1
-    train(tiny(tmp_path / "other", hands, seed=6))
+    main(tiny(tmp_path / "other", hands, seed=6))
     assert load_network(tmp_path / "other" / "weights.safetensors")[1].sha256 not in sums
 
 
 def test_the_surface_is_learnt_beside_the_joints_but_not_shipped(tmp_path, hands):
     for surface in (True, False):
-        train(tiny(tmp_path / str(surface), hands, surface=surface))
+        main(tiny(tmp_path / str(surface), hands, surface=surface))
     both = [load_network(tmp_path / name / "weights.safetensors")[0].state_dict() for name in ("True", "False")]
     assert both[0].keys() == both[1].keys()
     assert any(not torch.equal(both[0][name], both[1][name]) for name in both[0])
@@ -74,26 +74,26 @@ def test_the_surface_is_learnt_beside_the_joints_but_not_shipped(tmp_path, hands
 
 def test_a_run_without_its_bank_says_how_to_make_it(tmp_path, hands):
     with pytest.raises(UserError, match="python -m tools.train.backgrounds"):
-        train(tiny(tmp_path, hands, backgrounds=tmp_path / "none.safetensors"))
+        main(tiny(tmp_path, hands, backgrounds=tmp_path / "none.safetensors"))
     with pytest.raises(UserError, match="python -m tools.train.bank"):
-        train(tiny(tmp_path, tmp_path / "none"))
+        main(tiny(tmp_path, tmp_path / "none"))
 
 
 def test_a_bank_of_another_crop_size_is_refused(tmp_path, hands):
     with pytest.raises(UserError, match="32 px, expected .* 64"):
-        train(tiny(tmp_path, hands, crop_size=64))
+        main(tiny(tmp_path, hands, crop_size=64))
 
 
 def test_a_network_grows_by_blocks_that_change_nothing_at_first(tmp_path, hands):
     shallow = {"middle_blocks": 1, "deep_blocks": 1}
-    train(tiny(tmp_path / "small", hands, options=shallow))
+    main(tiny(tmp_path / "small", hands, options=shallow))
     weights = tmp_path / "small" / "weights.safetensors"
     small, larger = load_network(weights)[0], build_network(replace(load_network(weights)[1], options={})).eval()
     tensors = dict(small.network.state_dict())
     larger.network.load_state_dict(grown(larger.network, tensors))
     images = torch.randint(0, 256, (4, SIZE, SIZE, 3), dtype=torch.uint8)
     torch.testing.assert_close(larger(images).joints, small(images).joints, atol=1e-4, rtol=1e-4)
-    train(tiny(tmp_path / "large", hands, start=weights))
+    main(tiny(tmp_path / "large", hands, start=weights))
     assert load_network(tmp_path / "large" / "weights.safetensors")[1].images_seen == 32
     # Only whole blocks may be missing.
     lacking = {name: value for name, value in tensors.items() if not name.startswith("head")}
@@ -122,9 +122,9 @@ def test_real_hands_are_their_share_of_every_batch(tmp_path, hands, taught, shar
 
 
 def test_a_network_is_taught_from_weights_and_its_manifest_says_so(tmp_path, hands, taught):
-    train(tiny(tmp_path / "first", hands))
+    main(tiny(tmp_path / "first", hands))
     weights = tmp_path / "first" / "weights.safetensors"
-    train(tiny(tmp_path / "taught", hands, taught=taught, start=weights, surface=False))
+    main(tiny(tmp_path / "taught", hands, taught=taught, start=weights, surface=False))
     manifest = load_network(tmp_path / "taught" / "weights.safetensors")[1]
     assert manifest.images_seen == 32 and "tools.label" in manifest.training_data
     assert "tools.label" not in load_network(weights)[1].training_data
