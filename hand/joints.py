@@ -13,6 +13,8 @@ JOINT_NAMES = (
 JOINTS = len(JOINT_NAMES)
 WRIST = 0
 MIDDLE_MCP = 9
+DEFAULT_HAND_SIZE_MM = 90.0
+"""Wrist to middle knuckle (joints 0 → 9) of a hand whose size is not known; errors in mm are stated for a hand of this size."""
 FINGER_MCPS = (5, 9, 13, 17)
 """The fingers' knuckles, the thumb's left out."""
 

@@ -8,6 +8,7 @@ from capture.frames import FramePair
 from capture.views import PerView
 from hand.camera import PinholeCamera
 from hand.errors import UserError
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
@@ -24,7 +25,7 @@ class PipelineSettings:
 
     merge: MergeChoice = "auto"
     """By what two views become one hand (`runtime.fusion.fusion`)."""
-    hand_size_mm: float = 90.0
+    hand_size_mm: float = DEFAULT_HAND_SIZE_MM
     merge_rule: MergeRule = "softmax"
     merge_beta: float = DEFAULT_BETA
     smooth: OneEuroSettings | None = field(default_factory=OneEuroSettings)

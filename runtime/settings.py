@@ -11,6 +11,7 @@ import tyro
 from capture.sources.base import DeviceMode
 from capture.views import PerView
 from hand.errors import UserError
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.types import Side
 
 Box = tuple[float, float, float]
@@ -87,7 +88,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """The hand's first box in the right view."""
     fov_deg: Annotated[tuple[float, float] | None, tyro.conf.arg(metavar="LEFT RIGHT", aliases=["--fov"])] = None
     """Horizontal field of view of the left and the right camera; none: what a feed says of itself, else 60."""
-    hand_size_mm: float = 90.0
+    hand_size_mm: float = DEFAULT_HAND_SIZE_MM
     """Length from the wrist to the middle finger's knuckle; gives the hand its scale."""
     hand_side: Literal["auto", "left", "right"] = "auto"
     """Which hand of the person to follow."""

@@ -14,6 +14,7 @@ from adapt.core.geometry_teacher import is_near
 from adapt.datasets.predictions import DatasetPredictions
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
 from runtime.calibration.self_calibrator import (
     BONE_NOISE,
@@ -33,8 +34,6 @@ from runtime.types import ViewHand
 MOST_PAIRS = 128
 """That the cameras are found from."""
 LEAST_PAIRS = 12
-HAND_MM = 90.0
-"""A hand's size, from which lengths in millimetres follow; angles do not depend on it."""
 SHAPE_DISTRUST = 1.0
 """A view's own 3D hand is believed as it tells: at another moment it errs another way, a stream's errs alike for seconds."""
 _APART_NS = 1_000_000_000
@@ -93,7 +92,7 @@ class Labeller:
         geometry = self._places.geometry(one.cameras)
         fit = self._fits.get(one.cameras)
         if fit is None:
-            fit = self._fits[one.cameras] = HandFit(geometry, self._places.bones, HAND_MM, FitSettings(motion=None))
+            fit = self._fits[one.cameras] = HandFit(geometry, self._places.bones, DEFAULT_HAND_SIZE_MM, FitSettings(motion=None))
         hands: PerView[ViewHand | None] = PerView(one.hands.left, one.hands.right)
         fitted = fit(0, hands)
         if fitted is None or not is_near(fitted, geometry):
@@ -110,5 +109,5 @@ def _through(one: DatasetPredictions, view: View, lens: PinholeCamera) -> ViewHa
 def _places(solution: Solution) -> DatasetCameras:
     start = solution.start
     return DatasetCameras(
-        start.R_right_from_left, start.t_right_from_left * HAND_MM, solution.bones, solution.uncertainty.rotation_deg
+        start.R_right_from_left, start.t_right_from_left * DEFAULT_HAND_SIZE_MM, solution.bones, solution.uncertainty.rotation_deg
     )

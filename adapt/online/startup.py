@@ -7,7 +7,7 @@ from adapt.online.adapted_weights import AdaptedWeightsFile
 from adapt.online.adapter_process import AdapterJob, BackgroundAdapter, InlineAdapter
 from adapt.online.live_adaptation import LiveAdaptation
 from hand.errors import UserError
-from runtime.calibration.camera_profile import default_folder as cameras_folder
+from hand.folders import data_folder
 from runtime.camera_setup import CameraSetup
 from runtime.engines.engine import RenewableEngine
 from runtime.estimators.crop_estimator import CropEstimator
@@ -48,8 +48,8 @@ def learnt_file(settings: Settings, known: CameraSetup, base: str) -> AdaptedWei
 
 
 def default_folder() -> Path:
-    """Where what was learnt of cameras is kept: beside what is known of their places."""
-    return cameras_folder().with_name("adapted")
+    """Where adapted weights of camera pairs are kept."""
+    return data_folder("adapted")
 
 
 def _take_up(file: AdaptedWeightsFile, estimator: CropEstimator, say: Callable[[str], object]) -> None:

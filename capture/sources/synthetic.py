@@ -14,6 +14,7 @@ import torch
 from capture.views import PerView, View
 from hand import rotations
 from hand.camera import PinholeCamera
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.model import HandModel, HandPose, PosedHand
 from hand.prior import FAMILIES, family_pose
 from hand.synth.appearance import Appearance, linear, sample_appearance
@@ -24,7 +25,6 @@ FPS = 30
 PERIOD_NS = 1_000_000_000 // FPS
 FRAMES = 150
 """Frames in the loop."""
-HAND_MM = 90.0
 WIDTH, HEIGHT, FOV_DEG = 640, 480, 70.0
 PROGRAMME = ("open", "point", "two", "open", "pinch", "fist", "four", "rest")
 """The pose families that the loop goes through."""
@@ -68,13 +68,13 @@ def _motion(model: HandModel) -> tuple[PosedHand, np.ndarray, np.ndarray]:
     swing = np.stack([0.35 * np.sin(turn) - 0.2, 0.75 * np.sin(2 * turn + 0.7), 0.4 * np.sin(turn + 2)], 1)
     rotation = rotations.from_vector(swing) @ upright
     path = np.stack([55 * np.sin(turn), 30 * np.sin(2 * turn), 40 * np.cos(turn)], 1)
-    middle = (rotation @ hands.joints[:, 9].numpy()[..., None])[..., 0] * HAND_MM
+    middle = (rotation @ hands.joints[:, 9].numpy()[..., None])[..., 0] * DEFAULT_HAND_SIZE_MM
     return hands, rotation, _MIDDLE_MM + path - middle / 2
 
 
 _MODEL = HandModel.load()
 _HANDS, _TURNS, _WRISTS_MM = _motion(_MODEL)
-_JOINTS_MM = _HANDS.joints.numpy() @ _TURNS.transpose(0, 2, 1) * HAND_MM + _WRISTS_MM[:, None]
+_JOINTS_MM = _HANDS.joints.numpy() @ _TURNS.transpose(0, 2, 1) * DEFAULT_HAND_SIZE_MM + _WRISTS_MM[:, None]
 
 
 class SyntheticSource:
@@ -118,8 +118,8 @@ def _draw(view: View, camera: PinholeCamera) -> np.ndarray:
     images = np.empty((FRAMES, HEIGHT, WIDTH, 3), np.uint8)
     turn, shift = _from_left(view)
     for number in range(FRAMES):
-        skin = _HANDS.vertices[number].numpy() @ _TURNS[number].T * HAND_MM + _WRISTS_MM[number]
-        seen = (skin - shift) @ turn.T / HAND_MM
+        skin = _HANDS.vertices[number].numpy() @ _TURNS[number].T * DEFAULT_HAND_SIZE_MM + _WRISTS_MM[number]
+        seen = (skin - shift) @ turn.T / DEFAULT_HAND_SIZE_MM
         pixels = camera.project(seen)
         # Only the part of the picture where the hand is gets drawn.
         low = np.clip(np.floor(pixels.min(0)).astype(int) - 1, 0, (WIDTH - 1, HEIGHT - 1))

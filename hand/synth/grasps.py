@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import normalize
 
-from hand.joints import FINGER_MCPS, FINGERS, WRIST
+from hand.joints import DEFAULT_HAND_SIZE_MM, FINGER_MCPS, FINGERS, WRIST
 from hand.synth.appearance import linear
 from hand.synth.objects import Things
 from hand.synth.superquadrics import Superquadrics
@@ -32,7 +32,6 @@ _KINDS: dict[str, tuple[tuple[float, float, float], tuple[float, float, float], 
     "mouse": ((16, 28, 48), (22, 36, 62), (3, 3), 0.0),
     "bowl": ((45, 45, 18), (75, 75, 35), (2, 4), 0.0),
 }
-_MM = 90.0
 
 # Radius of the flesh at each finger's joints from the base outwards, as measured on the rest hand, and of ring and little finger
 # against the others; the palm's, and how far to its inner side its middle lies; unit hands.
@@ -81,7 +80,7 @@ class ThingSampler:
     def __init__(self, generator: torch.Generator, device: torch.device):
         self._generator, self._device = generator, device
         low, high, power, second = zip(*_KINDS.values(), strict=True)
-        self._low, self._high = (torch.tensor(v, device=device) / _MM for v in (low, high))
+        self._low, self._high = (torch.tensor(v, device=device) / DEFAULT_HAND_SIZE_MM for v in (low, high))
         self._power, self._second = torch.tensor(power, device=device), torch.tensor(second, device=device)
 
     def _uniform(self, *shape: int) -> torch.Tensor:

@@ -1,7 +1,6 @@
 """What is known of a pair of cameras, kept between runs: one JSON file a pair."""
 
 import hashlib
-import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.files import write_whole
+from hand.folders import data_folder
 from hand.rotations import project_to_rotation
 from runtime.geometry.two_view import TwoViewGeometry
 
@@ -136,10 +136,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 def default_folder() -> Path:
-    """Where profiles are kept: $XDG_DATA_HOME/duohand/cameras, or ~/.local/share in its place."""
-    data = Path(os.environ.get("XDG_DATA_HOME", ""))
-    # The XDG specification has relative paths ignored.
-    return (data if data.is_absolute() else Path.home() / ".local/share") / "duohand" / "cameras"
+    """Where profiles are kept."""
+    return data_folder("cameras")
 
 
 def profile_file(pair: CameraPair, folder: Path) -> Path:

@@ -11,6 +11,7 @@ import numpy as np
 
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.rotations import angle_deg
 from runtime.calibration.initialization import Start
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
@@ -90,7 +91,7 @@ class SelfCalibrator:
         self,
         sizes_px: PerView[tuple[int, int]],
         fov_deg: PerView[float | None],
-        hand_size_mm: float = 90.0,
+        hand_size_mm: float = DEFAULT_HAND_SIZE_MM,
         *,
         bones: np.ndarray | None = None,
         remembered: TwoViewGeometry | None = None,

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from hand.errors import UserError
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.engines.engine import Precision, Predictions
 from runtime.networks.network import HandNetwork, fused
 from runtime.networks.weights import ASSETS
@@ -21,8 +22,6 @@ PROBE = ASSETS / "probe.png"
 """Drawn hands in rows of crops; `python -m export.probe` draws it."""
 PROBE_PX = 96
 """Side of a crop of it."""
-HAND_MM = 90.0
-"""Differences are told for a hand of this length, wrist to middle knuckle."""
 _BATCH = 4
 """Crops a run: few, so that a check beside a stream does not hold it up."""
 
@@ -87,7 +86,7 @@ def in_parts(engine: Callable[[np.ndarray], Predictions], images: np.ndarray) ->
 
 def compare(answer: Predictions, expected: Predictions) -> Parity:
     """How far two answers to the same crops are apart."""
-    mm = np.linalg.norm(answer.joints - expected.joints, axis=-1) * HAND_MM
+    mm = np.linalg.norm(answer.joints - expected.joints, axis=-1) * DEFAULT_HAND_SIZE_MM
     px = np.linalg.norm(answer.pixels - expected.pixels, axis=-1)
     sure = np.abs(answer.confidence - expected.confidence)
     return Parity(*(float(figure) for off in (mm, px, sure) for figure in (off.max(), off.mean())))

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Literal
 
 import msgspec
-import platformdirs
 
+from hand.folders import cache_folder
 from runtime.engines.int8 import plan_file
 from runtime.engines.machine import machine, versions
 from runtime.networks.weights import Manifest
@@ -54,4 +54,4 @@ def clear_selection(key: str) -> None:
 
 
 def _file(key: str) -> Path:
-    return platformdirs.user_cache_path("duohand") / "engines" / f"{key}.json"
+    return cache_folder("engines") / f"{key}.json"

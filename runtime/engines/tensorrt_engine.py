@@ -13,11 +13,11 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import platformdirs
 import torch
 from torch import Tensor, nn
 
 from hand.errors import UserError
+from hand.folders import cache_folder
 from runtime.engines.engine import Predictions, check_images
 from runtime.engines.machine import gpu, versions
 from runtime.engines.parity import check
@@ -177,7 +177,7 @@ def is_built_here(file: Path, stamp: Stamp) -> bool:
 
 def engine_file(stamp: Stamp) -> Path:
     """Where the engine of a network is kept; one file for all machines that share the folder, its stamp says whose it is."""
-    return platformdirs.user_cache_path("duohand") / "tensorrt" / f"{stamp.network}-{stamp.precision}.ep"
+    return cache_folder("tensorrt") / f"{stamp.network}-{stamp.precision}.ep"
 
 
 def tensorrt_library() -> ModuleType:

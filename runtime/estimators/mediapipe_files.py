@@ -4,9 +4,8 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-import platformdirs
-
 from hand.errors import UserError
+from hand.folders import cache_folder
 
 VERSION = "0.10.21"
 """Of the package that the models come from; newer ones carry no models."""
@@ -23,7 +22,7 @@ SHA256 = {
 
 def folder() -> Path:
     """The user's own cache; nothing of these models is part of the project."""
-    return platformdirs.user_cache_path("duohand") / f"mediapipe-{VERSION}"
+    return cache_folder(f"mediapipe-{VERSION}")
 
 
 def model_file(name: str) -> Path:

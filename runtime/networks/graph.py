@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import onnx
-import platformdirs
 import torch
 from torch import nn
 
 from hand.errors import UserError
+from hand.folders import cache_folder
 from runtime.networks.network import HandNetwork, fused
 from runtime.networks.weights import ASSETS, Manifest, build_network
 
@@ -49,7 +49,7 @@ def graph_of(manifest: Manifest, weights: Weights) -> onnx.ModelProto:
             return graph
     shapes = sorted((name, value.shape) for name, value in weights.items())
     key = hashlib.sha256(repr((manifest.architecture, manifest.crop_size, shapes, OPSET)).encode()).hexdigest()[:16]
-    cached = platformdirs.user_cache_path("duohand") / "graphs" / f"{manifest.architecture}-{key}.onnx"
+    cached = cache_folder("graphs") / f"{manifest.architecture}-{key}.onnx"
     if cached.is_file():
         graph = onnx.load(cached, load_external_data=False)
         if fits(graph, manifest, weights):

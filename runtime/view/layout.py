@@ -10,7 +10,7 @@ import numpy as np
 
 from capture.views import PerView
 from hand.camera import PinholeCamera
-from hand.joints import MIDDLE_MCP, WRIST
+from hand.joints import DEFAULT_HAND_SIZE_MM, MIDDLE_MCP, WRIST
 from hand.rotations import angle_deg
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import DualHand
@@ -185,7 +185,7 @@ class ViewerLayout:
         size = measured_size_mm(geometry, room.centre)
         turns, places = PerView(np.eye(3), geometry.R_right_from_left), PerView(np.zeros(3), geometry.right_in_left_mm)
         frusta = PerView.of(lambda view: measured_frustum(geometry.cameras[view], turns[view], places[view] - room.centre, size))
-        radius = room.radius_mm + HAND_RADIUS_MM * self._hand_size_mm / 90
+        radius = room.radius_mm + HAND_RADIUS_MM * self._hand_size_mm / DEFAULT_HAND_SIZE_MM
         eye = place_measured_eye(*self._size_px, frusta, radius)
         floor = place_floor(frusta, radius)
         return Pose(

@@ -10,7 +10,7 @@ from adapt.core.geometry_labels import LabelledPair, labels_of
 from adapt.core.training_samples import TrainingSample
 from adapt.online.live_pairs import Cameras, LivePair
 from capture.views import PerView
-from hand.joints import unit_hand
+from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
 from hand.synth.backgrounds import Backgrounds
 from runtime.calibration.keyframes import Keyframe
 from runtime.calibration.self_calibrator import mean_bone_lengths
@@ -23,8 +23,6 @@ from runtime.networks.weights import Manifest
 from runtime.types import HandBox
 from tools.evaluate.drawn_stream import DrawnStream, draw_stream
 from tools.evaluate.two_views import sample_rig
-
-HAND_MM = 90.0
 
 
 @cache
@@ -54,8 +52,8 @@ def seen(stream: DrawnStream, network: HandNetwork, manifest: Manifest) -> LiveH
     """All of a stream's hands that lie in both pictures."""
     engine = TorchEngine(network, manifest, device="cpu")
     geometry = stream.rig.geometry
-    cameras = Cameras(geometry, mean_bone_lengths(), HAND_MM)
-    fit = HandFit(geometry, cameras.bones, HAND_MM, FitSettings(motion=None))
+    cameras = Cameras(geometry, mean_bone_lengths(), DEFAULT_HAND_SIZE_MM)
+    fit = HandFit(geometry, cameras.bones, DEFAULT_HAND_SIZE_MM, FitSettings(motion=None))
     pixels = geometry.project(stream.joints_mm)
     pairs, numbers = [], []
     for number, pair in enumerate(stream.pairs):

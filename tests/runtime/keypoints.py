@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from capture.views import PerView, View
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.bundle import Keypoints
 from runtime.calibration.variables import CHILD, PARENT, Prior, Scene
 from runtime.estimators.uncertainty import shape_sigma, sigma_px
 from tools.evaluate.two_views import Rig, observe, sample_motion
-from tools.train.losses import HAND_MM
 
 FLAT_PX = 3.0
 """Standard deviation that noiseless keypoints claim."""
@@ -45,10 +45,12 @@ def drawn(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10, **asked: flo
             centre_px=np.array(rig.geometry.cameras[view].centre_px),
         )
 
-    geometry, joints = rig.geometry, observed.joints_mm[chosen] / HAND_MM
+    geometry, joints = rig.geometry, observed.joints_mm[chosen] / DEFAULT_HAND_SIZE_MM
     bones = np.linalg.norm(joints[:, CHILD] - joints[:, PARENT], axis=-1).mean(0)
     log_focal = np.log([camera.focal_px for camera in geometry.cameras])
-    scene = Scene(log_focal, geometry.R_right_from_left, geometry.t_right_from_left_mm / HAND_MM, np.log(bones), joints)
+    scene = Scene(
+        log_focal, geometry.R_right_from_left, geometry.t_right_from_left_mm / DEFAULT_HAND_SIZE_MM, np.log(bones), joints
+    )
     return Drawn(PerView.of(keypoints), scene, observed.captured_ns[chosen])
 
 

@@ -3,25 +3,25 @@
 import numpy as np
 
 from capture.views import PerView
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.rotations import from_vector
 from runtime.calibration.initialization import Start
 from runtime.calibration.solver import Problem, Solution, Uncertainty
 from runtime.calibration.variables import CHILD, PARENT
 from runtime.geometry.two_view import TwoViewGeometry
 from tools.evaluate.two_views import Observed
-from tools.train.losses import HAND_MM
 
 
 def bones_of(observed: Observed) -> np.ndarray:
     """(20,) the true hand's bone lengths, hands."""
-    joints = observed.joints_mm[0] / HAND_MM
+    joints = observed.joints_mm[0] / DEFAULT_HAND_SIZE_MM
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
 
 
 def solution_at(geometry: TwoViewGeometry, bones: np.ndarray, *, epoch: int = 0, rotation_deg: float = 0.5, **told) -> Solution:
     """A solution that is beyond doubt, with these cameras; `told` takes the place of what it says of itself."""
     focal_px = geometry.cameras.map(lambda camera: camera.focal_px)
-    start = Start(focal_px, geometry.R_right_from_left, geometry.t_right_from_left_mm / HAND_MM, scaled=True)
+    start = Start(focal_px, geometry.R_right_from_left, geometry.t_right_from_left_mm / DEFAULT_HAND_SIZE_MM, scaled=True)
     sure = {
         "uncertainty": Uncertainty(rotation_deg, 1.0, PerView(2.0, 2.0)),
         "noise": PerView(1.0, 1.0),

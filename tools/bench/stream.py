@@ -24,6 +24,7 @@ from capture.sources.video_file import FileSource
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import BackgroundSolver
 from runtime.engines.engine import Engine, EngineName
@@ -33,7 +34,6 @@ from runtime.estimators.locator import load_locator
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from runtime.pipeline import Pipeline
 
-HAND_MM = 90.0
 WARM_UP = 10
 """Pairs at a clip's beginning that are not timed: the hand is searched, libraries wake."""
 STAGES = {
@@ -145,7 +145,7 @@ def run_once(pairs: list[FramePair], engine: Engine) -> dict[str, list[float]]:
     estimator = CropEstimator(_Watched(engine, watch, "network"), watch.of(load_locator(), "locate"), sizes)  # pyright: ignore[reportArgumentType]
     solver = BackgroundSolver()
     try:
-        calibrator = SelfCalibrator(sizes, PerView(None, None), HAND_MM)
+        calibrator = SelfCalibrator(sizes, PerView(None, None), DEFAULT_HAND_SIZE_MM)
         pipeline = Pipeline(watch.of(estimator, "estimate"), cameras, calibrator=calibrator, solver=solver)  # pyright: ignore[reportArgumentType]
         pipeline.fusion = _WatchedFusion(pipeline.fusion, watch)  # pyright: ignore[reportAttributeAccessIssue]
         for pair in pairs:

@@ -97,16 +97,15 @@ def make_rotation() -> tuple[Callable[[], object], int, str]:
 
 
 def make_fit() -> tuple[Callable[[], object], int, str]:
-    from hand.joints import unit_hand
+    from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
     from runtime.fusion.hand_fit import HandFit
     from runtime.fusion.joint_limits import BONES_FROM_JOINTS
     from tools.evaluate.two_views import observe, sample_motion, sample_rig
-    from tools.train.losses import HAND_MM
 
     random = np.random.default_rng(0)
     seen = observe(random, sample_rig(random, 60), sample_motion(random, 10))
     bones = np.linalg.norm(BONES_FROM_JOINTS @ unit_hand(seen.joints_mm), axis=2).mean(0)
-    fit = HandFit(seen.rig.geometry, bones, HAND_MM)
+    fit = HandFit(seen.rig.geometry, bones, DEFAULT_HAND_SIZE_MM)
     pairs = [pair for pair in seen.pairs if pair is not None]
     count = iter(range(10**9))
 

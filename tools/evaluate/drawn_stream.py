@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from capture.frames import Frame, FramePair
 from capture.views import PerView, View
-from hand.joints import unit_hand
+from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
 from hand.model import HandModel
 from hand.synth.appearance import Appearance, sample_appearance
 from hand.synth.backgrounds import Backgrounds
@@ -21,7 +21,6 @@ from hand.synth.render import render
 from hand.synth.sleeves import sleeved
 from tools.evaluate.two_views import PALM_MM, Rig, sample_path, smooth_poses
 from tools.make.headset_picture import Room
-from tools.train.losses import HAND_MM
 
 _PLACE_SIDE = 160
 """Side of the pictures that places are made of, px: what is behind hands is out of focus."""
@@ -90,7 +89,7 @@ def draw_stream(
 
     def in_left(points: torch.Tensor) -> np.ndarray:
         """(N, P, 3) mm, left camera's axes, from hand axes, unit hands."""
-        moved = (points.double().numpy() * HAND_MM - PALM_MM) @ R.swapaxes(1, 2) + path[:, None]
+        moved = (points.double().numpy() * DEFAULT_HAND_SIZE_MM - PALM_MM) @ R.swapaxes(1, 2) + path[:, None]
         return rig.in_left(moved)
 
     joints_mm = in_left(hands.joints)
@@ -127,7 +126,7 @@ def _take(scene: _Scene, skin_mm: np.ndarray, pixels: np.ndarray, rng: np.random
     """(H, W, 3) uint8 RGB."""
     image = scene.picture.copy()
     height, width = image.shape[:2]
-    in_front = pixels[skin_mm[:, 2] > 0.1 * HAND_MM]
+    in_front = pixels[skin_mm[:, 2] > 0.1 * DEFAULT_HAND_SIZE_MM]
     if len(in_front):
         low = np.clip(np.floor(in_front.min(0)).astype(int) - _MARGIN_PX, 0, (width, height))
         high = np.clip(np.ceil(in_front.max(0)).astype(int) + _MARGIN_PX, 0, (width, height))
@@ -144,7 +143,7 @@ def _paint(image: np.ndarray, scene: _Scene, skin_mm: np.ndarray, pixels: np.nda
     across, down = (-(-np.maximum(size, 32) // 4) * 4).tolist()
     drawn = render(
         scene.model,
-        torch.tensor(skin_mm[None] / HAND_MM, dtype=torch.float32),
+        torch.tensor(skin_mm[None] / DEFAULT_HAND_SIZE_MM, dtype=torch.float32),
         torch.tensor(pixels[None], dtype=torch.float32),
         (down, across),
         scene.look,

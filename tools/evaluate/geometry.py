@@ -23,7 +23,7 @@ from tqdm import tqdm
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
-from hand.joints import JOINTS, MIDDLE_MCP, unit_hand
+from hand.joints import DEFAULT_HAND_SIZE_MM, JOINTS, MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver import Problem, Uncertainty, solve
@@ -33,7 +33,6 @@ from tools.evaluate import two_views
 from tools.evaluate.geometry_page import Answer, Errors, Outcome, draw_page
 from tools.evaluate.network import table
 from tools.evaluate.two_views import Observed, Rig, observe, sample_motion, sample_rig
-from tools.train.losses import HAND_MM
 
 CLIP_FPS = 30
 CLIP_CONFIDENCE = 0.9
@@ -76,7 +75,7 @@ def errors_of(
     met = geometry.triangulate(pixels, pixels.map(lambda of_view: np.ones(of_view.shape[:-1])))
     rooted = joints_mm - joints_mm[:, :1]
     length = np.linalg.norm(rooted[:, MIDDLE_MCP], axis=-1)[:, None, None]
-    off = np.linalg.norm(unit_hand(met) - rooted / length, axis=-1) * HAND_MM
+    off = np.linalg.norm(unit_hand(met) - rooted / length, axis=-1) * DEFAULT_HAND_SIZE_MM
     return Errors(
         float(angle_deg(geometry.R_right_from_left, truth.R_right_from_left)),
         float(np.degrees(2 * np.arcsin(np.linalg.norm(baseline - true_baseline) / 2))),
@@ -100,7 +99,7 @@ def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[n
 
     Hands are judged by `pixels` (N, 21, 2) of the frames with a pair, those of the true joints if not given.
     """
-    calibrator = SelfCalibrator(observed.sizes_px, fov_deg, HAND_MM)
+    calibrator = SelfCalibrator(observed.sizes_px, fov_deg, DEFAULT_HAND_SIZE_MM)
     there = np.array([pair is not None for pair in observed.pairs])
     truth, joints_mm = observed.rig.geometry, observed.joints_mm[there]
     pixels = pixels.map(lambda of_view: of_view[there]) if pixels else truth.project(joints_mm)

@@ -9,6 +9,7 @@ from torch.nn.functional import avg_pool2d
 from tqdm import tqdm
 
 from hand.camera import PinholeCamera
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.prior import FAMILIES
 from hand.synth.backgrounds import Backgrounds
@@ -16,7 +17,6 @@ from hand.synth.draw import Drawer, DrawnCrops
 from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_best_roll, refine_predictions
 from runtime.types import HandBox
-from tools.train.losses import HAND_MM
 
 OUR_SEED, FOREIGN_SEED = 2_000_000, 3_000_000
 """Neither training nor validation during training draws from here."""
@@ -51,7 +51,7 @@ class Scores:
     pixels: np.ndarray
     """(N, 21, 2) where it saw the joints, px of the picture that was drawn."""
     error_mm: np.ndarray
-    """(N, 21) wrist-aligned, scaled to a hand of `HAND_MM`."""
+    """(N, 21) wrist-aligned, scaled to a hand of `DEFAULT_HAND_SIZE_MM`."""
     error_px: np.ndarray
     """(N, 21) px of a box of `SIDE_PX`."""
     error_share: np.ndarray
@@ -145,7 +145,7 @@ def score(joints: np.ndarray, pixels: np.ndarray, confidence: np.ndarray, hands:
     off_px = np.linalg.norm(pixels - truth, axis=-1)
     return Scores(
         pixels=pixels,
-        error_mm=np.linalg.norm(joints - hands.joints.numpy(), axis=-1) * HAND_MM,
+        error_mm=np.linalg.norm(joints - hands.joints.numpy(), axis=-1) * DEFAULT_HAND_SIZE_MM,
         error_px=off_px * (SIDE_PX / size),
         error_share=off_px / extent(truth)[:, None],
         confidence=confidence,

@@ -27,6 +27,7 @@ from adapt.offline.adapt_recording import Settings as Offline
 from adapt.offline.adapt_recording import label_error, watch
 from adapt.offline.training import BANK, make_mean_teacher, train
 from hand.errors import UserError
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import DrawnCrops
 from runtime.geometry.two_view import TwoViewGeometry
@@ -36,7 +37,6 @@ from tools.evaluate.clip_scores import WholeScores, score_hands
 from tools.evaluate.held_out import BATCH, Kind, upright_hands
 from tools.evaluate.network import table
 from tools.train.loop import log
-from tools.train.losses import HAND_MM
 
 ADDITIONS: dict[str, dict[str, object]] = {
     "augment": {"augment": True},
@@ -172,7 +172,7 @@ class Comparison:
 def error_mm(network: HandNetwork, drawn: DrawnCrops) -> float:
     """Mean joint error, mm of a hand of 90."""
     joints = torch.cat([network(images).joints for images in drawn.images.split(BATCH)])
-    return float((joints - drawn.joints).norm(dim=-1).mean()) * HAND_MM
+    return float((joints - drawn.joints).norm(dim=-1).mean()) * DEFAULT_HAND_SIZE_MM
 
 
 def options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from hand.errors import UserError
-from hand.joints import JOINT_NAMES
+from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
 from runtime.engines.engine import Engine, EngineName
 from runtime.engines.selection import select_engine
@@ -28,7 +28,6 @@ from tools.evaluate.network_page import draw_page
 from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
 from tools.predict import LOCATOR_SCORE
 from tools.train.backgrounds import DEFAULT_BANK
-from tools.train.losses import HAND_MM
 
 
 @dataclass
@@ -56,7 +55,7 @@ class Settings:
 
 def foretold_mm(scores: Scores) -> np.ndarray:
     """(N, 21) the joint errors that DetNet-lite's confidences stand for."""
-    return -CONFIDENCE_SCALE * np.log(scores.confidence.clip(1e-6, 1)) * HAND_MM
+    return -CONFIDENCE_SCALE * np.log(scores.confidence.clip(1e-6, 1)) * DEFAULT_HAND_SIZE_MM
 
 
 def headline(scores: Scores, visible: np.ndarray) -> dict[str, str]:
@@ -128,8 +127,8 @@ def breakdown(one: Judged) -> str:
 def report(engine: Engine, judged: list[Judged]) -> str:
     """The held-out figures as text."""
     lines = [
-        f"{len(judged[0].final.error_mm)} held-out hands of each kind; mm wrist-aligned and scaled to a hand of {HAND_MM:.0f} mm,"
-        f" AUC of 3D PCK from 0 to {AUC_MM:.0f} mm, px of a box of {SIDE_PX},"
+        f"{len(judged[0].final.error_mm)} held-out hands of each kind; mm wrist-aligned and scaled"
+        f" to a hand of {DEFAULT_HAND_SIZE_MM:.0f} mm, AUC of 3D PCK from 0 to {AUC_MM:.0f} mm, px of a box of {SIDE_PX},"
         " PCK as shares of the box around the joints without its margin,",
         "rank: Spearman's coefficient of doubt and 3D error over the joints",
         table(headlines(judged)),

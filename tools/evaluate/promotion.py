@@ -25,6 +25,7 @@ from adapt.online.promotion import decide_promotion
 from adapt.online.validation import Said, ValidationMetrics, predict, synthetic_error, validate
 from capture.views import PerView
 from hand.errors import UserError
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
@@ -40,7 +41,6 @@ from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 from tools.evaluate.drawn_stream import DrawnStream, draw_stream
 from tools.evaluate.held_out import FOREIGN_TEXTURE
 from tools.evaluate.two_views import sample_rig
-from tools.train.losses import HAND_MM
 
 STRETCH, HELD_OUT_EVERY = 8, 4
 """Pairs are held out by stretches of so many in a row, one stretch in so many."""
@@ -210,9 +210,9 @@ def _right_from(material: TrainingSet, other: TrainingSet, rows: torch.Tensor) -
 
 
 def true_error_mm(said: Said, truth: PerView[np.ndarray]) -> float:
-    """Mean error of both views' own hands, mm of a hand of `HAND_MM`."""
+    """Mean error of both views' own hands, mm of a hand of `DEFAULT_HAND_SIZE_MM`."""
     off = PerView.of(lambda view: float(np.linalg.norm(said.joints[view] - truth[view], axis=-1).mean()))
-    return HAND_MM * (off.left + off.right) / 2
+    return DEFAULT_HAND_SIZE_MM * (off.left + off.right) / 2
 
 
 def judged(

@@ -11,14 +11,13 @@ import torch
 
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
-from hand.joints import unit_hand
+from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
 from hand.model import HandModel, HandPose
 from hand.prior import sample_poses
 from hand.rotations import between, from_vector
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.types import ViewHand
-from tools.train.losses import HAND_MM
 
 SIZE_PX = (640, 480)
 ANGLES_DEG, FOVS_DEG = (15.0, 165.0), (45.0, 110.0)
@@ -48,7 +47,7 @@ GROSS = 0.4
 """Standard deviation of an outlier's pixel, in spans of the hand."""
 
 
-PALM_MM = np.array([0.0, HAND_MM, 0.0])
+PALM_MM = np.array([0.0, DEFAULT_HAND_SIZE_MM, 0.0])
 """What counts as the middle of a moving hand, hand axes."""
 
 
@@ -179,7 +178,7 @@ def _posed(rng: np.random.Generator, count: int, fps: float, person: torch.Tenso
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
     person = sample_person(rng) if person is None else person
     pose = smooth_poses(generator, count, fps, model)
-    joints = unit_hand(model.pose_joints(person.expand(count, -1), pose).double().numpy()) * HAND_MM
+    joints = unit_hand(model.pose_joints(person.expand(count, -1), pose).double().numpy()) * DEFAULT_HAND_SIZE_MM
     return joints - PALM_MM
 
 
@@ -234,7 +233,7 @@ def observe(
         unit = unit_hand(seen[view])
         own = _own_hands(rng, unit, fps, own_noise)
         off = _pixel_errors(rng, pixels[view], noise_px, outliers)
-        size_px = rig.geometry.cameras[view].focal_px * HAND_MM / seen[view][..., 2].mean(1)[:, None]
+        size_px = rig.geometry.cameras[view].focal_px * DEFAULT_HAND_SIZE_MM / seen[view][..., 2].mean(1)[:, None]
         real = np.linalg.norm(own - unit, axis=-1) + np.linalg.norm(off, axis=-1) / abs(size_px)
         expected = np.sqrt(TYPICAL_ERROR * real) * np.exp(rng.normal(0, DOUBT_SCATTER, real.shape))
         if assumed_fov_deg is not None:

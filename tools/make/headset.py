@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from hand.camera import PinholeCamera
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.model import HandModel
 from hand.prior import sample_poses
 from hand.rotations import from_vector, project_to_rotation
@@ -37,7 +38,6 @@ PLACES_MM = ((62.0, 45.0, 0.0), (-62.0, 45.0, 0.0), (-45.0, -35.0, 20.0), (45.0,
 """Where the cameras are on the head: on the side to which they look. Chosen, not measured."""
 WIDTH, HEIGHT, FOCAL_PX = 636, 480, 160.0
 """Pictures are as large as AssemblyHands'; the focal length is chosen, so that all four cameras see most hands."""
-HAND_MM = 90.0
 
 _PALM_DOWN = np.array([[1.0, 0, 0], [0, 0, -1], [0, 1, 0]])
 """R_head_from_hand of a right hand that points forward with its back up."""
@@ -128,7 +128,7 @@ class Person:
     @classmethod
     def random(cls, model: HandModel, texture: int, generator: torch.Generator) -> "Person":
         shape = torch.randn(1, model.components, generator=generator)
-        size_mm = HAND_MM * (0.9 + 0.2 * float(torch.rand(1, generator=generator)))
+        size_mm = DEFAULT_HAND_SIZE_MM * (0.9 + 0.2 * float(torch.rand(1, generator=generator)))
         return cls(model, shape, size_mm, sample_appearance(1, generator, torch.device("cpu"), texture))
 
     def hold(self, side: Side, generator: torch.Generator, random: np.random.Generator) -> HeldHand:

@@ -5,12 +5,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from adapt.core.synthetic_losses import DrawnLoss, detnet_drawn_loss, lite_drawn_loss
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.synth.draw import DrawnCrops
 from runtime.networks.detnet_lite import DetNetLite
 from runtime.networks.network import MapNetwork, Maps, conv, normalise
 
-HAND_MM = 90.0
-"""Wrist to middle MCP of the hand that errors are told for."""
 SURFACE_WEIGHT = 1.0
 
 
@@ -40,7 +39,7 @@ def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tens
 
 
 def _figures(loss: DrawnLoss) -> dict[str, Tensor]:
-    return {"3d_mm": loss.joints.detach() * HAND_MM, "2d_px": loss.pixels.detach()}
+    return {"3d_mm": loss.joints.detach() * DEFAULT_HAND_SIZE_MM, "2d_px": loss.pixels.detach()}
 
 
 def surface_loss(told: Tensor, drawn: DrawnCrops) -> Tensor:

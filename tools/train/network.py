@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from hand.errors import UserError
-from hand.joints import JOINTS
+from hand.joints import DEFAULT_HAND_SIZE_MM, JOINTS
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer, DrawnCrops
 from hand.synth.turn import BORDER, turned
@@ -29,7 +29,7 @@ from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.bank import HandBank
 from tools.train.checkpoints import load_checkpoint, save_checkpoint
 from tools.train.loop import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
-from tools.train.losses import HAND_MM, SurfaceHead, detnet_loss, lite_loss
+from tools.train.losses import SurfaceHead, detnet_loss, lite_loss
 from tools.train.muon import muon
 
 HELD_OUT_SEED = 1_000_000
@@ -94,7 +94,7 @@ def validate(hand_network: HandNetwork, held_out: DrawnCrops, batch: int) -> dic
     )
     shown = held_out.present & ~held_out.mirrored
     return {
-        "3d_mm": ((joints - held_out.joints).norm(dim=-1)[shown].mean() * HAND_MM).item(),
+        "3d_mm": ((joints - held_out.joints).norm(dim=-1)[shown].mean() * DEFAULT_HAND_SIZE_MM).item(),
         "2d_px": (pixels - held_out.pixels).norm(dim=-1)[shown].mean().item(),
         "confidence": confidence[shown].mean().item(),
         "confidence_absent": confidence[~held_out.present].mean().item(),

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from adapt.datasets.assembly_hands import AssemblyHands, HandPairs, TrueHand
-from adapt.datasets.geometry import HAND_MM, LEAST_PAIRS, Labeller, calibrate_dataset
+from adapt.datasets.geometry import LEAST_PAIRS, Labeller, calibrate_dataset
 from adapt.datasets.predictions import DatasetPredictions, rotation_of
 from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
-from hand.joints import unit_hand
+from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
 from hand.rotations import angle_deg, from_vector
 from runtime.types import ViewHand
 
@@ -62,7 +62,7 @@ def test_the_cameras_are_found_and_hands_are_where_they_are(pairs, noise, lens, 
             assert labels[view].camera == seen[number].cameras[view] and labels[view].side == pairs[number].side
     length_mm = np.linalg.norm(places.t_right_from_left_mm)
     true_mm = np.median([np.linalg.norm(_between(pairs, number)) / _size_mm(pairs, number) for number in range(len(pairs))])
-    assert abs(length_mm / (true_mm * HAND_MM) - 1) < (0.05 if noise == 0 else 0.3)
+    assert abs(length_mm / (true_mm * DEFAULT_HAND_SIZE_MM) - 1) < (0.05 if noise == 0 else 0.3)
 
 
 def _size_mm(pairs: HandPairs, number: int) -> float:

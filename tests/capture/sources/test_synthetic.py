@@ -8,7 +8,6 @@ import pytest
 
 from capture.sources.synthetic import (
     FRAMES,
-    HAND_MM,
     HEIGHT,
     PERIOD_NS,
     R_RIGHT_FROM_LEFT,
@@ -19,7 +18,7 @@ from capture.sources.synthetic import (
 )
 from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
-from hand.joints import unit_hand
+from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
 
 TIMES_NS = [k * PERIOD_NS for k in range(FRAMES)]
 FROM_LEFT = PerView((np.eye(3), np.zeros(3)), (R_RIGHT_FROM_LEFT, RIGHT_IN_LEFT_MM))
@@ -76,7 +75,7 @@ def test_cameras_are_not_mistaken_for_each_other(headset, loop):
 def test_truth_is_a_hand_of_its_size_that_stays_in_both_pictures(headset):
     for t in TIMES_NS:
         joints = truth(t)
-        assert np.linalg.norm(joints[9] - joints[0]) == pytest.approx(HAND_MM, rel=1e-3)
+        assert np.linalg.norm(joints[9] - joints[0]) == pytest.approx(DEFAULT_HAND_SIZE_MM, rel=1e-3)
     for view in VIEWS:
         # Raised fingers touch the right picture's edge for a moment.
         assert inside(joints_px(headset[view].camera, view)).mean() > 0.98

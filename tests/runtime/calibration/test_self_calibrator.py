@@ -7,6 +7,7 @@ import pytest
 
 from capture.views import PerView
 from hand.camera import PinholeCamera
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import FIRST_PAIRS, NEW_PAIRS, CalibrationState, SelfCalibrator, rejection_reason
 from runtime.calibration.solver import Problem, Uncertainty, solve
@@ -15,7 +16,6 @@ from tests.runtime.solutions import Prepared, bones_of, elsewhere, solution_at, 
 from tools.evaluate import two_views
 from tools.evaluate.geometry import problems
 from tools.evaluate.two_views import Observed, observe, sample_motion, sample_person, sample_rig
-from tools.train.losses import HAND_MM
 
 UNKNOWN: PerView[float | None] = PerView(None, None)
 SLOW = 8.0
@@ -34,7 +34,7 @@ def moving(seconds: float, fps: float = SLOW, seed: int = 2) -> np.ndarray:
 
 
 def calibrator(fov_deg: PerView[float | None] = UNKNOWN, **told) -> SelfCalibrator:
-    return SelfCalibrator(PerView(two_views.SIZE_PX, two_views.SIZE_PX), fov_deg, HAND_MM, **told)
+    return SelfCalibrator(PerView(two_views.SIZE_PX, two_views.SIZE_PX), fov_deg, DEFAULT_HAND_SIZE_MM, **told)
 
 
 def watch(observed: Observed, by: SelfCalibrator, solver: Prepared | None = None) -> list[tuple[int, CalibrationState]]:

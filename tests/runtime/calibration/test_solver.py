@@ -8,7 +8,7 @@ import torch
 
 from capture.views import VIEWS, PerView
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
-from hand.joints import BONES
+from hand.joints import BONES, DEFAULT_HAND_SIZE_MM
 from hand.model import HandModel
 from hand.rotations import angle_deg
 from runtime.calibration.initialization import Start
@@ -16,7 +16,6 @@ from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.variables import CHILD, PARENT, Prior
 from tests.runtime.keypoints import Drawn, direction_deg, drawn
 from tools.evaluate.two_views import SIZE_PX, sample_motion, sample_rig
-from tools.train.losses import HAND_MM
 
 PAIRS = 16
 SHAPE_DISTRUST = 4.0
@@ -38,7 +37,7 @@ def problem(fov_deg: PerView[float], apart_deg: float = 80, seed: int = 0, given
 def usual_bones() -> np.ndarray:
     """(20,) of the hand model's middle person, hands."""
     person = torch.zeros(HandModel.load().components)
-    joints = sample_motion(np.random.default_rng(0), 1 / 30, person=person)[0] / HAND_MM
+    joints = sample_motion(np.random.default_rng(0), 1 / 30, person=person)[0] / DEFAULT_HAND_SIZE_MM
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
 
 

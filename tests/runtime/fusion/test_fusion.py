@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from capture.views import PerView
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 from runtime.fusion.fusion import GLIDE_NS, FusedHand, Fusion, FusionSettings, MergeChoice
@@ -15,7 +16,6 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
 from tests.runtime.solutions import Prepared, bones_of, elsewhere
 from tools.evaluate.two_views import Observed, observe, sample_motion, sample_person, sample_rig, still
-from tools.train.losses import HAND_MM
 
 FPS = 30
 
@@ -40,8 +40,8 @@ def resting() -> Observed:
 def fusion(choice: MergeChoice, observed: Observed, geometry: TwoViewGeometry | None = None) -> tuple[Fusion, Prepared]:
     """One that will be told of `geometry`, the true one if not given."""
     solver = Prepared(geometry or observed.rig.geometry, bones_of(observed))
-    calibrator = SelfCalibrator(observed.sizes_px, PerView(None, None), HAND_MM)
-    return Fusion(FusionSettings(choice, "softmax", 8.0, HAND_MM, None), calibrator, solver), solver
+    calibrator = SelfCalibrator(observed.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM)
+    return Fusion(FusionSettings(choice, "softmax", 8.0, DEFAULT_HAND_SIZE_MM, None), calibrator, solver), solver
 
 
 def shown(fused: Fusion, observed: Observed, first: int = 0, last: int | None = None) -> list[FusedHand | None]:
@@ -80,8 +80,8 @@ def test_geometry_that_foretells_better_is_taken_and_the_hand_is_better(moving: 
     for number, (hand, other) in enumerate(zip(hands, by_rotation, strict=True)):
         if number >= 3 * FPS and hand and other and hand.geometry and hand.wrist_mm is not None:
             truth = moving.joints_mm[number]
-            errors["geometry"].append(np.linalg.norm(hand.joints * HAND_MM - (truth - truth[0]), axis=1).mean())
-            errors["rotation"].append(np.linalg.norm(other.joints * HAND_MM - (truth - truth[0]), axis=1).mean())
+            errors["geometry"].append(np.linalg.norm(hand.joints * DEFAULT_HAND_SIZE_MM - (truth - truth[0]), axis=1).mean())
+            errors["rotation"].append(np.linalg.norm(other.joints * DEFAULT_HAND_SIZE_MM - (truth - truth[0]), axis=1).mean())
             assert np.linalg.norm(hand.wrist_mm - truth[0]) < 25
     assert len(errors["geometry"]) > 10 and np.mean(errors["geometry"]) < 0.7 * np.mean(errors["rotation"])
 
@@ -105,8 +105,10 @@ def steps(hands: list[FusedHand | None]) -> np.ndarray:
 
 def test_the_hand_glides_to_its_geometry_and_back(resting: Observed):
     geometry = resting.rig.geometry
-    calibrator = SelfCalibrator(resting.sizes_px, PerView(None, None), HAND_MM, bones=bones_of(resting), given=geometry)
-    settings = FusionSettings("auto", "softmax", 8.0, HAND_MM, None)
+    calibrator = SelfCalibrator(
+        resting.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM, bones=bones_of(resting), given=geometry
+    )
+    settings = FusionSettings("auto", "softmax", 8.0, DEFAULT_HAND_SIZE_MM, None)
     fused = Fusion(settings, calibrator, Prepared(geometry, bones_of(resting)))
     glide = GLIDE_NS * FPS // 10**9 + 2
     before = shown(fused, resting, 0, 10)
@@ -156,9 +158,9 @@ def test_what_is_forgotten_begins_anew(moving: Observed):
 def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
     """Solved for real: the hand's bones are learnt, the cameras stay."""
     given = moving.rig.geometry
-    calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), HAND_MM, given=given)
+    calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM, given=given)
     usual, true = calibrator.state.bones, bones_of(moving)
-    fused = Fusion(FusionSettings("geometry", "softmax", 8.0, HAND_MM, None), calibrator, InlineSolver())
+    fused = Fusion(FusionSettings("geometry", "softmax", 8.0, DEFAULT_HAND_SIZE_MM, None), calibrator, InlineSolver())
     assert [hand.geometry for hand in shown(fused, moving, 0, 1) if hand] == [given]
     shown(fused, moving, 1, 40)
     learnt = fused.state.bones
@@ -170,8 +172,8 @@ def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
 def test_without_its_solver_the_hand_goes_on_and_the_note_says_so(moving: Observed):
     solver = BackgroundSolver()
     (process,) = multiprocessing.active_children()
-    calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), HAND_MM)
-    fused = Fusion(FusionSettings("auto", "softmax", 8.0, HAND_MM, None), calibrator, solver)
+    calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM)
+    fused = Fusion(FusionSettings("auto", "softmax", 8.0, DEFAULT_HAND_SIZE_MM, None), calibrator, solver)
     process.kill()
     process.join()
     hands = shown(fused, moving, 0, FPS)

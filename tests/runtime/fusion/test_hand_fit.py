@@ -7,14 +7,13 @@ import pytest
 
 from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
-from hand.joints import BONES, unit_hand
+from hand.joints import BONES, DEFAULT_HAND_SIZE_MM, unit_hand
 from hand.rotations import from_vector
 from runtime.fusion.hand_fit import FitSettings, FittedHand, HandFit
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
 from tests.runtime.hands import flexed_hand
 
-SIZE_MM = 90.0
 PAIR_NS = 33_000_000
 INDEX_TIP = 8
 CAMERA = PinholeCamera(520.0, (319.5, 239.5), (640, 480))
@@ -23,7 +22,7 @@ TURN = from_vector(np.array([0.2, -1.2, 0.1]))
 GEOMETRY = TwoViewGeometry(PerView(CAMERA, replace(CAMERA, focal_px=450.0)), TURN, WRIST_MM + [5, -10, 30] - TURN @ WRIST_MM)
 """Two cameras 70° apart that look at the same place."""
 HAND = flexed_hand() @ from_vector(np.array([0.3, 0.5, -0.2])).T
-TRUTH_MM = WRIST_MM + SIZE_MM * HAND
+TRUTH_MM = WRIST_MM + DEFAULT_HAND_SIZE_MM * HAND
 BONE_LENGTHS = np.array([np.linalg.norm(HAND[child] - HAND[parent]) for parent, child in BONES])
 ALONE = FitSettings(motion=None)
 
@@ -55,7 +54,7 @@ def moved(joint: int, by: np.ndarray, points: np.ndarray) -> np.ndarray:
 def fitted(
     hands: PerView[ViewHand] | PerView[ViewHand | None], settings: FitSettings = ALONE, geometry: TwoViewGeometry = GEOMETRY
 ) -> FittedHand:
-    found = HandFit(geometry, BONE_LENGTHS, SIZE_MM, settings)(0, PerView(*hands))
+    found = HandFit(geometry, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM, settings)(0, PerView(*hands))
     assert found is not None
     return found
 
@@ -121,7 +120,7 @@ def test_it_does_not_matter_which_camera_is_called_left():
 
 
 def test_a_left_hand_in_a_mirror_is_a_right_hand():
-    bent_back = flexed_hand(-0.4) @ from_vector(np.array([0.3, 0.5, -0.2])).T * SIZE_MM + WRIST_MM
+    bent_back = flexed_hand(-0.4) @ from_vector(np.array([0.3, 0.5, -0.2])).T * DEFAULT_HAND_SIZE_MM + WRIST_MM
     hands = noisy(np.random.default_rng(2), views_of(bent_back))
     M = np.diag([-1.0, 1, 1])
     mirrored_cameras = TwoViewGeometry(GEOMETRY.cameras, M @ GEOMETRY.R_right_from_left @ M, M @ GEOMETRY.t_right_from_left_mm)
@@ -139,7 +138,7 @@ def test_a_larger_hand_is_farther_away_and_otherwise_the_same():
     hands = noisy(np.random.default_rng(3), views_of(TRUTH_MM))
     found = fitted(hands)
     larger = replace(GEOMETRY, t_right_from_left_mm=GEOMETRY.t_right_from_left_mm * 1.2)
-    other = HandFit(larger, BONE_LENGTHS, SIZE_MM * 1.2, ALONE)(0, PerView(*hands))
+    other = HandFit(larger, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM * 1.2, ALONE)(0, PerView(*hands))
     assert other is not None
     np.testing.assert_allclose(other.wrist_mm, found.wrist_mm * 1.2, atol=1e-6)
     np.testing.assert_allclose(other.joints, found.joints, atol=1e-9)
@@ -159,10 +158,10 @@ def test_a_joint_that_one_view_takes_for_another_is_rejected(view):
 def test_a_finger_that_seems_to_bend_backwards_is_pulled_straight_and_a_legal_hand_is_not_moved():
     bent_back = flexed_hand(-0.5) @ from_vector(np.array([0.3, 0.5, -0.2])).T
     true = views_of(TRUTH_MM)
-    seen_back = GEOMETRY.seen(WRIST_MM + SIZE_MM * bent_back)
+    seen_back = GEOMETRY.seen(WRIST_MM + DEFAULT_HAND_SIZE_MM * bent_back)
     hands = PerView.of(lambda view: replace(true[view], joints=unit_hand(seen_back[view]), confidence=np.full(21, 0.3)))
     alone: PerView[ViewHand | None] = PerView(
-        replace(hands.left, pixels=views_of(WRIST_MM + SIZE_MM * bent_back).left.pixels), None
+        replace(hands.left, pixels=views_of(WRIST_MM + DEFAULT_HAND_SIZE_MM * bent_back).left.pixels), None
     )
 
     def bend(joints: np.ndarray) -> float:
@@ -182,7 +181,7 @@ def test_a_still_hand_is_calmer_with_time_than_pair_by_pair():
     pairs = [noisy(rng, views_of(TRUTH_MM)) for _ in range(30)]
 
     def spread(settings: FitSettings) -> float:
-        fit = HandFit(GEOMETRY, BONE_LENGTHS, SIZE_MM, settings)
+        fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM, settings)
         found = [fit(k * PAIR_NS, PerView(*pair)) for k, pair in enumerate(pairs)]
         return float(np.std([hand.joints_mm for hand in found if hand is not None][10:], axis=0).mean())
 
@@ -190,7 +189,7 @@ def test_a_still_hand_is_calmer_with_time_than_pair_by_pair():
 
 
 def test_a_hand_that_leaps_is_followed_within_three_pairs():
-    fit = HandFit(GEOMETRY, BONE_LENGTHS, SIZE_MM)
+    fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     turn, middle = from_vector(np.array([0.1, 0.6, 0.2])), TRUTH_MM.mean(0)
     leapt = (TRUTH_MM - middle) @ turn.T + middle + [50, 10, -20]
     for k in range(10):
@@ -201,7 +200,7 @@ def test_a_hand_that_leaps_is_followed_within_three_pairs():
 
 @pytest.mark.parametrize("what", ["other side", "long ago", "far away", "time goes back"])
 def test_another_hand_starts_anew(what):
-    fit = HandFit(GEOMETRY, BONE_LENGTHS, SIZE_MM)
+    fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     before = noisy(np.random.default_rng(5), views_of(TRUTH_MM - [160, 0, 0] if what == "far away" else TRUTH_MM))
     hands = noisy(np.random.default_rng(6), views_of(TRUTH_MM))
     if what == "other side":
@@ -230,7 +229,7 @@ def test_claimed_uncertainty_covers_the_error_of_independent_noise():
         hands = true.map(
             lambda hand: replace(
                 hand,
-                pixels=hand.pixels + rng.normal(0, 0.1 * 450 * SIZE_MM / 500, (21, 2)),
+                pixels=hand.pixels + rng.normal(0, 0.1 * 450 * DEFAULT_HAND_SIZE_MM / 500, (21, 2)),
                 joints=hand.joints + rng.normal(0, 0.16, (21, 3)),
             )
         )
@@ -241,7 +240,7 @@ def test_claimed_uncertainty_covers_the_error_of_independent_noise():
 
 @pytest.mark.parametrize("what", ["nothing", "not finite", "behind the camera", "a point"])
 def test_nonsense_is_no_hand(what):
-    fit = HandFit(GEOMETRY, BONE_LENGTHS, SIZE_MM)
+    fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     hands = views_of(TRUTH_MM)
     nonsense: dict[str, PerView[ViewHand | None]] = {
         "nothing": PerView(None, None),
@@ -258,7 +257,7 @@ def test_the_same_pairs_give_the_same_hands_bit_for_bit():
     pairs = [noisy(rng, views_of(TRUTH_MM)) for _ in range(5)]
     runs = []
     for _ in range(2):
-        fit = HandFit(GEOMETRY, BONE_LENGTHS, SIZE_MM)
+        fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
         runs.append([fit(k * PAIR_NS, PerView(*pair)) for k, pair in enumerate(pairs)])
     for first, second in zip(*runs, strict=True):
         np.testing.assert_array_equal(first.joints_mm, second.joints_mm)
@@ -267,12 +266,12 @@ def test_the_same_pairs_give_the_same_hands_bit_for_bit():
 
 def test_a_hand_does_not_leap_when_its_cameras_become_known_better():
     rng = np.random.default_rng(6)
-    fit = HandFit(GEOMETRY, BONE_LENGTHS, SIZE_MM)
+    fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     for number in range(20):
         fit(number * PAIR_NS, PerView(*noisy(rng, views_of(TRUTH_MM))))
     better = replace(GEOMETRY, R_right_from_left=from_vector(np.array([0.0, 0.01, 0.0])) @ TURN)
     hands: PerView[ViewHand | None] = PerView(*noisy(rng, views_of(TRUTH_MM)))
-    kept, anew = fit.with_geometry(better, BONE_LENGTHS), HandFit(better, BONE_LENGTHS, SIZE_MM)
+    kept, anew = fit.with_geometry(better, BONE_LENGTHS), HandFit(better, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     before = fit(20 * PAIR_NS, hands)
     steps = []
     for other in (kept, anew):

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from capture.views import PerView
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.fusion.merge_validation import ENOUGH, EVERY, REMEMBERED, MergeValidation
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import bones_of, elsewhere, turned
 from tools.evaluate.two_views import Observed, observe, sample_motion, sample_rig
-from tools.train.losses import HAND_MM
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def held_out(observed: Observed) -> MergeValidation:
 
 
 def errors(held_out: MergeValidation, observed: Observed, geometry: TwoViewGeometry, R: np.ndarray) -> tuple[float, float]:
-    found = held_out.errors(geometry, bones_of(observed), HAND_MM, R)
+    found = held_out.errors(geometry, bones_of(observed), DEFAULT_HAND_SIZE_MM, R)
     assert found is not None
     return found
 
@@ -38,7 +38,7 @@ def test_one_pair_in_some_is_held_out_and_few_say_nothing(observed: Observed):
     geometry = observed.rig.geometry
 
     def told() -> tuple[float, float] | None:
-        return held.errors(geometry, bones_of(observed), HAND_MM, geometry.R_right_from_left)
+        return held.errors(geometry, bones_of(observed), DEFAULT_HAND_SIZE_MM, geometry.R_right_from_left)
 
     taken = [held.takes(pair) for pair in pairs[: ENOUGH * EVERY - 1]]
     assert sum(taken) == ENOUGH - 1 and told() is None

@@ -5,13 +5,12 @@ from collections.abc import Iterator
 import pytest
 import torch
 
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer, DrawnCrops
 from runtime.networks.detnet_lite import STRIDE, DetNetLite, mean_pixels, read, read_scalar
 from runtime.networks.network import HandNetwork, Maps
 from runtime.networks.weights import DEFAULT_WEIGHTS
-
-HAND_MM = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +94,7 @@ def test_the_weights_that_ship_find_hands_that_they_never_saw(shipped, unseen):
     with torch.inference_mode():
         hands = shipped[0](unseen.images)
     error = (hands.joints - unseen.joints).norm(dim=-1)
-    assert error.mean() * HAND_MM < 60
+    assert error.mean() * DEFAULT_HAND_SIZE_MM < 60
     assert (hands.pixels - unseen.pixels).norm(dim=-1).mean() < shipped[1].crop_size / 5
     # Right hands: with the wrong chirality the mirrored truth would fit as well.
     mirrored = unseen.joints * torch.tensor([-1.0, 1.0, 1.0])

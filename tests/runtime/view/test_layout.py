@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.views import PerView
-from hand.joints import MIDDLE_MCP
+from hand.joints import DEFAULT_HAND_SIZE_MM, MIDDLE_MCP
 from hand.rotations import from_vector
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import DualHand
@@ -18,7 +18,6 @@ from tests.runtime.dual_hands import MS, dual_hand, facing, frame_pair
 from tests.runtime.hands import flexed_hand
 
 SIZE_PX = (1280, 720)
-HAND_MM = 90.0
 FRAME_NS = 33 * MS
 DISTANCE_MM = 500.0
 GEOMETRY = facing(70, DISTANCE_MM)
@@ -31,7 +30,7 @@ def placed(geometry: TwoViewGeometry, wrist_mm: np.ndarray) -> DualHand:
 
 
 def new_stage(geometry: TwoViewGeometry = GEOMETRY) -> ViewerLayout:
-    return ViewerLayout(geometry.cameras, HAND_MM, SIZE_PX)
+    return ViewerLayout(geometry.cameras, DEFAULT_HAND_SIZE_MM, SIZE_PX)
 
 
 def stage_at(hands: list[DualHand], geometry: TwoViewGeometry) -> ViewerLayout:
@@ -43,7 +42,7 @@ def stage_at(hands: list[DualHand], geometry: TwoViewGeometry) -> ViewerLayout:
 
 
 def drawn_joints(placement: Placement, hand: DualHand = BEFORE) -> np.ndarray:
-    return placement.wrist + HAND_MM * (hand.joints - hand.joints[0])
+    return placement.wrist + DEFAULT_HAND_SIZE_MM * (hand.joints - hand.joints[0])
 
 
 def drawn(placement: Placement) -> np.ndarray:
@@ -88,8 +87,8 @@ def test_all_stands_where_the_geometry_says_and_is_in_the_picture(room):
     np.testing.assert_allclose(right.apex - left.apex, geometry.right_in_left_mm, atol=1e-6)
     np.testing.assert_allclose(right.R_camera_from_scene, geometry.R_right_from_left, atol=1e-9)
     joints = drawn_joints(placement)
-    truth = geometry.project(wrist_mm + HAND_MM * BEFORE.joints)
-    in_front = geometry.seen(wrist_mm + HAND_MM * BEFORE.joints).map(lambda points: points[:, 2] > 50)
+    truth = geometry.project(wrist_mm + DEFAULT_HAND_SIZE_MM * BEFORE.joints)
+    in_front = geometry.seen(wrist_mm + DEFAULT_HAND_SIZE_MM * BEFORE.joints).map(lambda points: points[:, 2] > 50)
     for frustum, camera, pixels, before in zip(placement.frusta, geometry.cameras, truth, in_front, strict=True):
         assert frustum
         np.testing.assert_allclose(seen_through(frustum, joints, camera.size_px)[before], pixels[before], atol=1e-6)

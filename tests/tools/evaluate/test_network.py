@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from hand.joints import JOINT_NAMES
+from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer
 from runtime.engines.engine import Predictions
@@ -15,7 +15,6 @@ from runtime.networks.weights import Manifest
 from tools.evaluate.held_out import FOREIGN_SEED, OUR_SEED, HeldOut, Judged, groups, held_out, judge, score, sharpness
 from tools.evaluate.network import breakdown, foretold_mm, headline, headlines, reliability_of, report, table
 from tools.evaluate.network_page import KIND_COLOURS, SEEN, TRUTH, WIDTH, draw_page
-from tools.train.losses import HAND_MM
 from tools.train.network import HELD_OUT_SEED
 
 SIZE, COUNT = 32, 25
@@ -99,7 +98,7 @@ def test_answers_are_judged_by_the_truth_of_their_pictures(hands, shift):
 
 def test_errors_are_told_in_their_units(hands):
     result = judged(hands, 0.1).tracked
-    np.testing.assert_allclose(result.error_mm, 0.1 * HAND_MM, atol=1e-3)
+    np.testing.assert_allclose(result.error_mm, 0.1 * DEFAULT_HAND_SIZE_MM, atol=1e-3)
     np.testing.assert_allclose(result.error_px, 1.0 * 128 / SIZE, atol=1e-3)
     longer = np.ptp(hands.upright.pixels.numpy(), axis=1).max(1)
     np.testing.assert_allclose(result.error_share[:, 0], 1 / longer, rtol=1e-4)
@@ -131,10 +130,10 @@ def test_confidence_foretells_the_error_it_stands_for(hands):
     scores = judged(hands).final
     off = np.linspace(0.05, 2, COUNT * 21).reshape(COUNT, 21)
     told = replace(scores, confidence=np.exp(-off / CONFIDENCE_SCALE))
-    np.testing.assert_allclose(foretold_mm(told), off * HAND_MM, rtol=1e-6)
-    result = reliability_of(Knowing(hands), replace(told, error_mm=off * HAND_MM))
+    np.testing.assert_allclose(foretold_mm(told), off * DEFAULT_HAND_SIZE_MM, rtol=1e-6)
+    result = reliability_of(Knowing(hands), replace(told, error_mm=off * DEFAULT_HAND_SIZE_MM))
     assert result is not None and result.gap < 1e-6
-    assert headline(replace(told, error_mm=off * HAND_MM), hands.frames.visible.numpy())["rank"] == "1.00"
+    assert headline(replace(told, error_mm=off * DEFAULT_HAND_SIZE_MM), hands.frames.visible.numpy())["rank"] == "1.00"
 
 
 def test_the_report_tells_its_count_its_figures_and_every_joint(hands):
