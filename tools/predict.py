@@ -135,6 +135,7 @@ def _colour(joint: int) -> tuple[int, int, int]:
     return (235, 235, 235)
 
 
+@torch.no_grad()
 def main(settings: Settings) -> None:
     engine = select_engine("torch", settings.weights, threads=settings.threads)
     locate = load_locator(settings.locator_weights, LOCATOR_SCORE)
@@ -158,7 +159,6 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     try:
         main(tyro.cli(Settings))
     except UserError as error:

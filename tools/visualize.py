@@ -173,6 +173,7 @@ def _mean_error_mm(joints: np.ndarray, true: TrueHand) -> float:
     return float(joint_errors_mm(joints[None], true.joints_mm[None])[0][true.valid].mean())
 
 
+@torch.no_grad()
 def main(settings: Settings) -> None:
     a, _, b = settings.pair.partition(",")
     cameras = next((pair for pair in PAIRS if (str(pair[0]), str(pair[1])) == (a.strip(), b.strip())), None)
@@ -197,7 +198,6 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     try:
         main(tyro.cli(Settings))
     except UserError as error:

@@ -223,8 +223,8 @@ def shown(rows: list[Row]) -> dict[str, dict[str, str]]:
     return cells
 
 
-def compare(settings: Settings) -> str:
-    """The table. Raises UserError for a clip that cannot be used."""
+def main(settings: Settings) -> None:
+    """Make the rows that are missing, and print the table after each. Raises UserError for a clip that cannot be used."""
     for addition in settings.additions:
         options(addition, settings.also)
     comparison = Comparison(settings)
@@ -235,11 +235,7 @@ def compare(settings: Settings) -> str:
             print(table(shown(comparison.rows)), flush=True)
     if settings.json:
         settings.json.write_bytes(msgspec.json.encode(comparison.rows))
-    return table(shown(comparison.rows))
-
-
-def main(settings: Settings) -> None:
-    print(compare(settings))
+    print(table(shown(comparison.rows)))
 
 
 if __name__ == "__main__":

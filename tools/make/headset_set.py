@@ -220,6 +220,7 @@ def _save_picture(file: Path, image: np.ndarray) -> None:
     save(file, encoded.tobytes())
 
 
+@torch.no_grad()
 def main(settings: Settings) -> None:
     drawn = make(settings)
     frames = len(settings.headsets) * settings.sequences * settings.frames
@@ -227,7 +228,6 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    torch.set_grad_enabled(False)
     try:
         main(tyro.cli(Settings))
     except UserError as error:

@@ -18,7 +18,7 @@ import tyro
 from hand.errors import UserError
 from runtime.engines.torch_engine import TorchEngine
 from runtime.networks.weights import load_network
-from tools.train import network as train
+from tools.train import network as training
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.bank import HandBank
 
@@ -87,8 +87,8 @@ def time_ms(weights: Path, rounds: int) -> tuple[float, int]:
 def measure(settings: Settings, bank: Path, trunk: Trunk) -> Result:
     crop_size = HandBank.crop_size_of(bank)
     run = settings.run / f"{trunk}_{crop_size}"
-    train.main(
-        train.Settings(
+    training.main(
+        training.Settings(
             run=run, bank=bank, crop_size=crop_size, pictures=settings.pictures, options=TRUNKS[trunk], device="cpu",
             seed=settings.seed, backgrounds=settings.backgrounds, validate=settings.validate, validate_minutes=float("inf"),
         )

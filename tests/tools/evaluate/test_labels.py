@@ -10,7 +10,7 @@ import pytest
 from adapt.offline.adapt_recording import Settings as Offline
 from hand.errors import UserError
 from tools.evaluate.clip_scores import WholeScores
-from tools.evaluate.labels import SHIPPED, Comparison, Row, Settings, compare, names, options, shown
+from tools.evaluate.labels import SHIPPED, Comparison, Row, Settings, main, names, options, shown
 
 
 def row(name: str, seed: int = 0, dual_mm: float = 20.0) -> Row:
@@ -33,11 +33,11 @@ def test_every_row_is_a_way_of_its_own_that_can_be_asked_for(tmp_path):
 )
 def test_what_cannot_be_asked_for_says_so_before_anything_runs(tmp_path, addition, also, reason):
     with pytest.raises(UserError, match=reason):
-        compare(Settings(tmp_path / "new", Path("nowhere"), additions=(addition,), also=also))
+        main(Settings(tmp_path / "new", Path("nowhere"), additions=(addition,), also=also))
     assert not (tmp_path / "new").exists()
 
 
-def test_rows_that_are_there_are_not_made_again(tmp_path):
+def test_rows_that_are_there_are_not_made_again(tmp_path, capsys):
     # There is no such clip: making a row would fail.
     settings = Settings(
         tmp_path, Path("nowhere"), labels=("both",), additions=("plain", "rehearse+pixels"), json=tmp_path / "rows.json"
@@ -45,8 +45,9 @@ def test_rows_that_are_there_are_not_made_again(tmp_path):
     rows = [row(SHIPPED), *(row(name) for name, _, _ in names(settings))]
     (tmp_path / "rows.jsonl").write_bytes(b"".join(msgspec.json.encode(each) + b"\n" for each in rows))
     assert Comparison(settings).rows == rows
-    told = compare(settings).splitlines()
-    assert [line.split("  ")[0] for line in told[1:]] == [SHIPPED, "both", "both + rehearse + pixels"]
+    main(settings)
+    table = capsys.readouterr().out.splitlines()[-4:]
+    assert [line.split("  ")[0] for line in table[1:]] == [SHIPPED, "both", "both + rehearse + pixels"]
     assert msgspec.json.decode((tmp_path / "rows.json").read_bytes(), type=list[Row]) == rows
 
 
