@@ -13,6 +13,7 @@ from export.onnx import file_engine
 from hand.errors import UserError
 from runtime.engines.engine import Precision
 from runtime.engines.parity import broken_limits, compare, in_parts, probe, reference
+from runtime.engines.refused import EngineRefused
 from runtime.engines.selection import Made, make_engine
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
@@ -42,9 +43,9 @@ def main(settings: Settings) -> int:
     for name in settings.engines:
         try:
             engine = make_engine(name, network, manifest, settings.weights)
-        except UserError as error:
+        except EngineRefused as error:
             print(f"{name}: {error}")
-            failed += "does not answer" in str(error)
+            failed += error.parity is not None
         else:
             print(f"{name}: {compare(in_parts(engine, images), expected)}")
     return 1 if failed else 0

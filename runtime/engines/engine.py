@@ -50,7 +50,7 @@ class RenewableEngine(Engine, Protocol):
     def renewed(self, network: HandNetwork, manifest: Manifest) -> "RenewableEngine":
         """This engine for other weights of the same network, built aside: this one goes on as it is. May be called on any thread.
 
-        `network`, whose batch-norms were not folded, stays as it is. Raises UserError where the new engine is refused.
+        `network`, whose batch-norms were not folded, stays as it is. Raises EngineRefused.
         """
         ...
 

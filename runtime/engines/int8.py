@@ -14,6 +14,7 @@ import onnx
 import onnxruntime
 
 from hand.errors import UserError
+from runtime.engines.refused import EngineRefused
 from runtime.networks.graph import INPUT, copied
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
@@ -40,21 +41,23 @@ def plan_file(weights: Path) -> Path:
 
 
 def load_plan(weights: Path, architecture: str) -> Plan:
-    """The plan of a weights file: its own or, of the same architecture, the one that ships. Raises UserError without one."""
+    """The plan of a weights file: its own or, of the same architecture, the one that ships. Raises EngineRefused without one."""
     own = plan_file(weights)
     path = own if own.is_file() else plan_file(DEFAULT_WEIGHTS)
     try:
         plan = msgspec.json.decode(path.read_bytes(), type=Plan)
     except OSError as error:
-        raise UserError(
+        raise EngineRefused(
             f"cannot read {path}: {error.strerror}; make it with python -m export.int8 --weights {weights}"
         ) from error
     except msgspec.DecodeError as error:
-        raise UserError(
+        raise EngineRefused(
             f"{path} is no plan for int8 ({error}): make it anew, python -m export.int8 --weights {weights}"
         ) from error
     if plan.architecture != architecture:
-        raise UserError(f"nothing says how {weights} becomes int8: calibrate it once, python -m export.int8 --weights {weights}")
+        raise EngineRefused(
+            f"nothing says how {weights} becomes int8: calibrate it once, python -m export.int8 --weights {weights}"
+        )
     return plan
 
 
@@ -104,7 +107,7 @@ def quantised(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None
 
     `alone`: quantise this convolution and nothing else, whatever the plan keeps in float.
 
-    Raises UserError where the plan is not this graph's.
+    Raises EngineRefused where the plan is not this graph's.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantType
     from onnxruntime.quantization.calibrate import TensorsData
@@ -115,7 +118,7 @@ def quantised(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None
     stored = {tensor.name for tensor in model.graph.initializer}
     unknown = {t for n in nodes for t in (*n.input, *n.output) if t and t not in stored} - plan.ranges.keys()
     if unknown:
-        raise UserError(
+        raise EngineRefused(
             f"the int8 plan knows no range of {min(unknown)}: it is of another network, make it with python -m export.int8"
         )
     ranges = TensorsData(CalibrationMethod.MinMax, {name: (np.float32(a), np.float32(b)) for name, (a, b) in plan.ranges.items()})

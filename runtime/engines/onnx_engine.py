@@ -4,9 +4,11 @@ import numpy as np
 import onnx
 import onnxruntime
 
+from hand.errors import UserError
 from runtime.engines.engine import Precision, Predictions, check_images
 from runtime.engines.int8 import Plan, quantised
 from runtime.engines.parity import check
+from runtime.engines.refused import EngineRefused
 from runtime.networks.graph import INPUT, OUTPUTS, Weights, filled, graph_of, weights_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
@@ -32,13 +34,17 @@ class OnnxEngine:
 
         `checked`: hold it to the parity gate; only to time it may that be left out.
 
-        `network` stays as it is. Raises UserError where the graph cannot be had, or the engine does not answer as torch does.
+        `network` stays as it is. Raises EngineRefused where the graph cannot be had, or the engine fails the parity check.
         """
         self.manifest = manifest
         self._plan, self._threads, self._checked = plan, threads, checked
         self._providers = _providers(gpu and plan is None)
         weights = weights_of(network)
-        self._session = self._make_session(graph_of(manifest, weights), weights)
+        try:
+            graph = graph_of(manifest, weights)
+        except UserError as error:
+            raise EngineRefused(str(error)) from error
+        self._session = self._make_session(graph, weights)
         device = "cpu" if self._session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
         self.description = f"{'onnx' if plan is None else 'onnx-int8'} on {device}"
         precision: Precision = "fp32" if plan is None else "int8"

@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import torch
 
-from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.engines.engine import Precision, Predictions
+from runtime.engines.refused import EngineRefused
 from runtime.networks.network import HandNetwork, fused
 from runtime.networks.weights import ASSETS
 
@@ -56,10 +56,10 @@ LIMITS: dict[Precision, Parity] = {
 
 @cache
 def probe(size: int) -> np.ndarray:
-    """(N, size, size, 3) uint8 RGB. Raises UserError where the stored picture is not there."""
+    """(N, size, size, 3) uint8 RGB. Raises EngineRefused where the stored picture is not there."""
     sheet = cv2.imread(str(PROBE), cv2.IMREAD_COLOR_RGB)
     if sheet is None:
-        raise UserError(f"{PROBE} cannot be read: fetch it again, or draw it with python -m export.probe")
+        raise EngineRefused(f"{PROBE} cannot be read: fetch it again, or draw it with python -m export.probe")
     rows, columns = sheet.shape[0] // PROBE_PX, sheet.shape[1] // PROBE_PX
     crops = sheet.reshape(rows, PROBE_PX, columns, PROBE_PX, 3).swapaxes(1, 2).reshape(-1, PROBE_PX, PROBE_PX, 3)
     how = cv2.INTER_AREA if size < PROBE_PX else cv2.INTER_LINEAR
@@ -106,13 +106,13 @@ def check(
     size: int,
     name: str,
 ) -> Parity:
-    """How far `engine`, called `name` in sentences, is from `network` on crops of `size`. Raises UserError beyond the limits."""
+    """How far `engine`, called `name` in sentences, is from `network` on crops of `size`. Raises EngineRefused."""
     images = probe(size)
     parity = compare(in_parts(engine, images), reference(network, images))
     broken = broken_limits(parity, precision)
     if broken:
-        raise UserError(
-            f"{name} does not answer what the network does ({'; '.join(broken)}; the limits of {precision}): it is refused, "
-            "use another --engine"
+        raise EngineRefused(
+            f"{name} fails the parity check against torch ({'; '.join(broken)}; the limits of {precision}): use another --engine",
+            parity,
         )
     return parity

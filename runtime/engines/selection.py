@@ -13,10 +13,10 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from hand.errors import UserError
 from runtime.engines.engine import Engine, EngineName, RenewableEngine
 from runtime.engines.machine import multiplies_bf16
 from runtime.engines.parity import check
+from runtime.engines.refused import EngineRefused
 from runtime.engines.selection_cache import EngineSelection, clear_selection, load_selection, save_selection
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
@@ -34,7 +34,7 @@ _PAIR = 2
 def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RenewableEngine:
     """The engine called `name`; `auto` takes the fastest that this machine runs. `threads`: of a CPU; None takes all.
 
-    Raises UserError for an engine that is not to be had or is refused, or weights that cannot be loaded.
+    Raises EngineRefused for an engine that cannot run here, UserError for weights that cannot be loaded.
     """
     network, manifest = load_network(weights)
     if threads is not None:
@@ -54,7 +54,7 @@ def make_engine(
 ) -> RenewableEngine:
     """The engine called `name` for a network whose weights are, or came from, `weights`; the network stays as it is.
 
-    Raises UserError for an engine that is not to be had or is refused.
+    Raises EngineRefused where it cannot run here.
     """
     if name == "torch":
         return _make_torch(network, manifest, threads)
@@ -81,7 +81,7 @@ def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -
     short = TorchEngine(deepcopy(network), manifest, threads=threads, precision="bf16")
     try:
         check(short, "bf16", network, manifest.crop_size, short.description)
-    except UserError:
+    except EngineRefused:
         return exact
     took = time_engines({"fp32": exact, "bf16": short})
     return short if took["bf16"] < took["fp32"] else exact
@@ -111,25 +111,25 @@ def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEn
     if known is not None:
         try:
             engine = make(known.engine)
-        except UserError:
+        except EngineRefused:
             # A library went, or the weights' plan: judge anew.
             clear_selection(key)
         else:
             return _described(engine, f"auto: {known.why}, remembered")
     made: dict[Made, RenewableEngine] = {}
-    refused: dict[Made, str] = {}
+    refused: dict[Made, EngineRefused] = {}
     for name in ENGINES:
         try:
             made[name] = make(name)
-        except UserError as error:
-            refused[name] = str(error)
+        except EngineRefused as error:
+            refused[name] = error
     if not made:
-        raise UserError(refused["torch"])
+        raise refused["torch"]
     took = time_engines(made)
     exact: dict[Made, float] = {name: ms for name, ms in took.items() if name != "onnx-int8" and ms <= FAST_ENOUGH_MS}
     best, _ = min((exact or took).items(), key=lambda item: item[1])
     why = ", ".join(f"{name} {ms:.1f} ms a pair" for name, ms in sorted(took.items(), key=lambda item: item[1]))
-    out = [f"{name} refused: {reason}" for name, reason in refused.items() if "does not answer" in reason]
+    out = [f"{name} refused: {error}" for name, error in refused.items() if error.parity is not None]
     save_selection(key, EngineSelection(engine=best, why=why))
     return _described(made[best], "; ".join([f"auto: {why}", *out]))
 

@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from hand.errors import UserError
 from hand.folders import cache_folder
 from runtime.engines.engine import Predictions, check_images
 from runtime.engines.machine import gpu, versions
 from runtime.engines.parity import check
+from runtime.engines.refused import EngineRefused
 from runtime.networks.network import HandNetwork, Hands, Maps, fused, normalise, unit
 from runtime.networks.weights import Manifest
 
@@ -75,7 +75,7 @@ class TensorRTEngine:
     def __init__(self, network: HandNetwork, manifest: Manifest, *, precision: TensorRTPrecision = "fp16"):
         """Built, or taken from the cache and refitted; building takes a minute. `network` stays as it is.
 
-        Raises UserError where there is no GPU or no torch-tensorrt, or where it does not answer as the network does.
+        Raises EngineRefused where there is no GPU or no torch-tensorrt, or where it fails the parity check.
         """
         self.manifest = manifest
         self.precision: TensorRTPrecision = precision
@@ -130,17 +130,17 @@ def program_of(network: HandNetwork, precision: TensorRTPrecision, device: str =
 def load_or_build(network: HandNetwork, manifest: Manifest, precision: TensorRTPrecision) -> Any:
     """The compiled network: from the cache, refitted, where it was built by and for this machine; else built, and kept.
 
-    Raises UserError where there is no GPU or no torch-tensorrt.
+    Raises EngineRefused where there is no GPU or no torch-tensorrt.
     """
     library = tensorrt_library()
     try:
         return _load_or_build(library, network, manifest, precision)
-    except UserError:
+    except EngineRefused:
         raise
     except Exception as error:
         # Whatever torch-tensorrt, TensorRT or CUDA raise; their errors share no type.
         why = str(error).strip().splitlines()[:1]
-        raise UserError(f"torch-tensorrt could not build this network ({' '.join(why)}): use another --engine") from error
+        raise EngineRefused(f"torch-tensorrt could not build this network ({' '.join(why)}): use another --engine") from error
 
 
 def _load_or_build(library: ModuleType, network: HandNetwork, manifest: Manifest, precision: TensorRTPrecision) -> Any:
@@ -181,14 +181,14 @@ def engine_file(stamp: Stamp) -> Path:
 
 
 def tensorrt_library() -> ModuleType:
-    """torch-tensorrt. Raises UserError where it, or a GPU, is not there."""
+    """torch-tensorrt. Raises EngineRefused where it, or a GPU, is not there."""
     if not torch.cuda.is_available():
-        raise UserError("there is no NVIDIA GPU that torch can use, which --engine tensorrt needs: use --engine auto")
+        raise EngineRefused("there is no NVIDIA GPU that torch can use, which --engine tensorrt needs: use --engine auto")
     try:
         import torch_tensorrt  # pyright: ignore[reportMissingImports] (extra "tensorrt")
     except (ImportError, OSError) as error:
         minor = ".".join(torch.__version__.split(".")[:2])
-        raise UserError(
+        raise EngineRefused(
             f"--engine tensorrt needs torch-tensorrt {minor}, as torch is ({error}): pip install 'torch-tensorrt=={minor}.*'"
         ) from error
     return torch_tensorrt

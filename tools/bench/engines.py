@@ -19,6 +19,7 @@ from hand.errors import UserError
 from runtime.engines.engine import RenewableEngine
 from runtime.engines.int8 import Plan, load_plan, measure_ranges, quantised
 from runtime.engines.parity import compare, in_parts, probe, reference
+from runtime.engines.refused import EngineRefused
 from runtime.engines.selection import ENGINES, Made, make_engine, time_engines
 from runtime.networks.graph import filled, graph_of, weights_of
 from runtime.networks.network import HandNetwork
@@ -116,7 +117,7 @@ def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, thread
                 made[name] = _rough_int8(network, manifest, threads)
             else:
                 made[name] = make_engine(name, network, manifest, weights or DEFAULT_WEIGHTS, threads=threads)
-        except UserError as error:
+        except EngineRefused as error:
             print(f"{manifest.architecture}, {name}: {error}", file=sys.stderr)
     return made
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from hand.errors import UserError
 from runtime.engines.int8 import load_plan
 from runtime.engines.onnx_engine import OnnxEngine
 from runtime.engines.parity import compare, probe, reference
+from runtime.engines.refused import EngineRefused
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from tests.runtime.engines.test_parity import scaled_inside
 
@@ -66,7 +66,7 @@ def test_renewed_it_has_the_new_weights_and_the_old_one_goes_on(engine, shipped)
 def test_weights_that_the_kept_ranges_do_not_hold_are_refused_and_the_old_engine_goes_on(shipped):
     network, manifest = shipped
     engine = OnnxEngine(network, manifest, plan=load_plan(DEFAULT_WEIGHTS, manifest.architecture), threads=1)
-    with pytest.raises(UserError, match="onnx-int8 on cpu does not answer"):
+    with pytest.raises(EngineRefused, match="onnx-int8 on cpu fails the parity check"):
         engine.renewed(scaled_inside(network, 100.0), manifest)
     assert engine(probe(64)[:2]).joints.shape == (2, 21, 3)
 

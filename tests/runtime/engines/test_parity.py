@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from hand.errors import UserError
 from runtime.engines.engine import Predictions
 from runtime.engines.parity import LIMITS, PROBE, broken_limits, check, compare, probe, reference
+from runtime.engines.refused import EngineRefused
 from runtime.engines.tensorrt_engine import ShortNetwork
 from runtime.engines.torch_engine import TorchEngine
 from runtime.networks.network import HandNetwork
@@ -45,9 +45,10 @@ def test_a_dropped_bias_is_caught(shipped):
     network, manifest = shipped
     broken = deepcopy(network)
     broken.network.state_dict()["deep.1.first.1.bias"].zero_()
-    with pytest.raises(UserError, match=r"broken does not answer .*largest mm [\d.]+, at most 0\.05") as caught:
+    with pytest.raises(EngineRefused, match=r"broken fails the parity check .*largest mm [\d.]+, at most 0\.05") as caught:
         check(TorchEngine(broken, manifest), "fp32", network, manifest.crop_size, "broken")
     assert "\n" not in str(caught.value)
+    assert caught.value.parity is not None and caught.value.parity.largest_mm > 0.05
 
 
 def short_engine(network: HandNetwork):
@@ -65,7 +66,7 @@ def test_half_floats_pass_where_they_suffice_and_are_caught_where_they_overflow(
     check(short_engine(network), "fp16", network, manifest.crop_size, "half")
     huge = scaled_inside(network, HUGE)
     check(TorchEngine(deepcopy(huge), manifest), "fp32", huge, manifest.crop_size, "full")
-    with pytest.raises(UserError, match="half does not answer.*nan"):
+    with pytest.raises(EngineRefused, match="half fails the parity check.*nan"):
         check(short_engine(huge), "fp16", huge, manifest.crop_size, "half")
 
 

@@ -6,10 +6,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from hand.errors import UserError
 from runtime.engines import selection as choose
 from runtime.engines.engine import Predictions
 from runtime.engines.int8 import load_plan, plan_file, save_plan
+from runtime.engines.refused import EngineRefused
 from runtime.engines.selection import select_engine, time_engines
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest
 
@@ -41,8 +41,9 @@ def test_an_engine_that_is_refused_is_passed_over_with_its_figures(weights):
     plan = load_plan(DEFAULT_WEIGHTS, "detnet-lite")
     narrow = {name: (low / 50, high / 50) for name, (low, high) in plan.ranges.items()}
     save_plan(msgspec.structs.replace(plan, ranges=narrow), plan_file(weights))
-    with pytest.raises(UserError, match="onnx-int8 .*at most 1.5"):
+    with pytest.raises(EngineRefused, match="onnx-int8 .*at most 1.5") as caught:
         select_engine("onnx-int8", weights)
+    assert caught.value.parity is not None and not caught.value.parity.mean_mm <= 1.5
     engine = select_engine("auto", weights)
     assert not engine.description.startswith("onnx-int8") and "onnx-int8 refused" in engine.description
 
@@ -100,5 +101,6 @@ def test_tensorrt_without_a_gpu_is_refused_in_one_sentence():
 
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(UserError, match="no NVIDIA GPU"):
+    with pytest.raises(EngineRefused, match="no NVIDIA GPU") as caught:
         select_engine("tensorrt")
+    assert caught.value.parity is None
