@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from runtime.view.viewer import Viewer
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the application; returns its exit code."""
+def main(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> int:
+    """Run the application as the program `prog`; returns its exit code."""
     stop = _stop_on_signals()
     try:
-        return run(read_settings(arguments), stop)
+        return run(read_settings(arguments, prog), stop)
     except UserError as error:
         _say(str(error))
         return 2

@@ -13,13 +13,17 @@ import tyro
 from runtime.settings import DECIDES_HANDS, Settings, check, read_file
 
 
-class _CommandLine(Settings, frozen=True, kw_only=True):
+class CommandLine(Settings, frozen=True, kw_only=True):
+    """The application's settings, and the file that they begin from."""
+
     config: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Settings file (TOML); options given here win over it."""
 
 
-def read_settings(arguments: Sequence[str] | None = None) -> Settings:
+def read_settings(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> Settings:
     """Settings from command line `arguments` (the program's own by default) over the file that `--config` names.
+
+    `prog` is the program's name in help and messages.
 
     Raises UserError for a file or a value that is wrong; exits with 2 for an unknown option, with 0 for --help.
     """
@@ -32,11 +36,11 @@ def read_settings(arguments: Sequence[str] | None = None) -> Settings:
         config = None  # tyro, below, says what is wrong with it
     defaults = as_recorded(read_file(config) if config else Settings(), arguments)
     settings = tyro.cli(
-        _CommandLine,
-        prog="stream.py",
+        CommandLine,
+        prog=prog,
         description=Settings.__doc__,
         args=arguments,
-        default=_CommandLine(**msgspec.structs.asdict(defaults), config=config),
+        default=CommandLine(**msgspec.structs.asdict(defaults), config=config),
     )
     return check(settings)
 

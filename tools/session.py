@@ -114,12 +114,14 @@ def _first_ns(path: Path) -> int:
     raise UserError(f"the recording {path} holds no frame")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    commands = {"info": info, "cut": cut, "export": export, "repair": repair}
+COMMANDS: dict[str, Callable[..., None]] = {"info": info, "cut": cut, "export": export, "repair": repair}
+
+
+def main(arguments: Sequence[str] | None = None, prog: str = "tools.session") -> int:
     try:
-        tyro.extras.subcommand_cli_from_dict(commands, prog="tools.session", description=__doc__, args=arguments)
+        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog=prog, description=__doc__, args=arguments)
     except UserError as error:
-        print(f"tools.session: {error}", file=sys.stderr)
+        print(f"{prog}: {error}", file=sys.stderr)
         return 2
     return 0
 

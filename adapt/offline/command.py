@@ -11,13 +11,9 @@ import tyro
 from adapt.datasets.published_options import NAMES, Settings
 from adapt.datasets.run import adapt, evaluate
 
+PROG = "python -m adapt.offline"
 _CLIPS = "RUN --left A --right B [options]"
 _DATA = "-trs ah -tes ah [options]"
-_WAYS = f"""Adapt the network to two cameras, without labels.
-
-  two clips:   python -m adapt.offline {_CLIPS}
-  a data set:  python -m adapt.offline {_DATA}
-"""
 
 
 def is_about_data(args: Sequence[str]) -> bool:
@@ -25,9 +21,9 @@ def is_about_data(args: Sequence[str]) -> bool:
     return any(part.split("=")[0] in NAMES for part in args)
 
 
-def run(args: Sequence[str]) -> int:
+def run(args: Sequence[str], prog: str = PROG) -> int:
     """Do what it asks for; the exit code. Raises UserError for what cannot be done."""
-    settings = _parsed(args)
+    settings = _parsed(args, prog)
     if settings.evaluate:
         evaluate(settings)
     else:
@@ -35,16 +31,17 @@ def run(args: Sequence[str]) -> int:
     return 0
 
 
-def help_for_both(clips: type) -> None:
+def help_for_both(clips: type, prog: str = PROG) -> None:
     """Print what can be said; `clips` are the settings of the other way."""
-    print(_WAYS)
+    print("Adapt the network to two cameras, without labels.\n")
+    print(f"  two clips:   {prog} {_CLIPS}\n  a data set:  {prog} {_DATA}\n")
     print(f"Two clips: {_CLIPS}\n")
     with suppress(SystemExit):
-        tyro.cli(clips, args=["--help"], prog="python -m adapt.offline")
+        tyro.cli(clips, args=["--help"], prog=prog)
     print(f"\nA data set: {_DATA}\n")
     with suppress(SystemExit):
-        _parsed(["--help"])
+        _parsed(["--help"], prog)
 
 
-def _parsed(args: Sequence[str]) -> Settings:
-    return tyro.cli(Settings, args=args, prog="python -m adapt.offline", use_underscores=True)
+def _parsed(args: Sequence[str], prog: str) -> Settings:
+    return tyro.cli(Settings, args=args, prog=prog, use_underscores=True)

@@ -1,0 +1,1 @@
+"""Settings files: one for each way of running."""
