@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from capture.views import PerView
 from hand.errors import UserError
 from runtime.command_line import read_settings
-from runtime.loop import Stop, first_pair, run_loop
+from runtime.loop import StopFlag, first_pair, run_loop
 from runtime.outputs.hand_writer import make_folder_of
 from runtime.reporting.report import Report, TrueHand
 from runtime.reporting.run_stats import write_stats
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> int
         return 130
 
 
-def run(settings: Settings, stop: Stop) -> int:
+def run(settings: Settings, stop: StopFlag) -> int:
     """Stream until the end and print the summary; returns the exit code. Raises UserError for input that cannot be used."""
     from tqdm import tqdm
 
@@ -133,7 +133,7 @@ def _run_from(
     report: Report,
     outputs: "Outputs",
     on_pair: Callable[[], object],
-    stop: Stop,
+    stop: StopFlag,
 ) -> None:
     """Run the loop, its cameras' sizes known by now, and keep what was found of them."""
     from runtime.camera_setup import CameraSetup, UndistortedPairs
@@ -141,7 +141,7 @@ def _run_from(
     known = CameraSetup.of(settings, first, rerun.profile() if rerun else None)
     sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in known.cameras.items())
     _say(f"cameras: {sizes}{', remembered' if known.remembered else ''}; Ctrl-C ends")
-    straight = UndistortedPairs(pairs, known.straighteners) if known.straighteners else None
+    undistorted = UndistortedPairs(pairs, known.undistorters) if known.undistorters else None
     solver = outputs.begin(_solver(settings, rerun), known.remembered)
     pipeline = make_pipeline(known, solver)
     adaptation = None
@@ -151,8 +151,8 @@ def _run_from(
             report.notes.append(lambda: adaptation.note)
             report.sections["adaptation"] = lambda: adaptation.figures
         run_loop(
-            straight.straight(first) if straight else first,
-            outputs.watched(straight or pairs, first),
+            undistorted.undistort(first) if undistorted else first,
+            outputs.watched(undistorted or pairs, first),
             adaptation or pipeline,
             report,
             make_screen=_screen_maker(settings, known.cameras),
@@ -168,7 +168,7 @@ def _run_from(
             _say(adaptation.summary)
         if solver:
             solver.close()
-        known.keep(pipeline.fusion.state, settings.hand_size_mm)
+        known.save_profile(pipeline.fusion.state, settings.hand_size_mm)
 
 
 def _begin_adaptation(settings: Settings, known: "CameraSetup", pipeline: "Pipeline") -> "LiveAdaptation | None":
@@ -282,14 +282,14 @@ def _no_display() -> bool:
     return True
 
 
-def _stop_on_signals() -> Stop:
+def _stop_on_signals() -> StopFlag:
     """A first signal asks for the summary and a clean end, a second one ends at once."""
-    stop = Stop()
+    stop = StopFlag()
 
     def ask(number: int, frame: FrameType | None) -> None:
-        if stop.asked:
+        if stop.requested:
             raise KeyboardInterrupt
-        stop.asked = True
+        stop.requested = True
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask)

@@ -1,4 +1,4 @@
-"""What a run knows of its two cameras before it sees a hand, and what it keeps for the next one."""
+"""Camera setup: what a run knows of its two cameras before it sees a hand, and the profile that it saves for the next run."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -13,30 +13,30 @@ from runtime.calibration.camera_profile import CameraPair, Profile, default_fold
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.geometry.lens import Undistorter
 from runtime.geometry.two_view import TwoViewGeometry
-from runtime.loop import Pairs
+from runtime.loop import PairSource
 from runtime.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSetup:
-    """Both cameras, as far as they are known."""
+    """Both cameras, as far as they are known at the start."""
 
     cameras: PerView[PinholeCamera]
-    """To begin with."""
+    """Initial intrinsics."""
     fov_deg: PerView[float | None]
-    """Horizontal fields of view that the user or the camera told."""
+    """Horizontal fields of view from the user or the feed."""
     given: TwoViewGeometry | None
-    """A user's calibration."""
-    straighteners: PerView[Undistorter] | None
-    """What its lenses need."""
+    """Geometry of the user's calibration."""
+    undistorters: PerView[Undistorter] | None
+    """For the lenses of the user's calibration."""
     file: Path | None
-    """Where the pair's profile is kept; None for recordings and drawn cameras, which have a new place each time."""
+    """The pair's profile; None for recordings and synthetic cameras, whose placement differs each time."""
     pair: CameraPair
     remembered: Profile | None
 
     @classmethod
     def of(cls, settings: Settings, first: FramePair, remembered: Profile | None = None) -> "CameraSetup":
-        """From the settings and the first pair of frames; `remembered` is what a recorded run knew, that is run again.
+        """From the settings and the first pair of frames; `remembered` is the profile of the recorded run, for a replay.
 
         Raises UserError for a calibration or a profile that cannot be used.
         """
@@ -44,9 +44,9 @@ class CameraSetup:
         pair = CameraPair.of(settings.sources, sizes_px)
         if settings.calibration:
             calibration = read_calibration(*settings.calibration)
-            straighteners = calibration.straighteners(sizes_px)
-            cameras = straighteners.map(lambda straightener: straightener.camera)
-            return cls(cameras, PerView(None, None), calibration.geometry(cameras), straighteners, None, pair, None)
+            undistorters = calibration.undistorters(sizes_px)
+            cameras = undistorters.map(lambda undistorter: undistorter.camera)
+            return cls(cameras, PerView(None, None), calibration.geometry(cameras), undistorters, None, pair, None)
         fov_deg = PerView.of(lambda view: settings.fovs_deg[view] or first[view].fov_deg)
 
         def camera(view: View) -> PinholeCamera:
@@ -59,13 +59,13 @@ class CameraSetup:
         return cls(cameras, fov_deg, None, None, file, pair, load_profile(file) if file else remembered)
 
     def calibrator(self, hand_size_mm: float) -> SelfCalibrator:
-        """What finds out the rest."""
+        """The self-calibrator for what is not known."""
         sizes_px = self.cameras.map(lambda camera: camera.size_px)
         remembered = self.remembered.geometry(hand_size_mm) if self.remembered else None
         return SelfCalibrator(sizes_px, self.fov_deg, hand_size_mm, remembered=remembered, given=self.given)
 
-    def keep(self, state: CalibrationState, hand_size_mm: float) -> None:
-        """Save what was found, where there is a place for it. Raises UserError where it cannot be written."""
+    def save_profile(self, state: CalibrationState, hand_size_mm: float) -> None:
+        """Save the calibration as the pair's profile, if it has one. Raises UserError where it cannot be written."""
         told = state.uncertainty
         if self.file is None or state.geometry is None or told is None:
             return
@@ -89,11 +89,11 @@ def _size_px(frame: Frame) -> tuple[int, int]:
 
 
 class UndistortedPairs:
-    """Pairs whose frames are made those of ideal cameras."""
+    """Pairs with undistorted frames, as ideal pinhole cameras would take them."""
 
-    def __init__(self, pairs: Pairs, straighteners: PerView[Undistorter]):
+    def __init__(self, pairs: PairSource, undistorters: PerView[Undistorter]):
         self._pairs = pairs
-        self._straighteners = straighteners
+        self._undistorters = undistorters
 
     @property
     def ended(self) -> bool:
@@ -101,13 +101,13 @@ class UndistortedPairs:
 
     def next_pair(self, timeout_s: float) -> FramePair | None:
         pair = self._pairs.next_pair(timeout_s)
-        return None if pair is None else self.straight(pair)
+        return None if pair is None else self.undistort(pair)
 
-    def straight(self, pair: FramePair) -> FramePair:
-        """A pair with straight images."""
+    def undistort(self, pair: FramePair) -> FramePair:
+        """A pair with undistorted images."""
 
         def frame(view: View) -> Frame:
-            image = self._straighteners[view](pair[view].image)
+            image = self._undistorters[view](pair[view].image)
             image.flags.writeable = False
             return replace(pair[view], image=image)
 

@@ -1,4 +1,4 @@
-"""The live loop: one thread turns pairs into hands, the main thread shows the newest, and neither waits for the other."""
+"""The live loop: one thread turns pairs into hands, the main thread shows the newest, and neither blocks the other."""
 
 import threading
 import time
@@ -12,81 +12,81 @@ from runtime.reporting.report import Report
 from runtime.types import DualHand
 
 POLL_S = 0.1
-"""How long a wait may last before it looks whether to stop."""
+"""Poll interval at which waits check whether to stop."""
 
 SHOW_PERIOD_S = 1 / 30
 """Live, the viewer is given at most 30 pictures a second."""
 
 
-class Pairs(Protocol):
-    """Where pairs come from."""
+class PairSource(Protocol):
+    """Source of frame pairs."""
 
     @property
     def ended(self) -> bool:
-        """No further pair will come once those at hand are taken."""
+        """Whether no further pair will come after those already queued."""
         ...
 
     def next_pair(self, timeout_s: float) -> FramePair | None: ...
 
 
-class Pipe(Protocol):
-    """What turns a pair into hands."""
+class PairProcessor(Protocol):
+    """Turns a pair into hands, such as a `Pipeline`."""
 
     def step(self, pair: FramePair) -> list[DualHand]: ...
 
 
 class Screen(Protocol):
-    """What shows a pair and its hand."""
+    """Shows a pair and its hand."""
 
     def show(self, pair: FramePair, hand: DualHand | None, status: str) -> bool:
-        """False once its window was closed."""
+        """Show them; False once the window was closed."""
         ...
 
     def close(self) -> None: ...
 
 
 class Output(Protocol):
-    """Where hands go besides the screen."""
+    """Takes hands besides the screen."""
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Take what came of a pair, which may be no hand."""
+        """Take the hands of a pair, which may be none."""
         ...
 
 
-class Stop:
-    """Asks the loop to stop. A plain flag: an Event's lock may be held by the very thread that a signal interrupts."""
+class StopFlag:
+    """Asks the loop to stop. A plain flag: an Event's lock may be held by the thread that a signal interrupts."""
 
-    asked = False
+    requested = False
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What the viewer is to show."""
+class ViewerFrame:
+    """One pair for the viewer, with its hand and the status line."""
 
     pair: FramePair
     hand: DualHand | None
     status: str
 
 
-class Outbox:
-    """Pictures on their way to the viewer: the newest only, or every one in order with the sender held back."""
+class ViewerQueue:
+    """Queue to the viewer: the newest only, or every one in order with at most 2 queued (the sender blocks)."""
 
     def __init__(self, *, every: bool):
-        self._items: deque[Shown] = deque()
+        self._items: deque[ViewerFrame] = deque()
         self._every = every
         self._changed = threading.Condition()
 
-    def put(self, item: Shown, stop: Stop) -> None:
-        """Hand over; with `every`, waits for room (2 items) until `stop` is asked."""
+    def put(self, item: ViewerFrame, stop: StopFlag) -> None:
+        """Enqueue; with `every`, block while 2 items are queued, until `stop` is requested."""
         with self._changed:
             if not self._every:
                 self._items.clear()
-            while len(self._items) >= 2 and not stop.asked:
+            while len(self._items) >= 2 and not stop.requested:
                 self._changed.wait(POLL_S)
             self._items.append(item)
             self._changed.notify_all()
 
-    def get(self, timeout_s: float) -> Shown | None:
+    def get(self, timeout_s: float) -> ViewerFrame | None:
         with self._changed:
             if self._changed.wait_for(lambda: self._items, timeout_s):
                 self._changed.notify_all()
@@ -95,20 +95,20 @@ class Outbox:
 
 
 class HandThread(threading.Thread):
-    """Takes pairs until they end or `stop` is asked; an error that ends it is kept in `error`."""
+    """Takes pairs until they end or `stop` is requested; an exception that ends it is kept in `error`."""
 
-    def __init__(self, take: Callable[[FramePair], None], pairs: Pairs, first: FramePair, stop: Stop):
+    def __init__(self, take: Callable[[FramePair], None], pairs: PairSource, first: FramePair, stop: StopFlag):
         super().__init__(name="hands")
         self.error: BaseException | None = None
         self._take = take
         self._pairs = pairs
         self._first = first
-        self._stop_asked = stop
+        self._stop_flag = stop
 
     def run(self) -> None:
         try:
             self._take(self._first)
-            while not self._stop_asked.asked:
+            while not self._stop_flag.requested:
                 pair = self._pairs.next_pair(POLL_S)
                 if pair is not None:
                     self._take(pair)
@@ -118,9 +118,9 @@ class HandThread(threading.Thread):
             self.error = error
 
 
-def first_pair(pairs: Pairs, stop: Stop) -> FramePair | None:
-    """Wait for the first pair; None where none comes, or `stop` is asked before."""
-    while not stop.asked:
+def first_pair(pairs: PairSource, stop: StopFlag) -> FramePair | None:
+    """Wait for the first pair; None where none comes or `stop` is requested before."""
+    while not stop.requested:
         pair = pairs.next_pair(POLL_S)
         if pair is not None:
             return pair
@@ -131,8 +131,8 @@ def first_pair(pairs: Pairs, stop: Stop) -> FramePair | None:
 
 def run_loop(
     first: FramePair,
-    pairs: Pairs,
-    pipeline: Pipe,
+    pairs: PairSource,
+    pipeline: PairProcessor,
     report: Report,
     *,
     make_screen: Callable[[], Screen] | None = None,
@@ -140,14 +140,14 @@ def run_loop(
     every_pair: bool = False,
     on_pair: Callable[[], object] = lambda: None,
     seconds: float | None = None,
-    stop: Stop,
+    stop: StopFlag,
 ) -> None:
-    """Run until the pairs end, the window is closed, `seconds` are over or `stop` is asked.
+    """Run until the pairs end, the window is closed, `seconds` are over or `stop` is requested.
 
-    `make_screen` is called on this thread, which must be the main one, while the hands already flow: a window takes a while
-    to open. `on_pair` is called after each pair. Raises what the pipeline raised.
+    `make_screen` is called on this thread, which must be the main one, while hands are already computed: a window takes time
+    to open. `on_pair` is called after each pair. Raises the exception that the pipeline raised.
     """
-    outbox = Outbox(every=every_pair) if make_screen else None
+    outbox = ViewerQueue(every=every_pair) if make_screen else None
 
     def take(pair: FramePair) -> None:
         started_ns = time.monotonic_ns()
@@ -156,7 +156,7 @@ def run_loop(
         for output in outputs:
             output.take(pair, hands)
         if outbox:
-            outbox.put(Shown(pair, hands[0] if hands else None, report.status()), stop)
+            outbox.put(ViewerFrame(pair, hands[0] if hands else None, report.status()), stop)
         on_pair()
 
     thread = HandThread(take, pairs, first, stop)
@@ -170,7 +170,7 @@ def run_loop(
         else:
             _wait(thread, deadline, stop)
     finally:
-        stop.asked = True
+        stop.requested = True
         thread.join()
         if screen:
             screen.close()
@@ -180,20 +180,20 @@ def run_loop(
 
 def _show(
     screen: Screen,
-    outbox: Outbox,
+    outbox: ViewerQueue,
     report: Report,
     thread: HandThread,
     period_s: float | None,
     deadline: float | None,
-    stop: Stop,
+    stop: StopFlag,
 ) -> None:
-    shown: Shown | None = None
+    shown: ViewerFrame | None = None
     while not _over(deadline, stop):
         ended = not thread.is_alive()
         new = outbox.get(0 if ended else POLL_S)
         if new is None and ended:
             return
-        # A camera that pauses must not freeze the window, but a video of every pair must not repeat one.
+        # A camera that pauses must not freeze the window, but a video of every pair must not repeat a pair.
         shown = new or (shown if period_s else None)
         began = time.monotonic()
         if shown and not screen.show(shown.pair, shown.hand, shown.status):
@@ -202,15 +202,15 @@ def _show(
             timings = replace(new.hand.timings, shown_ns=time.monotonic_ns())
             report.add_shown(replace(new.hand, timings=timings))
         if period_s:
-            # Resting as long as it draws, the viewer never takes more than half a core from the cameras and the network.
+            # Sleeping as long as it draws, the viewer never takes more than half a core from cameras and network.
             spent = time.monotonic() - began
             time.sleep(max(period_s - spent, spent))
 
 
-def _wait(thread: HandThread, deadline: float | None, stop: Stop) -> None:
+def _wait(thread: HandThread, deadline: float | None, stop: StopFlag) -> None:
     while thread.is_alive() and not _over(deadline, stop):
         thread.join(POLL_S)
 
 
-def _over(deadline: float | None, stop: Stop) -> bool:
-    return stop.asked or (deadline is not None and time.monotonic() >= deadline)
+def _over(deadline: float | None, stop: StopFlag) -> bool:
+    return stop.requested or (deadline is not None and time.monotonic() >= deadline)

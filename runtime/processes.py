@@ -1,4 +1,4 @@
-"""What the processes beside a stream have in common."""
+"""Helpers for child processes: start one that ignores Ctrl-C."""
 
 import signal
 import threading
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def ignoring_interrupts() -> Iterator[None]:
-    """Ctrl-C goes to the whole group, but the program itself ends this process: one that starts now never hears of it."""
+    """A process started within ignores SIGINT: Ctrl-C goes to the whole process group, but the parent ends its children."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

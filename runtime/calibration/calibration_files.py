@@ -37,19 +37,19 @@ class Calibration:
     t_right_from_left_mm: np.ndarray
     """(3,)."""
 
-    def straighteners(self, sizes_px: PerView[tuple[int, int]]) -> PerView[Undistorter]:
+    def undistorters(self, sizes_px: PerView[tuple[int, int]]) -> PerView[Undistorter]:
         """For frames of these sizes (width, height); raises UserError for frames that the calibration cannot be of."""
 
-        def straightener(view: View) -> Undistorter:
+        def undistorter(view: View) -> Undistorter:
             try:
                 return Undistorter(self.lenses[view].at(sizes_px[view]))
             except UserError as error:
                 raise UserError(f"{view} camera: {error}") from error
 
-        return PerView.of(straightener)
+        return PerView.of(undistorter)
 
     def geometry(self, cameras: PerView[PinholeCamera]) -> TwoViewGeometry:
-        """The geometry of straight frames; `cameras`: their straighteners'."""
+        """The geometry of undistorted frames; `cameras`: those of `undistorters`."""
         return TwoViewGeometry(cameras, self.R_right_from_left, self.t_right_from_left_mm)
 
 

@@ -8,7 +8,7 @@ from capture.transport.keys import load_keys
 from runtime.calibration.camera_profile import Profile
 from runtime.calibration.solver_log import RecordingSolver
 from runtime.calibration.solver_process import Solver
-from runtime.loop import Pairs
+from runtime.loop import PairSource
 from runtime.outputs.hand_publisher import HandPublisher
 from runtime.outputs.hand_writer import HandWriter
 from runtime.outputs.run_recorder import RunMetadata, RunRecorder
@@ -62,7 +62,7 @@ class Outputs:
         self._record.solver = RecordingSolver(solver) if solver else None
         return self._record.solver
 
-    def watched(self, pairs: Pairs, first: FramePair) -> Pairs:
+    def watched(self, pairs: PairSource, first: FramePair) -> PairSource:
         """The same pairs; a recording is told of each when it is taken up, as it is of the first one now."""
         if self._record is None:
             return pairs
@@ -88,7 +88,7 @@ class Outputs:
 class _Watched:
     """Pairs that a recording is told of."""
 
-    def __init__(self, pairs: Pairs, record: RunRecorder) -> None:
+    def __init__(self, pairs: PairSource, record: RunRecorder) -> None:
         self._pairs = pairs
         self._record = record
 

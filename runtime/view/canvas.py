@@ -1,4 +1,4 @@
-"""What open3d's classic Visualizer draws: coloured solids and textured panels, in a window or off screen."""
+"""Rendering by open3d's classic Visualizer: coloured solids and textured panels, in a window or off screen."""
 
 import contextlib
 import ctypes
@@ -12,7 +12,7 @@ import numpy as np
 
 from hand.camera import PinholeCamera
 from hand.errors import UserError
-from runtime.view.scene import Eye, Solids
+from runtime.view.scene import Solids, Viewpoint
 
 _HAND_EXTENT_MM = 150.0
 _NEAR_MM, _FAR_MM = 30.0, 20_000.0
@@ -30,7 +30,7 @@ class Canvas:
         self._visible = visible
         self.size_px = size_px
         self._visualizer = o3d.visualization.Visualizer()
-        # Off screen, the window system is kept out: what it gives of a hidden window is undefined, and it waits for the screen.
+        # Off screen, the window system is hidden: the pixels of a hidden window are undefined, and drawing would wait for vsync.
         with _hidden_display() if not visible else contextlib.nullcontext():
             opened = self._visualizer.create_window("DuoHand", *size_px, visible=visible)
         if not opened:
@@ -43,21 +43,21 @@ class Canvas:
         options.mesh_show_back_face = True
         self._solids, self._panels = o3d.geometry.TriangleMesh(), o3d.geometry.TriangleMesh()
         self._rgba, self._rgb = (np.empty((size_px[1], size_px[0], channels), np.uint8) for channels in (4, 3))
-        self._looked: np.ndarray | None = None
-        # The mouse turns the view about the middle of the first mesh: where the hand will be.
+        self._set_extrinsic: np.ndarray | None = None
+        # The mouse rotates the view about the middle of the first mesh, which is where the hand will be.
         corners = _HAND_EXTENT_MM * np.array([[-1.0] * 3, [1.0] * 3])
         self.set_solids(Solids(corners, corners, np.zeros((2, 3)), np.zeros((1, 3), np.int32)))
         self._visualizer.add_geometry(self._solids)
         self._has_panels = False
 
     def set_solids(self, solids: Solids) -> None:
-        """Triangles; their colours are drawn as they are."""
+        """Set the triangles; their colours are drawn unlit."""
         self._solids.vertices = self._o3d.utility.Vector3dVector(solids.vertices)
         self._solids.vertex_colors = self._o3d.utility.Vector3dVector(solids.colours)
         self._solids.triangles = self._o3d.utility.Vector3iVector(solids.faces)
 
     def set_panels(self, corners: np.ndarray, texture_corners: np.ndarray, texture: np.ndarray) -> None:
-        """Flat pictures: corners (N, 4, 3) mm in the scene and (N, 4, 2) px in the texture, which is (H, W, 3) uint8.
+        """Set flat pictures: corners (N, 4, 3) mm in the scene and (N, 4, 2) px in the texture, which is (H, W, 3) uint8.
 
         Corners run from top left clockwise; texture px count from its top left corner.
         """
@@ -70,35 +70,35 @@ class Canvas:
         self._panels.triangle_material_ids = o3d.utility.IntVector(np.zeros(len(faces), np.int32))
         self._panels.textures = [o3d.geometry.Image(texture)]
 
-    def look(self, eye: Eye) -> None:
-        """Look through `eye`, until the next call or until the mouse turns the view."""
+    def set_viewpoint(self, viewpoint: Viewpoint) -> None:
+        """Draw from `viewpoint` until the next call or until the user rotates the view with the mouse."""
         o3d = self._o3d
         parameters = o3d.camera.PinholeCameraParameters()
         extrinsic = np.eye(4)
-        extrinsic[:3, :3] = eye.R_eye_from_scene
-        extrinsic[:3, 3] = -eye.R_eye_from_scene @ eye.position
+        extrinsic[:3, :3] = viewpoint.R_eye_from_scene
+        extrinsic[:3, 3] = -viewpoint.R_eye_from_scene @ viewpoint.position
         parameters.extrinsic = extrinsic
-        (width, height), focal = eye.camera.size_px, eye.camera.focal_px
-        parameters.intrinsic = o3d.camera.PinholeCameraIntrinsic(width, height, focal, focal, *eye.camera.centre_px)
+        (width, height), focal = viewpoint.camera.size_px, viewpoint.camera.focal_px
+        parameters.intrinsic = o3d.camera.PinholeCameraIntrinsic(width, height, focal, focal, *viewpoint.camera.centre_px)
         control = self._visualizer.get_view_control()
         control.convert_from_pinhole_camera_parameters(parameters, allow_arbitrary=True)
         control.set_constant_z_near(_NEAR_MM)
         control.set_constant_z_far(_FAR_MM)
-        self._looked = control.convert_to_pinhole_camera_parameters().extrinsic
+        self._set_extrinsic = control.convert_to_pinhole_camera_parameters().extrinsic
 
-    def eye(self) -> Eye:
-        """The eye as it is now, with what mouse and window size changed."""
+    def viewpoint(self) -> Viewpoint:
+        """The current viewpoint, including changes by mouse and window size."""
         parameters = self._visualizer.get_view_control().convert_to_pinhole_camera_parameters()
         intrinsic, extrinsic = parameters.intrinsic, np.asarray(parameters.extrinsic)
         matrix = intrinsic.intrinsic_matrix
         camera = PinholeCamera(matrix[0, 0], (matrix[0, 2], matrix[1, 2]), (intrinsic.width, intrinsic.height))
-        return Eye(camera, extrinsic[:3, :3], -extrinsic[:3, :3].T @ extrinsic[:3, 3])
+        return Viewpoint(camera, extrinsic[:3, :3], -extrinsic[:3, :3].T @ extrinsic[:3, 3])
 
     @property
-    def turned_by_hand(self) -> bool:
-        """Whether the mouse has moved the eye since `look`."""
+    def turned_by_user(self) -> bool:
+        """Whether the user has moved the view with the mouse since `set_viewpoint`."""
         now = self._visualizer.get_view_control().convert_to_pinhole_camera_parameters().extrinsic
-        return self._looked is not None and not np.allclose(now, self._looked, atol=1e-3)
+        return self._set_extrinsic is not None and not np.allclose(now, self._set_extrinsic, atol=1e-3)
 
     def draw(self) -> bool:
         """Draw and take the window's events; False once it was closed (also by q or Esc)."""
@@ -110,7 +110,7 @@ class Canvas:
         return self._visualizer.poll_events()
 
     def pixels(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB, what was drawn last; the array is used again by the next call."""
+        """(H, W, 3) uint8 RGB of the last drawing; the next call reuses the array."""
         if self._visible or not (gl := _gl_library()):
             image = np.asarray(self._visualizer.capture_screen_float_buffer(do_render=True))
             return (255 * image + 0.5).astype(np.uint8)

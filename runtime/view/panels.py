@@ -1,4 +1,4 @@
-"""The flat parts of the viewer's picture: each view's live image with its joints, the status line and the legend."""
+"""Viewer panels: each view's live image with its joints, the status line and the legend."""
 
 import cv2
 import numpy as np
@@ -21,7 +21,7 @@ _SHIFT = 3
 
 
 def image_panel(view: View, image: np.ndarray, hand: ViewHand | None, most_px: tuple[int, int] = IMAGE_SIZE_PX) -> np.ndarray:
-    """The frame `image` (H, W, 3), RGB, made to fit `most_px`, with its joints, a frame and the view's name."""
+    """The frame `image` (H, W, 3), RGB, resized to fit `most_px`, with its joints, a border and the view's name."""
     height, width = image.shape[:2]
     scale = min(most_px[0] / width, most_px[1] / height)
     size = (max(16, round(width * scale)), max(16, round(height * scale)))

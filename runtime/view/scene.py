@@ -1,7 +1,7 @@
-"""Where everything stands in the viewer's picture: the hand, its skeleton, the two cameras and the eye that looks at them.
+"""Viewer scene geometry: positions of the hand, the two cameras, the floor and the viewpoint.
 
-Scene axes are the left camera's, turned with nothing; lengths are mm. The origin is the middle of where the hand moves: its
-middle knuckle, where only the rotation between the cameras is known.
+Scene axes are the left camera's axes; lengths are mm. The origin is the middle of the space in which the hand moves, or its
+middle knuckle while only the rotation between the cameras is known.
 """
 
 from dataclasses import dataclass, replace
@@ -30,16 +30,16 @@ _FILLED, _MEASURED_FILLED = np.array([0.84, 0.84]), np.array([0.90, 0.87])
 _STATUS_SHARE = 0.06
 """Share of the picture's height that the status line takes at the bottom."""
 _HAND_COLUMN = 0.15
-"""Share of the picture's width by which the hand may stand beside its middle: the live images are in the upper corners."""
+"""Share of the picture's width by which the hand may be off its middle: the live images are in the upper corners."""
 _NEAREST = 0.25
-"""No camera is nearer to the eye than this share of the hand's distance: it would be larger than the hand."""
+"""Least distance of cameras from the viewpoint, as a share of the hand's: a nearer one would look larger than the hand."""
 _FRUSTUM_SHARE = 0.13
 """How large a camera is drawn, as a share of the longest distance between cameras and hand."""
 _FRUSTUM_MIN_MM = 25.0
 
 
 @dataclass(frozen=True, slots=True)
-class Eye:
+class Viewpoint:
     """The camera that draws the picture."""
 
     camera: PinholeCamera
@@ -48,27 +48,27 @@ class Eye:
     position: np.ndarray
     """(3,) in the scene."""
 
-    def on(self, size_px: tuple[int, int]) -> "Eye":
-        """The same look for a picture of another size and the same shape."""
+    def for_size(self, size_px: tuple[int, int]) -> "Viewpoint":
+        """The same viewpoint for a picture of another size and the same aspect ratio."""
         scale = size_px[0] / self.camera.size_px[0]
         centre = ((size_px[0] - 1) / 2, (size_px[1] - 1) / 2)
         return replace(self, camera=PinholeCamera(scale * self.camera.focal_px, centre, size_px))
 
-    def is_near(self, other: "Eye") -> bool:
-        """Whether nobody would see the difference."""
+    def is_close_to(self, other: "Viewpoint") -> bool:
+        """Whether the difference is invisible."""
         turned = np.abs(self.R_eye_from_scene - other.R_eye_from_scene).max()
         return bool(turned < 1e-5 and np.abs(self.position - other.position).max() < 0.01)
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Pixels (..., 2) of scene points (..., 3) before the eye."""
+        """Pixels (..., 2) of scene points (..., 3) in front of the viewpoint."""
         return self.camera.project((points - self.position) @ self.R_eye_from_scene.T)
 
-    def mm(self, width: float, points: np.ndarray) -> np.ndarray:
-        """(...) mm at scene points (..., 3) that appear as wide as `width` px of a picture 1280 px wide."""
+    def mm_of_px(self, width: float, points: np.ndarray) -> np.ndarray:
+        """(...) lengths in mm at scene points (..., 3) that appear `width` px long in a picture 1280 px wide."""
         depth = np.maximum((points - self.position) @ self.R_eye_from_scene[2], 1.0)
         return width * depth / self.camera.focal_px * self.camera.size_px[0] / 1280
 
-    def at(self, pixels: np.ndarray, depth_mm: float) -> np.ndarray:
+    def unproject(self, pixels: np.ndarray, depth_mm: float) -> np.ndarray:
         """Scene points (N, 3) that appear at `pixels` (N, 2)."""
         xy = (pixels - np.asarray(self.camera.centre_px)) / self.camera.focal_px
         return np.column_stack([xy, np.ones(len(xy))]) * depth_mm @ self.R_eye_from_scene + self.position
@@ -88,7 +88,7 @@ class Frustum:
 
 @dataclass(frozen=True, slots=True)
 class Floor:
-    """A level below everything, for the eye to judge distances by."""
+    """A horizontal plane below everything, as a reference for distances."""
 
     axes: np.ndarray
     """(3, 3) rows: right, down, ahead."""
@@ -117,17 +117,17 @@ def trust_colours(weight_left: np.ndarray) -> np.ndarray:
 
 
 def place_cameras(cameras: PerView[PinholeCamera], R_right_from_left: np.ndarray | None) -> PerView[Frustum | None]:
-    """Both cameras, looking at the hand; without a rotation the right one has no place.
+    """Both cameras, facing the hand; without a rotation the right one has no position.
 
-    Only the rotation is known, so both look at the hand from a fixed distance; cameras that nearly share their axes are moved
-    apart sideways, as on a headset, where they would cover each other.
+    Only the rotation is known, so both are drawn at a fixed distance from the hand; cameras with nearly the same axes, as on a
+    headset, are moved apart sideways, where they would cover each other.
     """
     if R_right_from_left is None:
         return PerView(_frustum(cameras.left, np.eye(3), np.array([0, 0, -CAMERA_DISTANCE_MM])), None)
     turns = PerView(np.eye(3), R_right_from_left)
     apexes = turns.map(lambda turn: -CAMERA_DISTANCE_MM * turn[2])
     apart = apexes.right - apexes.left
-    # To the right, unless the rotation says clearly that the right view's camera stands on the left.
+    # To the right, unless by the rotation the right view's camera is clearly on the left.
     side = -1.0 if apart[0] < -_CROSSED_MM else 1.0
     lacking = _MIN_SEPARATION_MM - float(np.linalg.norm(apart))
     aside = np.array([side * (lacking / 2 + max(0.0, -side * apart[0])) if lacking > 0 else 0.0, 0, 0])
@@ -138,7 +138,7 @@ def place_cameras(cameras: PerView[PinholeCamera], R_right_from_left: np.ndarray
 
 
 def measured_size_mm(geometry: TwoViewGeometry, focus_mm: np.ndarray) -> float:
-    """How large to draw cameras: a share of what there is to see, but not so large that parallel ones touch each other."""
+    """Size at which cameras are drawn: a share of the scene's extent, but small enough that parallel ones do not touch."""
     baseline = float(np.linalg.norm(geometry.right_in_left_mm))
     reach = max(baseline, float(np.linalg.norm(focus_mm)), float(np.linalg.norm(focus_mm - geometry.right_in_left_mm)))
     return max(_FRUSTUM_MIN_MM, min(_FRUSTUM_SHARE * reach, 0.7 * baseline))
@@ -153,7 +153,7 @@ def measured_frustum(camera: PinholeCamera, turn: np.ndarray, apex: np.ndarray, 
 
 
 def blend(share: float, a: PerView[Frustum | None], b: PerView[Frustum]) -> PerView[Frustum | None]:
-    """Frusta on the way from `a`, share 0, to `b`, share 1; a camera that has no place in `a` is where it is in `b`."""
+    """Frusta interpolated from `a` (share 0) to `b` (share 1); a camera without a position in `a` has that of `b`."""
 
     def between(a: Frustum | None, b: Frustum) -> Frustum:
         if a is None:
@@ -164,45 +164,47 @@ def blend(share: float, a: PerView[Frustum | None], b: PerView[Frustum]) -> PerV
     return PerView(between(a.left, b.left), between(a.right, b.right))
 
 
-def place_eye(width: int, height: int, frusta: PerView[Frustum | None]) -> Eye:
-    """The eye behind and above the cameras, halfway between them, from where hand and cameras just fill the picture."""
-    eye = _fit_eye(width, height, frusta, HAND_RADIUS_MM, _EYE_RISE_DEG, _FILLED)
-    _, below, ahead = eye.R_eye_from_scene
-    distance = -float(eye.position @ ahead)
-    return replace(eye, position=eye.position + _STATUS_SHARE / 2 * height / eye.camera.focal_px * distance * below)
+def place_viewpoint(width: int, height: int, frusta: PerView[Frustum | None]) -> Viewpoint:
+    """The viewpoint behind and above the cameras, halfway between them, from which hand and cameras just fill the picture."""
+    viewpoint = _fit_viewpoint(width, height, frusta, HAND_RADIUS_MM, _EYE_RISE_DEG, _FILLED)
+    _, below, ahead = viewpoint.R_eye_from_scene
+    distance = -float(viewpoint.position @ ahead)
+    return replace(
+        viewpoint, position=viewpoint.position + _STATUS_SHARE / 2 * height / viewpoint.camera.focal_px * distance * below
+    )
 
 
-def place_measured_eye(width: int, height: int, frusta: PerView[Frustum], radius_mm: float) -> Eye:
-    """As `place_eye` for cameras at their true places; the hand is a ball of `radius_mm` about the origin.
+def place_measured_viewpoint(width: int, height: int, frusta: PerView[Frustum], radius_mm: float) -> Viewpoint:
+    """As `place_viewpoint` for cameras at their measured positions; the hand is a sphere of `radius_mm` about the origin.
 
-    The eye stands as high up as shows the hand largest with no camera before it: from low behind, a far hand and its cameras
-    are near each other in the picture.
+    The elevation is the one that shows the hand largest with no camera in front of it: from a low viewpoint, a far hand and
+    its cameras overlap in the picture.
     """
 
-    def worth(eye: Eye) -> float:
-        size = 1 / eye.mm(1.0, np.zeros(3))
-        images = eye.project(np.concatenate([frustum.corners for frustum in frusta]))
-        clear = np.linalg.norm(images - eye.project(np.zeros(3)), axis=-1).min() / (radius_mm * size)
+    def worth(viewpoint: Viewpoint) -> float:
+        size = 1 / viewpoint.mm_of_px(1.0, np.zeros(3))
+        images = viewpoint.project(np.concatenate([frustum.corners for frustum in frusta]))
+        clear = np.linalg.norm(images - viewpoint.project(np.zeros(3)), axis=-1).min() / (radius_mm * size)
         return float(np.log(size) + 0.8 * min(clear, 1.0))
 
-    eyes = (_fit_eye(width, height, frusta, radius_mm, rise, _MEASURED_FILLED) for rise in _MEASURED_RISES_DEG)
-    return max(eyes, key=worth)
+    viewpoints = (_fit_viewpoint(width, height, frusta, radius_mm, rise, _MEASURED_FILLED) for rise in _MEASURED_RISES_DEG)
+    return max(viewpoints, key=worth)
 
 
 def place_floor(frusta: PerView[Frustum], radius_mm: float) -> Floor:
-    """A level below the cameras and the hand, a ball of `radius_mm` about the origin with its forearm below."""
+    """A plane below the cameras and the hand, a sphere of `radius_mm` about the origin with its forearm below."""
     down, ahead = level_axes(frusta)
     lowest = max(float((np.vstack([frustum.apex, frustum.corners]) @ down).max()) for frustum in frusta)
     return Floor(np.stack([np.cross(down, ahead), down, ahead]), max(lowest, radius_mm + HAND_RADIUS_MM))
 
 
 def picture_camera(width: int, height: int) -> PinholeCamera:
-    """The eye's camera."""
+    """The viewpoint's camera."""
     return PinholeCamera(2.0 * height, ((width - 1) / 2, (height - 1) / 2), (width, height))
 
 
 def level_axes(frusta: PerView[Frustum | None] | PerView[Frustum]) -> tuple[np.ndarray, np.ndarray]:
-    """Down (3,) and ahead (3,), across each other: what the cameras' own down and forward have in common."""
+    """Down (3,) and ahead (3,), orthogonal unit vectors: the means of the cameras' own."""
     turns = [frustum.R_camera_from_scene for frustum in frusta if frustum]
     down = _unit(np.sum([turn[1] for turn in turns], axis=0), np.array([0.0, 1, 0]))
     ahead = np.sum([turn[2] for turn in turns], axis=0)
@@ -213,22 +215,22 @@ def _frustum(camera: PinholeCamera, turn: np.ndarray, apex: np.ndarray) -> Frust
     width, height = camera.size_px
     edges = np.array([(0, 0), (width, 0), (width, height), (0, height)]) - 0.5
     rays = np.column_stack([(edges - np.asarray(camera.centre_px)) / camera.focal_px, np.ones(4)])
-    # All frusta are equally wide: a narrow view would be a needle, a fisheye a sheet.
+    # All frusta are drawn equally wide: true proportions would make a narrow view a needle and a fisheye a sheet.
     rays *= FRUSTUM_DEPTH_MM * np.array([0.62 / (rays[1, 0] - rays[0, 0]) * 2, 0.62 / (rays[1, 0] - rays[0, 0]) * 2, 1])
     return Frustum(turn, apex, rays @ turn + apex)
 
 
-def _fit_eye(
+def _fit_viewpoint(
     width: int,
     height: int,
     frusta: PerView[Frustum | None] | PerView[Frustum],
     radius_mm: float,
     rise_deg: float,
     filled: np.ndarray,
-) -> Eye:
-    """The nearest eye, behind the cameras and `rise_deg` up, with the cameras and a ball about the origin in its picture.
+) -> Viewpoint:
+    """The nearest viewpoint, behind the cameras and `rise_deg` up, with the cameras and a sphere about the origin in its picture.
 
-    The ball is kept off the live images in the upper corners. `filled` is the share of the picture that may be used.
+    The sphere is kept off the live images in the upper corners. `filled` is the share of the picture that may be used.
     """
     down, ahead = level_axes(frusta)
     rise = np.radians(rise_deg)
@@ -240,18 +242,18 @@ def _fit_eye(
     camera = picture_camera(width, height)
     room = filled / 2 * np.array([width, height]) / camera.focal_px
     beside = _HAND_COLUMN * width / camera.focal_px
-    # In the picture is what has |xy - eye's xy| ≤ room (z - eye's z): a cone for each point, in which the eye must be.
+    # In the picture is what has |xy - position's xy| ≤ room (z - position's z): each point gives a cone that holds the position.
     low, high = (points[:, :2] + room * points[:, 2:]).min(0), (points[:, :2] - room * points[:, 2:]).max(0)
     z = min(*(low - high) / (2 * room), low[0] / (room[0] + beside), -high[0] / (room[0] + beside))
     z = min(z, points[:, 2].min() / (1 - _NEAREST))
     far = points[:, 2] - z
-    eye = np.array([*(_centred(points[:, axis], far) for axis in (0, 1)), z])
-    eye[0] = np.clip(eye[0], max(high[0] + room[0] * z, beside * z), min(low[0] - room[0] * z, -beside * z))
-    return Eye(camera, turn, eye @ turn)
+    position = np.array([*(_centred(points[:, axis], far) for axis in (0, 1)), z])
+    position[0] = np.clip(position[0], max(high[0] + room[0] * z, beside * z), min(low[0] - room[0] * z, -beside * z))
+    return Viewpoint(camera, turn, position @ turn)
 
 
 def _centred(across: np.ndarray, far: np.ndarray) -> float:
-    """From where points `across` (N,) the line of sight and `far` (N,) along it are seen equally far out on both sides."""
+    """The position from which points, `across` (N,) and `far` (N,) along the line of sight, reach equally far to both sides."""
     width = (across[:, None] - across) / (far[:, None] + far)
     a = np.unravel_index(np.argmax(width), width.shape)
     return float(across[a[0]] - width[a] * far[a[0]])

@@ -1,4 +1,4 @@
-"""The skin of a hand that is known by its 21 joints alone: bone frames in closed form, then linear blend skinning."""
+"""Skin mesh of a hand given by its 21 joints: bone frames in closed form, then linear blend skinning."""
 
 import numpy as np
 
@@ -40,8 +40,8 @@ class Skin:
     def vertices(self, joints: np.ndarray, side: Side) -> np.ndarray:
         """(V, 3) skin on `joints` (21, 3), any axes, in their length unit.
 
-        The wrist → middle MCP distance sets the hand's thickness; every bone is stretched along itself to end exactly in its
-        joint. The forearm follows the middle metacarpal, since no joint tells where it is.
+        The wrist → middle MCP distance sets the hand's thickness; every bone is scaled along its axis to end exactly at its
+        joint. The forearm follows the middle metacarpal, since no joint gives its direction.
         """
         joints = np.asarray(joints, float)
         if side == "left":

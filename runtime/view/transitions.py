@@ -1,4 +1,4 @@
-"""What glides in the viewer's picture when it changes, and how."""
+"""Smooth transitions between viewer layouts: the state that is interpolated, and the springs that move it."""
 
 from dataclasses import dataclass, fields
 
@@ -7,29 +7,29 @@ import numpy as np
 from hand.rotations import project_to_rotation
 
 RATE = 8.0
-"""1/s: nine tenths of the way take half a second."""
+"""Natural frequency of the springs, 1/s: 90 % of a step takes half a second."""
 _ARRIVED = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
-class Pose:
-    """All that glides; lengths mm."""
+class LayoutState:
+    """Everything that a transition interpolates; lengths in mm."""
 
-    share: np.ndarray
-    """(1,) of the measured picture in what is shown."""
+    measured_share: np.ndarray
+    """(1,) weight of the measured layout, in [0, 1]."""
     lag: np.ndarray
-    """(3,) from the wrist to where it is drawn, after a time without a place."""
+    """(3,) from the measured wrist to where it is drawn, after a time without a measured position."""
     centre: np.ndarray
     """(3,) the scene's origin, left camera's axes."""
     right: np.ndarray
     """(3,) the right camera, left camera's axes."""
-    right_turn: np.ndarray
+    right_rotation: np.ndarray
     """(3, 3) R_right_from_left."""
     size: np.ndarray
-    """(1,) of the cameras."""
-    eye: np.ndarray
+    """(1,) size at which cameras are drawn."""
+    viewpoint: np.ndarray
     """(3,) from the origin."""
-    eye_turn: np.ndarray
+    viewpoint_rotation: np.ndarray
     """(3, 3) R_eye_from_scene."""
     floor_axes: np.ndarray
     """(3, 3)."""
@@ -37,11 +37,11 @@ class Pose:
     """(1,) below the origin."""
 
     def flat(self) -> np.ndarray:
-        """(N,) all numbers."""
+        """(N,) all values."""
         return np.concatenate([getattr(self, field.name).ravel() for field in fields(self)])
 
-    def like(self, flat: np.ndarray) -> "Pose":
-        """The pose with these numbers; turns are made rotations again."""
+    def like(self, flat: np.ndarray) -> "LayoutState":
+        """The state with these values; matrices are projected to rotations."""
         parts, at = {}, 0
         for field in fields(self):
             part = getattr(self, field.name)
@@ -49,26 +49,26 @@ class Pose:
             at += part.size
             if part.ndim == 2:
                 parts[field.name] = project_to_rotation(parts[field.name])
-        return Pose(**parts)
+        return LayoutState(**parts)
 
 
-class Glide:
-    """A pose on its way: critically damped springs in closed form, so that no step of time is too long."""
+class SpringTransition:
+    """Critically damped springs towards a target, in closed form: stable for time steps of any length."""
 
-    def __init__(self, pose: Pose):
-        self.now = self.goal = pose
-        self._speed = np.zeros_like(pose.flat())
+    def __init__(self, state: LayoutState):
+        self.current = self.target = state
+        self._speed = np.zeros_like(state.flat())
 
     def advance(self, seconds: float) -> None:
-        """Go on towards the goal, wherever that has gone."""
-        goal, fade = self.goal.flat(), np.exp(-RATE * seconds)
-        away = self.now.flat() - goal
+        """Move towards the target, which may have changed."""
+        target, fade = self.target.flat(), np.exp(-RATE * seconds)
+        away = self.current.flat() - target
         if max(np.abs(away).max(), np.abs(self._speed).max()) < _ARRIVED:
-            return self.settle()
+            return self.finish()
         drift = self._speed + RATE * away
-        self.now = self.now.like(goal + (away + drift * seconds) * fade)
+        self.current = self.current.like(target + (away + drift * seconds) * fade)
         self._speed = (drift - RATE * (away + drift * seconds)) * fade
 
-    def settle(self) -> None:
-        """Be there."""
-        self.now, self._speed = self.goal, np.zeros_like(self._speed)
+    def finish(self) -> None:
+        """Jump to the target."""
+        self.current, self._speed = self.target, np.zeros_like(self._speed)

@@ -1,4 +1,4 @@
-"""An MP4 file in which every picture stands at the time it was captured."""
+"""Video output: an MP4 file whose pictures are timed by their capture times."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from hand.errors import UserError
 
 FPS = 30.0
 MAX_GAP_S = 10.0
-"""A longer silence is cut to this length, so that a stalled camera does not fill the disk."""
+"""A longer pause is cut to this length: a stalled camera must not fill the disk."""
 
 
 class VideoFile:
-    """Writes pictures at a constant rate: a late one stands longer, one too many within a step is left out."""
+    """Writes pictures at a constant frame rate: gaps repeat the last picture, a second one within a step is dropped."""
 
     def __init__(self, path: Path, fps: float = FPS):
         """Nothing is written before the first picture, whose size is the video's.
@@ -60,7 +60,7 @@ class VideoFile:
             self._writer.release()
             self._writer = None
         elif self._last is None and self._path.stat().st_size == 0:
-            # An empty file is no video.
+            # Nothing was written: an empty file is not a video.
             self._path.unlink()
 
     def _step_of(self, captured_ns: int) -> int:

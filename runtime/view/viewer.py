@@ -1,4 +1,4 @@
-"""Shows the merged hand between its two cameras, in a window or, without a display, in a video and a picture."""
+"""Viewer: draws the merged hand and its two cameras in a window or, without a display, into a video and a picture."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from runtime.types import DualHand
 from runtime.view.canvas import Canvas
 from runtime.view.layout import ViewerLayout
 from runtime.view.panels import BACKGROUND, STATUS_SIZE_PX, atlas, atlas_boxes, box, image_panel, status_panel
-from runtime.view.scene import Eye, Frustum, Solids
+from runtime.view.scene import Frustum, Solids, Viewpoint
 from runtime.view.skin import Skin
 from runtime.view.solids import floor_solids, frusta_solids, join, skeleton_solids
 from runtime.view.video import FPS, VideoFile
@@ -28,7 +28,7 @@ _FLOOR_COLOUR = np.array([0.20, 0.215, 0.245])
 
 
 class Viewer:
-    """Draws one pair and its hand at a time; every method belongs to the main thread, as windows ask."""
+    """Draws one pair and its hand at a time; every method must be called on the main thread, as windows require."""
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class Viewer:
         self._picture = _writable(picture) if picture else None
         self._hand_size_mm = hand_size_mm
         self._skin = Skin(HandModel.load())
-        # The forearm sinks into the dark.
+        # The forearm fades into the background.
         self._skin_colours = _SKIN_COLOUR + self._skin.fade[:, None] ** 1.5 * (0.5 * BACKGROUND - _SKIN_COLOUR)
-        self._stage = ViewerLayout(cameras, hand_size_mm, SIZE_PX)
-        self._looked: Eye | None = None
+        self._layout = ViewerLayout(cameras, hand_size_mm, SIZE_PX)
+        self._viewpoint: Viewpoint | None = None
         self._last: tuple[FramePair, DualHand | None, str] | None = None
         self._status = "starting", status_panel("starting")
         self._video = VideoFile(video, video_fps) if video else None
@@ -67,7 +67,7 @@ class Viewer:
         """Draw; False once the window was closed (also by q or Esc). Headless, only what the video needs is drawn."""
         self._last = pair, hand, status
         captured_ns = pair.left.captured_ns
-        self._stage.update(hand, captured_ns)
+        self._layout.update(hand, captured_ns)
         due = self._video is not None and self._video.due(captured_ns)
         if self._canvas is None or (self._headless and not due):
             return True
@@ -90,7 +90,7 @@ class Viewer:
     def _write_picture(self, path: Path, pair: FramePair, hand: DualHand | None, status: str) -> None:
         # Drawn at twice the size, then halved: the renderer does not smooth edges.
         canvas = Canvas((2 * SIZE_PX[0], 2 * SIZE_PX[1]), visible=False, background=BACKGROUND)
-        self._looked = None
+        self._viewpoint = None
         self._draw(canvas, PerView(pair.left.image, pair.right.image), hand, status)
         image = cv2.resize(canvas.pixels(), SIZE_PX, interpolation=cv2.INTER_AREA)
         canvas.close()
@@ -98,35 +98,37 @@ class Viewer:
             raise UserError(f"cannot write the picture {path}; is the disk full?")
 
     def _draw(self, canvas: Canvas, images: PerView[np.ndarray], hand: DualHand | None, status: str) -> bool:
-        placement = self._stage.placement()
-        eye = self._look(canvas, placement.eye)
-        parts = frusta_solids(placement.frusta, eye)
+        placement = self._layout.placement()
+        viewpoint = self._set_viewpoint(canvas, placement.viewpoint)
+        parts = frusta_solids(placement.frusta, viewpoint)
         if placement.floor:
             colour = BACKGROUND + placement.measured * (_FLOOR_COLOUR - BACKGROUND)
-            parts.append(floor_solids(placement.floor, placement.frusta, eye, colour, BACKGROUND))
+            parts.append(floor_solids(placement.floor, placement.frusta, viewpoint, colour, BACKGROUND))
         if hand:
             joints = placement.wrist + (hand.joints - hand.joints[WRIST]) * self._hand_size_mm
             skin = self._skin.vertices(joints, hand.side)
             parts.append(Solids(skin, self._skin.normals(skin, hand.side), self._skin_colours, self._skin.faces(hand.side)))
-            parts += skeleton_solids(joints, hand.weight_left, eye)
-        canvas.set_solids(join(parts, eye))
+            parts += skeleton_solids(joints, hand.weight_left, viewpoint)
+        canvas.set_solids(join(parts, viewpoint))
         panels = PerView.of(lambda view: image_panel(view, images[view], hand.views[view] if hand else None))
         if status != self._status[0]:
             self._status = status, status_panel(status)
-        canvas.set_panels(*_place_panels(panels, placement.frusta, eye), atlas(panels, self._status[1]))
+        canvas.set_panels(*_place_panels(panels, placement.frusta, viewpoint), atlas(panels, self._status[1]))
         return canvas.draw()
 
-    def _look(self, canvas: Canvas, eye: Eye) -> Eye:
-        """Look through `eye`, unless the user has turned the view."""
-        if not canvas.turned_by_hand and not (self._looked and self._looked.is_near(eye)):
-            self._looked = eye
-            canvas.look(eye.on(canvas.size_px))
-        return canvas.eye()
+    def _set_viewpoint(self, canvas: Canvas, viewpoint: Viewpoint) -> Viewpoint:
+        """Draw from `viewpoint`, unless the user has turned the view; gives the viewpoint in use."""
+        if not canvas.turned_by_user and not (self._viewpoint and self._viewpoint.is_close_to(viewpoint)):
+            self._viewpoint = viewpoint
+            canvas.set_viewpoint(viewpoint.for_size(canvas.size_px))
+        return canvas.viewpoint()
 
 
-def _place_panels(panels: PerView[np.ndarray], frusta: PerView[Frustum | None], eye: Eye) -> tuple[np.ndarray, np.ndarray]:
+def _place_panels(
+    panels: PerView[np.ndarray], frusta: PerView[Frustum | None], viewpoint: Viewpoint
+) -> tuple[np.ndarray, np.ndarray]:
     """Corners in the scene (N, 4, 3) and in the atlas (N, 4, 2): status line, live images, frusta's images."""
-    width, height = eye.camera.size_px
+    width, height = viewpoint.camera.size_px
     scale = width / SIZE_PX[0]
     status, images = atlas_boxes(panels)
     wide, tall = (scale * length for length in STATUS_SIZE_PX)
@@ -135,7 +137,7 @@ def _place_panels(panels: PerView[np.ndarray], frusta: PerView[Frustum | None], 
         high, across = (scale * length for length in panel.shape[:2])
         left = scale * _MARGIN_PX + x * (width - across - 2 * scale * _MARGIN_PX)
         places.append((box(left, scale * _MARGIN_PX, across, high), image))
-    corners = [eye.at(place - 0.5, _PANEL_DEPTH_MM) for place, _ in places]
+    corners = [viewpoint.unproject(place - 0.5, _PANEL_DEPTH_MM) for place, _ in places]
     textures = [texture for _, texture in places]
     for frustum, image in zip(frusta, images, strict=True):
         if frustum:

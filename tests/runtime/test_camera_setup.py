@@ -55,7 +55,7 @@ def found(known: CameraSetup) -> CalibrationState:
 def test_what_was_found_of_live_cameras_is_known_to_their_next_run_alone():
     known = CameraSetup.of(LIVE, first())
     assert known.remembered is None and known.given is None
-    known.keep(found(known), 90.0)
+    known.save_profile(found(known), 90.0)
     again = CameraSetup.of(LIVE, first())
     assert again.remembered is not None and again.remembered.pairs == 48
     geometry = again.remembered.geometry(81.0)
@@ -68,7 +68,7 @@ def test_what_was_found_of_live_cameras_is_known_to_their_next_run_alone():
 
 def test_nothing_is_kept_before_it_is_found():
     known = CameraSetup.of(LIVE, first())
-    known.keep(CalibrationState(), 90.0)
+    known.save_profile(CalibrationState(), 90.0)
     assert CameraSetup.of(LIVE, first()).remembered is None and not default_folder().exists()
 
 
@@ -88,24 +88,24 @@ def test_of_recordings_drawn_cameras_and_those_not_to_be_remembered_nothing_is_k
     for name in ("left.mp4", "right.mp4"):
         (home / name).touch()
     live = CameraSetup.of(LIVE, first())
-    live.keep(found(live), 90.0)
+    live.save_profile(found(live), 90.0)
     before = sorted(default_folder().iterdir())
     known = CameraSetup.of(settings, first())
     assert known.remembered is None
-    known.keep(found(known), 90.0)
+    known.save_profile(found(known), 90.0)
     assert sorted(default_folder().iterdir()) == before
 
 
 def test_a_feed_is_a_live_camera():
     settings = Settings(left="tcp://127.0.0.1:5601", right="tcp://127.0.0.1:5602")
     known = CameraSetup.of(settings, first())
-    known.keep(found(known), 90.0)
+    known.save_profile(found(known), 90.0)
     assert CameraSetup.of(settings, first()).remembered is not None
 
 
 def test_a_damaged_profile_is_the_users_error():
     known = CameraSetup.of(LIVE, first())
-    known.keep(found(known), 90.0)
+    known.save_profile(found(known), 90.0)
     (file,) = default_folder().iterdir()
     file.write_text("{}")
     with pytest.raises(UserError, match="delete it"):
@@ -119,7 +119,7 @@ def test_the_user_tells_the_field_of_view_before_the_camera_does_and_the_rest_is
     assert [camera.focal_px for camera in known.cameras] == pytest.approx([320 / half[0], 160 / half[1]])
     told = CameraSetup.of(Settings(left="0", right="1", fov_deg=(80.0, 50.0)), first(PerView(70.0, None)))
     assert told.fov_deg == PerView(80.0, 50.0)
-    known.keep(found(known), 90.0)
+    known.save_profile(found(known), 90.0)
     remembered = CameraSetup.of(LIVE, first()).remembered
     assert remembered is not None and remembered.left.focal_given and not remembered.right.focal_given
 
@@ -140,19 +140,19 @@ def calibrated(folder: Path, distortion: tuple[float, ...] = LENS.coefficients) 
 
 def test_a_users_calibration_takes_the_place_of_all_else(home: Path):
     live = CameraSetup.of(LIVE, first())
-    live.keep(found(live), 90.0)
+    live.save_profile(found(live), 90.0)
     before = [file.read_bytes() for file in default_folder().iterdir()]
     known = CameraSetup.of(calibrated(home), first(PerView(70.0, 70.0)))
-    assert known.remembered is None and known.given is not None and known.straighteners is not None
+    assert known.remembered is None and known.given is not None and known.undistorters is not None
     np.testing.assert_allclose(known.given.R_right_from_left, R, atol=1e-12)
     np.testing.assert_allclose(known.given.t_right_from_left_mm, T_MM)
-    assert known.given.cameras == known.cameras == known.straighteners.map(lambda one: one.camera)
+    assert known.given.cameras == known.cameras == known.undistorters.map(lambda one: one.camera)
     assert known.cameras.map(lambda camera: camera.size_px) == SIZES
     # Frames of half the size show the same with half the focal length.
     assert known.cameras.right.focal_px == pytest.approx(known.cameras.left.focal_px / 2)
     state = known.calibrator(90.0).state
     assert state.geometry is known.given and state.version == 1
-    known.keep(state, 90.0)
+    known.save_profile(state, 90.0)
     assert [file.read_bytes() for file in default_folder().iterdir()] == before
 
 
@@ -192,14 +192,14 @@ def test_straight_pairs_are_those_of_the_ideal_cameras(home: Path):
     points = np.array([[x, y, 1.0] for x in (-0.4, 0, 0.4) for y in (-0.3, 0, 0.3)])
     pair = first(images=dotted(points))
     known = CameraSetup.of(calibrated(home), pair)
-    assert known.straighteners is not None
-    pairs = UndistortedPairs(Recorded(pair, None), known.straighteners)
+    assert known.undistorters is not None
+    pairs = UndistortedPairs(Recorded(pair, None), known.undistorters)
     assert not pairs.ended
-    straight = pairs.next_pair(1.0)
-    assert straight is not None and pairs.next_pair(1.0) is None and pairs.ended
+    undistorted = pairs.next_pair(1.0)
+    assert undistorted is not None and pairs.next_pair(1.0) is None and pairs.ended
     bent = 0
     for view, camera in known.cameras.items():
-        frame, raw = straight[view], pair[view]
+        frame, raw = undistorted[view], pair[view]
         assert replace(frame, image=raw.image) == raw and frame.image.shape == raw.image.shape
         assert not frame.image.flags.writeable
         for x, y in camera.project(points).round().astype(int):
@@ -211,6 +211,6 @@ def test_straight_pairs_are_those_of_the_ideal_cameras(home: Path):
 def test_pairs_of_lenses_without_distortion_are_left_alone(home: Path):
     images = PerView.of(lambda view: np.full((*SIZES[view][::-1], 3), 90, np.uint8))
     known = CameraSetup.of(calibrated(home, (0.0,) * 4), first(images=images))
-    assert known.straighteners is not None
-    straight = UndistortedPairs(Recorded(), known.straighteners).straight(first(images=images))
-    assert all(np.array_equal(straight[view].image, images[view]) for view in ("left", "right"))
+    assert known.undistorters is not None
+    undistorted = UndistortedPairs(Recorded(), known.undistorters).undistort(first(images=images))
+    assert all(np.array_equal(undistorted[view].image, images[view]) for view in ("left", "right"))

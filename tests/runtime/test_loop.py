@@ -5,7 +5,7 @@ from collections import deque
 
 import pytest
 
-from runtime.loop import Outbox, Shown, Stop, first_pair, run_loop
+from runtime.loop import StopFlag, ViewerFrame, ViewerQueue, first_pair, run_loop
 from runtime.reporting.report import Report
 from tests.runtime.dual_hands import R_RIGHT_FROM_LEFT, dual_hand, frame_pair
 
@@ -52,7 +52,7 @@ class Screen:
 
 
 def run(pairs, pipeline=None, *, screen=None, **options) -> Report:
-    report, stop = Report(live=True, hand_size_mm=90), Stop()
+    report, stop = Report(live=True, hand_size_mm=90), StopFlag()
     first = first_pair(pairs, stop)
     assert first is not None
     make_screen = (lambda: screen) if screen else None
@@ -110,14 +110,14 @@ def test_an_error_of_the_pipeline_reaches_the_caller_and_closes_the_screen():
 
 
 def test_a_stream_that_ends_before_its_first_pair_gives_none():
-    assert first_pair(ListedPairs(0), Stop()) is None
+    assert first_pair(ListedPairs(0), StopFlag()) is None
 
 
 def test_the_outbox_holds_the_newest_or_every_one():
-    items = [Shown(frame_pair(seq), None, "") for seq in range(2)]
-    newest, every = Outbox(every=False), Outbox(every=True)
+    items = [ViewerFrame(frame_pair(seq), None, "") for seq in range(2)]
+    newest, every = ViewerQueue(every=False), ViewerQueue(every=True)
     for item in items:
-        newest.put(item, Stop())
-        every.put(item, Stop())
+        newest.put(item, StopFlag())
+        every.put(item, StopFlag())
     assert [newest.get(0), newest.get(0)] == [items[1], None]
     assert [every.get(0), every.get(0), every.get(0)] == [*items, None]

@@ -159,7 +159,7 @@ def test_both_programs_mean_the_same_place(tmp_path):
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())
     calibration = read_calibration(path)
-    cameras = calibration.straighteners(PerView((640, 480), (640, 360))).map(lambda straightener: straightener.camera)
+    cameras = calibration.undistorters(PerView((640, 480), (640, 360))).map(lambda undistorter: undistorter.camera)
     point = np.array([30.0, -40.0, 600.0])
     np.testing.assert_allclose(calibration.geometry(cameras).seen(point).right, R @ point + T)
     assert cameras.right.size_px == (640, 360)
@@ -169,7 +169,7 @@ def test_frames_of_another_shape_are_refused_by_view(tmp_path):
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())
     with pytest.raises(UserError, match="right camera.*1280x720.*640x480"):
-        read_calibration(path).straighteners(PerView((640, 480), (640, 480)))
+        read_calibration(path).undistorters(PerView((640, 480), (640, 480)))
 
 
 @pytest.mark.parametrize(

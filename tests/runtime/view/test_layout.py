@@ -13,7 +13,7 @@ from hand.rotations import from_vector
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import DualHand
 from runtime.view.layout import Placement, ViewerLayout
-from runtime.view.scene import Frustum, place_cameras, place_eye
+from runtime.view.scene import Frustum, place_cameras, place_viewpoint
 from tests.runtime.dual_hands import MS, dual_hand, facing, frame_pair
 from tests.runtime.hands import flexed_hand
 
@@ -29,16 +29,16 @@ def placed(geometry: TwoViewGeometry, wrist_mm: np.ndarray) -> DualHand:
     return replace(BEFORE, geometry=geometry, R_right_from_left=geometry.R_right_from_left, wrist_mm=wrist_mm)
 
 
-def new_stage(geometry: TwoViewGeometry = GEOMETRY) -> ViewerLayout:
+def new_layout(geometry: TwoViewGeometry = GEOMETRY) -> ViewerLayout:
     return ViewerLayout(geometry.cameras, DEFAULT_HAND_SIZE_MM, SIZE_PX)
 
 
-def stage_at(hands: list[DualHand], geometry: TwoViewGeometry) -> ViewerLayout:
+def layout_after(hands: list[DualHand], geometry: TwoViewGeometry) -> ViewerLayout:
     """After these hands, 33 ms apart."""
-    stage = new_stage(geometry)
+    layout = new_layout(geometry)
     for number, hand in enumerate(hands):
-        stage.update(hand, number * FRAME_NS)
-    return stage
+        layout.update(hand, number * FRAME_NS)
+    return layout
 
 
 def drawn_joints(placement: Placement, hand: DualHand = BEFORE) -> np.ndarray:
@@ -48,7 +48,7 @@ def drawn_joints(placement: Placement, hand: DualHand = BEFORE) -> np.ndarray:
 def drawn(placement: Placement) -> np.ndarray:
     """(31, 2) pixels of the joints, and of both cameras and their images' corners."""
     cameras = [np.vstack([frustum.apex, frustum.corners]) for frustum in placement.frusta if frustum]
-    return placement.eye.project(np.vstack([drawn_joints(placement), *cameras]))
+    return placement.viewpoint.project(np.vstack([drawn_joints(placement), *cameras]))
 
 
 def seen_through(frustum: Frustum, points: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
@@ -57,8 +57,8 @@ def seen_through(frustum: Frustum, points: np.ndarray, size_px: tuple[int, int])
     across, down = frustum.corners[1] - corner, frustum.corners[3] - corner
     ray = points - frustum.apex
     on_image = frustum.apex + ray * ((corner - frustum.apex) @ np.cross(across, down) / (ray @ np.cross(across, down)))[:, None]
-    share = np.stack([(on_image - corner) @ side / (side @ side) for side in (across, down)], -1)
-    return share * np.array(size_px) - 0.5
+    measured_share = np.stack([(on_image - corner) @ side / (side @ side) for side in (across, down)], -1)
+    return measured_share * np.array(size_px) - 0.5
 
 
 @st.composite
@@ -77,11 +77,11 @@ def rooms(draw) -> tuple[TwoViewGeometry, np.ndarray]:
 
 @settings(max_examples=40, deadline=None)
 @given(rooms())
-def test_all_stands_where_the_geometry_says_and_is_in_the_picture(room):
-    geometry, wrist_mm = room
-    stage = new_stage(geometry)
-    stage.update(placed(geometry, wrist_mm), 0)
-    placement = stage.placement()
+def test_all_stands_where_the_geometry_says_and_is_in_the_picture(sphere):
+    geometry, wrist_mm = sphere
+    layout = new_layout(geometry)
+    layout.update(placed(geometry, wrist_mm), 0)
+    placement = layout.placement()
     left, right = placement.frusta
     assert left and right
     np.testing.assert_allclose(right.apex - left.apex, geometry.right_in_left_mm, atol=1e-6)
@@ -95,7 +95,7 @@ def test_all_stands_where_the_geometry_says_and_is_in_the_picture(room):
 
     pixels = drawn(placement)
     assert (pixels > 0).all() and (pixels < np.array([SIZE_PX[0], 0.94 * SIZE_PX[1]])).all()
-    depths = (np.vstack([joints, left.apex, right.apex]) - placement.eye.position) @ placement.eye.R_eye_from_scene[2]
+    depths = (np.vstack([joints, left.apex, right.apex]) - placement.viewpoint.position) @ placement.viewpoint.R_eye_from_scene[2]
     assert (depths > 100).all()
     # Off the live images, and not a speck.
     assert (np.abs(pixels[:21, 0] - SIZE_PX[0] / 2) < SIZE_PX[0] / 2 - 320).all()
@@ -105,34 +105,34 @@ def test_all_stands_where_the_geometry_says_and_is_in_the_picture(room):
 
 
 def test_without_a_geometry_the_picture_is_that_of_the_rotation_alone():
-    stage = new_stage()
+    layout = new_layout()
     frusta = place_cameras(GEOMETRY.cameras, BEFORE.R_right_from_left)
     for number in range(3):
-        stage.update(replace(BEFORE, joints=flexed_hand(0.2 * number)), number * FRAME_NS)
-        placement = stage.placement()
+        layout.update(replace(BEFORE, joints=flexed_hand(0.2 * number)), number * FRAME_NS)
+        placement = layout.placement()
         for drawn_frustum, frustum in zip(placement.frusta, frusta, strict=True):
             assert drawn_frustum and frustum
             np.testing.assert_array_equal(drawn_frustum.corners, frustum.corners)
         np.testing.assert_allclose(
             drawn_joints(placement, replace(BEFORE, joints=flexed_hand(0.2 * number)))[MIDDLE_MCP], 0, atol=1e-9
         )
-        np.testing.assert_allclose(placement.eye.position, place_eye(*SIZE_PX, frusta).position, atol=1e-9)
+        np.testing.assert_allclose(placement.viewpoint.position, place_viewpoint(*SIZE_PX, frusta).position, atol=1e-9)
         assert placement.floor is None
 
 
 @pytest.mark.parametrize(
     "geometry", [GEOMETRY, facing(20, 1100), facing(150, 400, (50, 100), 0.2)], ids=["near", "far", "facing"]
 )
-def test_the_picture_glides_between_both_in_half_a_second_and_back(geometry):
-    stage = new_stage(geometry)
+def test_the_layout_changes_smoothly_between_both_in_half_a_second_and_back(geometry):
+    layout = new_layout(geometry)
     wrist_mm = np.array([0.0, 60, 600])
     hands = [replace(BEFORE, R_right_from_left=geometry.R_right_from_left)] * 10
     hands += [placed(geometry, wrist_mm)] * 45 + [hands[0]] * 70
     pictures, shares = [], []
     for number, hand in enumerate(hands):
-        stage.update(hand, number * FRAME_NS)
-        pictures.append(drawn(stage.placement()))
-        shares.append(stage.placement().measured)
+        layout.update(hand, number * FRAME_NS)
+        pictures.append(drawn(layout.placement()))
+        shares.append(layout.placement().measured)
     steps = np.linalg.norm(np.diff(pictures, axis=0), axis=-1).max(-1)
     there, back = pictures[54], pictures[-1]
     whole = np.linalg.norm(there - pictures[0], axis=-1).max()
@@ -140,8 +140,8 @@ def test_the_picture_glides_between_both_in_half_a_second_and_back(geometry):
     assert (steps[:9] < 1e-6).all()
     assert shares[9] == 0 and 0.85 < shares[10 + 15] < 0.95 and shares[54] > 0.999
     np.testing.assert_allclose(back, pictures[0], atol=0.5)
-    floor = stage_at(hands[:55], geometry).placement().floor
-    settled = stage_at([hands[20]], geometry).placement().floor
+    floor = layout_after(hands[:55], geometry).placement().floor
+    settled = layout_after([hands[20]], geometry).placement().floor
     assert floor and settled
     np.testing.assert_allclose(floor.axes, settled.axes, atol=1e-3)
     assert floor.level == pytest.approx(settled.level, abs=0.1)
@@ -151,47 +151,47 @@ def test_the_picture_glides_between_both_in_half_a_second_and_back(geometry):
 
 
 def test_a_hand_that_briefly_lacks_a_place_stays_and_comes_back_without_a_leap():
-    stage = new_stage()
+    layout = new_layout()
     moved = WRIST_MM + np.array([40.0, 0, 0])
     hands = [placed(GEOMETRY, WRIST_MM)] * 20 + [BEFORE] * 10 + [placed(GEOMETRY, moved)] * 60
     pictures = []
     for number, hand in enumerate(hands):
-        stage.update(hand, number * FRAME_NS)
-        pictures.append(drawn(stage.placement()))
+        layout.update(hand, number * FRAME_NS)
+        pictures.append(drawn(layout.placement()))
     np.testing.assert_allclose(pictures[29], pictures[0], atol=1e-6)
     steps = np.linalg.norm(np.diff(pictures, axis=0), axis=-1).max(-1)
     whole = np.linalg.norm(pictures[-1] - pictures[0], axis=-1).max()
     assert whole > 20 and steps.max() < 0.2 * whole
-    np.testing.assert_allclose(stage.placement().wrist + stage_origin(stage), moved, atol=0.01)
+    np.testing.assert_allclose(layout.placement().wrist + layout_origin(layout), moved, atol=0.01)
 
 
-def stage_origin(stage: ViewerLayout) -> np.ndarray:
+def layout_origin(layout: ViewerLayout) -> np.ndarray:
     """(3,) the scene's origin, left camera's axes."""
-    left = stage.placement().frusta.left
+    left = layout.placement().frusta.left
     assert left
     return -left.apex
 
 
-def test_the_eye_rests_while_the_hand_stays_in_its_room_and_follows_it_out_of_it():
-    stage = new_stage()
-    eyes, hands = [], []
+def test_the_viewpoint_rests_while_the_hand_stays_in_its_sphere_and_follows_it_out_of_it():
+    layout = new_layout()
+    viewpoints, hands = [], []
     path = np.concatenate([30 * np.sin(np.arange(60) / 4), np.linspace(0, 400, 60), np.full(40, 400.0)])
     for number, x in enumerate(path):
-        stage.update(placed(GEOMETRY, WRIST_MM + np.array([x, 0, 0])), number * FRAME_NS)
-        placement = stage.placement()
-        eyes.append(placement.eye.position + stage_origin(stage))
-        hands.append(placement.eye.project(drawn_joints(placement)))
-    assert np.ptp(eyes[:60], axis=0).max() < 1e-6
-    assert np.linalg.norm(eyes[-1] - eyes[0]) > 50
-    assert np.linalg.norm(np.diff(eyes, axis=0), axis=-1).max() < 60
+        layout.update(placed(GEOMETRY, WRIST_MM + np.array([x, 0, 0])), number * FRAME_NS)
+        placement = layout.placement()
+        viewpoints.append(placement.viewpoint.position + layout_origin(layout))
+        hands.append(placement.viewpoint.project(drawn_joints(placement)))
+    assert np.ptp(viewpoints[:60], axis=0).max() < 1e-6
+    assert np.linalg.norm(viewpoints[-1] - viewpoints[0]) > 50
+    assert np.linalg.norm(np.diff(viewpoints, axis=0), axis=-1).max() < 60
     assert (np.array(hands) > 0).all() and (np.array(hands) < np.array(SIZE_PX)).all()
 
 
-def test_a_camera_that_was_moved_glides_to_its_new_place():
-    stage, moved = new_stage(), facing(100, DISTANCE_MM)
+def test_a_moved_camera_is_drawn_smoothly_to_its_new_position():
+    layout, moved = new_layout(), facing(100, DISTANCE_MM)
     for number in range(60):
-        stage.update(placed(GEOMETRY if number < 5 else moved, WRIST_MM), number * FRAME_NS)
-        left, right = stage.placement().frusta
+        layout.update(placed(GEOMETRY if number < 5 else moved, WRIST_MM), number * FRAME_NS)
+        left, right = layout.placement().frusta
         assert left and right
         if number in (5, 59):
             was, now = right.apex - left.apex, GEOMETRY if number == 5 else moved
@@ -199,7 +199,7 @@ def test_a_camera_that_was_moved_glides_to_its_new_place():
 
 
 def test_time_that_stands_goes_back_or_leaps_does_no_harm():
-    stage = new_stage()
+    layout = new_layout()
     for ms, hand in (
         (0, BEFORE),
         (0, placed(GEOMETRY, WRIST_MM)),
@@ -207,17 +207,17 @@ def test_time_that_stands_goes_back_or_leaps_does_no_harm():
         (-4000, BEFORE),
         (10**9, placed(GEOMETRY, WRIST_MM)),
     ):
-        stage.update(hand, ms * MS)
-        assert np.isfinite(drawn(stage.placement())).all()
-    stage.update(None, 2 * 10**9 * MS)
-    np.testing.assert_allclose(stage.placement().wrist + stage_origin(stage), WRIST_MM, atol=1e-6)
+        layout.update(hand, ms * MS)
+        assert np.isfinite(drawn(layout.placement())).all()
+    layout.update(None, 2 * 10**9 * MS)
+    np.testing.assert_allclose(layout.placement().wrist + layout_origin(layout), WRIST_MM, atol=1e-6)
 
 
 def test_cameras_of_any_field_of_view_are_drawn_about_equally_large():
-    stage = new_stage(geometry := facing(60, DISTANCE_MM, (45, 110)))
-    stage.update(placed(geometry, WRIST_MM), 0)
+    layout = new_layout(geometry := facing(60, DISTANCE_MM, (45, 110)))
+    layout.update(placed(geometry, WRIST_MM), 0)
     sizes = PerView(
-        *(np.ptp(np.vstack([f.apex, f.corners]) @ f.R_camera_from_scene.T, axis=0) for f in stage.placement().frusta if f)
+        *(np.ptp(np.vstack([f.apex, f.corners]) @ f.R_camera_from_scene.T, axis=0) for f in layout.placement().frusta if f)
     )
     areas = sizes.map(lambda size: size[0] * size[2])
     assert areas.left == pytest.approx(areas.right)

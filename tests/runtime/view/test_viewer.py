@@ -18,7 +18,7 @@ from hand.rotations import from_vector
 from runtime.types import ViewHand
 from runtime.view.layout import ViewerLayout
 from runtime.view.panels import image_panel
-from runtime.view.scene import LEFT_COLOUR, RIGHT_COLOUR, place_cameras, place_eye, trust_colours
+from runtime.view.scene import LEFT_COLOUR, RIGHT_COLOUR, place_cameras, place_viewpoint, trust_colours
 from runtime.view.solids import frusta_solids, join, skeleton_solids
 from runtime.view.video import VideoFile
 from runtime.view.viewer import SIZE_PX, Viewer
@@ -71,7 +71,7 @@ def test_the_picture_shows_the_hand_where_it_is_in_the_room(tmp_path):
     geometry = facing(60, 500)
     # No joints in the live images: the hand itself is all that differs.
     hand = replace(dual_hand(pair_at(0), rotation=geometry.R_right_from_left), geometry=geometry, views=PerView(None, None))
-    stage = ViewerLayout(geometry.cameras, 90, SIZE_PX)
+    layout = ViewerLayout(geometry.cameras, 90, SIZE_PX)
 
     def picture(wrist_mm: np.ndarray | None) -> np.ndarray:
         path = tmp_path / "out.png"
@@ -79,15 +79,15 @@ def test_the_picture_shows_the_hand_where_it_is_in_the_room(tmp_path):
         for ms, wrist in ((0, np.array([0, 40.0, 500])), (33, wrist_mm)):
             shown = None if wrist is None else replace(hand, wrist_mm=wrist)
             viewer.show(pair_at(ms), shown, "status")
-            stage.update(shown, ms * MS)
+            layout.update(shown, ms * MS)
         viewer.close()
         image = cv2.imread(str(path))
         assert image is not None
         return image
 
     without, there = picture(None), picture(np.array([30.0, 10, 480]))
-    placement = stage.placement()
-    joints = placement.eye.project(placement.wrist + 90 * hand.joints)
+    placement = layout.placement()
+    joints = placement.viewpoint.project(placement.wrist + 90 * hand.joints)
     rows, columns = np.nonzero(np.abs(there.astype(int) - without).max(-1) > 60)
     assert len(rows) > 2000
     assert columns.min() > joints[:, 0].min() - 40 and columns.max() < joints[:, 0].max() + 40
@@ -164,36 +164,36 @@ def test_files_that_cannot_be_written_are_named(tmp_path):
 def test_cameras_look_at_the_hand_and_the_eye_sees_all(turn_deg):
     rotation = from_vector(np.array([0, np.radians(turn_deg), 0]))
     frusta = place_cameras(CAMERAS, rotation)
-    eye = place_eye(*SIZE_PX, frusta)
-    np.testing.assert_allclose(eye.R_eye_from_scene @ eye.R_eye_from_scene.T, np.eye(3), atol=1e-9)
-    assert np.linalg.det(eye.R_eye_from_scene) > 0
+    viewpoint = place_viewpoint(*SIZE_PX, frusta)
+    np.testing.assert_allclose(viewpoint.R_eye_from_scene @ viewpoint.R_eye_from_scene.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(viewpoint.R_eye_from_scene) > 0
     for frustum in frusta:
         assert frustum
         # Its axis passes the hand, nearer than where it stands; beside it only where the cameras were moved apart.
         assert (frustum.R_camera_from_scene @ -frustum.apex)[2] > 100
-        seen = (np.vstack([frustum.apex, frustum.corners, np.zeros(3)]) - eye.position) @ eye.R_eye_from_scene.T
-        pixels = eye.camera.project(seen)
+        seen = (np.vstack([frustum.apex, frustum.corners, np.zeros(3)]) - viewpoint.position) @ viewpoint.R_eye_from_scene.T
+        pixels = viewpoint.camera.project(seen)
         assert (seen[:, 2] > 0).all() and (pixels > 0).all() and (pixels < SIZE_PX).all()
     assert frusta.left and frusta.right
     assert np.linalg.norm(frusta.left.apex - frusta.right.apex) > 200
     pixels = np.array([(10.0, 20.0), (900.0, 500.0)])
-    back = (eye.at(pixels, 50.0) - eye.position) @ eye.R_eye_from_scene.T
-    np.testing.assert_allclose(eye.camera.project(back), pixels)
+    back = (viewpoint.unproject(pixels, 50.0) - viewpoint.position) @ viewpoint.R_eye_from_scene.T
+    np.testing.assert_allclose(viewpoint.camera.project(back), pixels)
     np.testing.assert_allclose(back[:, 2], 50)
 
 
 def test_solids_are_whole_and_the_skeleton_appears_where_the_joints_are():
     frusta = place_cameras(CAMERAS, None)
     assert frusta.right is None
-    eye = place_eye(*SIZE_PX, frusta)
+    viewpoint = place_viewpoint(*SIZE_PX, frusta)
     joints = 90 * flexed_hand()
-    parts = skeleton_solids(joints, np.ones(21), eye)
-    drawn = join([*frusta_solids(frusta, eye), *parts], eye)
+    parts = skeleton_solids(joints, np.ones(21), viewpoint)
+    drawn = join([*frusta_solids(frusta, viewpoint), *parts], viewpoint)
     assert drawn.faces.min() == 0 and drawn.faces.max() == len(drawn.vertices) - 1
     np.testing.assert_allclose(np.linalg.norm(drawn.normals, axis=-1), 1, atol=1e-6)
     skeleton = np.concatenate([part.vertices for part in parts])
-    shown = eye.camera.project((skeleton - eye.position) @ eye.R_eye_from_scene.T)
-    truth = eye.camera.project((joints - eye.position) @ eye.R_eye_from_scene.T)
+    shown = viewpoint.camera.project((skeleton - viewpoint.position) @ viewpoint.R_eye_from_scene.T)
+    truth = viewpoint.camera.project((joints - viewpoint.position) @ viewpoint.R_eye_from_scene.T)
     nearest = np.linalg.norm(shown[:, None] - truth, axis=-1).min(0)
     assert nearest.max() < 12
 
