@@ -144,6 +144,7 @@ def _run_from(
     undistorted = UndistortedPairs(pairs, known.undistorters) if known.undistorters else None
     solver = outputs.begin(_solver(settings, rerun), known.remembered)
     pipeline = make_pipeline(known, solver)
+    report.calibration = lambda: pipeline.calibration_status
     adaptation = None
     try:
         adaptation = _begin_adaptation(settings, known, pipeline)

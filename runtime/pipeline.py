@@ -11,6 +11,7 @@ from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import Solver
+from runtime.calibration.status import CalibrationStatus
 from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
 from runtime.fusion.cross_view import CrossViewConsistency
 from runtime.fusion.fusion import Fusion, FusionSettings, MergeChoice
@@ -52,6 +53,8 @@ class Pipeline:
             solver,
         )
         self.estimator = estimator
+        self.calibration_status: CalibrationStatus | None = self.fusion.status
+        """After the last step; None where nothing is calibrated. Other threads may read it."""
         self._cameras = cameras
         self._clock_ns = clock_ns
         self._agreement = CrossViewConsistency()
@@ -77,6 +80,7 @@ class Pipeline:
         fused = self.fusion(captured_ns, hands)
         # Where joints are seen says along which rays only with the cameras' focal lengths.
         self._cameras = self.fusion.cameras(self._cameras)
+        self.calibration_status = self.fusion.status
         if fused is None:
             return []
         side = _side_of(hands)
@@ -102,7 +106,6 @@ class Pipeline:
                 fused.geometry,
                 fused.wrist_mm,
                 fused.reprojection_px,
-                self.fusion.note,
             )
         ]
 

@@ -108,5 +108,3 @@ class DualHand:
     reprojection_px: float | None = None
     """Root mean square distance of the hand, projected into the views that see it, from the joints seen there, weighted by how
     sure each is; None without a geometry."""
-    note: str = ""
-    """What the program knows of the cameras' places, or why it does not, in a few words for the status line."""

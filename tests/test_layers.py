@@ -30,7 +30,7 @@ MAY_IMPORT = {
     },
     "runtime.fusion": {"hand", "capture", "runtime", "runtime.geometry", "runtime.estimators", "runtime.calibration"},
     "runtime.view": {"hand", "capture", "runtime", "runtime.geometry"},
-    "runtime.reporting": {"hand", "capture", "runtime", "runtime.outputs"},
+    "runtime.reporting": {"hand", "capture", "runtime", "runtime.outputs", "runtime.calibration"},
     "runtime.outputs": {
         *("hand", "capture", "capture.transport", "capture.recording"),
         *("runtime", "runtime.geometry", "runtime.calibration"),
@@ -46,11 +46,11 @@ MAY_IMPORT = {
     },
     "adapt.datasets": {
         *("hand", "hand.synth", "capture", "runtime", "runtime.geometry", "runtime.networks", "runtime.engines"),
-        *("runtime.estimators", "runtime.calibration", "runtime.fusion", "adapt.core"),
+        *("runtime.estimators", "runtime.calibration", "runtime.fusion", "runtime.reporting", "adapt.core"),
     },
     "adapt.offline": {
         *("hand", "hand.synth", "capture", "capture.sources", "runtime", "runtime.geometry", "runtime.networks"),
-        *("runtime.engines", "runtime.estimators", "adapt.core", "adapt.datasets"),
+        *("runtime.engines", "runtime.estimators", "runtime.reporting", "adapt.core", "adapt.datasets"),
     },
     "export": {"hand", "hand.synth", "runtime.networks", "runtime.engines"},
 }

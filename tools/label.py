@@ -27,6 +27,7 @@ from hand.synth.turn import BORDER
 from runtime.estimators.estimator import Estimator, FollowSettings
 from runtime.estimators.mediapipe import load_mediapipe
 from runtime.estimators.mediapipe_files import MediaPipeEngine
+from runtime.reporting.calibration_text import describe
 from runtime.types import Side
 from tools.label_sheet import LOOKS, Look, draw_looks
 from tools.train.bank import SHARD, save_shard
@@ -122,7 +123,7 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
     """Label a recording. Raises UserError where it cannot be read, shows no hand, or never tells the cameras' places."""
     make = make_estimator or (lambda: load_mediapipe(settings.engine, FollowSettings(settings.hand_side)))
     watched = settings.calibrated(make())
-    print(f"{watched.state.note}, from {watched.both:,} pairs that show the hand to both")
+    print(f"{describe(watched.status)}, from {watched.both:,} pairs that show the hand to both")
     settings.taught.mkdir(parents=True, exist_ok=True)
     random, shards = np.random.default_rng(settings.seed), Shards(settings)
     labelled = label(settings.read("labelling"), make(), watched.state)

@@ -5,7 +5,7 @@ finds the places from all of it, `label` then labels every pair by them, the fir
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import MIDDLE_MCP, WRIST
 from runtime.calibration.self_calibrator import SURE_EVERY_NS, CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
+from runtime.calibration.status import CalibrationStatus
 from runtime.estimators.estimator import Estimator
 from runtime.fusion.hand_fit import FittedHand
 from runtime.geometry.two_view import TwoViewGeometry
@@ -49,11 +50,6 @@ class GeometryTeacher:
             return None
         return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
 
-    @property
-    def note(self) -> str:
-        """What is known of the cameras' places, or why it is not."""
-        return self.pipeline.fusion.note
-
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -65,7 +61,9 @@ class Watched:
     both: int
     """Pairs in which both did."""
     state: CalibrationState
-    """Without a geometry where it never became sure; its note says why."""
+    """Without a geometry where the calibration was never accepted."""
+    status: CalibrationStatus
+    """Of the calibration at the end: why there is no geometry, where there is none."""
 
 
 def calibrate(pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV) -> Watched:
@@ -77,10 +75,12 @@ def calibrate(pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView
         pipeline.step(pair)
         count, last_ns = count + 1, max(pair.left.captured_ns, pair.right.captured_ns)
     if pipeline is None:
-        return Watched(0, PerView(0, 0), 0, CalibrationState())
+        return Watched(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
     # Live, the next seconds would have brought a solution from all that was seen by now.
     pipeline.fusion.learn(last_ns + SURE_EVERY_NS, PerView(None, None))
-    return Watched(count, PerView(watcher.left, watcher.right), watcher.both, pipeline.fusion.state)
+    status = pipeline.fusion.status
+    assert status is not None, "a watching pipeline calibrates"
+    return Watched(count, PerView(watcher.left, watcher.right), watcher.both, pipeline.fusion.state, replace(status, merge=None))
 
 
 def label(pairs: Iterable[FramePair], estimator: Estimator, state: CalibrationState) -> Iterator[LabelledPair | None]:

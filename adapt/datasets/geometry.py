@@ -15,6 +15,7 @@ from adapt.datasets.predictions import DatasetPredictions
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM
+from runtime.calibration.acceptance import figures_of, rejection_reason
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
 from runtime.calibration.self_calibrator import (
     BONE_NOISE,
@@ -22,13 +23,13 @@ from runtime.calibration.self_calibrator import (
     EQUAL_SIGMA,
     MOST_PIXEL_ERROR,
     mean_bone_lengths,
-    rejection_reason,
 )
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.variables import Prior
 from runtime.estimators.uncertainty import pixel_error
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.geometry.two_view import TwoViewGeometry
+from runtime.reporting.calibration_text import describe_rejection
 from runtime.types import ViewHand
 
 MOST_PAIRS = 128
@@ -76,8 +77,10 @@ def calibrate_dataset(looked: Sequence[DatasetPredictions]) -> tuple[DatasetCame
     solution = solve(Problem(views, np.arange(len(buffer)) * _APART_NS, prior))
     if solution is None:
         return None, "no place of the cameras explains the hands"
-    doubt = rejection_reason(solution)
-    return (None, doubt) if doubt is not None else (_places(solution), f"{solution.pairs} pairs")
+    rejection = rejection_reason(solution)
+    if rejection is not None:
+        return None, describe_rejection(rejection, figures_of(solution))
+    return _places(solution), f"{solution.pairs} pairs"
 
 
 class Labeller:

@@ -35,6 +35,7 @@ from runtime.estimators.uncertainty import px_per_hand
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network, save_network
+from runtime.reporting.calibration_text import describe
 
 CHANCE = 1.05
 """Held-out pixels may be so many times as far off as before."""
@@ -87,7 +88,7 @@ def watch(
     if count < least:
         raise UserError(f"{count:,} pairs show the hand well to both views, expected {least:,} or more: give a longer recording")
     learn_from, judge_by = TrainingSet.of(learnt.items), TrainingSet.of(held_out.items)
-    print(f"{watched.state.note}; {len(learn_from.pairs):,} pairs to learn from, {len(judge_by.pairs):,} held out")
+    print(f"{describe(watched.status)}; {len(learn_from.pairs):,} pairs to learn from, {len(judge_by.pairs):,} held out")
     return geometry, learn_from, judge_by
 
 

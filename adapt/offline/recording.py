@@ -18,6 +18,7 @@ from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
 from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
+from runtime.reporting.calibration_text import describe
 from runtime.types import Side
 
 SETTLED_NS = 10_000_000_000
@@ -126,8 +127,8 @@ def check_sure(watched: Watched) -> None:
     """Raises UserError, with the reason, where the cameras' places were not found."""
     if watched.state.geometry is None:
         raise UserError(
-            f"the cameras' places never became sure ({watched.state.note}; {watched.both:,} pairs show the hand to both): give a "
-            "longer recording in which the hand moves and turns, or the cameras' fields of view with --fov LEFT RIGHT"
+            f"the cameras could not be calibrated ({describe(watched.status)}; {watched.both:,} pairs show the hand to both): "
+            "give a longer recording in which the hand moves and turns, or the cameras' fields of view with --fov LEFT RIGHT"
         )
 
 

@@ -12,10 +12,11 @@ import numpy as np
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM
-from hand.rotations import angle_deg
+from runtime.calibration.acceptance import confirms, figures_of, rejection_reason, views_agree
 from runtime.calibration.initialization import Start
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
-from runtime.calibration.solver import Problem, Solution, Uncertainty
+from runtime.calibration.solver import Problem, Solution
+from runtime.calibration.status import CalibrationPhase, CalibrationStatus, Uncertainty
 from runtime.calibration.variables import Prior
 from runtime.estimators.uncertainty import pixel_error
 from runtime.geometry.two_view import TwoViewGeometry
@@ -37,10 +38,6 @@ MOST_PIXEL_ERROR = 0.25
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
 """How far focal lengths lie from that of 60°, and those of two cameras of one kind from each other, logarithmic."""
 BONE_SIGMA, BONE_NOISE = 0.1, 0.05
-MOST_ROTATION_DEG, MOST_BASELINE_DEG, MOST_FOCAL_PERCENT = 3.5, 8.0, 16.0
-"""Standard deviations up to which cameras count as known."""
-LEAST_INLIERS, MOST_NOISE, MOST_SHAPE_ERROR, LEAST_RIVAL = 0.75, 1.6, 0.4, 1.5
-"""Beyond these, the views do not show one hand at one time, or show it from two places equally well."""
 STILL_SHARE = 0.01
 """A picture whose hand moves by less than this share of what it does in the other view is frozen."""
 MOVED_NS, MOVED_PAIRS, MOVED_FACTOR = 1_000_000_000, 10, 1.5
@@ -56,8 +53,6 @@ class CalibrationState:
     bones: np.ndarray | None = None
     """(20,) the hand's bone lengths, in hands."""
     uncertainty: Uncertainty | None = None
-    note: str = "cameras: show the hand to both"
-    """For the status line."""
     version: int = 0
     """Grows with every new geometry."""
     moved: int = 0
@@ -116,8 +111,22 @@ class SelfCalibrator:
         self._first_ns: int | None = None
         self._new = self._solved = 0
         self.state = CalibrationState()
+        self._status = CalibrationStatus()
         if given is not None:
-            self.state = CalibrationState(given, self._bones, _CERTAIN, "cameras as calibrated", 1)
+            self.state = CalibrationState(given, self._bones, _CERTAIN, version=1)
+            self._status = CalibrationStatus(CalibrationPhase.GIVEN)
+
+    @property
+    def status(self) -> CalibrationStatus:
+        """How far the calibration has come; `merge` is the rig's to add."""
+        return replace(self._status, progress=self._progress())
+
+    def _progress(self) -> float:
+        if self.state.geometry is not None:
+            return 1.0
+        if self._status.phase is CalibrationPhase.VERIFYING:
+            return 0.75
+        return 0.5 * min(len(self._buffer) / FIRST_PAIRS, 1.0)
 
     def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
         """Take in a pair that both views saw; those that are unsure, or of two sides, are passed over."""
@@ -127,6 +136,8 @@ class SelfCalibrator:
         if pair is None:
             return
         self._buffer.add(pair)
+        if self._status.phase is CalibrationPhase.NO_HANDS:
+            self._status = replace(self._status, phase=CalibrationPhase.COLLECTING)
         self._new += 1
         self._first_ns = captured_ns if self._first_ns is None else self._first_ns
         if self._watch is not None and self._watch.moved(pair):
@@ -142,10 +153,10 @@ class SelfCalibrator:
             return None
         frozen = self._frozen()
         if frozen is not None:
-            self._note(f"cameras unknown: the {frozen} picture stands still")
+            self._status = CalibrationStatus(CalibrationPhase.VIEW_FROZEN, view=frozen)
             return None
         if self._buffer.travel < LEAST_TRAVEL:
-            self._note("cameras: move and turn the hand")
+            self._status = CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
             return None
         self._waiting, self._asked_ns, self._new = True, captured_ns, 0
         pairs = self._buffer.pairs
@@ -170,42 +181,42 @@ class SelfCalibrator:
         if solution is None or solution.epoch != self._epoch:
             return
         self._solved += 1
-        doubt = rejection_reason(solution)
+        rejection = rejection_reason(solution)
         if self._fixed:
-            if solution.inliers >= LEAST_INLIERS and max(solution.noise) <= MOST_NOISE:
+            if views_agree(solution):
                 state = self.state
                 self.state = replace(state, bones=solution.bones, version=state.version + 1, pairs=solution.pairs)
             return
-        if doubt is not None:
+        if rejection is not None:
             if self.state.geometry is None:
                 # What did not fit is no place to begin from.
                 self._known = None
-                self._note(doubt)
+                self._status = CalibrationStatus(CalibrationPhase.REJECTED, figures=figures_of(solution), rejection=rejection)
             return
         # Twice in a row, or as remembered: one answer alone may come from a valley nearby.
         before = [start for start in (self._known, self._last and self._last.start) if start is not None]
         self._last = solution
-        if any(_alike(start, solution) for start in before):
+        if any(confirms(solution, start) for start in before):
             self._take(solution)
         elif self.state.geometry is None:
             self._known = None
-            self._note(f"cameras: {_figures(solution)}; making sure")
+            self._status = CalibrationStatus(CalibrationPhase.VERIFYING, figures=figures_of(solution))
 
     def _take(self, solution: Solution) -> None:
         geometry = self._geometry_of(solution.start)
         misses = [residual(geometry, pair) for pair in self._buffer.pairs]
         self._watch = _Watch(geometry, float(np.quantile(misses, 0.9)))
         self._known = solution.start
-        note = f"cameras: {_figures(solution)}"
         state = self.state
         self.state = CalibrationState(
-            geometry, solution.bones, solution.uncertainty, note, state.version + 1, state.moved, solution.pairs
+            geometry, solution.bones, solution.uncertainty, state.version + 1, state.moved, solution.pairs
         )
+        self._status = CalibrationStatus(CalibrationPhase.CALIBRATED, figures=figures_of(solution))
 
-    def stop(self, reason: str) -> None:
-        """No solution will come any more; what is known stays."""
+    def stop(self) -> None:
+        """The solver has ended: no solution will come any more; what is known stays."""
         self._waiting = True
-        self._note(f"{self.state.note} ({reason})")
+        self._status = replace(self._status, stopped=True)
 
     def forget(self) -> None:
         """The hands so far were none, or of the wrong side: begin anew. A given calibration stays."""
@@ -214,13 +225,14 @@ class SelfCalibrator:
         self._known = self._remembered
         if not self._fixed:
             self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved)
+            self._status = CalibrationStatus()
 
     def _start_anew(self, captured_ns: int) -> None:
         """A camera was moved: what was seen before tells nothing more."""
         self._buffer.forget_before(captured_ns - MOVED_NS // 2)
         self._begin(captured_ns)
-        note = "a camera was moved: finding its place anew"
-        self.state = CalibrationState(note=note, version=self.state.version + 1, moved=self.state.moved + 1)
+        self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved + 1)
+        self._status = CalibrationStatus(CalibrationPhase.MOVED)
 
     def _begin(self, first_ns: int | None) -> None:
         """As if nothing had been solved; what is being solved no longer counts."""
@@ -236,9 +248,6 @@ class SelfCalibrator:
         if travel.left < STILL_SHARE * travel.right:
             return "left"
         return "right" if travel.right < STILL_SHARE * travel.left else None
-
-    def _note(self, note: str) -> None:
-        self.state = replace(self.state, note=note)
 
     def _make_prior(self, fov_deg: PerView[float | None]) -> Prior:
         log_focal = self._cameras.map(lambda camera: float(np.log(camera.focal_px)))
@@ -282,40 +291,6 @@ def residual(geometry: TwoViewGeometry, pair: Keyframe) -> float:
     """Median over the joints of how far their rays miss each other, standard deviations of the pixels."""
     missed = geometry.sampson_px(pair.hands.map(lambda hand: hand.pixels))
     return float(np.median(np.abs(missed) / np.hypot(pair.sigma_px.left, pair.sigma_px.right)))
-
-
-def rejection_reason(solution: Solution) -> str | None:
-    """Why a solution is not to be believed, for the status line; None where it is."""
-    if solution.inliers < LEAST_INLIERS or max(solution.noise) > MOST_NOISE:
-        share = f"{100 * solution.inliers:.0f} % of the joints agree"
-        return f"cameras unknown: the views do not show one hand at one time ({share})"
-    if max(solution.shape_error) > MOST_SHAPE_ERROR:
-        return "cameras unknown: what both see has not the shape that each sees (is one picture mirrored?)"
-    told = solution.uncertainty
-    sure = (
-        told.rotation_deg <= MOST_ROTATION_DEG
-        and told.baseline_deg <= MOST_BASELINE_DEG
-        and max(told.focal_percent) <= MOST_FOCAL_PERCENT
-    )
-    if not sure:
-        return f"cameras: {_figures(solution)}; move and turn the hand"
-    if solution.rival < LEAST_RIVAL:
-        return "cameras: two places fit about as well; move and turn the hand"
-    return None
-
-
-def _figures(solution: Solution) -> str:
-    told = solution.uncertainty
-    return f"{angle_deg(solution.start.R_right_from_left, np.eye(3)):.0f} +- {told.rotation_deg:.1f} deg apart"
-
-
-def _alike(start: Start, solution: Solution) -> bool:
-    """Whether a solution confirms what was thought before."""
-    told, other = solution.uncertainty, solution.start
-    t, u = (value / max(float(np.linalg.norm(value)), 1e-9) for value in (start.t_right_from_left, other.t_right_from_left))
-    apart = float(np.degrees(np.arccos(np.clip(t @ u, -1, 1))))
-    turned = float(angle_deg(start.R_right_from_left, other.R_right_from_left))
-    return turned <= max(2.5 * told.rotation_deg, 1.5) and apart <= max(2.5 * told.baseline_deg, 2.5)
 
 
 def _camera(size_px: tuple[int, int], fov_deg: float | None) -> PinholeCamera:

@@ -15,6 +15,7 @@ from runtime.calibration.initialization import Start, from_essential, from_shape
 from runtime.calibration.minimizer import minimize
 from runtime.calibration.noise import covariance, error_correlation, noise
 from runtime.calibration.robust_losses import GENTLE, STRICT
+from runtime.calibration.status import Uncertainty
 from runtime.calibration.variables import CHILD, FOCAL, PARENT, SHIFT, TURN, Prior, Scene
 
 GRID_FOVS_DEG = (38.0, 48.0, 60.0, 75.0, 93.0, 115.0)
@@ -60,16 +61,6 @@ class Problem:
             return self
         chosen = np.linspace(0, len(self.time_ns) - 1, count).round().astype(int)
         return replace(self, views=self.views.map(lambda keypoints: keypoints.chosen(chosen)), time_ns=self.time_ns[chosen])
-
-
-@dataclass(frozen=True, slots=True)
-class Uncertainty:
-    """Standard deviations."""
-
-    rotation_deg: float
-    baseline_deg: float
-    """Of the direction of the line between the cameras."""
-    focal_percent: PerView[float]
 
 
 @dataclass(frozen=True, slots=True)

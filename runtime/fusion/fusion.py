@@ -14,6 +14,7 @@ from hand.camera import PinholeCamera
 from hand.joints import unit_hand
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import Solver
+from runtime.calibration.status import CalibrationStatus, MergeDecision
 from runtime.fusion.hand_fit import FitSettings, FittedHand, HandFit
 from runtime.fusion.merge import MergedHand, MergeRule, carry, merge
 from runtime.fusion.merge_validation import MergeValidation
@@ -94,7 +95,7 @@ class Fusion:
         except (EOFError, OSError):
             # Its process was killed. The hand goes on with what is known of the cameras.
             self._solver = None
-            self._calibrator.stop("the solver's process ended")
+            self._calibrator.stop()
             return
         if done is not None:
             self._calibrator.accept(*done)
@@ -143,16 +144,16 @@ class Fusion:
         return self.rotation.rotation if self.rotation.uncertainty_deg <= SURE_DEG else None
 
     @property
-    def note(self) -> str:
-        """What is known of the cameras' places, for the status line; empty where nobody asked."""
+    def status(self) -> CalibrationStatus | None:
+        """How far the calibration has come; None where nothing is calibrated."""
         if self._calibrator is None:
-            return ""
-        note = self._calibrator.state.note
+            return None
+        status = self._calibrator.status
         if self._state.geometry is None:
-            return note
+            return status
         if self._wants_geometry:
-            return f"{note}, merged by geometry"
-        return f"{note}, merged by rotation, which foretells better" if self._better else f"{note}, being compared"
+            return replace(status, merge=MergeDecision.GEOMETRY)
+        return replace(status, merge=MergeDecision.ROTATION if self._better else MergeDecision.COMPARING)
 
     @property
     def _wants_geometry(self) -> bool:

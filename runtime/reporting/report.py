@@ -10,6 +10,8 @@ import numpy as np
 from capture.frames import FramePair
 from hand.joints import unit_hand
 from hand.rotations import angle_deg
+from runtime.calibration.status import CalibrationStatus
+from runtime.reporting.calibration_text import describe
 from runtime.reporting.histogram import Histogram
 from runtime.reporting.latency import StageLatencies
 from runtime.reporting.run_stats import RotationStats, Section, Stats
@@ -42,6 +44,8 @@ class Report:
         self._hand: DualHand | None = None
         self._turned: DualHand | None = None
         """The newest hand that came with a rotation."""
+        self.calibration: Callable[[], CalibrationStatus | None] = lambda: None
+        """The status of the cameras' calibration; None where nothing is calibrated."""
         self.notes: list[Callable[[], str]] = []
         """What else the status line is to say."""
 
@@ -90,8 +94,9 @@ class Report:
             return f"{rate}  |  no hand in view"
         parts = [rate, *([f"{hand.timings.latency_ns / 1e6:.0f} ms"] if self._live else []), f"{hand.side} hand"]
         parts.append({"both": "both views", "left": "left view only", "right": "right view only"}[_seen_by([hand])])
-        if hand.note:
-            parts.append(hand.note)
+        calibration = self.calibration()
+        if calibration is not None:
+            parts.append(describe(calibration))
         elif hand.R_right_from_left is not None:
             parts.append(f"cameras {_turn_deg(hand.R_right_from_left):.0f} +- {hand.rotation_uncertainty_deg:.1f} deg apart")
         return "  |  ".join([*parts, *(note() for note in self.notes)])

@@ -6,7 +6,8 @@ from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.rotations import from_vector
 from runtime.calibration.initialization import Start
-from runtime.calibration.solver import Problem, Solution, Uncertainty
+from runtime.calibration.solver import Problem, Solution
+from runtime.calibration.status import Uncertainty
 from runtime.calibration.variables import CHILD, PARENT
 from runtime.geometry.two_view import TwoViewGeometry
 from tools.evaluate.two_views import Observed

@@ -13,7 +13,7 @@ from hand.errors import UserError
 from hand.rotations import from_vector
 from runtime.calibration.camera_profile import default_folder
 from runtime.calibration.self_calibrator import CalibrationState
-from runtime.calibration.solver import Uncertainty
+from runtime.calibration.status import Uncertainty
 from runtime.camera_setup import CameraSetup, UndistortedPairs
 from runtime.geometry.lens import Lens
 from runtime.geometry.two_view import TwoViewGeometry
@@ -49,7 +49,7 @@ def found(known: CameraSetup) -> CalibrationState:
     """What a run came to find of these cameras."""
     cameras = known.cameras.map(lambda camera: replace(camera, focal_px=camera.focal_px * 1.1))
     geometry = TwoViewGeometry(cameras, R, T_MM)
-    return CalibrationState(geometry, np.ones(20), Uncertainty(0.8, 1.1, PerView(2.0, 3.0)), "sure", 3, 0, 48)
+    return CalibrationState(geometry, np.ones(20), Uncertainty(0.8, 1.1, PerView(2.0, 3.0)), 3, 0, 48)
 
 
 def test_what_was_found_of_live_cameras_is_known_to_their_next_run_alone():

@@ -18,6 +18,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import SURFACE_CELL, Drawer, DrawnCrops
 from hand.synth.turn import BORDER, turned
 from runtime.calibration.self_calibrator import CalibrationState
+from runtime.calibration.status import CalibrationPhase, CalibrationStatus
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite
 from tests.adapt.core.test_label_crops import crops_of
@@ -109,12 +110,18 @@ def test_of_real_hands_no_surface_is_asked(drawn):
     assert surface_loss(told, replace(crops, taught=torch.ones_like(half))) == 0
 
 
+NEEDS_MOTION = CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
+
+
 @pytest.mark.parametrize(
     ("watched", "reason"),
     [
-        (Watched(0, PerView(0, 0), 0, CalibrationState()), "no pair of frames"),
-        (Watched(90, PerView(80, 0), 0, CalibrationState()), "no hand was found in the right view's 90 frames"),
-        (Watched(90, PerView(80, 70), 60, CalibrationState(note="cameras: move and turn the hand")), "move and turn.*60 pairs"),
+        (Watched(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus()), "no pair of frames"),
+        (
+            Watched(90, PerView(80, 0), 0, CalibrationState(), CalibrationStatus()),
+            "no hand was found in the right view's 90 frames",
+        ),
+        (Watched(90, PerView(80, 70), 60, CalibrationState(), NEEDS_MOTION), "move and turn.*60 pairs"),
     ],
 )
 def test_a_recording_that_teaches_nothing_says_why(watched, reason):

@@ -26,8 +26,10 @@ from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINTS, MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import SelfCalibrator
-from runtime.calibration.solver import Problem, Uncertainty, solve
+from runtime.calibration.solver import Problem, solve
+from runtime.calibration.status import Uncertainty
 from runtime.geometry.two_view import TwoViewGeometry
+from runtime.reporting.calibration_text import describe
 from runtime.types import ViewHand
 from tools.evaluate import two_views
 from tools.evaluate.geometry_page import Answer, Errors, Outcome, draw_page
@@ -123,7 +125,7 @@ def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[n
         if state.geometry is not None and state.uncertainty is not None:
             answers.append(answer(captured_ns, state.geometry, state.uncertainty))
     final = answers[-1] if answers and calibrator.state.geometry is not None else None
-    return Outcome(observed, answers, final, last, update_s, calibrator.state.note)
+    return Outcome(observed, answers, final, last, update_s, describe(calibrator.status))
 
 
 def drawn(settings: Settings, number: int) -> Observed:

@@ -9,6 +9,7 @@ from capture.views import VIEWS, PerView, View
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
+from runtime.calibration.status import CalibrationPhase, CalibrationStatus
 from runtime.pipeline import Pipeline, PipelineSettings
 from tests.adapt.recordings import GEOMETRY, Eyes, bones, pairs_of
 from tests.runtime.scenes import CAMERAS, R_RIGHT_FROM_LEFT, SIZES_PX, Scene
@@ -53,7 +54,8 @@ def test_nothing_is_taught_while_the_cameras_are_not_known():
     scene = Scene()
     teacher, _ = teacher_of(scene, SelfCalibrator(SIZES_PX, PerView(None, None)))
     assert [teacher(pair) for pair in pairs_of(scene, 15)] == [None] * 15
-    assert "cameras" in teacher.note
+    status = teacher.pipeline.calibration_status
+    assert status is not None and status.phase is CalibrationPhase.COLLECTING
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -95,5 +97,6 @@ def test_a_recording_too_short_says_why_it_teaches_nothing():
     scene.hidden.add("right")
     watched = calibrate(pairs_of(scene, 4), Eyes(scene))
     assert (watched.pairs, watched.seen, watched.both) == (4, PerView(4, 0), 0)
-    assert watched.state.geometry is None and watched.state.note
-    assert calibrate([], Eyes(scene)).state == CalibrationState()
+    assert watched.state.geometry is None and watched.status.phase is CalibrationPhase.NO_HANDS
+    nothing = calibrate([], Eyes(scene))
+    assert (nothing.state, nothing.status) == (CalibrationState(), CalibrationStatus())

@@ -10,6 +10,7 @@ from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
+from runtime.calibration.status import MergeDecision
 from runtime.fusion.fusion import GLIDE_NS, FusedHand, Fusion, FusionSettings, MergeChoice
 from runtime.fusion.merge_validation import EVERY
 from runtime.geometry.two_view import TwoViewGeometry
@@ -57,7 +58,7 @@ def shown(fused: Fusion, observed: Observed, first: int = 0, last: int | None = 
 def test_by_rotation_nothing_is_calibrated(moving: Observed):
     fused, solver = fusion("rotation", moving)
     hands = [hand for hand in shown(fused, moving) if hand]
-    assert solver.problems == [] and fused.state.geometry is None and fused.note == ""
+    assert solver.problems == [] and fused.state.geometry is None and fused.status is None
     assert all(hand.geometry is None and hand.wrist_mm is None for hand in hands)
     assert fused.sure_rotation is fused.rotation.rotation is not None
 
@@ -74,7 +75,8 @@ def test_held_out_pairs_are_not_calibrated_on(moving: Observed):
 def test_geometry_that_foretells_better_is_taken_and_the_hand_is_better(moving: Observed):
     fused, _ = fusion("auto", moving)
     hands = shown(fused, moving)
-    assert fused.note.endswith("merged by geometry") and fused.sure_rotation is fused.state.geometry.R_right_from_left  # pyright: ignore
+    assert fused.status and fused.status.merge is MergeDecision.GEOMETRY and fused.state.geometry
+    assert fused.sure_rotation is fused.state.geometry.R_right_from_left
     by_rotation = shown(fusion("rotation", moving)[0], moving)
     errors = {"geometry": [], "rotation": []}
     for number, (hand, other) in enumerate(zip(hands, by_rotation, strict=True)):
@@ -91,9 +93,10 @@ def test_a_wrong_geometry_is_left_alone_unless_it_is_asked_for(moving: Observed)
     fused, _ = fusion("auto", moving, wrong)
     hands = [hand for hand in shown(fused, moving) if hand]
     assert fused.state.geometry is not None and all(hand.geometry is None for hand in hands)
-    assert fused.note.endswith("merged by rotation, which foretells better")
+    assert fused.status and fused.status.merge is MergeDecision.ROTATION
     insisting, _ = fusion("geometry", moving, wrong)
-    assert any(hand and hand.geometry for hand in shown(insisting, moving)) and insisting.note.endswith("by geometry")
+    assert any(hand and hand.geometry for hand in shown(insisting, moving))
+    assert insisting.status and insisting.status.merge is MergeDecision.GEOMETRY
 
 
 def steps(hands: list[FusedHand | None]) -> np.ndarray:
@@ -169,7 +172,7 @@ def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
     assert np.abs(np.log(learnt / true)).mean() < np.abs(np.log(usual / true)).mean()
 
 
-def test_without_its_solver_the_hand_goes_on_and_the_note_says_so(moving: Observed):
+def test_without_its_solver_the_hand_goes_on_and_the_status_says_so(moving: Observed):
     solver = BackgroundSolver()
     (process,) = multiprocessing.active_children()
     calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM)
@@ -178,4 +181,5 @@ def test_without_its_solver_the_hand_goes_on_and_the_note_says_so(moving: Observ
     process.join()
     hands = shown(fused, moving, 0, FPS)
     solver.close()
-    assert all(hand is not None for hand, pair in zip(hands, moving.pairs, strict=False) if pair) and "ended" in fused.note
+    assert all(hand is not None for hand, pair in zip(hands, moving.pairs, strict=False) if pair)
+    assert fused.status is not None and fused.status.stopped

@@ -1,0 +1,91 @@
+"""How far the calibration of the cameras has come: its phase, progress and figures, as types without text."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from capture.views import PerView, View
+
+
+class CalibrationPhase(Enum):
+    """What the calibration waits for, or what it came to."""
+
+    NO_HANDS = "no_hands"
+    """No keyframe yet: both cameras must see the hand."""
+    COLLECTING = "collecting"
+    """Too few keyframes to solve on."""
+    NEEDS_MOTION = "needs_motion"
+    """The hand has not moved enough to solve on."""
+    VIEW_FROZEN = "view_frozen"
+    """One view's hand stands still while the other's moves: `CalibrationStatus.view`."""
+    REJECTED = "rejected"
+    """The last solution was not accepted: `CalibrationStatus.rejection`."""
+    VERIFYING = "verifying"
+    """One solution was accepted and waits for a second one that agrees."""
+    CALIBRATED = "calibrated"
+    GIVEN = "given"
+    """By the user: nothing is calibrated but the hand's bones."""
+    MOVED = "moved"
+    """A camera was moved; calibration starts anew."""
+
+
+class RejectionReason(Enum):
+    """Why a solution is not accepted."""
+
+    VIEWS_DISAGREE = "views_disagree"
+    """Too few inliers or too much noise: the views do not show one hand at one time."""
+    SHAPE_MISMATCH = "shape_mismatch"
+    """The triangulated hand differs from the hand that each view predicts, as it does where one picture is mirrored."""
+    TOO_UNCERTAIN = "too_uncertain"
+    """Standard deviations above their thresholds."""
+    AMBIGUOUS = "ambiguous"
+    """A rival solution explains the keyframes about as well."""
+
+
+class MergeDecision(Enum):
+    """By what the two views are merged, once the cameras are calibrated."""
+
+    COMPARING = "comparing"
+    """By rotation, while too few held-out pairs say which is better."""
+    ROTATION = "rotation"
+    """By rotation, which predicts held-out finger tips better."""
+    GEOMETRY = "geometry"
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertainty:
+    """Standard deviations."""
+
+    rotation_deg: float
+    baseline_deg: float
+    """Of the direction of the line between the cameras."""
+    focal_percent: PerView[float]
+
+
+@dataclass(frozen=True, slots=True)
+class SolutionFigures:
+    """The figures of a solution, accepted or not."""
+
+    angle_deg: float
+    """Angle of the rotation between the cameras."""
+    uncertainty: Uncertainty
+    inliers: float
+    """Share of the joints, in [0, 1]."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationStatus:
+    """How far the calibration has come."""
+
+    phase: CalibrationPhase = CalibrationPhase.NO_HANDS
+    progress: float = 0.0
+    """In [0, 1]: up to 0.5 while keyframes are collected, 0.75 while a solution is verified, 1 once cameras are calibrated."""
+    figures: SolutionFigures | None = None
+    """Of the solution that the phase speaks of; None where there is none."""
+    view: View | None = None
+    """The frozen view; None in other phases."""
+    rejection: RejectionReason | None = None
+    """None in other phases than `REJECTED`."""
+    stopped: bool = False
+    """The solver has ended: no further solution will come, and what is known stays."""
+    merge: MergeDecision | None = None
+    """None until the cameras are calibrated."""

@@ -1,0 +1,61 @@
+"""The sentences in which a calibration status is told: for the status line, and for what commands print."""
+
+from runtime.calibration.status import CalibrationPhase, CalibrationStatus, MergeDecision, RejectionReason, SolutionFigures
+
+_MERGE = {
+    MergeDecision.COMPARING: "being compared",
+    MergeDecision.ROTATION: "merged by rotation, which predicts better",
+    MergeDecision.GEOMETRY: "merged by geometry",
+}
+
+
+def describe(status: CalibrationStatus) -> str:
+    """One line of plain ASCII: what is known of the cameras' places, or why they are not known."""
+    sentence = _calibration(status)
+    if status.stopped:
+        sentence += " (the solver's process ended)"
+    return sentence if status.merge is None else f"{sentence}, {_MERGE[status.merge]}"
+
+
+def _calibration(status: CalibrationStatus) -> str:
+    match status.phase:
+        case CalibrationPhase.NO_HANDS | CalibrationPhase.COLLECTING:
+            return "cameras: show the hand to both"
+        case CalibrationPhase.NEEDS_MOTION:
+            return "cameras: move and turn the hand"
+        case CalibrationPhase.VIEW_FROZEN:
+            return f"cameras unknown: the {status.view} picture stands still"
+        case CalibrationPhase.REJECTED:
+            assert status.rejection is not None and status.figures is not None, status
+            return describe_rejection(status.rejection, status.figures)
+        case CalibrationPhase.VERIFYING:
+            return f"cameras: {_placed(status)}; making sure"
+        case CalibrationPhase.CALIBRATED:
+            return f"cameras: {_placed(status)}"
+        case CalibrationPhase.GIVEN:
+            return "cameras as calibrated"
+        case CalibrationPhase.MOVED:
+            return "a camera was moved: finding its place anew"
+
+
+def describe_rejection(reason: RejectionReason, figures: SolutionFigures) -> str:
+    """Why a solution with these figures was not accepted, and what the user can do."""
+    match reason:
+        case RejectionReason.VIEWS_DISAGREE:
+            share = f"{100 * figures.inliers:.0f} % of the joints agree"
+            return f"cameras unknown: the views do not show one hand at one time ({share})"
+        case RejectionReason.SHAPE_MISMATCH:
+            return "cameras unknown: the triangulated hand has not the shape that each view predicts (is one picture mirrored?)"
+        case RejectionReason.TOO_UNCERTAIN:
+            return f"cameras: {_angle(figures)}; move and turn the hand"
+        case RejectionReason.AMBIGUOUS:
+            return "cameras: two places fit about as well; move and turn the hand"
+
+
+def _placed(status: CalibrationStatus) -> str:
+    assert status.figures is not None, status
+    return _angle(status.figures)
+
+
+def _angle(figures: SolutionFigures) -> str:
+    return f"{figures.angle_deg:.0f} +- {figures.uncertainty.rotation_deg:.1f} deg apart"

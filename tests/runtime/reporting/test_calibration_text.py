@@ -1,0 +1,63 @@
+"""Every calibration status has its sentence."""
+
+import pytest
+
+from capture.views import PerView
+from runtime.calibration.status import (
+    CalibrationPhase,
+    CalibrationStatus,
+    MergeDecision,
+    RejectionReason,
+    SolutionFigures,
+    Uncertainty,
+)
+from runtime.reporting.calibration_text import describe
+
+FIGURES = SolutionFigures(61.6, Uncertainty(1.23, 2.0, PerView(3.0, 3.0)), 0.4)
+REJECTED = CalibrationPhase.REJECTED
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [
+        (CalibrationStatus(), "cameras: show the hand to both"),
+        (CalibrationStatus(CalibrationPhase.COLLECTING), "cameras: show the hand to both"),
+        (CalibrationStatus(CalibrationPhase.NEEDS_MOTION), "cameras: move and turn the hand"),
+        (CalibrationStatus(CalibrationPhase.VIEW_FROZEN, view="left"), "cameras unknown: the left picture stands still"),
+        (CalibrationStatus(CalibrationPhase.VERIFYING, figures=FIGURES), "cameras: 62 +- 1.2 deg apart; making sure"),
+        (CalibrationStatus(CalibrationPhase.CALIBRATED, figures=FIGURES), "cameras: 62 +- 1.2 deg apart"),
+        (CalibrationStatus(CalibrationPhase.GIVEN), "cameras as calibrated"),
+        (CalibrationStatus(CalibrationPhase.MOVED), "a camera was moved: finding its place anew"),
+    ],
+)
+def test_a_phase_has_its_sentence(status: CalibrationStatus, sentence: str):
+    assert describe(status) == sentence
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        (RejectionReason.VIEWS_DISAGREE, "the views do not show one hand at one time (40 % of the joints agree)"),
+        (RejectionReason.SHAPE_MISMATCH, "is one picture mirrored?"),
+        (RejectionReason.TOO_UNCERTAIN, "cameras: 62 +- 1.2 deg apart; move and turn the hand"),
+        (RejectionReason.AMBIGUOUS, "two places fit about as well"),
+    ],
+)
+def test_a_rejection_says_why(reason: RejectionReason, words: str):
+    assert words in describe(CalibrationStatus(REJECTED, figures=FIGURES, rejection=reason))
+
+
+@pytest.mark.parametrize("phase", CalibrationPhase)
+@pytest.mark.parametrize("reason", RejectionReason)
+def test_every_status_has_one_line_of_ascii(phase: CalibrationPhase, reason: RejectionReason):
+    """The viewer draws nothing else."""
+    told = describe(CalibrationStatus(phase, figures=FIGURES, view="right", rejection=reason))
+    assert told and told.isascii() and told.isprintable()
+
+
+def test_a_solver_that_ended_and_the_decision_of_merging_are_added():
+    status = CalibrationStatus(CalibrationPhase.CALIBRATED, figures=FIGURES, stopped=True, merge=MergeDecision.GEOMETRY)
+    assert describe(status) == "cameras: 62 +- 1.2 deg apart (the solver's process ended), merged by geometry"
+    given = CalibrationStatus(CalibrationPhase.GIVEN)
+    for decision, words in (("rotation", "merged by rotation"), ("comparing", "being compared")):
+        assert words in describe(CalibrationStatus(given.phase, merge=MergeDecision(decision)))
