@@ -1,8 +1,8 @@
-"""Adapt to many camera pairs or recordings at once: `python -m tools.sweep out/sweep --data data/headsets`.
+"""What adaptation gains on many camera pairs or recordings: `python -m tools.sweep out/sweep --data data/headsets`.
 
-All pairs of a data set's cameras times all settings, or a list of recordings, run in processes of this machine or on a Ray
-cluster. Each run's row is kept as soon as it is there, so a sweep that was broken off goes on where it was; what is done is not
-done again. At the end the table is printed, next to what was published with S2DHand, and all rows are in `rows.parquet`.
+All camera pairs of a data set times all settings, or a list of recordings, run in processes of this machine or on a Ray cluster.
+Each run's row is written when the run ends, so an interrupted sweep resumes and repeats nothing. At the end the table is printed
+next to the figures published with S2DHand, and all rows are in `rows.parquet`.
 """
 
 from collections.abc import Iterator
@@ -18,71 +18,71 @@ from adapt.datasets.assembly_annotations import HEADSETS
 from adapt.datasets.assembly_hands import PAIRS
 from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_tensors
-from tools.sweep.jobs import Job, PairJob, Row, recording_job
-from tools.sweep.pool import in_processes, on_ray
+from tools.sweep.jobs import Job, PairJob, recording_job
+from tools.sweep.pool import run_jobs
 from tools.sweep.rows import Rows
 from tools.sweep.table import draw_table, table_of
 
 
 @dataclass
 class Settings:
-    """Adapt to many camera pairs or recordings, and print what came of it."""
+    """Adapt to many camera pairs or recordings and print a table of the results."""
 
     out: tyro.conf.Positional[Path]
-    """Folder for the rows; what has its row there is not done again."""
+    """Folder for the rows; runs that have their row there are not repeated."""
     data: Path | None = None
     """Data set in AssemblyHands' layout: every camera pair of both headsets is adapted to."""
     recordings: Path | None = None
-    """Text file instead: a line a recording, the left clip and the right clip."""
+    """Text file in place of a data set: one recording a line, the left clip and the right clip."""
     labels: tuple[Labels, ...] = ("both",)
-    """Each is a setting of its own."""
+    """Methods of labelling; each is a setting of its own."""
     faithful: bool = False
-    """The published way beside them, as one more setting; for data sets."""
+    """Add the published method as one more setting; for data sets."""
     rotations: Path | None = None
     """JSON table of rotations for --faithful."""
     setups: tuple[int, ...] = (0, 1)
     pairs: tuple[str, ...] = tuple(f"{a},{b}" for a, b in PAIRS)
     """Camera pairs, such as 0,1 1,2."""
     pic: int = 512
-    """Hand pairs to adapt to, the first so many; -1 for all."""
+    """Number of hand pairs to adapt to, from the first on; -1 for all."""
     test_pic: int = 128
-    """Hand pairs to test on, evenly chosen; -1 for all."""
+    """Number of hand pairs to test on, evenly subsampled; -1 for all."""
     shown: bool = False
-    """Test on all pairs, as published; else on those alone that were not adapted to."""
+    """Test on all pairs, as published; else only on pairs that were not adapted to."""
     epochs: int = 2
-    """Few: of so many pairs all there is to be learnt is learnt soon (`tools/TRAINING.md`)."""
+    """Few are enough for so many pairs (`tools/TRAINING.md`)."""
     rate: float | None = None
     """Adam's learning rate, for data sets; the recipe's if not given."""
     rehearse: float = 0.0
-    """Share of drawn hands in what is learnt from, for data sets; 0 for none."""
+    """Share of synthetic hands in each training batch, for data sets; 0 for none."""
     seed: int = 1
     weights: Path = DEFAULT_WEIGHTS
-    """Of the network to adapt."""
+    """Weights of the network to adapt."""
     workers: int = 1
-    """Processes; on a Ray cluster 0 is one a CPU."""
+    """Processes, one core each; on a Ray cluster 0 is one a CPU."""
     ray: str | None = None
-    """auto for the Ray cluster that is running here, an address for another one, local for one on this machine."""
+    """Run on a Ray cluster: auto for the one that is running here, an address for another, local for one of this machine."""
     keep: Path | None = None
     """Folder for adapted weights; none are kept if not given."""
     retry: bool = False
-    """Do again what ended in an error."""
+    """Repeat runs that ended in an error."""
     picture: Path | None = None
     """PNG file to draw the table into; needs matplotlib."""
 
 
 def jobs_of(settings: Settings) -> Iterator[Job]:
-    """One after the other. Raises UserError for what is no list of recordings."""
-    same = {
+    """The runs of a sweep. Raises UserError for a list of recordings that cannot be read."""
+    common = {
         "epochs": settings.epochs,
         "seed": settings.seed,
         "weights": str(settings.weights.resolve()),
         "weights_sha256": _sha256(settings.weights),
     }
     if settings.data is not None:
-        ways: list[tuple[Labels, bool]] = [(labels, False) for labels in settings.labels]
+        methods: list[tuple[Labels, bool]] = [(labels, False) for labels in settings.labels]
         if settings.faithful:
-            ways.append(("s2dhand", True))
-        for setup, pair, (labels, faithful) in product(settings.setups, settings.pairs, ways):
+            methods.append(("s2dhand", True))
+        for setup, pair, (labels, faithful) in product(settings.setups, settings.pairs, methods):
             yield PairJob(
                 data=str(settings.data.resolve()),
                 setup=setup,
@@ -95,14 +95,14 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
                 rate=settings.rate,
                 rehearse=settings.rehearse,
                 held_out=not settings.shown,
-                **same,
+                **common,
             )
     elif settings.recordings is not None:
         try:
             with settings.recordings.open() as lines:
                 for line in lines:
                     for labels in settings.labels:
-                        job = recording_job(line, {"labels": labels, **same})
+                        job = recording_job(line, {"labels": labels, **common})
                         if job is not None:
                             yield job
         except OSError as error:
@@ -110,9 +110,9 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
 
 
 def sweep(settings: Settings) -> Rows:
-    """Run what is not done yet. Raises UserError for what cannot be done at all; what is wrong with a job stands in its row."""
+    """Run all jobs that have no row yet. Raises UserError for wrong settings; an error of a job stands in its row."""
     _check(settings)
-    # Once through all of them, for what is wrong with the last one to show before the first one is run.
+    # An error in the last line of the list shows before the first job runs.
     total = sum(1 for _ in jobs_of(settings))
     rows = Rows(settings.out, settings.retry)
     skipped = 0
@@ -128,7 +128,7 @@ def sweep(settings: Settings) -> Rows:
     keep = str(settings.keep.resolve()) if settings.keep else None
     done = failed = 0
     with tqdm(desc="sweep", unit="run", total=total) as bar:
-        for row in _run(settings, to_do(), keep):
+        for row in run_jobs(to_do(), settings.workers, keep, settings.ray):
             rows.add(row)
             done, failed = done + 1, failed + (row.error is not None)
             bar.set_postfix_str(f"{row.name} {row.labels}" + (f", {failed} failed" if failed else ""), refresh=False)
@@ -137,12 +137,6 @@ def sweep(settings: Settings) -> Rows:
     rows.gather()
     print(f"{done:,} runs done, {failed:,} of them failed; {skipped:,} had their row before")
     return rows
-
-
-def _run(settings: Settings, jobs: Iterator[Job], keep: str | None) -> Iterator[Row]:
-    if settings.ray is not None:
-        return on_ray(jobs, settings.ray, settings.workers or None, keep)
-    return in_processes(jobs, settings.workers, keep)
 
 
 def _check(settings: Settings) -> None:

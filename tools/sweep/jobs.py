@@ -1,17 +1,18 @@
-"""What one run of a sweep is: its job, the key that makes it the same job tomorrow, and the row that comes of it.
+"""What one run of a sweep does: its job, the key that identifies it from sweep to sweep, and the row of its results.
 
-A job is either one camera pair of a data set or one recording. It carries all that it depends on, the weights by their hash, so
-that its key is a hash of itself.
+A job is one camera pair of a data set or one recording. It holds all that its results depend on, the weights by their hash, so
+its key is a hash of itself.
 """
 
 import hashlib
 import io
 import re
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
+from functools import cache
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -19,8 +20,11 @@ from adapt.core.targets import Labels
 from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
+if TYPE_CHECKING:
+    from adapt.datasets.models import Models
+
 _VERSION = 1
-"""Of what a job does; rows of another version are other jobs'."""
+"""Of what a job does; part of its key."""
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -33,8 +37,8 @@ class _Job(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
     @property
     def key(self) -> str:
         """16 hexadecimal digits."""
-        told = msgspec.json.encode((_VERSION, type(self).__name__, self), order="deterministic")
-        return hashlib.sha256(told).hexdigest()[:16]
+        content = msgspec.json.encode((_VERSION, type(self).__name__, self), order="deterministic")
+        return hashlib.sha256(content).hexdigest()[:16]
 
 
 class PairJob(_Job, frozen=True, kw_only=True, tag="pair"):
@@ -55,6 +59,44 @@ class PairJob(_Job, frozen=True, kw_only=True, tag="pair"):
     def name(self) -> str:
         return f"set{self.setup}-{self.pair}"
 
+    def run(self, folder: Path) -> dict[str, object]:
+        """Fields of the row; adapted weights go to `folder`. Raises UserError."""
+        from adapt.datasets.published_options import Settings
+        from adapt.datasets.run import adapt
+
+        settings = Settings(
+            datasets_train=(self.data,),
+            setup=self.setup,
+            pair=self.pair,
+            pic=self.pic,
+            test_pic=self.test_pic,
+            held_out=self.held_out,
+            faithful=self.faithful,
+            rotations=Path(self.rotations) if self.rotations else None,
+            labels=None if self.faithful else self.labels,
+            learning_rate=None if self.faithful else self.rate,
+            rehearse=0.0 if self.faithful else self.rehearse,
+            epochs=self.epochs,
+            seed=self.seed,
+            weights=Path(self.weights),
+            checkpoint=folder,
+            keep="last",
+        )
+        outcome = adapt(settings, models=_models())
+        return {
+            "note": outcome.note,
+            "pairs": outcome.pairs,
+            "tested": outcome.after.pairs,
+            "mono_before_mm": outcome.before.mono_m,
+            "mono_after_mm": outcome.after.mono_m,
+            "dual_before_mm": outcome.before.dual_m,
+            "dual_before_placed_mm": outcome.before_placed.dual_m,
+            "dual_after_mm": outcome.after.dual_m,
+            "rotation_before_deg": outcome.rotation_before_deg,
+            "rotation_after_deg": outcome.rotation_after_deg,
+            "own_rotation_after_deg": outcome.own_rotation_after_deg,
+        }
+
 
 class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
     """One recording: a clip of each camera."""
@@ -66,12 +108,40 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
     def name(self) -> str:
         return f"{self.left} {self.right}"
 
+    def run(self, folder: Path) -> dict[str, object]:
+        """Fields of the row; adapted weights go to `folder`. Raises UserError."""
+        from adapt.offline.adapt_recording import Settings, label_error, learn, watch
+        from runtime.networks.weights import load_network
+
+        settings = Settings(
+            folder,
+            left=Path(self.left),
+            right=Path(self.right),
+            labels=self.labels,
+            epochs=self.epochs,
+            seed=self.seed,
+            weights=Path(self.weights),
+            device="cpu",
+        )
+        network, manifest = load_network(settings.weights)
+        geometry, training_set, held_out = watch(settings, manifest.crop_size)
+        before = label_error(network, manifest, held_out)
+        saved = learn(settings, geometry, training_set, held_out)
+        after = label_error(*load_network(folder / "weights.safetensors"), held_out) if saved else before
+        return {
+            "pairs": len(training_set.pairs),
+            "tested": len(held_out.pairs),
+            "off_before": before.joints,
+            "off_after": after.joints,
+            "saved": saved,
+        }
+
 
 Job = PairJob | ClipsJob
 
 
 class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """What came of a job; what does not apply to its kind, or was not reached, is None."""
+    """Results of a job; None where a field does not apply to the job's kind or was not reached."""
 
     key: str
     name: str
@@ -80,18 +150,18 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """As JSON."""
     seconds: float
     error: str | None = None
-    """Why there are no figures, in a sentence."""
+    """Why there are no results, in a sentence."""
     note: str | None = None
     setup: int | None = None
     pair: str | None = None
     pairs: int | None = None
-    """That were learnt from."""
+    """Adapted to."""
     tested: int | None = None
-    """That were judged by."""
+    """Pairs of the test set."""
     mono_before_mm: float | None = None
     mono_after_mm: float | None = None
     dual_before_mm: float | None = None
-    """Merged through the rotation that the network's own hands told."""
+    """Merged through the rotation estimated from the network's own predictions."""
     dual_before_placed_mm: float | None = None
     """Merged through the rotation that is used afterwards."""
     dual_after_mm: float | None = None
@@ -99,58 +169,49 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     rotation_after_deg: float | None = None
     own_rotation_after_deg: float | None = None
     off_before: float | None = None
-    """Of a recording, which has no truth: distance from the geometry's hands that were held out, hands."""
+    """Of a recording, which has no ground truth: mean distance from held-out pseudo-labels of the geometry, unit hands."""
     off_after: float | None = None
     saved: bool | None = None
-    """Of a recording: whether what was learnt was better and kept."""
+    """Of a recording: whether the adapted weights were better and kept."""
 
 
-class Worker:
-    """Does jobs one after the other; models and annotations are loaded once. Lives in a process of its own."""
+def run_job(job: Job, keep: str | None = None) -> Row:
+    """The job's row; an exception becomes the row's error. Networks and annotations are loaded once a process.
 
-    def __init__(self, keep: str | None = None):
-        """`keep`: folder that adapted weights go to, each in a folder of its key; None keeps none."""
-        from adapt.datasets.models import Models
-
-        self._keep, self._models = keep, Models()
-
-    def __call__(self, job: Job) -> Row:
-        """Never raises for what is wrong with a job: that becomes its row's error."""
-        start = perf_counter()
-        try:
-            # What a run says, its row says.
-            with self._folder(job) as folder, redirect_stdout(io.StringIO()):
-                told = _run_pair(job, folder, self._models) if isinstance(job, PairJob) else _run_clips(job, folder)
-        except UserError as error:
-            told = {"error": str(error)}
-        except Exception as error:
-            # A sweep of a million goes on; what is wrong with this one stands in its row.
-            told = {"error": f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"}
-        return row_of(job, perf_counter() - start, **told)
-
-    @contextmanager
-    def _folder(self, job: Job) -> Iterator[Path]:
-        if self._keep is not None:
-            yield Path(self._keep) / job.key
-        else:
-            with tempfile.TemporaryDirectory() as folder:
-                yield Path(folder)
+    `keep`: folder for adapted weights, each in a folder of its key; None keeps none.
+    """
+    start = perf_counter()
+    try:
+        # What a run prints stands in its row.
+        with tempfile.TemporaryDirectory() as scratch, redirect_stdout(io.StringIO()):
+            results = job.run(Path(keep) / job.key if keep is not None else Path(scratch))
+    except UserError as error:
+        results = {"error": str(error)}
+    except Exception as error:
+        # The other jobs go on; what is wrong with this one stands in its row.
+        results = {"error": f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"}
+    return row_of(job, perf_counter() - start, **results)
 
 
-def row_of(job: Job, seconds: float, **told: object) -> Row:
-    """A job's row with what is `told` of it."""
-    if isinstance(job, PairJob):
-        told = {"setup": job.setup, "pair": job.pair, **told}
-    encoded = msgspec.json.encode(job, order="deterministic").decode()
-    given = {"key": job.key, "name": job.name, "labels": _labels(job), "job": encoded, "seconds": seconds, **told}
-    return msgspec.convert(given, Row)
+def row_of(job: Job, seconds: float, **results: object) -> Row:
+    """The job's row with these results."""
+    is_pair = isinstance(job, PairJob)
+    fields = {
+        "key": job.key,
+        "name": job.name,
+        "labels": "faithful" if is_pair and job.faithful else job.labels,
+        "job": msgspec.json.encode(job, order="deterministic").decode(),
+        "seconds": seconds,
+        **({"setup": job.setup, "pair": job.pair} if is_pair else {}),
+        **results,
+    }
+    return msgspec.convert(fields, Row)
 
 
 def recording_job(line: str, settings: dict[str, object]) -> Job | None:
-    """The job of a line of a list of recordings; None for an empty line or a remark.
+    """The job of a line of a list of recordings; None for an empty line or a comment.
 
-    A line names a left and a right clip, a tab or spaces between them. Raises UserError for another line; recordings of one
-    file will come in here.
+    A line names a left and a right clip, separated by a tab or spaces. Raises UserError for any other line.
     """
     line = line.split("#")[0].strip()
     if not line:
@@ -163,73 +224,8 @@ def recording_job(line: str, settings: dict[str, object]) -> Job | None:
     return msgspec.convert({"kind": "clips", "left": clips[0], "right": clips[1], **settings}, ClipsJob)
 
 
-def _labels(job: Job) -> str:
-    return "faithful" if isinstance(job, PairJob) and job.faithful else job.labels
-
-
-def _run_pair(job: PairJob, folder: Path, models: object) -> dict[str, object]:
+@cache
+def _models() -> "Models":
     from adapt.datasets.models import Models
-    from adapt.datasets.published_options import Settings
-    from adapt.datasets.run import adapt
 
-    assert isinstance(models, Models)
-    settings = Settings(
-        datasets_train=(job.data,),
-        setup=job.setup,
-        pair=job.pair,
-        pic=job.pic,
-        test_pic=job.test_pic,
-        held_out=job.held_out,
-        faithful=job.faithful,
-        rotations=Path(job.rotations) if job.rotations else None,
-        labels=None if job.faithful else job.labels,
-        learning_rate=None if job.faithful else job.rate,
-        rehearse=0.0 if job.faithful else job.rehearse,
-        epochs=job.epochs,
-        seed=job.seed,
-        weights=Path(job.weights),
-        checkpoint=folder,
-        keep="last",
-    )
-    outcome = adapt(settings, models=models)
-    return {
-        "note": outcome.note,
-        "pairs": outcome.pairs,
-        "tested": outcome.after.pairs,
-        "mono_before_mm": outcome.before.mono_m,
-        "mono_after_mm": outcome.after.mono_m,
-        "dual_before_mm": outcome.before.dual_m,
-        "dual_before_placed_mm": outcome.before_placed.dual_m,
-        "dual_after_mm": outcome.after.dual_m,
-        "rotation_before_deg": outcome.rotation_before_deg,
-        "rotation_after_deg": outcome.rotation_after_deg,
-        "own_rotation_after_deg": outcome.own_rotation_after_deg,
-    }
-
-
-def _run_clips(job: ClipsJob, folder: Path) -> dict[str, object]:
-    from adapt.offline.adapt_recording import Settings, label_error, learn, watch
-    from runtime.networks.weights import load_network
-
-    settings = Settings(
-        folder,
-        left=Path(job.left),
-        right=Path(job.right),
-        labels=job.labels,
-        epochs=job.epochs,
-        seed=job.seed,
-        weights=Path(job.weights),
-        device="cpu",
-    )
-    network, manifest = load_network(settings.weights)
-    geometry, material, held_out = watch(settings, manifest.crop_size)
-    before = label_error(network, manifest, held_out)
-    saved = learn(settings, geometry, material, held_out)
-    after = label_error(*load_network(folder / "weights.safetensors"), held_out) if saved else before
-    return {
-        "pairs": len(material.pairs),
-        "tested": len(held_out.pairs),
-        "off_before": before.joints,
-        "off_after": after.joints,
-        "saved": saved,
-    }
+    return Models()

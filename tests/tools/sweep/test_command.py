@@ -8,8 +8,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from importlib.util import find_spec
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
@@ -21,12 +22,12 @@ from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from tests.paths import ROOT
 from tools.sweep.command import Settings, jobs_of, main, sweep
-from tools.sweep.jobs import ClipsJob, Job, PairJob, Row, Worker, row_of
-from tools.sweep.pool import ATTEMPTS, in_processes, on_ray
+from tools.sweep.jobs import ClipsJob, Job, PairJob, Row, row_of, run_job
+from tools.sweep.pool import ATTEMPTS, run_jobs
 from tools.sweep.rows import Rows
 from tools.sweep.table import draw_table, table_of
 
-pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install '.[ray]'")
+pytest.importorskip("pyarrow", reason="pyarrow is not installed: pip install '.[sweep]'")
 
 
 def lost(number: int) -> ClipsJob:
@@ -114,10 +115,10 @@ def test_all_rows_are_one_parquet_file(tmp_path):
 
 
 def test_what_is_wrong_with_a_job_stands_in_its_row():
-    row = Worker()(lost(0))
+    row = run_job(lost(0))
     assert row.error == "left0.mp4 is no video that can be read: give a file such as left.mp4"
     pair = PairJob(data="nowhere", setup=0, pair="1,2", labels="both", epochs=1, seed=0)
-    assert "nowhere is no folder" in str(Worker()(pair).error)
+    assert "nowhere is no folder" in str(run_job(pair).error)
 
 
 def test_a_sweep_goes_on_where_it_was_killed(tmp_path):
@@ -125,14 +126,13 @@ def test_a_sweep_goes_on_where_it_was_killed(tmp_path):
     out, recordings = tmp_path / "out", listed(tmp_path, 12)
     command = [sys.executable, "-m", "tools.sweep", out, "--recordings", recordings, "--workers", "1"]
     run = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 120
-    while not list(out.glob("row*.parquet")) and time.monotonic() < deadline:
+    while not list(out.glob("row*.parquet")):
         assert run.poll() is None
         time.sleep(0.01)
     workers = psutil.Process(run.pid).children()
     run.kill()
     run.wait()
-    # Whoever kills the sweep need not look for its workers.
+    # Workers end with the sweep.
     assert not psutil.wait_procs(workers, timeout=60)[1]
     before = {file: file.stat().st_mtime_ns for file in out.glob("row*.parquet")}
     assert before
@@ -151,35 +151,45 @@ def job_in(folder: Path, number: int) -> Job:
     return list(jobs_of(Settings(folder, recordings=listed(folder, number + 1))))[number]
 
 
-def test_a_killed_workers_job_is_run_again():
-    victims: list[int] = []
+@contextmanager
+def killed_workers(most: int) -> Iterator[list[int]]:
+    """Kills each worker as it starts, `most` of them; the process ids of those that were killed."""
+    killed: list[int] = []
+    over = threading.Event()
 
-    def kill_the_first() -> None:
-        deadline = time.monotonic() + 60
-        while not victims and time.monotonic() < deadline:
-            for child in multiprocessing.active_children():
-                if child.name == "sweep" and child.pid:
-                    victims.append(child.pid)
+    def kill() -> None:
+        while len(killed) < most and not over.wait(0.001):
+            for child in worker_processes():
+                if child.pid not in killed and child.pid and len(killed) < most:
+                    killed.append(child.pid)
                     os.kill(child.pid, signal.SIGKILL)
-                    return
-            time.sleep(0.001)
 
-    killer = threading.Thread(target=kill_the_first)
+    killer = threading.Thread(target=kill)
     killer.start()
-    rows = list(in_processes(map(lost, range(5)), workers=1))
-    killer.join()
-    assert victims and sorted(row.name for row in rows) == sorted(lost(number).name for number in range(5))
+    try:
+        yield killed
+    finally:
+        over.set()
+        killer.join()
+
+
+def worker_processes() -> list[BaseProcess]:
+    return [child for child in multiprocessing.active_children() if child.name.startswith("Loky")]
+
+
+def test_a_killed_workers_job_is_run_again_and_the_others_go_on():
+    with killed_workers(1) as killed:
+        rows = list(run_jobs(map(lost, range(5)), workers=2))
+    assert killed and sorted(row.name for row in rows) == sorted(lost(number).name for number in range(5))
     assert all("is no video" in str(row.error) for row in rows)
 
 
 def test_a_job_that_kills_every_worker_becomes_a_row():
-    """A worker that cannot even begin dies of whatever it is given."""
-    multiprocessing.set_executable("/bin/false")
-    try:
-        rows = list(in_processes([lost(0), lost(1)], workers=1))
-    finally:
-        multiprocessing.set_executable(sys.executable)
-    assert [row.error for row in rows] == [f"its worker died {ATTEMPTS} times: was there too little memory?"] * 2
+    with killed_workers(ATTEMPTS) as killed:
+        first, second = run_jobs([lost(0), lost(1)], workers=1)
+    assert len(killed) == ATTEMPTS
+    assert str(first.error).startswith(f"its worker died {ATTEMPTS} times") and first.key == lost(0).key
+    assert "is no video" in str(second.error) and second.key == lost(1).key
 
 
 def test_jobs_are_drawn_as_workers_are_free():
@@ -192,11 +202,11 @@ def test_jobs_are_drawn_as_workers_are_free():
             yield lost(number)
             number += 1
 
-    with closing(in_processes(endless(), workers=1)) as rows:
+    with closing(run_jobs(endless(), workers=1)) as rows:
         for taken in range(1, 4):
             next(rows)
             assert len(drawn) <= taken + 1
-    assert not [child for child in multiprocessing.active_children() if child.name == "sweep"]
+    assert not worker_processes()
 
 
 def test_two_settings_of_two_pairs_make_the_table(headset_set, tmp_path, capsys):
@@ -265,6 +275,6 @@ def test_what_cannot_be_done_says_so_in_a_sentence(tmp_path, changed, reason):
 
 @pytest.mark.skipif(find_spec("ray") is None, reason="Ray is not installed: pip install '.[ray]'")
 def test_a_local_ray_cluster_does_the_same():
-    rows = list(on_ray(map(lost, range(3)), "local", workers=1))
+    rows = list(run_jobs(map(lost, range(3)), workers=1, ray="local"))
     assert sorted(row.name for row in rows) == sorted(lost(number).name for number in range(3))
     assert all("is no video" in str(row.error) for row in rows)
