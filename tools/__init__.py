@@ -1,1 +1,5 @@
-"""Commands: `python -m tools.NAME`."""
+"""Commands: `duohand NAME`, or `python -m tools.NAME`."""
+
+from tools.aliases import install
+
+install()
