@@ -5,14 +5,17 @@
 Exit codes: 0 when it was stopped or a clip ended, 1 when a camera failed, 2 for input that cannot be used.
 """
 
+import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from capture.views import PerView
+from hand import logs
 from hand.errors import UserError
 from runtime.command_line import read_settings
 from runtime.loop import StopFlag, first_pair, run_loop
@@ -37,17 +40,24 @@ if TYPE_CHECKING:
     from runtime.pipeline import Pipeline
     from runtime.view.viewer import Viewer
 
+log = logging.getLogger(__name__)
+
 
 def main(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> int:
     """Run the application as the program `prog`; returns its exit code."""
     stop = _stop_on_signals()
-    try:
-        return run(read_settings(arguments, prog), stop)
-    except UserError as error:
-        _say(str(error))
-        return 2
-    except KeyboardInterrupt:
-        return 130
+    logs.configure(name=prog)
+    with ExitStack() as stack:
+        try:
+            settings = read_settings(arguments, prog)
+            logs.configure(settings.log_level, name=prog)
+            stack.enter_context(logs.log_of_recording(settings.record))
+            return run(settings, stop)
+        except UserError as error:
+            log.error(str(error))
+            return 2
+        except KeyboardInterrupt:
+            return 130
 
 
 def run(settings: Settings, stop: StopFlag) -> int:
@@ -68,14 +78,16 @@ def run(settings: Settings, stop: StopFlag) -> int:
     live = not (settings.every_pair or rerun)
     report = Report(live=live, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
     report.sections["clocks"] = lambda: pairs.clocks
-    outputs = Outputs(settings, about, _say)
+    outputs = Outputs(settings, about)
     outputs.count(lambda: pairs.drops)
     if isinstance(pairs, PairStream):
         pairs.tap = outputs.tap
     try:
         with pairs, tqdm(desc="pairs", unit=" pairs", disable=None if settings.every_pair else True) as bar:
-            for note in [*pairs.notes, *(rerun.begin(about) if rerun else [])]:
-                _say(note)
+            for note in pairs.notes:
+                log.info(note)
+            for note in rerun.begin(about) if rerun else []:
+                log.warning(note)
             first = first_pair(pairs, stop)
             if first is not None:
                 _run_from(first, pairs, rerun, settings, make_pipeline, report, outputs, bar.update, stop)
@@ -87,15 +99,15 @@ def run(settings: Settings, stop: StopFlag) -> int:
         outputs.close()
     _tell(report, pairs, outputs, settings)
     for note in pairs.notes:
-        _say(note)
+        log.info(note)
     for view, clock in pairs.clocks.items():
-        _say(f"{view} camera: {clock}")
+        log.info(f"{view} camera: {clock}")
     if rerun and report.pairs:
-        _say(rerun.verdict)
+        log.info(rerun.verdict)
     if pairs.complaint:
-        _say(pairs.complaint if rerun else f"the latest malformed message: {pairs.complaint}")
+        log.warning(pairs.complaint if rerun else f"the latest malformed message: {pairs.complaint}")
     for failure in filter(None, (pairs.failure, outputs.failure)):
-        _say(failure)
+        log.error(failure)
     return 1 if pairs.failure or outputs.failure else 0
 
 
@@ -106,7 +118,7 @@ def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, ReplayCh
         from capture.transport.keys import load_keys
 
         keys = load_keys(settings.keys) if settings.keys else None
-        pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, tell=_say)
+        pairs = PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys)
         return pairs, None
     from capture.recording.replay import ReplayPairs
     from runtime.outputs.replay_check import ReplayCheck, read_run
@@ -140,7 +152,7 @@ def _run_from(
 
     known = CameraSetup.of(settings, first, rerun.profile() if rerun else None)
     sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in known.cameras.items())
-    _say(f"cameras: {sizes}{', remembered' if known.remembered else ''}; Ctrl-C ends")
+    log.info(f"cameras: {sizes}{', remembered' if known.remembered else ''}; Ctrl-C ends")
     undistorted = UndistortedPairs(pairs, known.undistorters) if known.undistorters else None
     solver = outputs.begin(_solver(settings, rerun), known.remembered)
     pipeline = make_pipeline(known, solver)
@@ -166,7 +178,7 @@ def _run_from(
     finally:
         if adaptation:
             adaptation.close()
-            _say(adaptation.summary)
+            log.info(adaptation.summary)
         if solver:
             solver.close()
         known.save_profile(pipeline.fusion.state, settings.hand_size_mm)
@@ -178,7 +190,7 @@ def _begin_adaptation(settings: Settings, known: "CameraSetup", pipeline: "Pipel
         return None
     from adapt.online.startup import begin
 
-    return begin(settings, known, pipeline, _say)
+    return begin(settings, known, pipeline)
 
 
 def _solver(settings: Settings, rerun: "ReplayCheck | None") -> "Solver | None":
@@ -232,12 +244,12 @@ def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable
         if settings.weights:
             raise UserError(f"--weights {settings.weights} is for DetNet's engines: leave it out with --engine {settings.engine}")
         estimator = load_mediapipe(settings.engine, follow)
-        _say(f"engine: {estimator.description}")
+        log.info(f"engine: {estimator.description}")
         about = RunMetadata.of(settings, estimator.description, None, threads, torch.get_num_threads())
         return lambda known: estimator, about
     weights = settings.weights or DEFAULT_WEIGHTS
     engine = select_engine(settings.engine, weights, threads=threads)
-    _say(f"engine: {engine.description}")
+    log.info(f"engine: {engine.description}")
     locate = None
     if not all(settings.rois):
         from runtime.estimators.locator import load_locator
@@ -279,7 +291,7 @@ def _true_hand(settings: Settings) -> TrueHand | None:
 def _no_display() -> bool:
     if sys.platform != "linux" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
         return False
-    _say("there is no display (DISPLAY and WAYLAND_DISPLAY are not set): going on without a window")
+    log.info("there is no display (DISPLAY and WAYLAND_DISPLAY are not set): going on without a window")
     return True
 
 
@@ -295,10 +307,6 @@ def _stop_on_signals() -> StopFlag:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, ask)
     return stop
-
-
-def _say(sentence: str) -> None:
-    print(f"stream.py: {sentence}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

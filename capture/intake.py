@@ -1,6 +1,6 @@
 """From messages to pairs: what the receiving thread knows, without its sockets and clock."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -73,11 +73,6 @@ class Intake:
     @property
     def faults(self) -> Counter[str]:
         return self._presence.faults
-
-    @property
-    def news(self) -> deque[str]:
-        """What the user should know, a sentence each; for the caller to take out."""
-        return self._presence.news
 
     @property
     def failure(self) -> str | None:

@@ -1,6 +1,7 @@
 """Which cameras are there: pairs of both, the other's frames alone while one is gone, an end where neither can go on."""
 
-from collections import Counter, deque
+import logging
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,8 +11,8 @@ from capture.views import VIEWS, PerView, View, other
 
 ABSENT_NS = 500_000_000
 """A camera that has given frames, and then none for this long, is gone until it gives one again."""
-_TOLD = 100
-"""Sentences that wait to be told; the oldest go."""
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -35,8 +36,6 @@ class Presence:
     def __init__(self, names: PerView[str], pairer: Pairer, *, lasting: PerView[bool], silence_ns: int, started_ns: int) -> None:
         self.faults: Counter[str] = Counter()
         """How often a view was gone: `left_absent`, `right_absent`."""
-        self.news: deque[str] = deque(maxlen=_TOLD)
-        """What the user should know, a sentence each; for the caller to take out."""
         self.failure: str | None = None
         """Why the stream ended that should not have, one sentence."""
         self._names = names
@@ -67,7 +66,7 @@ class Presence:
         if camera.absent:
             camera.absent = False
             seconds = (frame.received_ns - camera.left_ns) / 1e9
-            self.news.append(f"{frame.view} camera: back after {seconds:.1f} s")
+            log.info(f"{frame.view} camera: back after {seconds:.1f} s")
         camera.last = frame
         if not beside.absent or beside.last is None:
             return self._pairer.push(frame)
@@ -119,7 +118,7 @@ class Presence:
         for each in VIEWS:
             self._pairer.give_up(each)
         then = "waiting for either camera" if beside.absent else f"going on with the {other(view)} one"
-        self.news.append(f"{view} camera: {why}; {then}")
+        log.warning(f"{view} camera: {why}; {then}")
 
     def _silence(self, view: View, complaint: str | None) -> str:
         what = "no frame" if self._cameras[view].last is None else "no frame any more"

@@ -38,7 +38,7 @@ class PairStream:
     Live (the default) only the newest unread pair is kept, and a camera that goes is waited for: meanwhile pairs hold the other
     one's frames and a stand-in. With `every_pair` files play at the reader's pace, cameras are held up rather than dropped, and
     all pairs come in order. A stream without a frame for `silence_s` counts as dead. `tolerance_ns` is the largest skew of a
-    pair; None learns it. `keys` secure feeds over TCP. `tell` is given sentences for the user, from another thread.
+    pair; None learns it. `keys` secure feeds over TCP.
     """
 
     def __init__(
@@ -50,7 +50,6 @@ class PairStream:
         silence_s: float = 10.0,
         mode: DeviceMode = DEFAULT_MODE,
         keys: Keys | None = None,
-        tell: Callable[[str], object] | None = None,
     ) -> None:
         """Raises UserError for a source that is not one."""
         self.sources = sources
@@ -62,7 +61,6 @@ class PairStream:
         self.tap: Tap | None = None
         """Called on the receiving thread; to be set before the stream is entered."""
         self._keys = keys
-        self._tell = tell or (lambda sentence: None)
         self.notes: list[str] = []
         """One sentence for each thing a camera did otherwise than asked."""
 
@@ -253,13 +251,10 @@ class PairStream:
                 self._changed.notify_all()
 
     def _report(self, intake: Intake, cameras: Supervisor, feeds: Feeds) -> None:
-        """Make known what happened: counts to who asks, news to the user."""
+        """Make known what happened."""
         restarts = {f"{view}_restarts": count for view, count in cameras.restarts.items()}
         self._faults = {**intake.faults, **restarts, **feeds.steps()}
         self._clocks = feeds.clocks()
-        for news in (intake.news, cameras.news, feeds.news):
-            while news:
-                self._tell(news.popleft())
 
 
 def _parse(view: View, source: str, keys: Keys | None) -> Spec:

@@ -1,7 +1,8 @@
 """The capture processes of one stream: opened together, and, where they last, started again when they end."""
 
+import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ START_DELAY_NS = 20_000_000
 """From the order to begin until the first frame: both processes have it by then."""
 _OPEN_TIMEOUT_S = 90.0
 """The synthetic cameras draw their loop on opening: seconds, on a busy machine more."""
-_TOLD = 20
+
+log = logging.getLogger(__name__)
 
 
 class Backoff:
@@ -49,8 +51,8 @@ class _Slot:
     due_ns: int = 0
     failed: bool = False
     """It could not open, and ends by itself."""
-    said: str = ""
-    """What was last told of it."""
+    logged: str = ""
+    """The latest sentence about it in the log."""
 
 
 class Supervisor:
@@ -60,8 +62,6 @@ class Supervisor:
         """Starts the processes."""
         self.restarts: Counter[View] = Counter()
         """How often each camera's process was started again."""
-        self.news: deque[str] = deque(maxlen=_TOLD)
-        """What the user should know, a sentence each; for the caller to take out."""
         self._clock_ns = clock_ns
         self._slots: dict[View, _Slot] = {}
         try:
@@ -80,7 +80,7 @@ class Supervisor:
             note = slot.process.wait_ready(max(0.0, deadline - time.monotonic()))
             if note is not None:
                 notes.append(f"{slot.job.view} {note}")
-                slot.said = notes[-1]
+                slot.logged = notes[-1]
         # One start for all: files and synthetic cameras take their times from it.
         start_ns = self._clock_ns() + START_DELAY_NS
         for slot in self._slots.values():
@@ -120,7 +120,7 @@ class Supervisor:
                 elif now_ns - slot.started_ns > _OPEN_TIMEOUT_S * 1e9:
                     slot.process.kill()
             elif min(now_ns - slot.opened_ns, silent_ns(view, now_ns)) > longest_ns:
-                self._tell(slot, f"{view} camera: its process hangs and is ended")
+                self._log(slot, logging.WARNING, f"{view} camera: its process hangs and is ended")
                 slot.process.kill()
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ class Supervisor:
             slot.process = CameraProcess(slot.job)
         except OSError as error:
             # The system has no room for a process now.
-            self._tell(slot, f"{slot.job.view} camera: its process cannot be started: {error.strerror}")
+            self._log(slot, logging.WARNING, f"{slot.job.view} camera: its process cannot be started: {error.strerror}")
             slot.due_ns = slot.backoff.next_ns(now_ns, 0)
             return
         slot.opened_ns, slot.failed, slot.started_ns = None, False, now_ns
@@ -151,13 +151,12 @@ class Supervisor:
             process.go(slot.opened_ns)
         except UserError as error:
             slot.opened_ns, slot.failed = None, True
-            self._tell(slot, str(error))
+            self._log(slot, logging.WARNING, str(error))
             return
         if note is not None:
-            self._tell(slot, f"{slot.job.view} {note}")
+            self._log(slot, logging.INFO, f"{slot.job.view} {note}")
 
-    def _tell(self, slot: _Slot, sentence: str) -> None:
-        """A camera that stays away says so once, not at every try."""
-        if sentence != slot.said:
-            slot.said = sentence
-            self.news.append(sentence)
+    def _log(self, slot: _Slot, level: int, sentence: str) -> None:
+        """A camera that stays away is logged once, not at every try."""
+        log.log(level if sentence != slot.logged else logging.DEBUG, sentence)
+        slot.logged = sentence

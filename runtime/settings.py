@@ -12,6 +12,7 @@ from capture.sources.base import DeviceMode
 from capture.views import PerView
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
+from hand.logs import Level
 from runtime.types import Side
 
 Box = tuple[float, float, float]
@@ -77,6 +78,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Send each hand to other programs from this address, such as tcp://127.0.0.1:5570 (see tools.listen)."""
     stats: _File = None
     """Write the run's figures to this JSON file: the time of every stage, skew, drops by reason."""
+    log_level: Level = "info"
+    """What to log, from this level on; --record also writes it to a file of the recording's name that ends in .log."""
     engine: Literal["auto", "torch", "onnx", "onnx-int8", "tensorrt", "mediapipe", "mediapipe-lite"] = "auto"
     """What finds the joints: our network, run by what is named (auto: the fastest that answers rightly on this machine, measured
     once and remembered), or MediaPipe's models (python -m tools.get_mediapipe)."""

@@ -1,6 +1,7 @@
 """Recording and replaying as their user does: real processes, a kill in the middle, the same hands again."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -44,6 +45,7 @@ def here(capfd, monkeypatch) -> Iterator[Callable[..., tuple[int, str, str]]]:
     """Runs the application in this process; gives its exit code, output and errors."""
     monkeypatch.delenv("DISPLAY", raising=False)
     before, threads = [signal.getsignal(number) for number in SIGNALS], torch.get_num_threads()
+    handlers = list(logging.getLogger().handlers)
 
     def run(*arguments: object) -> tuple[int, str, str]:
         capfd.readouterr()
@@ -54,6 +56,7 @@ def here(capfd, monkeypatch) -> Iterator[Callable[..., tuple[int, str, str]]]:
     torch.set_num_threads(threads)
     for number, handler in zip(SIGNALS, before, strict=True):
         signal.signal(number, handler)
+    logging.getLogger().handlers[:] = handlers
 
 
 def lines(path) -> list[dict]:
@@ -81,6 +84,12 @@ def test_everything_that_was_sent_and_found_is_in_it(recorded):
     assert PerView(*(sum(each.view == view for each in messages) for view in ("left", "right"))) == PerView(PAIRS, PAIRS)
     found = [item for item in items if isinstance(item, Note) and item.topic == HAND_TOPIC]
     assert len(found) == len(lines(recorded / "hands.jsonl")) > 0
+
+
+def test_its_log_stands_next_to_it(recorded):
+    lines = (recorded / "s.log").read_text().splitlines()
+    assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +\w[\w.]*: ", line) for line in lines)
+    assert any("Ctrl-C ends" in line for line in lines)
 
 
 def test_the_figures_tell_every_stage(recorded):
@@ -152,10 +161,14 @@ def test_a_recording_is_not_written_over_and_a_failed_start_leaves_none(recorded
     code, _, err = here(*clips(tmp_path, 2), "--weights", weights, *ROI, "--record", recorded / "s.mcap")
     assert code == 2 and "is there already" in err
     assert (recorded / "s.mcap").read_bytes() == before
+    (tmp_path / "other.log").write_text("kept")
+    code, _, err = here(*clips(tmp_path, 2), "--weights", weights, *ROI, "--record", tmp_path / "other.mcap")
+    assert code == 2 and "the log" in err and "is there already" in err
+    assert (tmp_path / "other.log").read_text() == "kept" and not (tmp_path / "other.mcap").exists()
     (tmp_path / "bad.mp4").write_bytes(b"no video")
     bad = ["--left", tmp_path / "bad.mp4", "--right", tmp_path / "bad.mp4"]
     assert here(*bad, "--weights", weights, *ROI, "--record", tmp_path / "s.mcap")[0] == 2
-    assert not (tmp_path / "s.mcap").exists()
+    assert not (tmp_path / "s.mcap").exists() and not (tmp_path / "s.log").exists()
 
 
 def test_what_cannot_be_replayed_is_named_in_a_sentence(recorded, tmp_path, here):

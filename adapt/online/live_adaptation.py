@@ -1,8 +1,9 @@
 """Live adaptation from the stream's side: sends hands to the adapter, and swaps better networks in between two pairs."""
 
+import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from adapt.core.geometry_teacher import GeometryTeacher
@@ -19,6 +20,8 @@ from runtime.estimators.uncertainty import pixel_error
 from runtime.pipeline import Pipeline
 from runtime.types import DualHand
 
+log = logging.getLogger(__name__)
+
 EVERY_NS = 150_000_000
 """Hands are sent no more often: neighbours are alike, and cutting them out takes time."""
 
@@ -34,17 +37,14 @@ class LiveAdaptation:
         *,
         hand_size_mm: float,
         beside: bool = True,
-        say: Callable[[str], object] = lambda sentence: None,
     ):
-        """`beside`: new engines are built on a thread, so that the stream goes on; else between two pairs. `say` gets a sentence
-        for each network that is swapped in or taken back, and for what goes wrong."""
+        """`beside`: new engines are built on a thread, so that the stream goes on; else between two pairs."""
         self.pipeline = pipeline
         self._teacher = GeometryTeacher(pipeline)
         self._estimator = estimator
         self._port: Port | None = port
         self._hand_size_mm = hand_size_mm
         self._beside = beside
-        self._say = say
         self._pending: list[Message] = []
         """What must not be lost: it waits for room."""
         self._version = self._moved = 0
@@ -67,7 +67,7 @@ class LiveAdaptation:
             except (EOFError, OSError) as error:
                 self._port = None
                 self._news = AdapterStatus("adapting has ended", self._news.counts)
-                self._say(f"adaptation: {error}; the stream goes on with the network in use")
+                log.error(f"adaptation: {error}; the stream goes on with the network in use")
         return hands
 
     @property
@@ -137,11 +137,11 @@ class LiveAdaptation:
     def _hear(self, news: AdapterStatus) -> None:
         self._news = news
         if news.complaint:
-            self._say(f"adaptation: {news.complaint}")
+            log.warning(f"adaptation: {news.complaint}")
         if news.decision is not None:
             self._decisions = [*self._decisions[-99:], asdict(news.decision)]
             if news.decision.kind != "refused":
-                self._say(str(news.decision))
+                log.info(str(news.decision))
         if news.weights is not None:
             if self._builder is not None and self._builder.is_alive():
                 # The older network would come after the newer one.
@@ -161,7 +161,7 @@ class LiveAdaptation:
             return
         self._builder = None
         if builder.refusal is not None:
-            self._say(f"adaptation: {builder.refusal}; the stream goes on with the network in use")
+            log.warning(f"adaptation: {builder.refusal}; the stream goes on with the network in use")
         elif builder.built is not None:
             self._estimator.engine = builder.built
 

@@ -1,6 +1,6 @@
 """Begins live adaptation as the settings ask: takes up what was learnt of these cameras before, and starts the adapter."""
 
-from collections.abc import Callable
+import logging
 from pathlib import Path
 
 from adapt.online.adapted_weights import AdaptedWeightsFile
@@ -15,11 +15,13 @@ from runtime.networks.weights import DEFAULT_WEIGHTS
 from runtime.pipeline import Pipeline
 from runtime.settings import Settings
 
+log = logging.getLogger(__name__)
 
-def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, say: Callable[[str], object]) -> LiveAdaptation | None:
+
+def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAdaptation | None:
     """A pipeline around `pipeline` that learns; None where nothing is to be learnt (any more).
 
-    `say` is told what was taken up. Raises UserError for what was learnt before and cannot be used, or cannot be kept.
+    Raises UserError for what was learnt before and cannot be used, or cannot be kept.
     """
     if settings.adapt == "off":
         return None
@@ -28,7 +30,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, say: Calla
         raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --engine {settings.engine}")
     file = learnt_file(settings, known, estimator.engine.manifest.sha256)
     if file is not None:
-        _take_up(file, estimator, say)
+        _take_up(file, estimator)
     elif settings.adapt == "frozen":
         raise UserError("--adapt frozen uses what was learnt of two live cameras, and these are recordings: give --profile NAME")
     if settings.adapt == "frozen":
@@ -37,7 +39,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, say: Calla
     widths_px = known.cameras.map(lambda camera: camera.size_px[0])
     job = AdapterJob(weights, widths_px, settings.adapt_labels, file)
     port = InlineAdapter(job) if settings.every_pair else BackgroundAdapter(job)
-    return LiveAdaptation(pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, beside=not settings.every_pair, say=say)
+    return LiveAdaptation(pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, beside=not settings.every_pair)
 
 
 def learnt_file(settings: Settings, known: CameraSetup, base: str) -> AdaptedWeightsFile | None:
@@ -52,14 +54,14 @@ def default_folder() -> Path:
     return data_folder("adapted")
 
 
-def _take_up(file: AdaptedWeightsFile, estimator: CropEstimator, say: Callable[[str], object]) -> None:
+def _take_up(file: AdaptedWeightsFile, estimator: CropEstimator) -> None:
     learnt = file.newest()
     if learnt is None:
         if file.exists:
-            say(f"what was learnt as {file.name} was learnt from other weights: it is left alone")
+            log.warning(f"what was learnt as {file.name} was learnt from other weights: it is left alone")
         return
     engine = estimator.engine
     assert isinstance(engine, RenewableEngine), engine
     network = learnt.network()
     estimator.engine = engine.renewed(network, engine.manifest)
-    say(f"what was learnt as {file.name} is taken up ({learnt.record.steps} steps, saved {learnt.record.saved_at})")
+    log.info(f"what was learnt as {file.name} is taken up ({learnt.record.steps} steps, saved {learnt.record.saved_at})")

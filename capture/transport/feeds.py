@@ -1,7 +1,8 @@
 """The receiving sockets: one for each view's frames, one for each clock that its frames are stamped by."""
 
+import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 
 import zmq
@@ -18,7 +19,8 @@ _QUEUE = 4
 """Messages that wait in a receiving socket."""
 _RECONNECT_MS = 50
 _READ_NS = 200_000_000
-_NEWS = 20
+
+log = logging.getLogger(__name__)
 
 
 class Feeds:
@@ -26,8 +28,6 @@ class Feeds:
 
     def __init__(self, context: zmq.Context, endpoints: PerView[str], specs: PerView[Spec], keys: Keys | None) -> None:
         """Raises UserError for an address that cannot be used."""
-        self.news: deque[str] = deque(maxlen=_NEWS)
-        """What the user should know, a sentence each; for the caller to take out."""
         self._context = context
         self._endpoints = endpoints
         self._keys = keys
@@ -71,7 +71,7 @@ class Feeds:
         for endpoint, link in self._links.items():
             if link.ask(now_ns):
                 views = " and ".join(view for view, of in self._link_of.items() if of == endpoint)
-                self.news.append(
+                log.warning(
                     f"{views} camera: no clock answers at {endpoint} (forward that port too); its times are taken for ours"
                 )
 

@@ -1,5 +1,6 @@
 """Everything that a run gives besides pictures: a file of hands, a recording, hands for other programs."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from capture.frames import FramePair
@@ -15,13 +16,14 @@ from runtime.outputs.run_recorder import RunMetadata, RunRecorder
 from runtime.settings import Settings
 from runtime.types import DualHand
 
+log = logging.getLogger(__name__)
+
 
 class Outputs:
     """Opens what the settings ask for and takes what comes of each pair. To be closed once no camera sends any more."""
 
-    def __init__(self, settings: Settings, about: RunMetadata, say: Callable[[str], None]) -> None:
-        """`say` tells the user of trouble, one sentence. Raises UserError, with everything undone, where one cannot be opened."""
-        self._say = say
+    def __init__(self, settings: Settings, about: RunMetadata) -> None:
+        """Raises UserError, with everything undone, where one cannot be opened."""
         self._told = False
         self._writer = self._record = None
         self._publisher: HandPublisher | None = None
@@ -76,7 +78,7 @@ class Outputs:
                 output.take(pair, hands)
         if self.failure and not self._told:
             self._told = True
-            self._say(self.failure)
+            log.error(self.failure)
 
     def close(self) -> None:
         """Finish all files. May be called again."""

@@ -65,7 +65,7 @@ def test_a_killed_process_comes_back_and_counts_its_frames_anew(subscribed):
         supervisor.close()
 
 
-def test_a_camera_that_stays_away_is_tried_again_and_told_of_once(subscribed, tmp_path):
+def test_a_camera_that_stays_away_is_tried_again_and_logged_once(subscribed, tmp_path, caplog):
     endpoint, _ = subscribed
     clip = tmp_path / "gone"
     supervisor = Supervisor([CameraJob("left", "pattern?size=64x64", endpoint, False, DEFAULT_MODE, lasting=True)])
@@ -77,14 +77,14 @@ def test_a_camera_that_stays_away_is_tried_again_and_told_of_once(subscribed, tm
         assert slot.process is not None
         slot.process.kill()
         tend_until(supervisor, lambda: supervisor.restarts["left"] >= 2)
-        tend_until(supervisor, lambda: supervisor.news and not supervisor.dead())
-        (said,) = supervisor.news
-        assert "no such file" in said
+        tend_until(supervisor, lambda: caplog.messages and not supervisor.dead())
+        (sentence,) = caplog.messages
+        assert "no such file" in sentence
     finally:
         supervisor.close()
 
 
-def test_a_process_that_hangs_is_ended(subscribed):
+def test_a_process_that_hangs_is_ended(subscribed, caplog):
     endpoint, _ = subscribed
     supervisor = Supervisor([CameraJob("left", "pattern?size=64x64", endpoint, False, DEFAULT_MODE, lasting=True)])
     try:
@@ -95,6 +95,6 @@ def test_a_process_that_hangs_is_ended(subscribed):
         while not supervisor.dead():
             assert time.monotonic() < deadline
             supervisor.tend(lambda view, now_ns: SECOND, SECOND // 100)
-        assert supervisor.news[0] == "left camera: its process hangs and is ended"
+        assert caplog.messages[0] == "left camera: its process hangs and is ended"
     finally:
         supervisor.close()

@@ -1,5 +1,6 @@
 """Live adaptation takes nothing from the stream: its hands are the pipeline's own, and engines change between two pairs alone."""
 
+import logging
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
@@ -31,14 +32,12 @@ class Live:
 
     def __init__(self, shipped, scene: Scene):
         network, manifest = shipped
-        self.scene, self.said = scene, list[str]()
+        self.scene = scene
         self.eyes = Eyes(scene)
         roi = FollowSettings("right", PerView((100.0, 100.0, 90.0), (100.0, 100.0, 90.0)))
         self.estimator = CropEstimator(TorchEngine(deepcopy(network), manifest, device="cpu"), None, SIZES_PX, roi)
         self.port = InlineAdapter(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
-        self.live = LiveAdaptation(
-            self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, beside=False, say=self.said.append
-        )
+        self.live = LiveAdaptation(self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, beside=False)
 
     def pipeline(self) -> Pipeline:
         calibrator = SelfCalibrator(SIZES_PX, PerView(None, None), bones=bones(self.scene), given=GEOMETRY)
@@ -87,7 +86,8 @@ def test_hands_that_one_view_sees_are_not_sent(live: Live):
     assert live.taken == 0
 
 
-def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped):
+def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped, caplog: pytest.LogCaptureFixture):
+    caplog.set_level(logging.INFO)
     network, _ = shipped
     decision = Decision("swapped", "better", 12, 30, FIGURES, FIGURES)
     pairs = list(pairs_of(live.scene, 3))
@@ -101,17 +101,18 @@ def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped):
     assert after is not before and after.manifest == before.manifest
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     np.testing.assert_allclose(after(images).joints, before(images).joints, atol=1e-5)
-    assert live.said == [str(decision)] and live.live.figures["swapped"] == 1
+    assert caplog.messages == [str(decision)] and live.live.figures["swapped"] == 1
 
 
-def test_an_adapter_that_died_is_said_once_and_the_stream_goes_on(live: Live, monkeypatch: pytest.MonkeyPatch):
+def test_an_adapter_that_died_is_logged_once_and_the_stream_goes_on(live: Live, monkeypatch: pytest.MonkeyPatch, caplog):
     def dead() -> list[AdapterStatus]:
         raise EOFError("the process that adapts has died")
 
     monkeypatch.setattr(live.port, "news", dead)
     for pair in pairs_of(live.scene, 4):
         assert live.live.step(pair)
-    assert len(live.said) == 1 and "has died" in live.said[0] and "ended" in live.live.note
+    (sentence,) = caplog.messages
+    assert "has died" in sentence and "ended" in live.live.note
 
 
 def test_figures_and_summary_tell_what_was_done(live: Live):

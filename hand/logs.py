@@ -1,0 +1,104 @@
+"""The log of a program: sentences for its user on standard error, and with time, level and origin in a file."""
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal
+
+from hand.errors import UserError
+
+Level = Literal["debug", "info", "warning", "error"]
+_OURS = ("__main__", "stream", "hand", "capture", "runtime", "adapt", "export", "tools")
+"""Loggers that the level is for; libraries log their warnings and errors."""
+
+
+def configure(level: Level = "info", *, name: str = "stream.py") -> None:
+    """Log from `level` on to standard error, each line marked with the program's `name`. May be called again."""
+    number = _number(level)
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, _Console)]:
+        root.removeHandler(handler)
+    root.addHandler(_Console(number, name))
+    for ours in _OURS:
+        logging.getLogger(ours).setLevel(number)
+
+
+@contextmanager
+def log_of_recording(recording: Path | None) -> Iterator[None]:
+    """Log to a new file next to a `recording` that is going to be made, too; removed at the end where none was made.
+
+    Raises UserError where the file is there already, or cannot be made.
+    """
+    if recording is None or recording.exists():
+        # Whoever makes the recording refuses to write over it.
+        yield
+        return
+    file = recording.with_suffix(".log")
+    if file == recording:
+        file = recording.with_name(f"{recording.name}.log")
+    handler = _create(file)
+    root = logging.getLogger()
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        handler.close()
+        if not recording.exists():
+            file.unlink(missing_ok=True)
+
+
+class _Console(logging.Handler):
+    """Writes above progress bars, to what is standard error when a line is written."""
+
+    def __init__(self, level: int, name: str) -> None:
+        super().__init__(level)
+        self.setFormatter(_Sentence(name))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            line = self.format(record)
+            # Loaded where there may be a bar.
+            tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
+            if tqdm is None:
+                print(line, file=sys.stderr, flush=True)
+            else:
+                tqdm.write(line, file=sys.stderr)
+        except Exception:
+            self.handleError(record)
+
+
+class _Sentence(logging.Formatter):
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def format(self, record: logging.LogRecord) -> str:
+        mark = "" if record.levelno == logging.INFO else f"{record.levelname.lower()}: "
+        return f"{self._name}: {mark}{super().format(record)}"
+
+
+class _File(logging.FileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:
+        """A full disk ends the file, with one sentence."""
+        logging.getLogger().removeHandler(self)
+        logging.getLogger(__name__).warning(f"the log {self.baseFilename} breaks off: {sys.exc_info()[1]}")
+
+
+def _create(file: Path) -> _File:
+    """Raises UserError."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handler = _File(file, mode="x", encoding="utf-8")
+    except FileExistsError:
+        raise UserError(f"the log {file} is there already: give --record another name, or remove it first") from None
+    except OSError as error:
+        raise UserError(f"cannot log to {file}: {error.strerror}; give --record a file that can be made") from error
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    return handler
+
+
+def _number(level: Level) -> int:
+    return logging.getLevelNamesMapping()[level.upper()]

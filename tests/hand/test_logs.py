@@ -1,0 +1,94 @@
+"""The log: marked lines on standard error from a level on, and a file next to a recording that never replaces another one."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+
+from hand import logs
+from hand.errors import UserError
+
+log = logging.getLogger("capture.somewhere")
+
+
+@pytest.fixture(autouse=True)
+def restored() -> Iterator[None]:
+    """The handlers and levels of before."""
+    root = logging.getLogger()
+    handlers, ours = list(root.handlers), logging.getLogger("capture")
+    level = ours.level
+    yield
+    root.handlers[:] = handlers
+    ours.setLevel(level)
+
+
+def write_all() -> None:
+    log.debug("one")
+    log.info("two")
+    log.warning("three")
+    log.error("four")
+
+
+@pytest.mark.parametrize(
+    ("level", "lines"),
+    [
+        ("debug", ["p: debug: one", "p: two", "p: warning: three", "p: error: four"]),
+        ("info", ["p: two", "p: warning: three", "p: error: four"]),
+        ("error", ["p: error: four"]),
+    ],
+)
+def test_lines_are_marked_and_written_from_the_level_on(level, lines, capsys):
+    logs.configure("debug", name="before")
+    logs.configure(level, name="p")
+    write_all()
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_libraries_log_from_warnings_on(capsys):
+    logs.configure("debug", name="p")
+    library = logging.getLogger("some_library")
+    library.info("chatter")
+    library.warning("trouble")
+    assert capsys.readouterr().err == "p: warning: trouble\n"
+
+
+def test_the_log_of_a_recording_stays_with_it(tmp_path):
+    logs.configure()
+    recording = tmp_path / "new" / "s.mcap"
+    with logs.log_of_recording(recording):
+        write_all()
+        recording.touch()
+    written = recording.with_suffix(".log").read_text().splitlines()
+    assert [line.split(" ", 2)[2] for line in written] == [
+        "INFO    capture.somewhere: two",
+        "WARNING capture.somewhere: three",
+        "ERROR   capture.somewhere: four",
+    ]
+    log.error("after it was closed")
+    assert len(recording.with_suffix(".log").read_text().splitlines()) == 3
+
+
+def test_without_a_recording_no_log_stays(tmp_path):
+    with logs.log_of_recording(tmp_path / "s.mcap"):
+        log.error("in vain")
+    with logs.log_of_recording(None):
+        log.error("no file was asked for")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_recording_named_as_a_log_has_one_of_another_name(tmp_path):
+    with logs.log_of_recording(tmp_path / "s.log"):
+        assert [file.name for file in tmp_path.iterdir()] == ["s.log.log"]
+
+
+def test_what_is_there_already_is_kept(tmp_path):
+    recording, file = tmp_path / "s.mcap", tmp_path / "s.log"
+    recording.touch()
+    with logs.log_of_recording(recording):
+        log.error("for another recording")
+    assert not file.exists()
+    recording.unlink()
+    file.write_text("kept")
+    with pytest.raises(UserError, match="is there already"), logs.log_of_recording(recording):
+        pass
+    assert file.read_text() == "kept"
