@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from hand.camera import PinholeCamera
     from runtime.calibration.solver_process import Solver
     from runtime.camera_setup import CameraSetup
-    from runtime.estimators.estimator import Estimator
     from runtime.outputs.outputs import Outputs
     from runtime.outputs.replay_check import ReplayCheck
     from runtime.outputs.run_recorder import RunMetadata
@@ -207,12 +206,20 @@ def _pipeline_maker(
     settings: Settings, rerun: "ReplayCheck | None"
 ) -> "tuple[Callable[[CameraSetup, Solver | None], Pipeline], RunMetadata]":
     """Load the networks now, before the cameras start; the pipeline itself needs the cameras' size."""
+    import torch
+
+    from runtime.estimators.estimator import FollowSettings
+    from runtime.estimators.registry import EstimatorOptions, load_estimator
     from runtime.fusion.smoothing import OneEuroSettings
+    from runtime.outputs.run_recorder import RunMetadata
     from runtime.pipeline import Pipeline, PipelineSettings
 
     # Live, the cameras' processes and the viewer need the other half.
-    threads = None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)
-    make_estimator, about = _estimator_maker(settings, rerun.threads if rerun else threads)
+    threads = rerun.threads if rerun else None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)
+    follow = FollowSettings(settings.hand_side, settings.rois)
+    estimator = load_estimator(settings.estimator, EstimatorOptions(settings.engine, settings.weights, threads, follow))
+    log.info(f"engine: {estimator.description}")
+    about = RunMetadata.of(settings, estimator.description, estimator.weights, threads, torch.get_num_threads())
     how = PipelineSettings(
         merge=settings.merge,
         hand_size_mm=settings.hand_size_mm,
@@ -222,41 +229,10 @@ def _pipeline_maker(
 
     def make(known: "CameraSetup", solver: "Solver | None") -> Pipeline:
         calibrator = known.calibrator(settings.hand_size_mm) if solver else None
-        return Pipeline(make_estimator(known), known.cameras, how, calibrator=calibrator, solver=solver)
+        sizes_px = known.cameras.map(lambda camera: camera.size_px)
+        return Pipeline(estimator.make(sizes_px), known.cameras, how, calibrator=calibrator, solver=solver)
 
     return make, about
-
-
-def _estimator_maker(settings: Settings, threads: int | None) -> "tuple[Callable[[CameraSetup], Estimator], RunMetadata]":
-    """Load the networks of the estimator that the settings ask for, and say which it is."""
-    import torch
-
-    from runtime.engines.selection import select_engine
-    from runtime.estimators.crop_estimator import CropEstimator
-    from runtime.estimators.estimator import FollowSettings
-    from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS
-    from runtime.outputs.run_recorder import RunMetadata
-
-    follow = FollowSettings(settings.hand_side, settings.rois)
-    if settings.engine == "mediapipe" or settings.engine == "mediapipe-lite":
-        from runtime.estimators.mediapipe import load_mediapipe
-
-        if settings.weights:
-            raise UserError(f"--weights {settings.weights} is for DetNet's engines: leave it out with --engine {settings.engine}")
-        estimator = load_mediapipe(settings.engine, follow)
-        log.info(f"engine: {estimator.description}")
-        about = RunMetadata.of(settings, estimator.description, None, threads, torch.get_num_threads())
-        return lambda known: estimator, about
-    weights = settings.weights or DEFAULT_WEIGHTS
-    engine = select_engine(settings.engine, weights, threads=threads)
-    log.info(f"engine: {engine.description}")
-    locate = None
-    if not all(settings.rois):
-        from runtime.estimators.locator import load_locator
-
-        locate = load_locator(ASSETS / "locator.safetensors")
-    about = RunMetadata.of(settings, engine.description, weights, threads, torch.get_num_threads())
-    return lambda known: CropEstimator(engine, locate, known.cameras.map(lambda camera: camera.size_px), follow), about
 
 
 def _screen_maker(settings: Settings, cameras: "PerView[PinholeCamera]") -> "Callable[[], Viewer] | None":

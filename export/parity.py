@@ -12,9 +12,10 @@ import tyro
 from export.onnx import file_engine
 from hand.errors import UserError
 from runtime.engines.engine import Precision
+from runtime.engines.names import EngineKind
 from runtime.engines.parity import broken_limits, compare, in_parts, probe, reference
 from runtime.engines.refused import EngineRefused
-from runtime.engines.selection import Made, make_engine
+from runtime.engines.selection import make_engine
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 
@@ -22,7 +23,7 @@ from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 class Settings:
     """Hold engines to what the network answers in torch, float32."""
 
-    engines: tyro.conf.Positional[tuple[Made, ...]] = get_args(Made)
+    engines: tyro.conf.Positional[tuple[EngineKind, ...]] = get_args(EngineKind)
     weights: Path = DEFAULT_WEIGHTS
     file: Path | None = None
     """An ONNX file, in place of engines."""

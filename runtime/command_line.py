@@ -1,6 +1,7 @@
 """Settings from a command line over a TOML file over, where a recording is replayed, those of the recorded run."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from itertools import zip_longest
@@ -10,7 +11,9 @@ from typing import Annotated
 import msgspec
 import tyro
 
-from runtime.settings import DECIDES_HANDS, Settings, check, read_file
+from runtime.settings import DECIDES_HANDS, ESTIMATOR_OF_ENGINE, Settings, check, read_file
+
+log = logging.getLogger(__name__)
 
 
 class CommandLine(Settings, frozen=True, kw_only=True):
@@ -27,7 +30,7 @@ def read_settings(arguments: Sequence[str] | None = None, prog: str = "stream.py
 
     Raises UserError for a file or a value that is wrong; exits with 2 for an unknown option, with 0 for --help.
     """
-    arguments = _adapt_spelt_out(sys.argv[1:] if arguments is None else arguments)
+    arguments = _estimator_spelt_out(_adapt_spelt_out(sys.argv[1:] if arguments is None else arguments))
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("--config", type=Path)
     try:
@@ -55,6 +58,24 @@ def _adapt_spelt_out(arguments: Sequence[str]) -> list[str]:
     return spelt
 
 
+def _estimator_spelt_out(arguments: Sequence[str]) -> list[str]:
+    """`--engine` alone means `--estimator detnet`; the names of other estimators, which it once took, mean that estimator."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--engine")
+    parser.add_argument("--estimator")
+    try:
+        known, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return list(arguments)  # tyro says what is wrong with it
+    if known.engine in ESTIMATOR_OF_ENGINE:
+        estimator = ESTIMATOR_OF_ENGINE[known.engine]
+        log.warning("--engine %s is now --estimator %s", known.engine, estimator)
+        return [*others, "--estimator", estimator, "--engine", "auto"]
+    if known.engine is None or known.estimator is not None:
+        return list(arguments)
+    return [*arguments, "--estimator", "detnet"]
+
+
 def as_recorded(settings: Settings, arguments: Sequence[str]) -> Settings:
     """The same settings; where a recording is replayed, with those of its run that are not set. Raises UserError."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
@@ -70,4 +91,7 @@ def as_recorded(settings: Settings, arguments: Sequence[str]) -> Settings:
 
     recorded, usual = recorded_settings(replay), Settings()
     unset = [key for key in DECIDES_HANDS if getattr(settings, key) == getattr(usual, key)]
+    if not {"estimator", "engine"} <= set(unset):
+        # An engine is one of an estimator: they are taken over together.
+        unset = [key for key in unset if key not in ("estimator", "engine")]
     return msgspec.structs.replace(settings, **{key: getattr(recorded, key) for key in unset})

@@ -1,6 +1,7 @@
 """What a user may set: a TOML file's keys, which are the command line's options too; the command line wins."""
 
 import difflib
+import logging
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -13,7 +14,11 @@ from capture.views import PerView
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.logs import Level
+from runtime.engines.names import EngineName
+from runtime.estimators.registry import EstimatorName
 from runtime.types import Side
+
+log = logging.getLogger(__name__)
 
 Box = tuple[float, float, float]
 """Centre x, centre y and side length of a square in the frame, px."""
@@ -25,6 +30,7 @@ _File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
 DECIDES_HANDS = (
+    "estimator",
     "engine",
     "weights",
     "roi_left",
@@ -38,6 +44,10 @@ DECIDES_HANDS = (
     "smooth",
 )
 """Settings that a replay takes over from the recorded run, unless it is given others."""
+
+
+ESTIMATOR_OF_ENGINE: dict[str, EstimatorName] = {"mediapipe": "mediapipe", "mediapipe-lite": "mediapipe-lite"}
+"""Estimators that older command lines, files and recordings name as engines."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -80,9 +90,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Write the run's figures to this JSON file: the time of every stage, skew, drops by reason."""
     log_level: Level = "info"
     """What to log, from this level on; --record also writes it to a file of the recording's name that ends in .log."""
-    engine: Literal["auto", "torch", "onnx", "onnx-int8", "tensorrt", "mediapipe", "mediapipe-lite"] = "auto"
-    """What finds the joints: our network, run by what is named (auto: the fastest that answers rightly on this machine, measured
-    once and remembered), or MediaPipe's models (python -m tools.get_mediapipe)."""
+    estimator: EstimatorName = "detnet"
+    """What finds the joints: our network (detnet) or MediaPipe's models (python -m tools.get_mediapipe)."""
+    engine: EngineName = "auto"
+    """What runs detnet's network; auto: the fastest that passes the parity check on this machine, measured once and remembered.
+    Given alone, it means --estimator detnet."""
     weights: _File = None
     """Network weights (.safetensors with its manifest, or a published .pth); none: those that ship with DuoHand."""
     roi_left: _Roi = None
@@ -151,7 +163,11 @@ def read_file(path: Path) -> Settings:
     except OSError as error:
         raise UserError(f"cannot read the settings file {path}: {error.strerror}; configs/ has examples") from error
     try:
-        return check(msgspec.toml.decode(content, type=Settings, dec_hook=_decode_path))
+        written = msgspec.toml.decode(content)
+        values = with_estimator(written)
+        if values is not written:
+            log.warning('%s: engine = "%s" is now estimator = "%s"', path, written["engine"], values["estimator"])
+        return check(msgspec.convert(values, Settings, dec_hook=_decode_path))
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_explain(str(error))}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -160,15 +176,23 @@ def read_file(path: Path) -> Settings:
         raise UserError(f"{path}: {error}") from error
 
 
+def with_estimator(values: dict[str, Any]) -> dict[str, Any]:
+    """A file's keys and values, those of before there was the key `estimator` as they are written now."""
+    engine = values.get("engine")
+    if isinstance(engine, str) and engine in ESTIMATOR_OF_ENGINE:
+        return {**values, "estimator": ESTIMATOR_OF_ENGINE[engine], "engine": "auto"}
+    return values
+
+
 def check(settings: Settings) -> Settings:
     """The same settings; raises UserError for a number that cannot be."""
     for key in ("seconds", "hand_size_mm", "camera_fps", "exposure"):
         value = getattr(settings, key)
         if value is not None and not value > 0:
             raise UserError(f"{key} is {value}: expected a number above 0")
-    if settings.adapt != "off" and settings.engine in ("mediapipe", "mediapipe-lite"):
+    if settings.adapt != "off" and settings.estimator != "detnet":
         raise UserError(
-            f"adapt is {settings.adapt} with engine {settings.engine}: only our own network learns, leave out one of both"
+            f"adapt is {settings.adapt} with estimator {settings.estimator}: only our own network learns, leave out one of both"
         )
     if settings.adapt == "on" and settings.merge == "rotation":
         raise UserError("adapt is on with merge rotation: it learns from where the cameras are, so use merge auto or geometry")

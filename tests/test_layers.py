@@ -18,8 +18,8 @@ MAY_IMPORT = {
     "capture.transport": {"hand", "capture", "capture.sources"},
     "capture.recording": {"hand", "capture"},
     "runtime": {
-        *("hand", "capture", "capture.sources", "runtime.geometry", "runtime.networks", "runtime.estimators"),
-        *("runtime.calibration", "runtime.fusion", "runtime.reporting", "runtime.outputs"),
+        *("hand", "capture", "capture.sources", "runtime.geometry", "runtime.networks", "runtime.engines"),
+        *("runtime.estimators", "runtime.calibration", "runtime.fusion", "runtime.reporting", "runtime.outputs"),
     },
     "runtime.geometry": {"hand", "capture"},
     "runtime.networks": {"hand"},

@@ -1,4 +1,4 @@
-"""Fetch MediaPipe's hand models for `--engine mediapipe`: `python -m tools.get_mediapipe`.
+"""Fetch MediaPipe's hand models for `--estimator mediapipe`: `python -m tools.get_mediapipe`.
 
 pip downloads the wheel mediapipe 0.10.21 (Apache-2.0; newer ones carry no models); three models and the licence are taken out of
 it into the user's cache folder, the rest is removed. Nothing is installed, and nothing of it enters the project.
@@ -43,7 +43,7 @@ def fetch(settings: Settings) -> Path:
     with tempfile.TemporaryDirectory(prefix="duohand-") as scratch:
         wheel = settings.wheel or download(Path(scratch))
         take_models(wheel, to)
-    print(f"MediaPipe's models (Apache-2.0) are in {to}: use them with --engine mediapipe")
+    print(f"MediaPipe's models (Apache-2.0) are in {to}: use them with --estimator mediapipe")
     return to
 
 

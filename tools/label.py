@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import cv2
 import numpy as np
@@ -18,15 +19,14 @@ import tyro
 from adapt.core.geometry_labels import LabelledPair
 from adapt.core.geometry_teacher import label
 from adapt.core.label_crops import LabelledCrop
-from adapt.offline.recording import RecordingSettings, resolve_handedness
+from adapt.offline.recording import RecordingSettings, frame_size, resolve_handedness
 from capture.views import PerView, View
 from hand.errors import UserError
 from hand.joints import JOINTS
 from hand.synth.draw import SURFACE_CELL, DrawnCrops
 from hand.synth.turn import BORDER
 from runtime.estimators.estimator import Estimator, FollowSettings
-from runtime.estimators.mediapipe import load_mediapipe
-from runtime.estimators.mediapipe_files import MediaPipeEngine
+from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
 from runtime.reporting.calibration_text import describe
 from runtime.types import Side
 from tools.label_sheet import LOOKS, Look, draw_looks
@@ -39,7 +39,7 @@ class Settings(RecordingSettings):
 
     taught: tyro.conf.Positional[Path]
     """Folder of shards; those of other recordings are kept."""
-    engine: MediaPipeEngine = "mediapipe"
+    estimator: Annotated[EstimatorName, tyro.conf.arg(aliases=["--engine"])] = "mediapipe"
     """What finds the joints."""
     crop_size: int = 64
     """Of the network that is to learn, px."""
@@ -119,9 +119,15 @@ class Shards:
         self._pending = []
 
 
+def estimator(settings: Settings) -> Estimator:
+    """The estimator whose joints make the geometry. Raises UserError where its parts are missing."""
+    options = EstimatorOptions(follow=FollowSettings(settings.hand_side))
+    return load_estimator(settings.estimator, options).make(settings.clips.map(frame_size))
+
+
 def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = None) -> Shards:
     """Label a recording. Raises UserError where it cannot be read, shows no hand, or never tells the cameras' places."""
-    make = make_estimator or (lambda: load_mediapipe(settings.engine, FollowSettings(settings.hand_side)))
+    make = make_estimator or (lambda: estimator(settings))
     watched = settings.calibrated(make())
     print(f"{describe(watched.status)}, from {watched.both:,} pairs that show the hand to both")
     settings.taught.mkdir(parents=True, exist_ok=True)

@@ -30,7 +30,7 @@ from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.estimators.estimator import Estimator, FollowSettings
 from runtime.estimators.locator import load_locator
-from runtime.estimators.mediapipe import load_mediapipe
+from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
 from runtime.estimators.uncertainty import px_per_hand
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
@@ -41,6 +41,7 @@ CHANCE = 1.05
 """Held-out pixels may be so many times as far off as before."""
 STRETCH, HELD_OUT_EVERY = 15, 5
 """Pairs are held out by stretches of so many in a row, neighbours being alike, and one stretch in so many."""
+Teacher = Literal["own"] | EstimatorName
 MakeEstimator = Callable[[], Estimator]
 
 
@@ -50,8 +51,8 @@ class Settings(RecordingSettings, LearningSettings):
 
     run: tyro.conf.Positional[Path]
     """Folder to write the adapted weights to."""
-    teacher: Literal["own", "mediapipe", "mediapipe-lite"] = "own"
-    """Whose joints the geometry is made of; MediaPipe's models come by tools.get_mediapipe."""
+    teacher: Teacher = "own"
+    """Whose joints the geometry is made of: those of the network that adapts (own), or an estimator's."""
     weights: Path = DEFAULT_WEIGHTS
     """Of the network to adapt."""
     most: int = 1024
@@ -61,10 +62,11 @@ class Settings(RecordingSettings, LearningSettings):
 def estimator(settings: Settings) -> Estimator:
     """The teacher whose joints make the geometry. Raises UserError where its parts are missing."""
     follow = FollowSettings(settings.hand_side)
+    sizes_px = settings.clips.map(frame_size)
     if settings.teacher != "own":
-        return load_mediapipe(settings.teacher, follow)
+        return load_estimator(settings.teacher, EstimatorOptions(follow=follow)).make(sizes_px)
     engine = TorchEngine(*load_network(settings.weights), threads=settings.threads, device=settings.torch_device.type)
-    return CropEstimator(engine, load_locator(), settings.clips.map(frame_size), follow)
+    return CropEstimator(engine, load_locator(), sizes_px, follow)
 
 
 def watch(

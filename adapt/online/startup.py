@@ -27,7 +27,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAda
         return None
     estimator = pipeline.estimator
     if not isinstance(estimator, CropEstimator):
-        raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --engine {settings.engine}")
+        raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --estimator {settings.estimator}")
     file = learnt_file(settings, known, estimator.engine.manifest.sha256)
     if file is not None:
         _take_up(file, estimator)

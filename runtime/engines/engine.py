@@ -8,7 +8,6 @@ import numpy as np
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
-EngineName = Literal["auto", "torch", "onnx", "onnx-int8", "tensorrt"]
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 """Of the numbers that an engine computes with."""
 

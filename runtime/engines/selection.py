@@ -9,20 +9,20 @@ import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
-from runtime.engines.engine import Engine, EngineName, RenewableEngine
+from runtime.engines.engine import Engine, RenewableEngine
 from runtime.engines.machine import multiplies_bf16
+from runtime.engines.names import EngineKind, EngineName
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
 from runtime.engines.selection_cache import EngineSelection, clear_selection, load_selection, save_selection
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
-Made = Literal["torch", "onnx", "onnx-int8", "tensorrt"]
-ENGINES: tuple[Made, ...] = ("tensorrt", "onnx-int8", "onnx", "torch")
+ENGINES: tuple[EngineKind, ...] = ("tensorrt", "onnx-int8", "onnx", "torch")
 TIMED_S = 0.2
 """Each engine is timed for so long, in turns with the others."""
 FAST_ENOUGH_MS = 10.0
@@ -43,14 +43,14 @@ def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *,
 
         torch.set_num_threads(threads)
 
-    def make(name: Made) -> RenewableEngine:
+    def make(name: EngineKind) -> RenewableEngine:
         return make_engine(name, network, manifest, weights, threads=threads)
 
     return _automatic(make, EngineSelection.key(manifest, weights, threads)) if name == "auto" else make(name)
 
 
 def make_engine(
-    name: Made, network: HandNetwork, manifest: Manifest, weights: Path, *, threads: int | None = None
+    name: EngineKind, network: HandNetwork, manifest: Manifest, weights: Path, *, threads: int | None = None
 ) -> RenewableEngine:
     """The engine called `name` for a network whose weights are, or came from, `weights`; the network stays as it is.
 
@@ -106,7 +106,7 @@ def time_engines(engines: Mapping[Name, Engine], seconds: float = TIMED_S) -> di
     return {name: float(np.median(times)) for name, times in spent.items()}
 
 
-def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEngine:
+def _automatic(make: Callable[[EngineKind], RenewableEngine], key: str) -> RenewableEngine:
     known = load_selection(key)
     if known is not None:
         try:
@@ -116,8 +116,8 @@ def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEn
             clear_selection(key)
         else:
             return _described(engine, f"auto: {known.why}, remembered")
-    made: dict[Made, RenewableEngine] = {}
-    refused: dict[Made, EngineRefused] = {}
+    made: dict[EngineKind, RenewableEngine] = {}
+    refused: dict[EngineKind, EngineRefused] = {}
     for name in ENGINES:
         try:
             made[name] = make(name)
@@ -126,7 +126,7 @@ def _automatic(make: Callable[[Made], RenewableEngine], key: str) -> RenewableEn
     if not made:
         raise refused["torch"]
     took = time_engines(made)
-    exact: dict[Made, float] = {name: ms for name, ms in took.items() if name != "onnx-int8" and ms <= FAST_ENOUGH_MS}
+    exact: dict[EngineKind, float] = {name: ms for name, ms in took.items() if name != "onnx-int8" and ms <= FAST_ENOUGH_MS}
     best, _ = min((exact or took).items(), key=lambda item: item[1])
     why = ", ".join(f"{name} {ms:.1f} ms a pair" for name, ms in sorted(took.items(), key=lambda item: item[1]))
     out = [f"{name} refused: {error}" for name, error in refused.items() if error.parity is not None]

@@ -3,20 +3,20 @@
 import hashlib
 import os
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
 from hand.folders import cache_folder
 from runtime.engines.int8 import plan_file
 from runtime.engines.machine import machine, versions
+from runtime.engines.names import EngineKind
 from runtime.networks.weights import Manifest
 
 
 class EngineSelection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """An engine that was chosen."""
 
-    engine: Literal["torch", "onnx", "onnx-int8", "tensorrt"]
+    engine: EngineKind
     why: str
     """What each engine took."""
 

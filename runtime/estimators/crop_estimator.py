@@ -14,6 +14,7 @@ from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_crops, refine_predictions, roll_hypotheses
 from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSettings
 from runtime.estimators.handedness import HandednessFilter
+from runtime.estimators.registry import EstimatorOptions, LoadedEstimator
 from runtime.estimators.tracker import TrackSettings, ViewTracker
 from runtime.types import HandBox, Side, ViewHand
 
@@ -30,6 +31,18 @@ class Locator(Protocol):
     def __call__(self, image: np.ndarray, view: View) -> list[HandBox]:
         """Boxes in an image (H, W, 3) uint8 RGB, best first; empty where no hand is seen."""
         ...
+
+
+def load_detnet(options: EstimatorOptions) -> LoadedEstimator:
+    """An `EstimatorFactory`: the crop network in an engine, and the locator where a view has no roi."""
+    from runtime.engines.selection import select_engine
+    from runtime.estimators.locator import load_locator
+    from runtime.networks.weights import DEFAULT_WEIGHTS
+
+    weights = options.weights or DEFAULT_WEIGHTS
+    engine = select_engine(options.engine, weights, threads=options.threads)
+    locate = None if all(options.follow.roi) else load_locator()
+    return LoadedEstimator(engine.description, weights, lambda sizes_px: CropEstimator(engine, locate, sizes_px, options.follow))
 
 
 class CropEstimator:

@@ -6,6 +6,7 @@ from typing import Literal, Protocol
 from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
+from hand.errors import UserError
 from runtime.types import ViewHand
 
 Roi = tuple[float, float, float]
@@ -26,6 +27,10 @@ class FollowSettings:
 
 ANY_HAND = FollowSettings()
 """Whichever hand there is, wherever it is."""
+
+
+class EstimatorNotInstalled(UserError):
+    """An optional estimator whose models were not fetched."""
 
 
 class Estimator(Protocol):

@@ -16,7 +16,7 @@ class Model:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise UserError(
-                "LiteRT, which runs MediaPipe's models, is not installed: pip install -e '.[mediapipe]', or take another --engine"
+                "LiteRT, which runs MediaPipe's models, is not installed: pip install -e '.[mediapipe]' or use --estimator detnet"
             ) from error
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads)

@@ -5,6 +5,7 @@ followed; else the last landmarks say where to look. Beyond the paper: both view
 off the middle of the picture is turned as it was seen, since these crops are no cameras that look at it.
 """
 
+import logging
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
+from hand.errors import UserError
 from hand.joints import unit_hand
 from hand.rotations import between
 from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSettings
@@ -21,10 +23,13 @@ from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_squ
 from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.landmark_confidence import PIXEL_SHARE, confidence
 from runtime.estimators.litert import Model
-from runtime.estimators.mediapipe_files import LANDMARKS, PALMS, MediaPipeEngine, model_file
+from runtime.estimators.mediapipe_files import LANDMARKS, PALMS, MediaPipeName, model_file
 from runtime.estimators.palm import PalmDetector
+from runtime.estimators.registry import EstimatorOptions, LoadedEstimator
 from runtime.estimators.square import Square
 from runtime.types import Side, ViewHand
+
+log = logging.getLogger(__name__)
 
 MIN_PRESENCE = 0.5
 MOST_PALMS = 2
@@ -62,9 +67,28 @@ class _Follower:
         return seen if seen.presence >= MIN_PRESENCE and np.isfinite(seen.pixels).all() else None
 
 
-def load_mediapipe(engine: MediaPipeEngine, follow: FollowSettings = ANY_HAND, *, threads: int = 2) -> "MediaPipeEstimator":
+def load_full(options: EstimatorOptions) -> LoadedEstimator:
+    """An `EstimatorFactory`: the palm detector and the full landmark model, on two threads."""
+    return _load("mediapipe", options)
+
+
+def load_lite(options: EstimatorOptions) -> LoadedEstimator:
+    """An `EstimatorFactory`: the palm detector and the lite landmark model, on two threads."""
+    return _load("mediapipe-lite", options)
+
+
+def _load(name: MediaPipeName, options: EstimatorOptions) -> LoadedEstimator:
+    if options.weights:
+        raise UserError(f"--weights {options.weights} is for --estimator detnet: leave it out with --estimator {name}")
+    if options.engine != "auto":
+        log.warning("--engine %s is for --estimator detnet: the models of %s run in LiteRT", options.engine, name)
+    estimator = load_mediapipe(name, options.follow)
+    return LoadedEstimator(estimator.description, None, lambda sizes_px: estimator)
+
+
+def load_mediapipe(name: MediaPipeName, follow: FollowSettings = ANY_HAND, *, threads: int = 2) -> "MediaPipeEstimator":
     """The estimator of the models that were fetched. Raises UserError where they, or LiteRT, are missing."""
-    return MediaPipeEstimator(model_file(PALMS), model_file(LANDMARKS[engine]), follow, threads=threads)
+    return MediaPipeEstimator(model_file(PALMS), model_file(LANDMARKS[name]), follow, threads=threads)
 
 
 class MediaPipeEstimator:

@@ -6,13 +6,14 @@ from typing import Literal
 
 from hand.errors import UserError
 from hand.folders import cache_folder
+from runtime.estimators.estimator import EstimatorNotInstalled
 
 VERSION = "0.10.21"
 """Of the package that the models come from; newer ones carry no models."""
 PALMS = "palm_detection_full.tflite"
-MediaPipeEngine = Literal["mediapipe", "mediapipe-lite"]
-LANDMARKS: dict[MediaPipeEngine, str] = {"mediapipe": "hand_landmark_full.tflite", "mediapipe-lite": "hand_landmark_lite.tflite"}
-"""The landmark model of each engine."""
+MediaPipeName = Literal["mediapipe", "mediapipe-lite"]
+LANDMARKS: dict[MediaPipeName, str] = {"mediapipe": "hand_landmark_full.tflite", "mediapipe-lite": "hand_landmark_lite.tflite"}
+"""The landmark model of each estimator."""
 SHA256 = {
     PALMS: "1b14e9422c6ad006cde6581a46c8b90dd573c07ab7f3934b5589e7cea3f89a54",
     LANDMARKS["mediapipe"]: "11c272b891e1a99ab034208e23937a8008388cf11ed2a9d776ed3d01d0ba00e3",
@@ -26,11 +27,11 @@ def folder() -> Path:
 
 
 def model_file(name: str) -> Path:
-    """One of the models. Raises UserError where it was not fetched, or is not the one that was."""
+    """One of the models. Raises EstimatorNotInstalled where it was not fetched, UserError where it is another one."""
     file = folder() / name
-    advice = "fetch MediaPipe's models once with python -m tools.get_mediapipe (35 MB), or choose another --engine"
+    advice = "fetch MediaPipe's models once with python -m tools.get_mediapipe (35 MB), or choose another --estimator"
     if not file.is_file():
-        raise UserError(f"{file} is not there: {advice}")
+        raise EstimatorNotInstalled(f"{file} is not there: {advice}")
     if hashlib.sha256(file.read_bytes()).hexdigest() != SHA256[name]:
         raise UserError(f"{file} is not the model of mediapipe {VERSION}: {advice}")
     return file

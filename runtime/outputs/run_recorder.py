@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,7 +17,7 @@ from hand.errors import UserError
 from runtime.calibration.camera_profile import Profile
 from runtime.calibration.solver_log import RecordingSolver
 from runtime.outputs.hand_line import HandLine, hand_line
-from runtime.settings import Settings
+from runtime.settings import Settings, with_estimator
 from runtime.types import DualHand
 
 HAND_TOPIC, DROPS_TOPIC = "/hand", "/drops"
@@ -73,7 +74,10 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
         """Raises UserError, which names the recording, for what no run of this version has written."""
         text = "{" + ",".join(f"{msgspec.json.encode(name).decode()}:{value}" for name, value in metadata.items()) + "}"
         try:
-            return msgspec.json.decode(text, type=cls, dec_hook=lambda kind, value: kind(value))
+            values = msgspec.json.decode(text, type=dict[str, Any])
+            if isinstance(settings := values.get("settings"), dict):
+                values["settings"] = with_estimator(settings)
+            return msgspec.convert(values, cls, dec_hook=lambda kind, value: kind(value))
         except msgspec.MsgspecError as error:
             what = str(error) if metadata else "nothing is said of its run"
             raise UserError(

@@ -85,3 +85,28 @@ def test_an_unknown_option_is_named_and_ends_with_2(capsys):
 def test_a_missing_camera_is_named():
     with pytest.raises(UserError, match="right view.*--right"):
         _ = Settings(left="0").sources
+
+
+@pytest.mark.parametrize("name", ["mediapipe", "mediapipe-lite"])
+def test_an_estimator_that_is_called_an_engine_is_taken_with_a_hint(toml, caplog, name):
+    for arguments in (["--engine", name], [f"--engine={name}"], ["--config", str(toml(f'engine = "{name}"'))]):
+        caplog.clear()
+        settings = read_settings(arguments)
+        assert (settings.estimator, settings.engine) == (name, "auto")
+        (record,) = caplog.records
+        assert name in record.getMessage() and "estimator" in record.getMessage()
+
+
+def test_an_engine_alone_means_our_own_network(toml, caplog):
+    path = str(toml('estimator = "mediapipe"'))
+    assert read_settings(["--config", path]).estimator == "mediapipe"
+    settings = read_settings(["--config", path, "--engine", "onnx"])
+    assert (settings.estimator, settings.engine) == ("detnet", "onnx")
+    settings = read_settings(["--estimator", "mediapipe", "--engine", "onnx"])
+    assert (settings.estimator, settings.engine) == ("mediapipe", "onnx")
+    assert not caplog.records
+
+
+def test_only_our_own_network_adapts():
+    with pytest.raises(UserError, match="estimator mediapipe"):
+        read_settings(["--estimator", "mediapipe", "--adapt"])

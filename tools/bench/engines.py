@@ -18,9 +18,10 @@ from tqdm import tqdm
 from hand.errors import UserError
 from runtime.engines.engine import RenewableEngine
 from runtime.engines.int8 import Plan, load_plan, measure_ranges, quantised
+from runtime.engines.names import EngineKind
 from runtime.engines.parity import compare, in_parts, probe, reference
 from runtime.engines.refused import EngineRefused
-from runtime.engines.selection import ENGINES, Made, make_engine, time_engines
+from runtime.engines.selection import ENGINES, make_engine, time_engines
 from runtime.networks.graph import filled, graph_of, weights_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, build_network, load_network
@@ -140,7 +141,7 @@ def _rough_plan(network: HandNetwork, manifest: Manifest) -> Plan:
     )
 
 
-def _megabytes(name: Made | str, network: HandNetwork, manifest: Manifest, path: Path | None) -> float:
+def _megabytes(name: EngineKind | str, network: HandNetwork, manifest: Manifest, path: Path | None) -> float:
     weights = weights_of(network)
     if name != "onnx-int8":
         return sum(value.nbytes for value in weights.values()) / 1e6

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from capture.sources.synthetic import SyntheticSource
     from hand.camera import PinholeCamera
     from runtime.estimators.estimator import Estimator
+    from runtime.estimators.registry import EstimatorName
 
 
 def make_network() -> tuple[Callable[[], object], int, str]:
@@ -68,22 +69,19 @@ _shown: "dict[View, SyntheticSource]" = {}
 
 
 def make_detnet_lite() -> tuple[Callable[[], object], int, str]:
-    from runtime.engines.selection import select_engine
-    from runtime.estimators.crop_estimator import CropEstimator
-    from runtime.estimators.locator import load_locator
-
-    return make_estimator(
-        lambda cameras: CropEstimator(select_engine(threads=1), load_locator(), cameras.map(lambda camera: camera.size_px))
-    )
+    return _make_named("detnet", threads=1)
 
 
 def make_mediapipe() -> tuple[Callable[[], object], int, str]:
-    from runtime.estimators.mediapipe import load_mediapipe
-
-    return make_estimator(lambda cameras: load_mediapipe("mediapipe"))
+    return _make_named("mediapipe")
 
 
 def make_mediapipe_lite() -> tuple[Callable[[], object], int, str]:
-    from runtime.estimators.mediapipe import load_mediapipe
+    return _make_named("mediapipe-lite")
 
-    return make_estimator(lambda cameras: load_mediapipe("mediapipe-lite"))
+
+def _make_named(name: "EstimatorName", threads: int | None = None) -> tuple[Callable[[], object], int, str]:
+    from runtime.estimators.registry import EstimatorOptions, load_estimator
+
+    loaded = load_estimator(name, EstimatorOptions(threads=threads))
+    return make_estimator(lambda cameras: loaded.make(cameras.map(lambda camera: camera.size_px)))

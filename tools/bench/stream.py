@@ -27,7 +27,8 @@ from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import BackgroundSolver
-from runtime.engines.engine import Engine, EngineName
+from runtime.engines.engine import Engine
+from runtime.engines.names import EngineName
 from runtime.engines.selection import select_engine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.estimators.locator import load_locator

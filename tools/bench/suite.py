@@ -20,7 +20,7 @@ import tyro
 
 from capture.views import PerView
 from hand.errors import UserError
-from runtime.engines.engine import EngineName
+from runtime.engines.names import EngineName
 from tools.bench import engines as bench_engines
 from tools.bench import estimators as bench_estimators
 from tools.bench import stream as bench_stream

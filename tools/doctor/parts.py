@@ -35,14 +35,14 @@ def look_at_parts() -> Iterator[Finding]:
     yield from _libraries()
     yield from _torch()
     yield from look_at_engines()
-    yield _mediapipe()
+    yield from _other_estimators()
     yield _drawing()
     yield _display()
 
 
 def look_at_engines() -> Iterator[Finding]:
     """Every engine by name, and the one that `auto` takes."""
-    from runtime.engines.engine import EngineName
+    from runtime.engines.names import EngineName
     from runtime.engines.selection import select_engine
 
     for name in sorted(get_args(EngineName), key=lambda name: name == "auto"):
@@ -97,17 +97,20 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
-def _mediapipe() -> Finding:
-    from runtime.estimators.mediapipe_files import are_there
+def _other_estimators() -> Iterator[Finding]:
+    """Every estimator but detnet, whose engines have findings of their own."""
+    from runtime.estimators.estimator import EstimatorNotInstalled
+    from runtime.estimators.registry import ESTIMATORS, load_estimator
 
-    if not are_there():
-        return Finding("ok", "mediapipe", "its models are not fetched (not needed; python -m tools.get_mediapipe fetches them)")
-    try:
-        from runtime.estimators.mediapipe import load_mediapipe
-
-        return Finding("ok", "mediapipe", load_mediapipe("mediapipe").description)
-    except UserError as error:
-        return Finding("warning", "mediapipe", str(error))
+    for name in ESTIMATORS:
+        if name == "detnet":
+            continue
+        try:
+            yield Finding("ok", name, load_estimator(name).description)
+        except EstimatorNotInstalled as error:
+            yield Finding("ok", name, f"not installed, and not needed: {error}")
+        except UserError as error:
+            yield Finding("warning", name, str(error))
 
 
 def _drawing() -> Finding:

@@ -24,7 +24,7 @@ from adapt.core.rehearsal import draw_bank
 from adapt.core.targets import Labels
 from adapt.core.training_samples import TrainingSet
 from adapt.offline.adapt_recording import Settings as Offline
-from adapt.offline.adapt_recording import label_error, watch
+from adapt.offline.adapt_recording import Teacher, label_error, watch
 from adapt.offline.training import BANK, make_mean_teacher, train
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
@@ -71,7 +71,7 @@ class Settings:
     """Further options of adapt.offline for all rows, such as 'epochs 20 rate 1e-3'."""
     seeds: tuple[int, ...] = (0,)
     """Of the learning; a row tells the mean over them."""
-    teacher: Literal["own", "mediapipe", "mediapipe-lite"] = "own"
+    teacher: Teacher = "own"
     """Whose joints the geometry is made of."""
     hands: int = 500
     """Held-out drawn hands of each kind."""

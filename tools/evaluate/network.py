@@ -17,7 +17,8 @@ import torch
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
-from runtime.engines.engine import Engine, EngineName
+from runtime.engines.engine import Engine
+from runtime.engines.names import EngineName
 from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE

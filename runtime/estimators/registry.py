@@ -1,0 +1,62 @@
+"""Which estimators there are, and how each is loaded: another one is a module with a factory, its name, and an entry here."""
+
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from capture.views import PerView
+from runtime.engines.names import EngineName
+from runtime.estimators.estimator import ANY_HAND, Estimator, FollowSettings
+
+EstimatorName = Literal["detnet", "mediapipe", "mediapipe-lite"]
+ESTIMATORS: dict[EstimatorName, tuple[str, str]] = {
+    "detnet": ("runtime.estimators.crop_estimator", "load_detnet"),
+    "mediapipe": ("runtime.estimators.mediapipe", "load_full"),
+    "mediapipe-lite": ("runtime.estimators.mediapipe", "load_lite"),
+}
+"""Name → module and factory; imported when asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatorOptions:
+    """What an estimator is asked for; a factory refuses what it cannot heed."""
+
+    engine: EngineName = "auto"
+    """What runs the network of `detnet`."""
+    weights: Path | None = None
+    """Network weights; None takes those that ship with the estimator."""
+    threads: int | None = None
+    """Of the CPU, for `detnet`'s engine; None takes all."""
+    follow: FollowSettings = ANY_HAND
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedEstimator:
+    """An estimator whose networks are loaded, before the size of the frames is known."""
+
+    description: str
+    """Which one this is and why it was chosen, for the person at the screen."""
+    weights: Path | None
+    """The network's file; None for an estimator whose models are not ours."""
+    make: Callable[[PerView[tuple[int, int]]], Estimator]
+    """Gives the estimator for frames of (width, height) px. To be called once: what is followed is the estimator's state."""
+
+
+class EstimatorFactory(Protocol):
+    """Loads one kind of estimator."""
+
+    def __call__(self, options: EstimatorOptions) -> LoadedEstimator:
+        """Raises UserError for options that are not for this estimator, and where its parts cannot be loaded."""
+        ...
+
+
+def load_estimator(name: EstimatorName, options: EstimatorOptions = EstimatorOptions()) -> LoadedEstimator:
+    """The estimator called `name`, its networks loaded.
+
+    Raises UserError for options that are not for it, and where its parts cannot be loaded.
+    """
+    module, factory = ESTIMATORS[name]
+    load: EstimatorFactory = getattr(importlib.import_module(module), factory)
+    return load(options)

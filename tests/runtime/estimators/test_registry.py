@@ -1,0 +1,36 @@
+"""Every estimator has a name and a factory; what is asked for and cannot be heeded is said."""
+
+import logging
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from capture.views import PerView
+from hand.errors import UserError
+from runtime.estimators.mediapipe import MediaPipeEstimator
+from runtime.estimators.registry import ESTIMATORS, EstimatorName, EstimatorOptions, load_estimator
+from runtime.networks.weights import DEFAULT_WEIGHTS
+
+
+def test_every_name_has_an_entry():
+    assert tuple(ESTIMATORS) == get_args(EstimatorName)
+
+
+def test_detnet_is_loaded_before_the_size_of_frames_is_known():
+    loaded = load_estimator("detnet", EstimatorOptions(engine="torch"))
+    assert loaded.description.startswith("torch on") and loaded.weights == DEFAULT_WEIGHTS
+    assert loaded.make(PerView((64, 48), (64, 48))).description == loaded.description
+
+
+@pytest.mark.usefixtures("mediapipe_models")
+def test_mediapipe_has_no_weights_of_ours_and_no_engine_to_choose(caplog):
+    pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
+    with pytest.raises(UserError, match="--weights some.pth is for --estimator detnet"):
+        load_estimator("mediapipe-lite", EstimatorOptions(weights=Path("some.pth")))
+    with caplog.at_level(logging.WARNING):
+        loaded = load_estimator("mediapipe", EstimatorOptions(engine="onnx"))
+    assert "--engine onnx" in caplog.text
+    estimator = loaded.make(PerView((64, 48), (64, 48)))
+    assert loaded.weights is None and isinstance(estimator, MediaPipeEstimator)
+    assert "full" in loaded.description and "lite" in load_estimator("mediapipe-lite").description
