@@ -164,7 +164,7 @@ def _run_from(
             report.sections["adaptation"] = lambda: adaptation.figures
         run_loop(
             undistorted.undistort(first) if undistorted else first,
-            outputs.watched(undistorted or pairs, first),
+            outputs.marked(undistorted or pairs, first),
             adaptation or pipeline,
             report,
             make_screen=_screen_maker(settings, known.cameras),

@@ -1,4 +1,4 @@
-"""The rotation between the two cameras, from nothing but the two views' hands as they stream in."""
+"""Estimates the rotation between the two cameras from the two views' hands as they stream in."""
 
 import math
 
@@ -7,26 +7,26 @@ import numpy as np
 from hand.rotations import align, correlation, project_to_rotation
 
 SURE_DEG = 12.0
-"""Uncertainty up to which a rotation is fit to merge two views by; beyond, one view alone is nearer to the truth."""
+"""Uncertainty threshold for merging by the rotation; above it, one view alone is more accurate."""
 CAPACITY = 96
 MAX_AGE_NS = 120 * 10**9
-"""Pairs older than this leave: somebody may have moved a camera."""
+"""Older pairs are discarded: a camera may have been moved."""
 REDUNDANCY_SCALE = 0.12
-"""Unit-hand distance (root mean square over the joints) below which two hands tell about the same."""
+"""Unit-hand distance (root mean square over the joints) below which two hands are redundant."""
 CANDIDATES = 5
-"""Newest pairs whose own rotations are tried as a start, besides the last estimate."""
+"""Newest pairs whose own rotations are tried as initial values, besides the last estimate."""
 ITERATIONS = 3
 TRUST_POWER = 4
-"""Power of a pair's mean joint weight that it counts with: pairs of which the network is unsure are mostly wrong."""
+"""A pair is weighted by this power of its mean joint weight: pairs of low confidence are mostly wrong."""
 
 
 class RotationEstimator:
     """Robust R_right_from_left over a bounded set of recent, diverse pairs.
 
-    Per pair i the correlation M_i holds all that the least-squares problem needs. How much worse R fits pair i than its
-    own best rotation does is q_i(R) = 2 (tr R_iᵀM_i − tr RᵀM_i) ≥ 0: a flat or collinear hand gives little q whatever R
-    turns about the axis that it does not determine. The estimate minimises a Geman-McClure loss of q_i / v_i, where v_i
-    is how badly the two hands' shapes agree at best. It starts from the last estimate or, where that has the lower weighted
+    The correlation M_i of pair i is sufficient for the least-squares problem. How much worse R fits pair i than its
+    own best rotation R_i is q_i(R) = 2 (tr R_iᵀM_i − tr RᵀM_i) ≥ 0: for a flat or collinear hand q_i changes little with
+    rotations about the axis that it does not determine. The estimate minimises a Geman-McClure loss of q_i / v_i, where
+    v_i is the residual of R_i. It starts from the last estimate or, where that has the lower weighted
     median, from one of the newest pairs' own rotations, so outliers may hold just under half of the weight.
     """
 
@@ -34,9 +34,9 @@ class RotationEstimator:
         self.rotation: np.ndarray | None = None
         """(3, 3) R_right_from_left; None before the first pair."""
         self.uncertainty_deg = float("inf")
-        """Root mean square of the estimate's angular error, as the pairs' scatter tells it; infinite before two differing pairs.
+        """Root mean square of the estimate's angular error, from the pairs' scatter; infinite before two differing pairs.
 
-        It does not know of an error that all pairs share.
+        It does not include errors common to all pairs.
         """
         self._capacity = capacity
         self._max_age_ns = max_age_ns
@@ -47,7 +47,7 @@ class RotationEstimator:
         self._misfit = np.empty(0)
         self._trust = np.empty(0)
         self._redundancy = np.empty((0, 0))
-        """How much two pairs tell the same, in (0, 1]."""
+        """(N, N) redundancy of two pairs, in (0, 1]."""
 
     @property
     def count(self) -> int:
@@ -57,15 +57,15 @@ class RotationEstimator:
     def update(self, captured_ns: int, left: np.ndarray, right: np.ndarray, weight: np.ndarray) -> None:
         """Add a pair of unit hands (21, 3), each in its camera's axes, with joint weights (21,).
 
-        A pair that is not finite or has no weight is passed over.
+        A pair that is not finite or has no weight is ignored.
         """
         total = weight.sum()
         if not (np.isfinite(left).all() and np.isfinite(right).all() and total > 0):
             return
         trust = float(weight.mean()) ** TRUST_POWER
         weight = weight / total
-        # About the wrists, not about the middles: were the joints' errors independent, one wrist's would turn the whole
-        # hand, but a network's errors go together, and from the wrist to the fingers is what it sees best.
+        # Aligned at the wrists, not at the centroids: independent joint errors would make that worse, but a network's errors are
+        # correlated, and it estimates the direction from the wrist to the fingers best.
         own = align(left, right, weight)
         misfit = float(weight @ ((left @ own.T - right) ** 2).sum(-1))
         self._add(captured_ns, left, correlation(left, right, weight), own, misfit, trust)
@@ -74,7 +74,7 @@ class RotationEstimator:
     def _add(self, captured_ns: int, hand: np.ndarray, M: np.ndarray, own: np.ndarray, misfit: float, trust: float) -> None:
         self._keep(captured_ns - self._time_ns <= self._max_age_ns)
         if self.count >= self._capacity:
-            # Of the two hands that resemble each other most the older leaves: what remains is diverse.
+            # The older of the two most similar hands is discarded, which keeps the set diverse.
             alike = np.argmax(self._redundancy - np.eye(self.count))
             pair = np.unravel_index(alike, self._redundancy.shape)
             keep = np.ones(self.count, bool)
@@ -102,7 +102,7 @@ class RotationEstimator:
     def _solve(self) -> None:
         M, own = self._M, self._own
         share = self._trust / self._redundancy.sum(1)
-        # Half of the typical misfit is added: two bad hands may fit each other well by chance.
+        # Half of the typical residual is added: two bad hands may fit each other well by chance.
         variance = self._misfit + 0.5 * np.median(self._misfit) + 1e-9
         best = np.einsum("nij,nij->n", own, M)
 
@@ -115,7 +115,7 @@ class RotationEstimator:
         weight = share
         for _ in range(ITERATIONS):
             q = self._excess(R[None], best)[0] / variance
-            # Eight medians: beyond a χ²₃'s 99 % point, so that good pairs keep nearly all of their weight.
+            # Eight medians: beyond the 99 % point of χ²₃, so inliers keep nearly all of their weight.
             scale = 8 * _weighted_medians(q[None], share)[0] + 1e-6
             weight = share * (1 + q / scale) ** -2 / variance
             R = project_to_rotation((weight @ M.reshape(-1, 9)).reshape(3, 3))
@@ -139,7 +139,7 @@ def _weighted_medians(values: np.ndarray, weight: np.ndarray) -> np.ndarray:
 def _uncertainty_deg(turned: np.ndarray, weight: np.ndarray, redundancy: np.ndarray) -> float:
     """Root mean square angle of the estimate's error, by the sandwich formula H⁻¹ B H⁻¹ of M-estimators (Huber 1967).
 
-    `turned`: (N, 3, 3) M_i Rᵀ; `redundancy`: (N, N) how much two pairs tell the same, by which the count of pairs shrinks.
+    `turned`: (N, 3, 3) M_i Rᵀ; `redundancy`: (N, N) of two pairs, which reduces the effective number of pairs.
     """
     effective = weight.sum() ** 2 / (weight @ redundancy @ weight)
     if effective <= 1 + 1e-6:

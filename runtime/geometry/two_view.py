@@ -1,4 +1,4 @@
-"""The geometry of two views: where both cameras are, and what that says of points that both see."""
+"""Two-view geometry: both cameras' poses, projection, triangulation and the epipolar constraint."""
 
 from dataclasses import dataclass
 
@@ -11,13 +11,13 @@ from hand.rotations import angle_deg, skew
 
 @dataclass(frozen=True, slots=True)
 class TwoViewGeometry:
-    """Both cameras, and the place of the right one: x_right = R_right_from_left x_left + t_right_from_left_mm."""
+    """Both cameras and the pose of the right one: x_right = R_right_from_left x_left + t_right_from_left_mm."""
 
     cameras: PerView[PinholeCamera]
     R_right_from_left: np.ndarray
     """(3, 3)."""
     t_right_from_left_mm: np.ndarray
-    """(3,) where the left camera is, right camera's axes. Its length is as true as the hand's size that was assumed, unless a
+    """(3,) where the left camera is, right camera's axes. Its scale is that of the assumed hand size, unless a
     calibration gave it."""
 
     @property
@@ -27,7 +27,7 @@ class TwoViewGeometry:
 
     @property
     def angle_deg(self) -> float:
-        """By how much the cameras are turned to each other."""
+        """Angle of the rotation between the cameras."""
         return float(angle_deg(self.R_right_from_left, np.eye(3)))
 
     def seen(self, points_mm: np.ndarray) -> PerView[np.ndarray]:
@@ -42,14 +42,14 @@ class TwoViewGeometry:
     def triangulate(self, pixels: PerView[np.ndarray], sigma_px: PerView[np.ndarray]) -> np.ndarray:
         """Points (..., 3) in mm, left camera's axes, nearest to both rays through `pixels` (..., 2).
 
-        Each ray counts with the inverse square of its pixel's standard deviation `sigma_px` (...), in angle. Parallel rays meet
-        far away; rays that meet behind a camera give a point there.
+        Each ray is weighted by the inverse variance, in angle, that follows from the pixel's standard deviation `sigma_px` (...).
+        Parallel rays meet far away; rays that meet behind a camera give a point there.
         """
         left = self.cameras.left.rays(pixels.left)
         right = self.cameras.right.rays(pixels.right) @ self.R_right_from_left
         across = PerView(_across(left), _across(right))
         weight = PerView.of(lambda view: (self.cameras[view].focal_px / sigma_px[view]) ** 2)
-        # The far end of nearly parallel rays is held by a stiffness too weak to be felt elsewhere.
+        # Regularisation for nearly parallel rays, too small to matter elsewhere.
         total = weight.left + weight.right
         normal = weight.left[..., None, None] * across.left + weight.right[..., None, None] * across.right
         normal = normal + 1e-12 * total[..., None, None] * np.eye(3)
@@ -57,7 +57,7 @@ class TwoViewGeometry:
         return np.linalg.solve(normal, target[..., None])[..., 0]
 
     def sampson_px(self, pixels: PerView[np.ndarray]) -> np.ndarray:
-        """(...) how far pairs of pixels (..., 2) are from agreeing with the cameras' places, px.
+        """(...) epipolar residuals in px of pairs of pixels (..., 2).
 
         The Sampson distance (Hartley and Zisserman 2004, section 11.4.3), signed: to first order the length by which both
         pixels together must move for their rays to meet.

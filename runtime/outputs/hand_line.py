@@ -1,4 +1,4 @@
-"""One hand as it goes out: the fields of a line of `hands.jsonl`, of a published message and of a recording."""
+"""Output record of one hand: the fields of a line of `hands.jsonl`, of a published message and of a recording."""
 
 import math
 
@@ -23,13 +23,13 @@ class ViewLine(msgspec.Struct, frozen=True, kw_only=True):
     """Of the frame."""
     captured_ns: int
     own: bool
-    """False where the view saw no hand of its own: it gets the merged one as seen from there."""
+    """Whether the view saw the hand itself; where not, `joints` is the merged hand in its axes."""
     joints: Points | None
-    """(21, 3) unit hand in that camera's axes; null where no rotation carries it over."""
+    """(21, 3) unit hand in that camera's axes; null where no rotation is known to transform it by."""
     confidence: list[float] | None = None
-    """(21,); null where it is not the view's own."""
+    """(21,) in [0, 1]; null where the view saw none."""
     pixels: Points | None = None
-    """(21, 2) in the frame; null where it is not the view's own."""
+    """(21, 2) in the frame; null where the view saw none."""
 
 
 class ViewLines(msgspec.Struct, frozen=True):
@@ -64,7 +64,7 @@ class CamerasLine(msgspec.Struct, frozen=True):
 
 
 class HandLine(msgspec.Struct, frozen=True, kw_only=True):
-    """A merged hand. Times are in ns, monotonic clock; null is what is not known, or was no stage of it."""
+    """A merged hand. Times are in ns, monotonic clock; null means not known, or a stage that the estimator does not have."""
 
     index: int
     """The left frame's number."""
@@ -78,10 +78,10 @@ class HandLine(msgspec.Struct, frozen=True, kw_only=True):
     wrist_mm: list[float] | None
     """(3,) in the left camera's axes."""
     reprojection_px: float | None
-    """How far the hand is from the joints seen, root mean square."""
+    """Reprojection error, root mean square."""
     cameras: CamerasLine | None
     skew_ns: int
-    """Right frame's capture − left frame's."""
+    """Right capture time − left capture time."""
     captured_ns: int
     """The later of both captures."""
     received_ns: int
@@ -93,9 +93,9 @@ class HandLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, exact: bool = False) -> HandLine:
-    """What one line holds.
+    """The record of one hand.
 
-    `rotation`: (3, 3) R_right_from_left, that of a later pair if `hand` came before the first one. `exact`: nothing is rounded.
+    `rotation`: (3, 3) R_right_from_left; that of a later pair if `hand` came before the first one. `exact`: without rounding.
     """
     timings, digits = hand.timings, None if exact else DIGITS
 

@@ -12,12 +12,12 @@ VERSION = 1
 
 
 class PublishedHand(HandLine, frozen=True, kw_only=True, omit_defaults=False):
-    """A line of `hands.jsonl`, and where it belongs."""
+    """A record of `hands.jsonl` with the message's version and number."""
 
     version: int = VERSION
     """Of the message's format."""
     number: int = 0
-    """Counts the hands that were published from 0: a gap shows those that a receiver was too slow for."""
+    """Sequence number of published hands, from 0: a gap counts the hands that a slow receiver missed."""
 
 
 def encode_hand(number: int, line: HandLine) -> bytes:
@@ -26,12 +26,12 @@ def encode_hand(number: int, line: HandLine) -> bytes:
 
 
 def decode_hand(message: bytes) -> PublishedHand:
-    """Raises msgspec.MsgspecError for what is none."""
+    """The hand in a message. Raises msgspec.MsgspecError for a message of another format."""
     return _decoder.decode(message)
 
 
 class HandPublisher:
-    """Publishes what comes of pairs."""
+    """Publishes each pair's hands; a slow receiver gets the newest."""
 
     def __init__(self, endpoint: str, keys: Keys | None = None) -> None:
         """Raises UserError where the address cannot be bound, or leaves this host without keys."""

@@ -1,4 +1,4 @@
-"""`hands.jsonl`: one line for each merged hand, with both views, times and confidences."""
+"""`--save`: `hands.jsonl`, one line for each merged hand, with both views, times and confidences."""
 
 from collections import deque
 from dataclasses import replace
@@ -13,22 +13,22 @@ from runtime.geometry.rotation_estimator import SURE_DEG
 from runtime.outputs.hand_line import hand_line
 from runtime.types import DualHand
 
-_WAITING = 600
+_BUFFERED = 600
 
 
 class HandWriter:
-    """Writes hands in order; those from before the rotation was sure wait for it, so that both views can be written.
+    """Writes hands in order; those from before the rotation was certain are buffered until it is, to write both views of them.
 
-    At most `_WAITING` hands wait; the oldest beyond that is written with what is known. Raises UserError where the file
+    At most `_BUFFERED` hands are; beyond that the oldest is written with what is known. Raises UserError where the file
     cannot be made.
     """
 
     def __init__(self, path: Path):
         self.lines = 0
         """Lines written."""
-        self._waiting: deque[tuple[FramePair, DualHand]] = deque()
+        self._buffer: deque[tuple[FramePair, DualHand]] = deque()
         self._rotation: np.ndarray | None = None
-        """The latest one."""
+        """The latest R_right_from_left."""
         self._encoder = msgspec.json.Encoder()
         make_folder_of(path)
         try:
@@ -37,7 +37,7 @@ class HandWriter:
             raise UserError(f"cannot write hands to {path}: {error.strerror}; give --save a file that can be made") from error
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Add what came of a pair."""
+        """Add the hands of a pair."""
         for hand in hands:
             self.write(pair, hand)
 
@@ -49,19 +49,19 @@ class HandWriter:
             self._flush()
             self._write(pair, hand)
             return
-        # A later rotation stands in for the unsure one.
-        self._waiting.append((pair, replace(hand, R_right_from_left=None)))
-        if len(self._waiting) > _WAITING:
-            self._write(*self._waiting.popleft())
+        # A later rotation replaces the uncertain one.
+        self._buffer.append((pair, replace(hand, R_right_from_left=None)))
+        if len(self._buffer) > _BUFFERED:
+            self._write(*self._buffer.popleft())
 
     def close(self) -> None:
-        """Write what still waits and close the file."""
+        """Write the buffered hands and close the file."""
         self._flush()
         self._file.close()
 
     def _flush(self) -> None:
-        while self._waiting:
-            self._write(*self._waiting.popleft())
+        while self._buffer:
+            self._write(*self._buffer.popleft())
 
     def _write(self, pair: FramePair, hand: DualHand) -> None:
         self._file.write(self._encoder.encode(hand_line(pair, hand, self._rotation)) + b"\n")

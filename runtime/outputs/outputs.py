@@ -1,4 +1,4 @@
-"""Everything that a run gives besides pictures: a file of hands, a recording, hands for other programs."""
+"""All outputs of a run besides pictures: a file of hands, a recording, published hands."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class Outputs:
-    """Opens what the settings ask for and takes what comes of each pair. To be closed once no camera sends any more."""
+    """Opens the outputs of the settings and passes each pair's hands to them. Close it once no camera sends any more."""
 
     def __init__(self, settings: Settings, about: RunMetadata) -> None:
         """Raises UserError, with everything undone, where one cannot be opened."""
-        self._told = False
+        self._failure_logged = False
         self._writer = self._record = None
         self._publisher: HandPublisher | None = None
         try:
@@ -38,46 +38,46 @@ class Outputs:
 
     @property
     def tap(self) -> Tap | None:
-        """What the cameras' messages are to be shown to."""
+        """Receives the cameras' messages for the recording; None without one."""
         return self._record.recorder.message if self._record else None
 
     @property
     def drops(self) -> dict[str, int]:
-        """Frames that were not recorded."""
+        """Number of frames that were not recorded, by reason."""
         return {"unrecorded": self._record.recorder.unrecorded} if self._record and self._record.recorder.unrecorded else {}
 
     @property
     def failure(self) -> str | None:
-        """Why not everything was recorded that should have been, one sentence."""
+        """Why the recording is incomplete, one sentence; None where it is complete."""
         return self._record.recorder.failure if self._record else None
 
     def count(self, drops: Callable[[], Mapping[str, int]]) -> None:
-        """Record what `drops` gives, frames dropped until now by reason."""
+        """Record the drops that `drops` returns: frames dropped so far, by reason."""
         if self._record:
             self._record.drops = drops
 
     def begin(self, solver: Solver | None, remembered: Profile | None) -> Solver | None:
-        """Record what is known at the first pair; gives the solver to be used from now on."""
+        """Record the profile known at the first pair; returns the solver to use, whose solutions are recorded."""
         if self._record is None:
             return solver
-        self._record.remembered(remembered)
+        self._record.write_profile(remembered)
         self._record.solver = RecordingSolver(solver) if solver else None
         return self._record.solver
 
-    def watched(self, pairs: PairSource, first: FramePair) -> PairSource:
-        """The same pairs; a recording is told of each when it is taken up, as it is of the first one now."""
+    def marked(self, pairs: PairSource, first: FramePair) -> PairSource:
+        """The same pairs; the recording marks the frames of each when processing starts, and those of `first` now."""
         if self._record is None:
             return pairs
-        self._record.taken_up(first)
-        return _Watched(pairs, self._record)
+        self._record.mark_processed(first)
+        return _MarkedPairs(pairs, self._record)
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Take what came of a pair."""
+        """Pass on the hands of a pair."""
         for output in (self._writer, self._publisher, self._record):
             if output is not None:
                 output.take(pair, hands)
-        if self.failure and not self._told:
-            self._told = True
+        if self.failure and not self._failure_logged:
+            self._failure_logged = True
             log.error(self.failure)
 
     def close(self) -> None:
@@ -87,8 +87,8 @@ class Outputs:
                 output.close()
 
 
-class _Watched:
-    """Pairs that a recording is told of."""
+class _MarkedPairs:
+    """Pairs whose frames a recording marks as processed."""
 
     def __init__(self, pairs: PairSource, record: RunRecorder) -> None:
         self._pairs = pairs
@@ -101,5 +101,5 @@ class _Watched:
     def next_pair(self, timeout_s: float) -> FramePair | None:
         pair = self._pairs.next_pair(timeout_s)
         if pair is not None:
-            self._record.taken_up(pair)
+            self._record.mark_processed(pair)
         return pair

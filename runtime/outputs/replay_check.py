@@ -1,4 +1,4 @@
-"""A recorded run that is run again: with what it had, or with other settings, and then it says so."""
+"""Replay check: whether a replay gives the recorded hands, and which settings differ from the recorded run."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ _decoder = msgspec.json.Decoder(HandLine)
 
 
 class ReplayCheck:
-    """What must be as it was for the hands to come out the same."""
+    """Restores a recorded run's conditions and compares its hands with the replay's."""
 
     def __init__(self, path: Path, about: RunMetadata, pairs: ReplayPairs) -> None:
         self.pairs = pairs
@@ -34,11 +34,11 @@ class ReplayCheck:
 
     @property
     def threads(self) -> int | None:
-        """Of the engine. How a sum is shared out among threads shows in its last digits."""
+        """Of the engine: the number of threads changes the order of sums, and so their last digits."""
         return self._about.threads
 
     def begin(self, now: RunMetadata) -> list[str]:
-        """Take over what can be; one sentence for each thing that is not as it was."""
+        """Restore the recorded thread count; returns one sentence for each condition that differs."""
         torch.set_num_threads(self._about.torch_threads)
         then = self._about
         changed = [key for key in DECIDES_HANDS if getattr(now.settings, key) != getattr(then.settings, key)]
@@ -56,7 +56,7 @@ class ReplayCheck:
         return notes
 
     def profile(self) -> Profile | None:
-        """What an earlier run had found of the cameras, once the first pair was read. Raises UserError where it is damaged."""
+        """Camera profile of the recorded run's start, once the first pair was read. Raises UserError if it is damaged."""
         text = self.pairs.about.get(PROFILE, {}).get("profile")
         try:
             return None if text is None else msgspec.json.decode(text, type=Profile)
@@ -64,11 +64,11 @@ class ReplayCheck:
             raise UserError(f"the recording {self._path} has a damaged profile of its cameras: {error}") from error
 
     def solver(self) -> Solver:
-        """With other settings there are other problems, and solutions come at once."""
-        return ReplayingSolver(self._told) if self._same else InlineSolver()
+        """Replays the recorded timing of solutions; with other settings the problems differ, and solving is inline."""
+        return ReplayingSolver(self._recorded_solution) if self._same else InlineSolver()
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Compare what came of a pair with what came of it then."""
+        """Compare a pair's hands with the recorded ones."""
         then = [note.data for note in self.pairs.notes_of_current if note.topic == HAND_TOPIC]
         now = [_encoder.encode(hand_line(pair, hand, hand.R_right_from_left, exact=True)) for hand in hands]
         self._pairs += 1
@@ -76,15 +76,15 @@ class ReplayCheck:
 
     @property
     def verdict(self) -> str:
-        """Whether the hands were the same, one sentence."""
+        """How many pairs gave the recorded hands, one sentence."""
         return f"{self._equal} of {self._pairs} pairs gave the recorded hands, bit for bit"
 
-    def _told(self) -> Told:
+    def _recorded_solution(self) -> Told:
         return self.pairs.current.solver if self.pairs.current else ""
 
 
 def _without_times(line: bytes) -> HandLine | None:
-    """A recorded hand without what differs from run to run; None for what is none."""
+    """A recorded hand without its times, which differ from run to run; None for a malformed line."""
     try:
         return msgspec.structs.replace(_decoder.decode(line), **dict.fromkeys(_TIMES, 0))
     except msgspec.MsgspecError:
@@ -92,10 +92,10 @@ def _without_times(line: bytes) -> HandLine | None:
 
 
 def recorded_settings(path: Path) -> Settings:
-    """Those of the recorded run. Raises UserError for what is no recording of a run."""
+    """Settings of the recorded run. Raises UserError where the file is no recording of a run."""
     return read_run(path).settings
 
 
 def read_run(path: Path) -> RunMetadata:
-    """Raises UserError for what is no recording of a run."""
+    """Metadata of the recorded run. Raises UserError where the file is no recording of a run."""
     return RunMetadata.from_metadata(path, read_about(path, RUN))

@@ -1,4 +1,4 @@
-"""What a recording holds of a run besides what the cameras sent: settings, weights, pairs, hands, drops."""
+"""Run metadata and results in a recording: settings, weights, pairs, hands, drops."""
 
 import hashlib
 import time
@@ -22,12 +22,12 @@ from runtime.types import DualHand
 
 HAND_TOPIC, DROPS_TOPIC = "/hand", "/drops"
 RUN, PROFILE = "duohand.run", "duohand.profile"
-"""Names of metadata."""
+"""Names of metadata records."""
 _DROPS_EVERY_NS = 1_000_000_000
 
 
 class RecordedDrops(msgspec.Struct, frozen=True):
-    """What was dropped until now."""
+    """Number of frames dropped so far."""
 
     frames: dict[str, int]
     """By reason."""
@@ -37,7 +37,7 @@ TOPICS = {HAND_TOPIC: HandLine, PAIR_TOPIC: RecordedPair, DROPS_TOPIC: RecordedD
 
 
 class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
-    """What a run is told once; in a recording's metadata, every value as JSON."""
+    """Settings, engine and weights of a run; in a recording's metadata, every value as JSON."""
 
     settings: Settings
     engine: str
@@ -45,7 +45,7 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     weights_sha256: str | None
     """Of the network's file; None for MediaPipe's models."""
     threads: int | None
-    """As the engine was asked for; None left it to the library."""
+    """Threads of the engine; None: the library's default."""
     torch_threads: int
     started_at: str
     """ISO 8601."""
@@ -53,7 +53,7 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Settings, engine: str, weights: Path | None, threads: int | None, torch_threads: int) -> "RunMetadata":
         fields = {name: getattr(settings, name) for name in Settings.__struct_fields__}
-        # A replay may run in another folder.
+        # A replay may run in another working directory.
         fields |= {"weights": settings.weights and settings.weights.resolve()}
         fields |= {"calibration": tuple(path.resolve() for path in settings.calibration)}
         return cls(
@@ -71,7 +71,7 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def from_metadata(cls, path: Path, metadata: Mapping[str, str]) -> "RunMetadata":
-        """Raises UserError, which names the recording, for what no run of this version has written."""
+        """Raises UserError, which names the recording, for metadata that this version did not write."""
         text = "{" + ",".join(f"{msgspec.json.encode(name).decode()}:{value}" for name, value in metadata.items()) + "}"
         try:
             values = msgspec.json.decode(text, type=dict[str, Any])
@@ -86,34 +86,34 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunRecorder:
-    """Records a run's outcome, pair by pair; the tap of its cameras is `message`."""
+    """Records a run's results pair by pair; `recorder.message` takes the cameras' messages."""
 
     def __init__(self, path: Path, settings: Settings, about: RunMetadata) -> None:
         """Raises UserError where the file is there already or cannot be made."""
         self.recorder = Recorder(path, TOPICS, format=settings.record_format, lossless=settings.every_pair)
         self.recorder.about(RUN, about.to_metadata())
         self.solver: RecordingSolver | None = None
-        """Of the cameras' places, where there is one."""
+        """Calibration solver, where there is one."""
         self.drops: Callable[[], Mapping[str, int]] = dict
-        """Gives the frames dropped until now, by reason."""
+        """Returns the frames dropped so far, by reason."""
         self._dropped_ns = 0
 
-    def remembered(self, profile: Profile | None) -> None:
-        """Say what an earlier run had found of the cameras."""
+    def write_profile(self, profile: Profile | None) -> None:
+        """Record the camera profile that the run starts with."""
         if profile is not None:
             self.recorder.about(PROFILE, {"profile": msgspec.json.encode(profile).decode()})
 
-    def taken_up(self, pair: FramePair) -> None:
-        """A pair is to be worked on: its frames are needed for a replay."""
+    def mark_processed(self, pair: FramePair) -> None:
+        """Mark the frames of a pair whose processing starts: a replay needs them."""
         for view in VIEWS:
             self.recorder.keep(view, pair[view].seq)
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Record what came of a pair."""
+        """Record a pair and its hands."""
         now_ns = time.monotonic_ns()
         for hand in hands:
             self.recorder.note(HAND_TOPIC, hand_line(pair, hand, hand.R_right_from_left, exact=True), hand.timings.captured_ns)
-        told = RecordedPair(
+        recorded = RecordedPair(
             left_seq=pair.left.seq,
             right_seq=pair.right.seq,
             left_captured_ns=pair.left.captured_ns,
@@ -125,7 +125,7 @@ class RunRecorder:
             absent="left" if pair.left.absent else "right" if pair.right.absent else "",
             solver=self.solver.told() if self.solver else "",
         )
-        self.recorder.note(PAIR_TOPIC, told, now_ns)
+        self.recorder.note(PAIR_TOPIC, recorded, now_ns)
         if now_ns - self._dropped_ns >= _DROPS_EVERY_NS:
             self._dropped_ns = now_ns
             self._note_drops()

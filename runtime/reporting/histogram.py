@@ -1,4 +1,4 @@
-"""Durations counted, so that a long run needs no more memory than a short one."""
+"""Quantiles of durations in constant memory, by a logarithmic histogram."""
 
 import math
 
@@ -7,7 +7,7 @@ import numpy as np
 
 
 class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
-    """What a histogram tells, ms; null where nothing was counted."""
+    """Count and quantiles of durations, ms; null where nothing was counted."""
 
     count: int
     p50_ms: float
@@ -16,7 +16,7 @@ class Quantiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Histogram:
-    """Counts durations from 1 microsecond to 100 seconds in bins 1 % wide; shorter and longer ones are taken for those."""
+    """Counts durations from 1 microsecond to 100 seconds in bins 1 % wide; durations beyond are clamped."""
 
     RATIO = 1.01
     _FIRST_NS, _LAST_NS = 1e3, 1e11

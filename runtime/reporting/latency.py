@@ -1,4 +1,4 @@
-"""How long pairs take from one station to the next, from the capture to the screen."""
+"""Latency by pipeline stage, from the capture to the screen."""
 
 from itertools import pairwise
 
@@ -7,10 +7,10 @@ from runtime.types import STAGES, Timings
 
 
 class StageLatencies:
-    """Counts the steps of hands. A stage that an estimator does not have makes one step of two."""
+    """Histograms of the time between consecutive stages. Where an estimator lacks a stage, the two steps around it are one."""
 
     def __init__(self, *, live: bool) -> None:
-        """Not `live`, frames wait for the reader: nothing before the pipeline took them up is counted."""
+        """Not `live`, frames wait for the reader: only stages from `started` on are counted."""
         self._stages = STAGES if live else STAGES[STAGES.index("started") :]
         self._steps: dict[tuple[str, str], Histogram] = {}
 
@@ -30,8 +30,8 @@ class StageLatencies:
     def lines(self) -> list[str]:
         """For the summary."""
         lines = [
-            f"{step.replace('_', ' > '):<22}{told.p50_ms:8.1f}{told.p95_ms:8.1f}{told.p99_ms:8.1f}"
-            for step, told in self.steps().items()
+            f"{step.replace('_', ' > '):<22}{quantiles.p50_ms:8.1f}{quantiles.p95_ms:8.1f}{quantiles.p99_ms:8.1f}"
+            for step, quantiles in self.steps().items()
         ]
         return [f"{'ms from > to':<22}{'p50':>8}{'p95':>8}{'p99':>8}", *lines] if lines else []
 

@@ -1,4 +1,4 @@
-"""What a run did: rate, latency, drops, rotation, error; the status line while it runs and the summary at its end."""
+"""Report of a run: rate, latency, drops, rotation, error; as the status line while it runs and the summary at its end."""
 
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -18,17 +18,17 @@ from runtime.reporting.run_stats import RotationStats, Section, Stats
 from runtime.reporting.skew import Skew
 from runtime.types import DualHand
 
-NONE: Mapping[str, int] = MappingProxyType({})
+NO_COUNTS: Mapping[str, int] = MappingProxyType({})
 TrueHand = Callable[[FramePair], np.ndarray | None]
 """The true joints (21, 3) of a synthetic pair, left camera's axes, any unit; None where no hand is in view."""
 
 
 class Report:
-    """Counts what a run gives, a pair at a time; used by one thread, read by another."""
+    """Accumulates a run's figures pair by pair; written by one thread, read by another."""
 
     def __init__(self, *, live: bool, hand_size_mm: float, true_hand: TrueHand | None = None):
         self.sections: dict[str, Section] = {}
-        """What other parts of the program add to the figures, by name; asked at the end."""
+        """Figures of other parts of the program, by name; called at the end."""
         self._live = live
         self._hand_size_mm = hand_size_mm
         self._true_hand = true_hand
@@ -42,7 +42,7 @@ class Report:
         self._recent_ns: tuple[int, ...] = ()
         self._first_ns = self._last_ns = 0
         self._hand: DualHand | None = None
-        self._turned: DualHand | None = None
+        self._last_with_rotation: DualHand | None = None
         """The newest hand that came with a rotation."""
         self.calibration: Callable[[], CalibrationStatus | None] = lambda: None
         """The status of the cameras' calibration; None where nothing is calibrated."""
@@ -59,7 +59,7 @@ class Report:
         return (self.pairs - 1) * 1e9 / (self._last_ns - self._first_ns) if self._last_ns > self._first_ns else 0.0
 
     def add(self, pair: FramePair, hands: list[DualHand], started_ns: int, finished_ns: int) -> None:
-        """Count a pair that the pipeline took up and finished at these times (host monotonic clock)."""
+        """Count a pair that the pipeline started and finished at these times (host monotonic clock)."""
         if not self.pairs:
             self._first_ns = finished_ns
         self._last_ns = finished_ns
@@ -72,7 +72,7 @@ class Report:
         if self._hand is None:
             return
         if self._hand.R_right_from_left is not None:
-            self._turned = self._hand
+            self._last_with_rotation = self._hand
         self._stages.add(self._hand.timings)
         if self._live:
             self._latency.add(self._hand.timings.latency_ns)
@@ -82,7 +82,7 @@ class Report:
             self._error_count += 1
 
     def add_shown(self, hand: DualHand) -> None:
-        """Count a hand that was shown, once; by the thread that shows."""
+        """Count a hand that was shown, once; called by the viewer's thread."""
         self._stages.add_shown(hand.timings)
 
     def status(self) -> str:
@@ -98,16 +98,18 @@ class Report:
         if calibration is not None:
             parts.append(describe(calibration))
         elif hand.R_right_from_left is not None:
-            parts.append(f"cameras {_turn_deg(hand.R_right_from_left):.0f} +- {hand.rotation_uncertainty_deg:.1f} deg apart")
+            parts.append(
+                f"cameras {_rotation_angle_deg(hand.R_right_from_left):.0f} +- {hand.rotation_uncertainty_deg:.1f} deg apart"
+            )
         return "  |  ".join([*parts, *(note() for note in self.notes)])
 
-    def stats(self, drops: Mapping[str, int], faults: Mapping[str, int] = NONE) -> Stats:
-        """All figures; `drops` are frames by reason, `faults` what happened to the cameras, and how often."""
+    def stats(self, drops: Mapping[str, int], faults: Mapping[str, int] = NO_COUNTS) -> Stats:
+        """All figures; `drops`: frames by reason, `faults`: camera events by kind."""
         rotation = None
-        if self._turned is not None and self._turned.R_right_from_left is not None:
-            angle = _turn_deg(self._turned.R_right_from_left)
-            rotation = RotationStats(angle_deg=angle, uncertainty_deg=self._turned.rotation_uncertainty_deg)
-        told = {name: section() for name, section in self.sections.items()}
+        if self._last_with_rotation is not None and self._last_with_rotation.R_right_from_left is not None:
+            angle = _rotation_angle_deg(self._last_with_rotation.R_right_from_left)
+            rotation = RotationStats(angle_deg=angle, uncertainty_deg=self._last_with_rotation.rotation_uncertainty_deg)
+        figures_by_name = {name: section() for name, section in self.sections.items()}
         return Stats(
             live=self._live,
             pairs=self.pairs,
@@ -117,18 +119,18 @@ class Report:
             latency=self._latency.quantiles(),
             steps=self._stages.steps(),
             skew=self._skew.stats(),
-            drops=_counted(drops),
-            faults=_counted(faults),
+            drops=_nonzero(drops),
+            faults=_nonzero(faults),
             rotation=rotation,
             error_mm=self._error_sum_mm / self._error_count if self._error_count else None,
-            sections={name: figures for name, figures in told.items() if figures is not None},
+            sections={name: figures for name, figures in figures_by_name.items() if figures is not None},
         )
 
-    def summary(self, drops: Mapping[str, int], faults: Mapping[str, int] = NONE) -> str:
+    def summary(self, drops: Mapping[str, int], faults: Mapping[str, int] = NO_COUNTS) -> str:
         """Several lines for the end; see `stats`."""
         stats = self.stats(drops, faults)
         if not stats.pairs:
-            return f"no pair of frames arrived\n{_line('dropped', _counts(stats.drops))}"
+            return f"no pair of frames arrived\n{_line('dropped', _listing(stats.drops))}"
         work, latency = stats.work, stats.latency
         both, left, right, none = (
             f"{100 * stats.seen_by[name] / stats.pairs:.0f} %" for name in ("both", "left", "right", "none")
@@ -138,22 +140,22 @@ class Report:
             _line("work", f"p50 {work.p50_ms:.1f} ms, p95 {work.p95_ms:.1f} ms, p99 {work.p99_ms:.1f} ms a pair"),
         ]
         if latency.count:
-            told = f"p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms from capture to hand"
-            lines.append(_line("latency", told))
+            text = f"p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms from capture to hand"
+            lines.append(_line("latency", text))
         lines += _lines("stages", self._stages.lines())
         lines += _lines("skew", self._skew.lines())
         lines.append(_line("hand seen", f"by both views {both}, left only {left}, right only {right}, none {none}"))
-        lines.append(_line("dropped", _counts(stats.drops)))
+        lines.append(_line("dropped", _listing(stats.drops)))
         if stats.faults:
-            lines.append(_line("cameras", _counts(stats.faults)))
+            lines.append(_line("cameras", _listing(stats.faults)))
         if stats.rotation is not None:
             angle, sigma = stats.rotation.angle_deg, stats.rotation.uncertainty_deg
             lines.append(_line("rotation", f"{angle:.1f} deg between the views, +- {sigma:.1f} deg"))
         else:
             lines.append(_line("rotation", "not known: it needs hands that both views see"))
         if stats.error_mm is not None:
-            told = f"{stats.error_mm:.1f} mm a joint against the synthetic truth, over {self._error_count} pairs"
-            lines.append(_line("error", told))
+            text = f"{stats.error_mm:.1f} mm a joint against the synthetic truth, over {self._error_count} pairs"
+            lines.append(_line("error", text))
         return "\n".join(lines)
 
 
@@ -164,21 +166,21 @@ def _seen_by(hands: list[DualHand]) -> str:
     return "both" if len(seen) == 2 else seen[0]
 
 
-def _turn_deg(rotation: np.ndarray) -> float:
+def _rotation_angle_deg(rotation: np.ndarray) -> float:
     return float(angle_deg(rotation, np.eye(3)))
 
 
-def _counted(counts: Mapping[str, int]) -> dict[str, int]:
+def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {reason: count for reason, count in sorted(counts.items()) if count}
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def _listing(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{reason} {count}" for reason, count in counts.items()) or "nothing"
 
 
-def _line(name: str, told: str) -> str:
-    return f"{name:<11}{told}"
+def _line(name: str, text: str) -> str:
+    return f"{name:<11}{text}"
 
 
-def _lines(name: str, told: list[str]) -> list[str]:
-    return [_line(name if not number else "", line) for number, line in enumerate(told)]
+def _lines(name: str, lines: list[str]) -> list[str]:
+    return [_line(name if not number else "", line) for number, line in enumerate(lines)]

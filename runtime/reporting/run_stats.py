@@ -1,4 +1,4 @@
-"""What `--stats` writes: one JSON file with the figures of a run."""
+"""`--stats`: one JSON file with the figures of a run."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,11 +12,11 @@ from runtime.reporting.histogram import Quantiles
 from runtime.reporting.skew import SkewStats
 
 Section = Callable[[], Any]
-"""Gives figures that another part of the program adds under a name of its own: a msgspec struct or a dict, None for nothing."""
+"""Returns figures of another part of the program: a msgspec struct or a dict, or None for nothing."""
 
 
 class RotationStats(msgspec.Struct, frozen=True, kw_only=True):
-    """Of the last hand that came with a rotation."""
+    """Rotation of the last hand that had one."""
 
     angle_deg: float
     """Between the two cameras."""
@@ -25,7 +25,7 @@ class RotationStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
-    """A run's figures. What was never measured is null."""
+    """A run's figures; null where nothing was measured."""
 
     version: int = 1
     """Of this file's format."""
@@ -33,25 +33,25 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """False where frames wait for the reader; stages before `started` are not counted then, nor is `latency`."""
     pairs: int
     pairs_per_s: float
-    """From the first pair that was finished to the last."""
+    """From the first finished pair to the last."""
     seen_by: dict[str, int]
     """Pairs whose hand was seen by both, left, right or none of the views."""
     work: Quantiles
-    """From when the pipeline took a pair up until it was through with it, hand or none."""
+    """Time that the pipeline spends on a pair, with or without a hand."""
     latency: Quantiles
     """From the capture to the merged hand."""
     steps: dict[str, Quantiles]
-    """By two stages of `runtime.types.STAGES`, such as "captured_received"; hands that were not shown have no last step."""
+    """Times between two stages of `runtime.types.STAGES`, such as "captured_received"; the last one of shown hands only."""
     skew: SkewStats
     drops: dict[str, int]
     """Frames by reason."""
     faults: dict[str, int]
-    """What happened to the cameras, and how often: one was gone, its process was started again, its clock was set."""
+    """Camera events by kind: lost, process restarted, clock set."""
     rotation: RotationStats | None
     error_mm: float | None
     """Mean error of a joint against the truth of synthetic cameras."""
     sections: dict[str, Any]
-    """What other parts of the program add, by name."""
+    """Figures of other parts of the program, by name."""
 
 
 def write_stats(path: Path, stats: Stats) -> None:

@@ -1,4 +1,4 @@
-"""How far apart in time the two frames of pairs were captured."""
+"""Skew of pairs: the time between the captures of their two frames."""
 
 import msgspec
 import numpy as np
@@ -11,7 +11,7 @@ _BAR = 30
 
 
 class SkewBin(msgspec.Struct, frozen=True, kw_only=True):
-    """Pairs whose frames lie between so many milliseconds apart."""
+    """Number of pairs with an absolute skew from `from_ms` to `to_ms`."""
 
     from_ms: float
     to_ms: float | None
@@ -20,7 +20,7 @@ class SkewBin(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SkewStats(msgspec.Struct, frozen=True, kw_only=True):
-    """What `Skew` counted."""
+    """Statistics of the skew of all pairs."""
 
     p50_ms: float
     p95_ms: float
@@ -31,7 +31,7 @@ class SkewStats(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Skew:
-    """Counts the skew of pairs, without regard to its sign but for the average."""
+    """Counts the absolute skew of pairs, and averages the signed one."""
 
     def __init__(self) -> None:
         self._sizes = Histogram()
@@ -62,16 +62,16 @@ class Skew:
 
     def lines(self) -> list[str]:
         """For the summary: quantiles, then a bar for each bin between the first and the last that has pairs."""
-        told = self.stats()
-        total = sum(each.pairs for each in told.bins)
+        skew = self.stats()
+        total = sum(bin_.pairs for bin_ in skew.bins)
         if not total:
             return []
         lines = [
-            f"p50 {told.p50_ms:.1f} ms, p95 {told.p95_ms:.1f} ms, at most {told.most_ms:.1f} ms between the captures of a pair; "
-            f"right later by {told.right_later_ms:.1f} ms on average"
+            f"p50 {skew.p50_ms:.1f} ms, p95 {skew.p95_ms:.1f} ms, at most {skew.most_ms:.1f} ms between the captures of a pair; "
+            f"right later by {skew.right_later_ms:.1f} ms on average"
         ]
-        filled = [number for number, each in enumerate(told.bins) if each.pairs]
-        for each in told.bins[filled[0] : filled[-1] + 1]:
-            name = f"{each.from_ms:.0f} to {each.to_ms:.0f} ms" if each.to_ms else f"beyond {each.from_ms:.0f} ms"
-            lines.append(f"{name:<12} {100 * each.pairs / total:4.0f} %  {'#' * -(-each.pairs * _BAR // total)}")
+        filled = [number for number, bin_ in enumerate(skew.bins) if bin_.pairs]
+        for bin_ in skew.bins[filled[0] : filled[-1] + 1]:
+            name = f"{bin_.from_ms:.0f} to {bin_.to_ms:.0f} ms" if bin_.to_ms else f"beyond {bin_.from_ms:.0f} ms"
+            lines.append(f"{name:<12} {100 * bin_.pairs / total:4.0f} %  {'#' * -(-bin_.pairs * _BAR // total)}")
         return lines

@@ -37,27 +37,27 @@ def centroid(image: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 @pytest.mark.parametrize("direction", [(0.0, 0.0), (0.35, 0.25), (-0.3, 0.2), (0.05, -0.33)])
 def test_a_point_is_seen_where_the_ideal_camera_projects_it(lens, direction):
-    straighten = Undistorter(lens)
+    undistort = Undistorter(lens)
     point = np.array([*direction, 1.0]) * 700
-    seen = centroid(straighten(photograph(lens, point)))
-    np.testing.assert_allclose(seen, straighten.camera.project(point), atol=0.25)
+    seen = centroid(undistort(photograph(lens, point)))
+    np.testing.assert_allclose(seen, undistort.camera.project(point), atol=0.25)
 
 
 @pytest.mark.parametrize("lens", [*LENSES.values(), FOLDED], ids=[*LENSES, "folded"])
 def test_straight_pixels_go_back_to_the_frame(lens):
     """The way back that callers use, `lens.project(camera.rays(pixels))`, is the one that the maps go."""
-    straighten = Undistorter(lens)
-    point = straighten.camera.rays(np.array([400.0, 300.0])) * 500
+    undistort = Undistorter(lens)
+    point = undistort.camera.rays(np.array([400.0, 300.0])) * 500
     seen = centroid(photograph(lens, point))
-    np.testing.assert_allclose(lens.project(straighten.camera.rays(np.array([400.0, 300.0]))), seen, atol=0.05)
+    np.testing.assert_allclose(lens.project(undistort.camera.rays(np.array([400.0, 300.0]))), seen, atol=0.05)
 
 
 @pytest.mark.parametrize("focal_px", [150.0, 500.0])
 def test_frames_without_distortion_are_handed_on_untouched(focal_px):
-    straighten = Undistorter(Lens((focal_px, focal_px), (310.5, 250.0), size_px=(640, 480)))
+    undistort = Undistorter(Lens((focal_px, focal_px), (310.5, 250.0), size_px=(640, 480)))
     frame = np.zeros((480, 640, 3), np.uint8)
-    assert straighten(frame) is frame
-    assert (straighten.camera.focal_px, straighten.camera.centre_px) == (focal_px, (310.5, 250.0))
+    assert undistort(frame) is frame
+    assert (undistort.camera.focal_px, undistort.camera.centre_px) == (focal_px, (310.5, 250.0))
     flat = Undistorter(Lens((500.0, 500.0), (310.5, 250.0), "radtan", (0.0,) * 5, (640, 480)))
     assert flat(frame) is frame
     assert flat.camera.focal_px == pytest.approx(500, rel=1e-4)
@@ -65,9 +65,9 @@ def test_frames_without_distortion_are_handed_on_untouched(focal_px):
 
 def test_pixels_that_are_not_square_become_so():
     lens = Lens((500.0, 450.0), (319.5, 239.5), size_px=(640, 480))
-    straighten = Undistorter(lens)
+    undistort = Undistorter(lens)
     point = np.array([0.3, 0.3, 1.0])
-    offset = centroid(straighten(photograph(lens, point))) - (319.5, 239.5)
+    offset = centroid(undistort(photograph(lens, point))) - (319.5, 239.5)
     assert offset[0] == pytest.approx(offset[1], abs=0.2)
 
 
@@ -79,21 +79,21 @@ def test_a_fisheye_is_shown_no_wider_than_110_degrees_and_a_mild_lens_nearly_as_
 
 @pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
 def test_little_of_a_frame_is_black_and_little_is_lost(lens):
-    straighten = Undistorter(lens)
-    white = straighten(np.full((480, 640, 3), 255, np.uint8))
+    undistort = Undistorter(lens)
+    white = undistort(np.full((480, 640, 3), 255, np.uint8))
     assert (white == 0).mean() < 0.07
     if lens is not HEADSET:
         # The frame's four edges, half way, are still in the picture, or within a pixel of it.
         for edge in ((312.0, 1.0), (312.0, 478.0), (1.0, 240.0), (638.0, 240.0)):
             spot = np.zeros((480, 640, 3), np.uint8)
             cv2.circle(spot, (int(edge[0]), int(edge[1])), 5, (255, 255, 255), -1)
-            assert straighten(spot).max() > 200, edge
+            assert undistort(spot).max() > 200, edge
 
 
 def test_nothing_is_shown_twice_where_the_polynomial_turns_back():
-    straighten = Undistorter(FOLDED)
-    white = straighten(np.full((480, 640, 3), 255, np.uint8))[..., 0]
-    rays = straighten.camera.rays(np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1))
+    undistort = Undistorter(FOLDED)
+    white = undistort(np.full((480, 640, 3), 255, np.uint8))[..., 0]
+    rays = undistort.camera.rays(np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1))
     angle = np.degrees(np.arccos(rays[..., 2]))
     turn = np.degrees(np.arctan(np.sqrt(1 / 1.2)))  # of r − 0.4 r³
     assert not white[angle > turn + 0.5].any()
