@@ -2,7 +2,7 @@
 
 For changes that must not change behaviour. Both checkouts run the same matrix in this Python environment: the clips by every
 engine and merge, a replay of a recording, and prequential adaptation. Compared are the lines of `hands.jsonl`, of which the
-values of `TIMES` alone may differ.
+values of `TIMES` alone may differ. A clip's frames are captured when it is played, so capture times count from the first hand's.
 """
 
 import os
@@ -20,6 +20,7 @@ from hand.errors import UserError
 TIMES = ("received_ns", "paired_ns", "started_ns", "cropped_ns", "inferred_ns", "merged_ns")
 """Keys that hold the host's clock."""
 _TIME = re.compile(rb'"(%s)":(?:\d+|null)' % "|".join(TIMES).encode())
+_CAPTURED = re.compile(rb'"captured_ns":(\d+)')
 
 
 @dataclass
@@ -67,16 +68,22 @@ class Difference:
         return f"{self.name:32} DIFFERENT: {self.lines[0]} and {self.lines[1]} lines{told}"
 
 
-def without_times(line: bytes) -> bytes:
-    """A line of `hands.jsonl` with every value of `TIMES` set to 0."""
-    return _TIME.sub(rb'"\1":0', line)
+def without_times(lines: list[bytes]) -> list[bytes]:
+    """Lines of `hands.jsonl` with every value of `TIMES` set to 0, and capture times relative to the first line's."""
+    captured = [int(value) for value in _CAPTURED.findall(lines[0])] if lines else []
+    start_ns = min(captured, default=0)
+
+    def relative(match: re.Match[bytes]) -> bytes:
+        return b'"captured_ns":%d' % (int(match[1]) - start_ns)
+
+    return [_CAPTURED.sub(relative, _TIME.sub(rb'"\1":0', line)) for line in lines]
 
 
 def compare(name: str, before: Path, after: Path) -> Difference:
     """Compare two files of hands; a missing one counts as empty."""
     lines = [file.read_bytes().splitlines() if file.is_file() else [] for file in (before, after)]
-    pairs = enumerate(zip(*lines, strict=False), 1)
-    first = next((number for number, (old, new) in pairs if without_times(old) != without_times(new)), None)
+    pairs = enumerate(zip(*map(without_times, lines), strict=False), 1)
+    first = next((number for number, (old, new) in pairs if old != new), None)
     return Difference(name, (len(lines[0]), len(lines[1])), first)
 
 
@@ -136,7 +143,9 @@ def main(settings: Settings) -> int:
     differences = [compare(name, folders[0] / name, folders[1] / name) for name in names]
     print(*differences, sep="\n")
     unequal = sum(not difference.equal for difference in differences)
-    print(f"{len(names) - unequal} of {len(names)} files equal, byte for byte save {', '.join(TIMES)}")
+    print(
+        f"{len(names) - unequal} of {len(names)} files equal, byte for byte save {', '.join(TIMES)}; captured_ns from the first"
+    )
     return 1 if unequal else 0
 
 

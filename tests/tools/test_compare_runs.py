@@ -20,7 +20,13 @@ def folders(tmp_path):
 @pytest.mark.parametrize("value", [b"123456", b"null"])
 def test_a_clock_may_tell_another_time(key, value):
     other = LINE.replace(b'"%s":5' % key.encode(), b'"%s":%s' % (key.encode(), value))
-    assert other != LINE and without_times(other) == without_times(LINE)
+    assert other != LINE and without_times([other]) == without_times([LINE])
+
+
+def test_capture_times_count_from_the_first():
+    later = [LINE.replace(b'"captured_ns":17', b'"captured_ns":%d' % ns) for ns in (1017, 1050)]
+    earlier = [LINE, LINE.replace(b'"captured_ns":17', b'"captured_ns":50')]
+    assert without_times(later) == without_times(earlier) != without_times([LINE, LINE])
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_photographs_are_used_more_often_than_their_number(bank):
 
 def test_a_missing_bank_is_named_with_what_makes_it(tmp_path):
     missing = tmp_path / "nothing.safetensors"
-    with pytest.raises(UserError, match=r"nothing\.safetensors does not exist.*tools\.backgrounds"):
+    with pytest.raises(UserError, match=r"nothing\.safetensors does not exist.*tools\.train\.backgrounds"):
         Backgrounds.load(missing, "train")
 
 
