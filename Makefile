@@ -2,12 +2,14 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 TORCH_INDEX ?=
 ARGS ?=
+# Processes that tests run in; 0 for none but pytest's own, in which a debugger works.
+WORKERS ?= 2
 
 BIN := .venv/bin
 STAMP := .venv/.setup-stamp
 PIP_INDEX := $(if $(TORCH_INDEX),--extra-index-url $(TORCH_INDEX))
 
-.PHONY: setup demo test test-gpu check format
+.PHONY: setup demo test test-gpu test-wheel lint types check format
 
 setup: $(STAMP)
 
@@ -21,17 +23,24 @@ $(STAMP): requirements.lock pyproject.toml tools/setup_system.py
 demo: setup
 	$(BIN)/python stream.py --config configs/demo.toml $(ARGS)
 
+# The processes share the cores; a file's tests share what they have set up.
 test: setup
-	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not gpu and not wheel" -n $(WORKERS) --dist loadfile $(ARGS)
 
 test-gpu: setup
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
-check: setup
+test-wheel: setup
+	$(BIN)/python -m pytest -m wheel $(ARGS)
+
+lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+types: setup
 	$(BIN)/python -m pyright
-	$(BIN)/python -m pytest -m "not gpu" $(ARGS)
+
+check: lint types test test-wheel
 
 format: setup
 	$(BIN)/ruff format .

@@ -84,7 +84,10 @@ def run(command: Command, arguments: list[str]) -> int:
     prog = f"{PROG} {command.name}"
     # Processes that the command starts inherit it, and libraries read the program's name from it.
     sys.argv = [prog, *arguments]
-    module = load(command)
+    try:
+        module = load(command)
+    except ModuleNotFoundError as error:
+        raise UserError(f"{error.name} is needed and not installed: pip install {error.name}") from error
     if command.reads_line:
         return module.main(arguments, prog=prog)
     import tyro
