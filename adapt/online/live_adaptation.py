@@ -15,7 +15,7 @@ from hand.errors import UserError
 from runtime.calibration.keyframes import Keyframe
 from runtime.calibration.self_calibrator import MOST_PIXEL_ERROR, CalibrationState
 from runtime.engines.engine import RenewableEngine
-from runtime.estimators.crop_estimator import CropEstimator
+from runtime.estimators.adaptable import Adaptable
 from runtime.estimators.uncertainty import pixel_error
 from runtime.pipeline import Pipeline
 from runtime.types import DualHand
@@ -32,7 +32,7 @@ class LiveAdaptation:
     def __init__(
         self,
         pipeline: Pipeline,
-        estimator: CropEstimator,
+        estimator: Adaptable,
         port: Port,
         *,
         hand_size_mm: float,
@@ -131,7 +131,7 @@ class LiveAdaptation:
         if seen is None:
             return None
         self._sent_ns = captured_ns
-        shown = TrainingSample.cut(labelled, self._estimator.engine.manifest.crop_size)
+        shown = TrainingSample.cut(labelled, self._estimator.manifest.crop_size)
         return LivePair(captured_ns, seen.hands, seen.sigma_px, shown)
 
     def _hear(self, news: AdapterStatus) -> None:
@@ -163,7 +163,7 @@ class LiveAdaptation:
         if builder.refusal is not None:
             log.warning(f"adaptation: {builder.refusal}; the stream goes on with the network in use")
         elif builder.built is not None:
-            self._estimator.engine = builder.built
+            self._estimator.swap(builder.built)
 
 
 class Builder(threading.Thread):

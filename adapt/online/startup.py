@@ -10,7 +10,7 @@ from hand.errors import UserError
 from hand.folders import data_folder
 from runtime.camera_setup import CameraSetup
 from runtime.engines.engine import RenewableEngine
-from runtime.estimators.crop_estimator import CropEstimator
+from runtime.estimators.adaptable import Adaptable
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from runtime.pipeline import Pipeline
 from runtime.settings import Settings
@@ -26,9 +26,9 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAda
     if settings.adapt == "off":
         return None
     estimator = pipeline.estimator
-    if not isinstance(estimator, CropEstimator):
+    if not isinstance(estimator, Adaptable):
         raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --estimator {settings.estimator}")
-    file = learnt_file(settings, known, estimator.engine.manifest.sha256)
+    file = learnt_file(settings, known, estimator.manifest.sha256)
     if file is not None:
         _take_up(file, estimator)
     elif settings.adapt == "frozen":
@@ -54,7 +54,7 @@ def default_folder() -> Path:
     return data_folder("adapted")
 
 
-def _take_up(file: AdaptedWeightsFile, estimator: CropEstimator) -> None:
+def _take_up(file: AdaptedWeightsFile, estimator: Adaptable) -> None:
     learnt = file.newest()
     if learnt is None:
         if file.exists:
@@ -63,5 +63,5 @@ def _take_up(file: AdaptedWeightsFile, estimator: CropEstimator) -> None:
     engine = estimator.engine
     assert isinstance(engine, RenewableEngine), engine
     network = learnt.network()
-    estimator.engine = engine.renewed(network, engine.manifest)
+    estimator.swap(engine.renewed(network, engine.manifest))
     log.info(f"what was learnt as {file.name} is taken up ({learnt.record.steps} steps, saved {learnt.record.saved_at})")

@@ -16,6 +16,7 @@ from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSetting
 from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.registry import EstimatorOptions, LoadedEstimator
 from runtime.estimators.tracker import TrackSettings, ViewTracker
+from runtime.networks.weights import Manifest
 from runtime.types import HandBox, Side, ViewHand
 
 SECOND_LOOK_EVERY = 3
@@ -60,8 +61,7 @@ class CropEstimator:
         for view, roi in follow.roi.items():
             if locate is None and roi is None:
                 raise UserError(f"the {view} view has no locator and no roi: give --roi-{view} X Y SIZE or locator weights")
-        self.engine = engine
-        """May be exchanged between two calls."""
+        self._engine = engine
         self._locate = locate
         self._follow = follow
         self._min_confidence = track.min_confidence
@@ -72,7 +72,22 @@ class CropEstimator:
 
     @property
     def description(self) -> str:
-        return self.engine.description
+        return self._engine.description
+
+    @property
+    def engine(self) -> Engine:
+        """See `Adaptable`."""
+        return self._engine
+
+    @property
+    def manifest(self) -> Manifest:
+        """See `Adaptable`."""
+        return self._engine.manifest
+
+    def swap(self, engine: Engine) -> None:
+        """See `Adaptable`."""
+        assert engine.manifest.upright == self.manifest.upright, "boxes are tracked for networks of one kind"
+        self._engine = engine
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
         boxes = self._agree_on_side(PerView.of(lambda view: self._candidates(pair[view])))
@@ -112,7 +127,7 @@ class CropEstimator:
             boxes = self._locate(frame.image, frame.view)[:MOST_CANDIDATES]
         if fixed != "auto":
             boxes = [replace(box, side=fixed) for box in boxes]
-        return [turned for box in boxes for turned in roll_hypotheses(box, self.engine.manifest.upright)]
+        return [turned for box in boxes for turned in roll_hypotheses(box, self.manifest.upright)]
 
     def _agree_on_side(self, boxes: PerView[list[HandBox]]) -> PerView[list[HandBox]]:
         """Both views see the same hand of the person: what the vote says, at first what the locator says where it is surest."""
@@ -143,13 +158,13 @@ class CropEstimator:
         both_ways = self._vote is not None and self._vote.due()
         others = [replace(box, side=_other(box.side)) for box in asked] if both_ways else []
         places = [CropRequest(box, cameras[box.view], pair[box.view].image) for box in asked + others]
-        answers = predict_crops(self.engine, places)
+        answers = predict_crops(self._engine, places)
         chosen, otherwise = _surest(answers[: len(asked)]), _surest(answers[len(asked) :])
         if both_ways and self._changes_side(chosen, otherwise):
             chosen = otherwise
             self._take_side(chosen[0].box.side)
         found: dict[View, ViewHand] = {}
-        final = refine_predictions(self.engine, chosen)
+        final = refine_predictions(self._engine, chosen)
         inferred_ns = time.monotonic_ns()
         for first, answer in zip(chosen, final, strict=True):
             tracker, captured_ns = self._trackers[answer.hand.view], pair[answer.hand.view].captured_ns

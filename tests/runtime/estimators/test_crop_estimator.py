@@ -262,7 +262,7 @@ def test_an_engine_is_exchanged_between_two_calls():
     old, new = Oracle(scene, "frame"), Oracle(scene, "crop")
     estimate = CropEstimator(old, Finder(scene), SIZES_PX)
     check(estimate, scene)
-    estimate.engine = new
+    estimate.swap(new)
     scene.seq = 1
     check(estimate, scene)
     assert (len(old.batches), len(new.batches)) == (1, 1)
