@@ -23,6 +23,8 @@ from hand.errors import UserError
 
 _GRACE_S = 1.0
 """How long a camera may take to let go, e.g. out of a driver that waits for a frame."""
+_NOTICE_S = 0.05
+"""From a parent's death until its end of the pipe shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,7 @@ class _Orders:
         self.stop = threading.Event()
         self._start_ns: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._leavings = leavings
+        self._orphaned = False
         self._control = control
         threading.Thread(target=self._listen, daemon=True).start()
 
@@ -154,22 +157,32 @@ class _Orders:
         """Wait for the start time; None if the end comes first."""
         return self._start_ns.get()
 
+    def finish(self) -> None:
+        """Before this process ends: an orphan removes what its parent left, whichever of its threads is the first to end."""
+        if not self.stop.is_set() and self._control.poll(_NOTICE_S):
+            self.stop.wait(_GRACE_S)
+        # Again: a socket may have been made while its folder was being removed.
+        if self._orphaned:
+            self._remove_leavings()
+
     def _listen(self) -> None:
-        orphaned = False
         try:
             while (order := self._control.recv()) is not None:
                 self._start_ns.put(order)
         except (EOFError, ConnectionError):
-            orphaned = True
+            self._orphaned = True
+            # First: once told to stop, the main thread may end the process at any moment.
+            self._remove_leavings()
         self.stop.set()
         self._start_ns.put(None)
-        if orphaned:
-            for folder in self._leavings:
-                shutil.rmtree(folder, ignore_errors=True)
         # This thread is a daemon: a main thread that returns in time ends the process before this does. One that
         # hangs in a driver cannot be interrupted, and the system frees the camera anyway.
         time.sleep(_GRACE_S)
         os._exit(1)
+
+    def _remove_leavings(self) -> None:
+        for folder in self._leavings:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _run(job: CameraJob, control: Connection, leavings: tuple[Path, ...]) -> None:
@@ -201,6 +214,8 @@ def _run(job: CameraJob, control: Connection, leavings: tuple[Path, ...]) -> Non
             source.close()
     except UserError as error:
         _report_failure(control, str(error))
+    finally:
+        orders.finish()
 
 
 def _report_failure(control: Connection, sentence: str) -> None:

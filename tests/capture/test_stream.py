@@ -20,12 +20,12 @@ import zmq
 
 from capture import wire
 from capture.stream import PairStream
-from capture.views import VIEWS, PerView
+from capture.views import VIEWS, PerView, View
 from hand.errors import UserError
 from tests.capture.clips import numbered_image, read_number, write_clip
 from tests.paths import ROOT
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +37,11 @@ def private_temporary_directory(tmp_path, monkeypatch):
     directory.mkdir()
     monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    threads = set(threading.enumerate())
+    # Others may have processes and threads of their own in this program.
+    threads, processes = set(threading.enumerate()), set(multiprocessing.active_children())
     yield directory
-    assert not multiprocessing.active_children()
-    assert set(threading.enumerate()) == threads
+    assert set(multiprocessing.active_children()) <= processes
+    assert set(threading.enumerate()) <= threads
     assert not list(directory.iterdir())
 
 
@@ -152,9 +153,16 @@ def test_a_feed_that_never_delivers_ends_the_stream_by_name(tmp_path):
 def test_a_killed_camera_ends_the_stream_by_name(tmp_path, every_pair):
     with PairStream(clips(tmp_path, 250, 250), every_pair=every_pair) as stream:
         assert stream.next_pair(PATIENCE_S) is not None
-        os.kill(multiprocessing.active_children()[0].pid or 0, signal.SIGKILL)
+        os.kill(camera("left"), signal.SIGKILL)
         read_all(stream)
         assert stream.failure is not None and "ended unexpectedly (exit code -9)" in stream.failure
+
+
+def camera(view: View) -> int:
+    """The process that captures a view."""
+    (found,) = (child.pid for child in multiprocessing.active_children() if child.name == f"duohand-{view}")
+    assert found is not None
+    return found
 
 
 def await_pair(stream: PairStream, wanted) -> None:
@@ -168,13 +176,13 @@ def test_a_killed_live_camera_is_gone_for_a_while_and_started_again(caplog):
     caplog.set_level(logging.INFO)
     with PairStream(PerView("pattern?size=64x64", "pattern?size=64x64")) as stream:
         await_pair(stream, lambda pair: pair.complete)
-        (left,) = (child for child in multiprocessing.active_children() if child.name == "duohand-left")
-        os.kill(left.pid or 0, signal.SIGKILL)
+        os.kill(camera("left"), signal.SIGKILL)
         await_pair(stream, lambda pair: pair.left.absent)
         await_pair(stream, lambda pair: pair.complete)
         assert stream.failure is None
-    assert stream.faults == {"left_absent": 1, "left_restarts": 1}
-    gone, back = caplog.messages
+    # A busy machine may hold up a camera for long enough to be missed, too.
+    assert stream.faults["left_absent"] >= 1 and stream.faults["left_restarts"] >= 1
+    gone, back, *_ = (message for message in caplog.messages if message.startswith("left camera: "))
     assert "ended unexpectedly (exit code -9); going on with the right one" in gone
     assert back.startswith("left camera: back after")
 
@@ -196,7 +204,7 @@ def test_a_feed_that_pauses_is_stood_in_for_and_taken_up_again(tmp_path):
         send_until(lambda pair: pair.complete, VIEWS)
         send_until(lambda pair: pair.right.absent, ["left"])
         send_until(lambda pair: pair.complete, VIEWS)
-        assert stream.faults == {"right_absent": 1} and stream.failure is None
+        assert stream.faults["right_absent"] >= 1 and stream.failure is None
 
 
 @pytest.mark.parametrize("every_pair", [False, True])
@@ -228,7 +236,7 @@ from multiprocessing import active_children
 
 if __name__ == "__main__":
     with PairStream(PerView(*sys.argv[1:3]), every_pair=True) as stream:
-        assert stream.next_pair(30.0) is not None
+        assert stream.next_pair(100.0) is not None
         try:
             # Within: the signal may come as soon as this line is out.
             print(*(child.pid for child in active_children()), flush=True)

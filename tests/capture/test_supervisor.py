@@ -4,6 +4,7 @@ import multiprocessing
 import os
 import signal
 import time
+from multiprocessing.process import BaseProcess
 
 import pytest
 import zmq
@@ -13,7 +14,7 @@ from capture.process import CameraJob
 from capture.sources.base import DEFAULT_MODE
 from capture.supervisor import Backoff, Supervisor
 
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 SECOND = 1_000_000_000
 
 
@@ -22,6 +23,11 @@ def test_tries_follow_each_other_at_once_then_ever_more_slowly():
     pauses = [(backoff.next_ns(now, 0) - now) / SECOND for _ in range(8)]
     assert pauses == [0, 0.25, 0.5, 1, 2, 2, 2, 2]
     assert backoff.next_ns(now, Backoff.LASTED_NS) == now
+
+
+def cameras() -> list[BaseProcess]:
+    """This program's capture processes."""
+    return [child for child in multiprocessing.active_children() if child.name.startswith("duohand-left")]
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def subscribed(tmp_path):
         socket.subscribe("left")
         socket.connect(endpoint)
         yield endpoint, socket
-    assert not multiprocessing.active_children()
+    assert not cameras()
 
 
 def tend_until(supervisor: Supervisor, done) -> None:
@@ -52,12 +58,12 @@ def test_a_killed_process_comes_back_and_counts_its_frames_anew(subscribed):
     try:
         assert supervisor.open() == []
         assert isinstance(wire.unpack(socket.recv_multipart()).header, wire.FrameHeader)
-        (child,) = multiprocessing.active_children()
+        (child,) = cameras()
         pid = child.pid
         os.kill(pid or 0, signal.SIGKILL)
         tend_until(supervisor, lambda: supervisor.restarts["left"] == 1 and not supervisor.dead())
         tend_until(supervisor, lambda: socket.poll(0) and wire.unpack(socket.recv_multipart()).header.seq < 3)
-        (again,) = multiprocessing.active_children()
+        (again,) = cameras()
         assert again.pid != pid
         header = wire.unpack(socket.recv_multipart()).header
         assert isinstance(header, wire.FrameHeader) and header.captured_ns > time.monotonic_ns() - PATIENCE_S * SECOND
@@ -89,7 +95,7 @@ def test_a_process_that_hangs_is_ended(subscribed, caplog):
     supervisor = Supervisor([CameraJob("left", "pattern?size=64x64", endpoint, False, DEFAULT_MODE, lasting=True)])
     try:
         supervisor.open()
-        (child,) = multiprocessing.active_children()
+        (child,) = cameras()
         os.kill(child.pid or 0, signal.SIGSTOP)
         deadline = time.monotonic() + PATIENCE_S
         while not supervisor.dead():

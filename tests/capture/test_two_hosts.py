@@ -11,7 +11,7 @@ from capture.transport.keys import make_keys
 from tests.capture.hosts import AHEAD_S, HERE, THERE, two_hosts
 from tests.paths import ROOT
 
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 PORT = 5601
 
 RECEIVER = """
@@ -25,9 +25,9 @@ if __name__ == "__main__":
     folder, feed, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
     # The left camera is of this host and clock, the right one of the other.
     with PairStream(PerView("pattern?size=64x64&rate=30", feed), keys=load_keys(folder), tolerance_ns=16_000_000) as stream:
-        deadline = time.monotonic() + seconds
-        pairs = 0
-        while time.monotonic() < deadline and not stream.ended:
+        began, pairs = time.monotonic(), 0
+        # A slow machine takes longer for its pairs.
+        while time.monotonic() - began < (seconds if pairs > 20 else 60.0) and not stream.ended:
             pair = stream.next_pair(0.1)
             pairs += pair is not None and pair.complete
         told = dataclasses.asdict(stream.clocks["right"])

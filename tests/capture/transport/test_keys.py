@@ -17,7 +17,7 @@ from capture.views import PerView
 from hand.errors import UserError
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 @pytest.fixture

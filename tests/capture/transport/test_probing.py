@@ -9,7 +9,7 @@ import zmq
 from capture.transport.probing import PROBE_VERSION, ClockLink, ClockService
 
 SECOND = 1_000_000_000
-PATIENCE_S = 30.0
+PATIENCE_S = 120.0
 
 
 class SkewedClock:

@@ -45,7 +45,7 @@ def endpoint(tmp_path):
 def subscriber(endpoint):
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.rcvhwm = 2
-        socket.rcvtimeo = 10_000
+        socket.rcvtimeo = 120_000
         socket.subscribe("left")
         socket.connect(endpoint)
         yield socket
