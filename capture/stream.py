@@ -15,8 +15,8 @@ from capture.clock import ClockReading
 from capture.frames import FramePair
 from capture.intake import Intake
 from capture.process import CameraJob
-from capture.sources.base import DEFAULT_MODE, DeviceMode
-from capture.sources.registry import Feed, RecordedCamera, Spec, VideoFile, parse_source
+from capture.sources.base import DEFAULT_MODE, DeviceMode, SourceSpec
+from capture.sources.registry import parse_source
 from capture.supervisor import Supervisor
 from capture.transport.feeds import Feeds, peer_key
 from capture.transport.keys import Keys
@@ -166,7 +166,7 @@ class PairStream:
         jobs = [
             CameraJob(view, self.sources[view], endpoints[view], self._every_pair, self._mode, self._lasts(view))
             for view in VIEWS
-            if not isinstance(self._specs[view], Feed)
+            if self._specs[view].feed_endpoint is None
         ]
         self._cameras = Supervisor(jobs)
         self._context = zmq.Context()
@@ -176,12 +176,11 @@ class PairStream:
         self._thread.start()
 
     def _endpoint(self, view: View) -> str:
-        spec = self._specs[view]
-        return spec.endpoint if isinstance(spec, Feed) else f"ipc://{self._directory}/{view}"
+        return self._specs[view].feed_endpoint or f"ipc://{self._directory}/{view}"
 
     def _lasts(self, view: View) -> bool:
         """Whether a view that goes is waited for: a recording that stops is at its end."""
-        return not self._every_pair and not isinstance(self._specs[view], VideoFile | RecordedCamera)
+        return not self._every_pair and self._specs[view].lasting
 
     def _receive(self, feeds: Feeds, cameras: Supervisor) -> None:
         """The receiving thread: read, hand over, until no pair can come."""
@@ -257,7 +256,7 @@ class PairStream:
         self._clocks = feeds.clocks()
 
 
-def _parse(view: View, source: str, keys: Keys | None) -> Spec:
+def _parse(view: View, source: str, keys: Keys | None) -> SourceSpec:
     try:
         spec = parse_source(source, secured=keys is not None)
         peer_key(spec, keys)

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from capture.frames import Frame, FramePair
-from capture.sources.registry import Device, Feed, LeRobot, parse_source
+from capture.sources.registry import parse_source
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from runtime.calibration.calibration_files import read_calibration
@@ -54,7 +54,7 @@ class CameraSetup:
             return PinholeCamera.from_fov(width, height, fov_deg[view] or DEFAULT_FOV_DEG)
 
         cameras = PerView.of(camera)
-        live = all(isinstance(parse_source(source, secured=True), Device | Feed | LeRobot) for source in settings.sources)
+        live = all(parse_source(source, secured=True).physical for source in settings.sources)
         file = profile_file(pair, default_folder()) if live and settings.remember else None
         return cls(cameras, fov_deg, None, None, file, pair, load_profile(file) if file else remembered)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import tyro
 
 from capture.sources.base import DEFAULT_MODE
-from capture.sources.registry import check_endpoint, open_source
+from capture.sources.endpoint import check_endpoint
+from capture.sources.registry import open_source
 from capture.transport.keys import load_keys
 from capture.transport.publisher import Publisher, publish
 from capture.views import View

@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from adapt.core.geometry_teacher import UNKNOWN_FOV, Watched, calibrate
 from capture.frames import FramePair
-from capture.sources.recorded import recorded_size
-from capture.sources.registry import RecordedCamera, parse_source
+from capture.sources.recorded import RecordedCamera, recorded_size
+from capture.sources.registry import parse_source
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError

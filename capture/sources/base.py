@@ -1,10 +1,13 @@
-"""What every camera source gives: shots, in the mode that it was asked for."""
+"""What every kind of camera has: a specification that is read from a SOURCE, and once opened, a source of frames."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
+
+from capture.views import View
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +55,36 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class SourceSpec(ABC):
+    """A SOURCE that was read, and is not open yet; a subclass, a frozen dataclass, for each kind of camera."""
+
+    __slots__ = ()
+
+    lasting: ClassVar[bool] = True
+    """A camera that stops may come back; a recording that stops is at its end."""
+    physical: ClassVar[bool] = False
+    """A real camera, whose placement may be the same in the next run."""
+
+    @classmethod
+    @abstractmethod
+    def parse(cls, text: str, *, secured: bool) -> "SourceSpec | None":
+        """Read a SOURCE; None where it is of another kind. `secured`: there are keys. Raises UserError for a wrong one."""
+
+    @abstractmethod
+    def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
+        """Open it in this process.
+
+        `paced`: a file or a recording plays at its own rate; else as fast as it is read. Raises UserError.
+        """
+
+    @property
+    def feed_endpoint(self) -> str | None:
+        """ZeroMQ address at which another program publishes its frames; None for what this program captures itself."""
+        return None
+
+    @property
+    def name(self) -> str | None:
+        """What tells it from other cameras, however it was written; None for its SOURCE."""
+        return None

@@ -4,11 +4,13 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import cv2
 
-from capture.sources.base import DeviceMode, Shot
+from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.views import View
 from hand.errors import UserError
 
 _AUTO, _MANUAL = 3, 1
@@ -17,6 +19,27 @@ _OLDEST_NS = 500_000_000
 """A frame that waited longer in the driver than its few buffers hold was not stamped by our clock."""
 _TRIAL = 10
 """Frames after which it is settled whose times are used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Device(SourceSpec):
+    """`0`, `/dev/video0`: a camera of this host."""
+
+    physical: ClassVar[bool] = True
+
+    path: str
+    """Such as /dev/video0."""
+
+    @classmethod
+    def parse(cls, text: str, *, secured: bool) -> "Device":
+        return cls(f"/dev/video{int(text)}" if text.isdigit() else text)
+
+    def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
+        return DeviceSource(self.path, mode)
+
+    @property
+    def name(self) -> str:
+        return self.path
 
 
 class DeviceSource:

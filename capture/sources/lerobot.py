@@ -11,13 +11,17 @@ import base64
 import binascii
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
 
 import cv2
 import msgspec
 import numpy as np
 import zmq
 
-from capture.sources.base import Shot
+from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.endpoint import check_endpoint, parse_options
+from capture.views import View
 from capture.wire import PAYLOAD_LIMIT, SIDE_LIMIT, jpeg_size
 from hand.errors import UserError
 
@@ -43,6 +47,33 @@ class MessageError(ValueError):
 
 
 _decoder = msgspec.json.Decoder(Message)
+
+
+@dataclass(frozen=True, slots=True)
+class LeRobot(SourceSpec):
+    """`lerobot://host:port?camera=NAME`: one camera of LeRobot's image server."""
+
+    physical: ClassVar[bool] = True
+
+    endpoint: str
+    """ZeroMQ address: tcp://host:port on loopback."""
+    camera: str
+    """Its name there."""
+
+    @classmethod
+    def parse(cls, text: str, *, secured: bool) -> "LeRobot":
+        address, options = parse_options(text, "camera")
+        try:
+            # That server speaks no CURVE, so it stays on loopback whatever keys there are.
+            endpoint = check_endpoint("tcp" + address.removeprefix("lerobot"))
+        except UserError as error:
+            raise UserError(f"source {text!r}: {error}") from error
+        if not options.get("camera"):
+            raise UserError(f"source {text!r} names no camera; give lerobot://host:port?camera=NAME, as the server calls it")
+        return cls(endpoint, options["camera"])
+
+    def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
+        return LeRobotSource(self.endpoint, self.camera)
 
 
 class LeRobotSource:

@@ -1,17 +1,43 @@
 """A camera whose pictures show their own number: for tests and timings of everything but the hand."""
 
+import re
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 
-from capture.sources.base import Shot
+from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.endpoint import parse_options
+from capture.views import View
+from hand.errors import UserError
 
 BITS = 32
 """Of the number that is shown; larger ones begin anew."""
 _BAR_PX = 2
 _ROWS = 16
 """The bars fill the picture's first rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pattern(SourceSpec):
+    """`pattern?size=640x480&rate=60`."""
+
+    width: int = 640
+    height: int = 480
+    fps: float = 60.0
+
+    @classmethod
+    def parse(cls, text: str, *, secured: bool) -> "Pattern":
+        _, options = parse_options(text, "size", "rate")
+        size = re.fullmatch(r"(\d{2,4})x(\d{2,4})", options.get("size", "640x480"))
+        rate = re.fullmatch(r"\d{1,4}(\.\d+)?", options.get("rate", "60"))
+        if size is None or rate is None or min(int(size[1]), int(size[2])) < 64:
+            raise UserError(f"source {text!r} is not of the form pattern?size=640x480&rate=60, with sides of 64 to 9999 px")
+        return cls(int(size[1]), int(size[2]), float(rate[0]))
+
+    def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
+        return PatternSource(self.width, self.height, self.fps, paced=paced)
 
 
 class PatternSource:

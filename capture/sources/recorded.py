@@ -2,15 +2,17 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
 from capture import wire
 from capture.recording.reader import Recording
 from capture.recording.writer import RecordedFrame
-from capture.sources.base import Shot
+from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
 from capture.views import View
 from hand.errors import UserError
 
@@ -18,6 +20,26 @@ _SKIP_LIMIT = 5
 """Frames left out in a row to catch up."""
 _FIRST = 8
 """Frames of both views among which the first one is."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordedCamera(SourceSpec):
+    """`session.mcap#left`: one camera of what `--record` wrote."""
+
+    lasting: ClassVar[bool] = False
+
+    path: Path
+    view: View
+
+    @classmethod
+    def parse(cls, text: str, *, secured: bool) -> "RecordedCamera | None":
+        path, _, view = text.rpartition("#")
+        if Path(text).exists() or not Path(path).is_file():
+            return None
+        return cls(Path(path), "left" if view == "left" else "right")
+
+    def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
+        return RecordedSource(self.path, self.view, paced=paced)
 
 
 class RecordedSource:

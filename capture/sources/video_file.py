@@ -2,15 +2,45 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 
-from capture.sources.base import Shot
+from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.views import View
 from hand.errors import UserError
 
 _SKIP_LIMIT = 5
 """Frames left out in a row to catch up; a machine too slow for the file still shows every sixth."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile(SourceSpec):
+    """`clip.mp4`: a recorded video."""
+
+    lasting: ClassVar[bool] = False
+
+    path: Path
+
+    @classmethod
+    def parse(cls, text: str, *, secured: bool) -> "VideoFile | None":
+        path = Path(text)
+        if not path.is_file():
+            return None
+        if path.suffix == ".mcap":
+            raise UserError(
+                f"source {text!r} is a recording of two cameras: give {text}#left or {text}#right, or --replay {text}"
+            )
+        return cls(path)
+
+    def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
+        return FileSource(self.path, paced=paced)
+
+    @property
+    def name(self) -> str:
+        return str(self.path.resolve())
 
 
 class FileSource:

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import zmq
 
 from capture.clock import ClockReading, RemoteClock
-from capture.sources.registry import Feed, Spec
+from capture.sources.base import SourceSpec
+from capture.sources.feed import Feed
 from capture.transport.keys import Keys, secure_client
 from capture.transport.probing import ClockLink
 from capture.views import VIEWS, PerView, View
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 class Feeds:
     """Connects to both views, and to their clocks when their frames say that these answer. Used by one thread, once connected."""
 
-    def __init__(self, context: zmq.Context, endpoints: PerView[str], specs: PerView[Spec], keys: Keys | None) -> None:
+    def __init__(self, context: zmq.Context, endpoints: PerView[str], specs: PerView[SourceSpec], keys: Keys | None) -> None:
         """Raises UserError for an address that cannot be used."""
         self._context = context
         self._endpoints = endpoints
@@ -139,7 +140,7 @@ class Feeds:
             self._links.pop(endpoint).close()
 
 
-def peer_key(spec: Spec, keys: Keys | None) -> bytes | None:
+def peer_key(spec: SourceSpec, keys: Keys | None) -> bytes | None:
     """The public key that a feed must have; None without keys, and where it is no TCP feed. Raises UserError."""
     if keys is None or not isinstance(spec, Feed) or not spec.endpoint.startswith("tcp://"):
         return None

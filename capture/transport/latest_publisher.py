@@ -2,7 +2,7 @@
 
 import zmq
 
-from capture.sources.registry import check_endpoint
+from capture.sources.endpoint import check_endpoint
 from capture.transport.keys import Gate, Keys, secure_client
 from hand.errors import UserError
 

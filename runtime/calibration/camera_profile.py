@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from capture.sources.registry import Device, Feed, VideoFile, parse_source
+from capture.sources.registry import parse_source
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
@@ -181,12 +181,7 @@ def _expect(struct: msgspec.Struct, holds: Callable[[float], bool], what: str, *
 
 
 def _camera_name(source: str) -> str:
-    spec = parse_source(source, secured=True)
-    if isinstance(spec, Device):
-        return spec.path
-    if isinstance(spec, VideoFile):
-        return str(spec.path.resolve())
-    return spec.endpoint if isinstance(spec, Feed) else source
+    return parse_source(source, secured=True).name or source
 
 
 def _short(source: str) -> str:

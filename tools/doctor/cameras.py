@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from capture.sources.base import DEFAULT_MODE
-from capture.sources.registry import Device, parse_source
+from capture.sources.device import Device
+from capture.sources.registry import parse_source
 from capture.sources.v4l2 import CameraInfo, cameras
 from capture.stream import PairStream
 from capture.views import VIEWS, PerView

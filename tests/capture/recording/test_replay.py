@@ -10,8 +10,8 @@ from capture.frames import FramePair
 from capture.recording.recorder import Recorder
 from capture.recording.replay import PAIR_TOPIC, ReplayPairs
 from capture.sources.base import DEFAULT_MODE
-from capture.sources.recorded import recorded_size
-from capture.sources.registry import RecordedCamera, open_source, parse_source
+from capture.sources.recorded import RecordedCamera, recorded_size
+from capture.sources.registry import open_source, parse_source
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError

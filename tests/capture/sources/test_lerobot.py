@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import zmq
 
-from capture.sources.lerobot import LeRobotSource, MessageError, captured_ns, decode, read
-from capture.sources.registry import LeRobot, parse_source
+from capture.sources.lerobot import LeRobot, LeRobotSource, MessageError, captured_ns, decode, read
+from capture.sources.registry import parse_source
 from hand.errors import UserError
 
 SECOND = 1_000_000_000

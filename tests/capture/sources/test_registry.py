@@ -1,10 +1,20 @@
 """What a user may write as a SOURCE, and what is said about anything else."""
 
+import subprocess
+import sys
+from importlib import import_module
+
 import pytest
 
-from capture.sources.base import DEFAULT_MODE
-from capture.sources.registry import Device, Feed, Synthetic, VideoFile, check_endpoint, open_source, parse_source
+from capture.sources.base import DEFAULT_MODE, SourceSpec
+from capture.sources.device import Device
+from capture.sources.endpoint import check_endpoint
+from capture.sources.feed import Feed
+from capture.sources.registry import FORMS, KINDS, open_source, parse_source
+from capture.sources.synthetic_source import Synthetic
+from capture.sources.video_file import VideoFile
 from hand.errors import UserError
+from tests.paths import ROOT
 
 
 @pytest.mark.parametrize(
@@ -68,3 +78,20 @@ def test_an_address_is_given_back_unchanged():
 def test_a_feed_is_not_opened_as_a_camera():
     with pytest.raises(UserError, match="feed already"):
         open_source("ipc:///tmp/x", "left", paced=True, mode=DEFAULT_MODE)
+
+
+def test_each_kind_has_a_specification():
+    for kind in KINDS:
+        assert issubclass(getattr(import_module(kind.module), kind.spec), SourceSpec)
+        assert kind.form in FORMS
+
+
+def test_libraries_of_cameras_that_are_not_used_stay_unloaded():
+    code = (
+        "import sys\n"
+        "from capture.sources.registry import parse_source\n"
+        "parse_source('synthetic'), parse_source('ipc:///tmp/left'), parse_source('pattern')\n"
+        "print(sorted({'torch', 'mcap', 'cv2'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
