@@ -180,7 +180,7 @@ def _run_from(
             log.info(adaptation.summary)
         if solver:
             solver.close()
-        known.save_profile(pipeline.fusion.state, settings.hand_size_mm)
+        known.save_profile(pipeline.rig.state, settings.hand_size_mm)
 
 
 def _begin_adaptation(settings: Settings, known: "CameraSetup", pipeline: "Pipeline") -> "LiveAdaptation | None":

@@ -1,4 +1,4 @@
-"""From a pair of frames to one 3D hand: estimate each view's joints, learn how the cameras stand, doubt, fuse."""
+"""From a pair of frames to one 3D hand: estimate each view's joints, update the rig, check consistency, fuse."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -12,12 +12,12 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.calibration.status import CalibrationStatus
-from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
-from runtime.fusion.cross_view import CrossViewConsistency
-from runtime.fusion.fusion import Fusion, FusionSettings, MergeChoice
+from runtime.estimators.estimator import Estimator
+from runtime.fusion.hand_track import HandTrack, HandTrackSettings, side_of
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
+from runtime.fusion.rig import MergeChoice, Rig
 from runtime.fusion.smoothing import OneEuroSettings
-from runtime.types import DualHand, Side, Timings, ViewHand
+from runtime.types import DualHand, Timings
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class PipelineSettings:
     """How two views become one hand; every default is what the live program uses."""
 
     merge: MergeChoice = "auto"
-    """By what two views become one hand (`runtime.fusion.fusion`)."""
+    """By what two views become one hand (`runtime.fusion.rig`)."""
     hand_size_mm: float = DEFAULT_HAND_SIZE_MM
     merge_rule: MergeRule = "softmax"
     merge_beta: float = DEFAULT_BETA
@@ -34,7 +34,7 @@ class PipelineSettings:
 
 
 class Pipeline:
-    """One hand, two views. Holds what is known of the cameras and of the hand's side; does no input or output."""
+    """One hand in two views. Holds the rig and the hand track; does no input or output."""
 
     def __init__(
         self,
@@ -46,22 +46,15 @@ class Pipeline:
         calibrator: SelfCalibrator | None = None,
         solver: Solver | None = None,
     ):
-        """`calibrator` and `solver` find the cameras' places; without them there is but their rotation."""
-        self.fusion = Fusion(
-            FusionSettings(settings.merge, settings.merge_rule, settings.merge_beta, settings.hand_size_mm, settings.smooth),
-            calibrator,
-            solver,
-        )
+        """`calibrator` and `solver` calibrate the cameras; without them only their rotation is estimated."""
+        self.rig = Rig(settings.merge, settings.hand_size_mm, calibrator, solver)
+        how = HandTrackSettings(settings.merge_rule, settings.merge_beta, settings.hand_size_mm, settings.smooth)
+        self.track = HandTrack(self.rig, how)
         self.estimator = estimator
-        self.calibration_status: CalibrationStatus | None = self.fusion.status
+        self.calibration_status: CalibrationStatus | None = self.rig.status
         """After the last step; None where nothing is calibrated. Other threads may read it."""
         self._cameras = cameras
         self._clock_ns = clock_ns
-        self._agreement = CrossViewConsistency()
-        self._side: Side | None = None
-        """Of the last hand."""
-        self._seen_ns = 0
-        """When it was seen."""
 
     def step(self, pair: FramePair) -> list[DualHand]:
         """The hands in a pair: one or, where none is seen, none. Raises UserError for frames of an unexpected size."""
@@ -70,20 +63,20 @@ class Pipeline:
         seen = self.estimator(pair, self._cameras)
         hands = PerView.of(lambda view: None if pair[view].absent else seen[view])
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
-        if self._corrects_side(captured_ns, hands):
-            self.fusion.forget()
-        self.fusion.learn(captured_ns, hands)
-        doubted = self._agreement.inconsistent_view(hands, self.fusion.sure_rotation)
-        if doubted is not None:
-            self.estimator.lose(doubted)
-            hands = PerView.of(lambda view: None if view == doubted else hands[view])
-        fused = self.fusion(captured_ns, hands)
+        if self.track.corrects_side(captured_ns, hands):
+            self.rig.forget()
+        self.rig.update(captured_ns, hands)
+        inconsistent = self.track.inconsistent_view(hands)
+        if inconsistent is not None:
+            self.estimator.lose(inconsistent)
+            hands = PerView.of(lambda view: None if view == inconsistent else hands[view])
+        fused = self.track.fuse(captured_ns, hands)
         # Where joints are seen says along which rays only with the cameras' focal lengths.
-        self._cameras = self.fusion.cameras(self._cameras)
-        self.calibration_status = self.fusion.status
+        self._cameras = self.rig.cameras(self._cameras)
+        self.calibration_status = self.rig.status
         if fused is None:
             return []
-        side = _side_of(hands)
+        side = side_of(hands)
         assert side is not None, "a fused hand comes from a view's"
         timings = Timings(
             captured_ns=captured_ns,
@@ -117,19 +110,6 @@ class Pipeline:
                 got = f"{got_width}×{got_height}"
                 raise UserError(f"the {view} frames are {got}, expected {width}×{height}: a camera must not change its size")
 
-    def _corrects_side(self, captured_ns: int, hands: PerView[ViewHand | None]) -> bool:
-        """Whether these hands say that the last ones were of the wrong side; after a long absence it may be the other hand."""
-        side = _side_of(hands)
-        if side is None:
-            return False
-        corrects = self._side is not None and side != self._side and captured_ns - self._seen_ns <= FORGET_SIDE_NS
-        self._side, self._seen_ns = side, captured_ns
-        return corrects
-
 
 def _latest(stamps_ns: Iterable[int | None]) -> int | None:
     return max((stamp_ns for stamp_ns in stamps_ns if stamp_ns is not None), default=None)
-
-
-def _side_of(hands: PerView[ViewHand | None]) -> Side | None:
-    return next((hand.side for hand in hands if hand is not None), None)

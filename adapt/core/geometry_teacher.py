@@ -43,7 +43,7 @@ class GeometryTeacher:
 
     def label(self, pair: FramePair, hands: list[DualHand]) -> LabelledPair | None:
         """The same of a pair that the pipeline has just been shown, and the hands that it gave."""
-        geometry, fitted = self.pipeline.fusion.state.geometry, self.pipeline.fusion.fitted
+        geometry, fitted = self.pipeline.rig.state.geometry, self.pipeline.track.fitted
         if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
             return None
         if not is_near(fitted, geometry, self._most_off):
@@ -77,10 +77,10 @@ def calibrate(pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView
     if pipeline is None:
         return Watched(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
     # Live, the next seconds would have brought a solution from all that was seen by now.
-    pipeline.fusion.learn(last_ns + SURE_EVERY_NS, PerView(None, None))
-    status = pipeline.fusion.status
+    pipeline.rig.update(last_ns + SURE_EVERY_NS, PerView(None, None))
+    status = pipeline.rig.status
     assert status is not None, "a watching pipeline calibrates"
-    return Watched(count, PerView(watcher.left, watcher.right), watcher.both, pipeline.fusion.state, replace(status, merge=None))
+    return Watched(count, PerView(watcher.left, watcher.right), watcher.both, pipeline.rig.state, replace(status, merge=None))
 
 
 def label(pairs: Iterable[FramePair], estimator: Estimator, state: CalibrationState) -> Iterator[LabelledPair | None]:

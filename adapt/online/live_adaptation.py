@@ -97,7 +97,7 @@ class LiveAdaptation:
             self._port = None
 
     def _tell(self, pair: FramePair, hands: list[DualHand]) -> None:
-        state = self.pipeline.fusion.state
+        state = self.pipeline.rig.state
         if state.version != self._version:
             self._pending += self._of_cameras(state)
             self._version, self._moved = state.version, state.moved

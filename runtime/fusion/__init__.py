@@ -1,1 +1,1 @@
-"""Two views' hands to one: merging, cross-view consistency, the fit to the full geometry, smoothing."""
+"""Two views' hands to one: the rig of both cameras, and hand tracks: consistency, merging, the fit to the geometry, smoothing."""

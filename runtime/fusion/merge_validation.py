@@ -1,11 +1,11 @@
-"""Whether a geometry tells more than a rotation: finger tips that neither may look at, foretold in one view from the other.
+"""Whether merging by geometry is better than merging by rotation: both predict finger tips that are hidden from them.
 
-Pairs that the cameras were not calibrated on say which is better. In one view the tips are hidden; from the rest of the hand
-there and all of it in the other view, either way of merging says where they are; how far off, the hidden pixels tell.
+It is judged on held-out pairs, which the cameras were not calibrated on. In one view the tips are hidden; both ways of merging
+predict them from the rest of the hand there and all of it in the other view. The hidden pixels give each prediction's error.
 """
 
 from collections import deque
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -20,36 +20,45 @@ from runtime.types import ViewHand
 
 EVERY = 5
 """One in so many pairs is held out."""
-REMEMBERED = 12
-ENOUGH = 4
+MOST_HELD_OUT = 12
+"""The newest pairs; older ones leave."""
+LEAST_HELD_OUT = 4
+"""Fewer say nothing."""
 _HIDDEN = 0.0
-"""Confidence of a joint that nothing may be learnt from."""
+"""Confidence of a joint that must not be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class MergeErrors:
+    """Median distances, in hands, of predicted finger tips from where they are seen."""
+
+    by_geometry: float
+    by_rotation: float
 
 
 class MergeValidation:
-    """The newest pairs that nothing was fitted to."""
+    """Holds the newest pairs that the cameras were not calibrated on."""
 
     def __init__(self) -> None:
-        self._pairs: deque[PerView[ViewHand]] = deque(maxlen=REMEMBERED)
+        self._pairs: deque[PerView[ViewHand]] = deque(maxlen=MOST_HELD_OUT)
         self._seen = 0
 
-    def takes(self, hands: PerView[ViewHand]) -> bool:
-        """Whether this pair is held out, and so not for calibration."""
+    def holds_out(self, hands: PerView[ViewHand]) -> bool:
+        """Whether this pair is held out, and so must not be calibrated on."""
         self._seen += 1
         if self._seen % EVERY:
             return False
         self._pairs.append(hands)
         return True
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         self._pairs.clear()
 
     def errors(
         self, geometry: TwoViewGeometry, bones: np.ndarray, hand_size_mm: float, R_right_from_left: np.ndarray
-    ) -> tuple[float, float] | None:
-        """Median distance, in hands, between where geometry, and where the rotation alone, foretell hidden tips and where they
-        are seen; None while there are too few pairs."""
-        if len(self._pairs) < ENOUGH:
+    ) -> MergeErrors | None:
+        """How well the geometry, and the rotation alone, predict hidden finger tips; None while there are too few pairs."""
+        if len(self._pairs) < LEAST_HELD_OUT:
             return None
         found = [
             (
@@ -60,7 +69,7 @@ class MergeValidation:
             for view in VIEWS
         ]
         by_geometry, by_rotation = (np.array([error[way] for error in found]) for way in (0, 1))
-        return float(np.median(by_geometry)), float(np.median(by_rotation))
+        return MergeErrors(float(np.median(by_geometry)), float(np.median(by_rotation)))
 
 
 def _hidden(hand: ViewHand) -> ViewHand:
@@ -70,7 +79,7 @@ def _hidden(hand: ViewHand) -> ViewHand:
 
 
 def _off(pixels: np.ndarray, hand: ViewHand) -> float:
-    """Mean distance of foretold tips, rows of `pixels` (21, 2), from those seen, hands."""
+    """Mean distance of predicted tips, rows of `pixels` (21, 2), from those seen, hands."""
     tips = list(TIPS)
     scale = float(px_per_hand(hand.joints, hand.pixels)[0])
     return float(np.linalg.norm(pixels[tips] - hand.pixels[tips], axis=1).mean()) / scale

@@ -72,7 +72,7 @@ def test_two_true_views_give_the_true_hand_and_the_rotation_between_the_cameras(
         for view, seen in hand.views.items():
             assert seen is not None and np.array_equal(seen.joints, scene.truth(view))
         assert hand.R_right_from_left is not None and angle_deg(hand.R_right_from_left, R_RIGHT_FROM_LEFT) < 1e-4
-    assert pipeline.fusion.rotation.uncertainty_deg < SURE_DEG
+    assert pipeline.rig.rotation.uncertainty_deg < SURE_DEG
 
 
 def test_smoothing_keeps_a_unit_hand_near_the_truth():
@@ -126,7 +126,7 @@ def test_a_view_that_follows_something_else_is_told_to_lose_it(elbow):
     pipeline = Pipeline(seer, CAMERAS, UNSMOOTHED)
     for scene.seq in range(30):
         pipeline.step(scene.pair())
-    assert pipeline.fusion.rotation.uncertainty_deg < SURE_DEG
+    assert pipeline.rig.rotation.uncertainty_deg < SURE_DEG
     seer.elbow = elbow
     for scene.seq in range(30, 30 + PATIENCE):
         assert seer.lost == []

@@ -148,7 +148,8 @@ def run_once(pairs: list[FramePair], engine: Engine) -> dict[str, list[float]]:
     try:
         calibrator = SelfCalibrator(sizes, PerView(None, None), DEFAULT_HAND_SIZE_MM)
         pipeline = Pipeline(watch.of(estimator, "estimate"), cameras, calibrator=calibrator, solver=solver)  # pyright: ignore[reportArgumentType]
-        pipeline.fusion = _WatchedFusion(pipeline.fusion, watch)  # pyright: ignore[reportAttributeAccessIssue]
+        pipeline.rig = _WatchedRig(pipeline.rig, watch)  # pyright: ignore[reportAttributeAccessIssue]
+        pipeline.track = _WatchedTrack(pipeline.track, watch)  # pyright: ignore[reportAttributeAccessIssue]
         for pair in pairs:
             with watch.measuring("whole"):
                 pipeline.step(pair)
@@ -225,12 +226,23 @@ class _Watched:
         return getattr(self._inner, name)
 
 
-class _WatchedFusion(_Watched):
-    """A fusion, its learning and its fusing watched apart."""
+class _WatchedRig(_Watched):
+    """A rig whose updates are timed."""
+
+    def __init__(self, inner: Any, watch: Watch):
+        super().__init__(inner, watch, "learn")
+
+    def update(self, *arguments: Any) -> None:
+        with self._watch.measuring("learn"):
+            self._inner.update(*arguments)
+
+
+class _WatchedTrack(_Watched):
+    """A hand track whose fusing is timed."""
 
     def __init__(self, inner: Any, watch: Watch):
         super().__init__(inner, watch, "fuse")
 
-    def learn(self, *arguments: Any) -> None:
-        with self._watch.measuring("learn"):
-            self._inner.learn(*arguments)
+    def fuse(self, *arguments: Any) -> Any:
+        with self._watch.measuring("fuse"):
+            return self._inner.fuse(*arguments)

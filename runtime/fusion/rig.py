@@ -1,0 +1,118 @@
+"""What is known of the two cameras of a stream: rotation, calibration, and which of both merges a hand better.
+
+A stream has one rig; what is known of each hand is in `runtime.fusion.hand_track`.
+"""
+
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+
+from capture.views import PerView
+from hand.camera import PinholeCamera
+from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
+from runtime.calibration.solver_process import Solver
+from runtime.calibration.status import CalibrationStatus, MergeDecision
+from runtime.fusion.merge_validation import MergeErrors, MergeValidation
+from runtime.geometry.rotation_estimator import SURE_DEG, RotationEstimator
+from runtime.types import ViewHand
+
+MergeChoice = Literal["auto", "geometry", "rotation"]
+"""By what two views are merged; `auto` takes the geometry where it predicts held-out finger tips better than the rotation."""
+
+
+class Rig:
+    """The cameras' rotation, self-calibration and merge validation, updated pair by pair. Used by one thread."""
+
+    def __init__(self, choice: MergeChoice, hand_size_mm: float, calibrator: SelfCalibrator | None, solver: Solver | None):
+        """Without `calibrator` and `solver`, or with the choice `rotation`, there is no calibration."""
+        self.rotation = RotationEstimator()
+        self.merge_errors: MergeErrors | None = None
+        """Of the geometry in use; None without one, or while too few held-out pairs were seen."""
+        self._choice: MergeChoice = choice
+        self._hand_size_mm = hand_size_mm
+        self._calibrator = None if choice == "rotation" else calibrator
+        self._solver = solver
+        self._validation = MergeValidation()
+        self._state = CalibrationState()
+
+    def update(self, captured_ns: int, hands: PerView[ViewHand | None]) -> None:
+        """Take in the hands of a pair, and the solution that the solver has finished meanwhile, if any."""
+        left, right = hands.left, hands.right
+        if left is not None and right is not None:
+            pair = PerView(left, right)
+            self.rotation.update(captured_ns, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
+            if self._calibrator is not None and not self._validation.holds_out(pair):
+                self._calibrator.add(captured_ns, pair)
+        if self._calibrator is None or self._solver is None:
+            return
+        try:
+            problem = self._calibrator.due(captured_ns)
+            if problem is not None:
+                self._solver.submit(problem)
+            done = self._solver.done()
+        except (EOFError, OSError):
+            # Its process was killed. The stream goes on with what is known of the cameras.
+            self._solver = None
+            self._calibrator.stop()
+            return
+        if done is not None:
+            self._calibrator.accept(*done)
+        if self._calibrator.state.version != self._state.version:
+            self._apply(self._calibrator.state)
+
+    def forget(self) -> None:
+        """Start anew: the hands so far had the wrong handedness. A calibration that the user gave stays."""
+        self.rotation = RotationEstimator()
+        self._validation.clear()
+        if self._calibrator is not None:
+            self._calibrator.forget()
+            self._apply(self._calibrator.state)
+
+    def cameras(self, cameras: PerView[PinholeCamera]) -> PerView[PinholeCamera]:
+        """The calibrated cameras; `cameras` until there are any."""
+        return cameras if self._state.geometry is None else self._state.geometry.cameras
+
+    @property
+    def state(self) -> CalibrationState:
+        """What calibration has found, as it is in use."""
+        return self._state
+
+    @property
+    def status(self) -> CalibrationStatus | None:
+        """How far the calibration has come; None where nothing is calibrated."""
+        if self._calibrator is None:
+            return None
+        status = self._calibrator.status
+        if self._state.geometry is None:
+            return status
+        if self.merges_by_geometry:
+            return replace(status, merge=MergeDecision.GEOMETRY)
+        return replace(status, merge=MergeDecision.ROTATION if self.merge_errors else MergeDecision.COMPARING)
+
+    @property
+    def reliable_rotation(self) -> np.ndarray | None:
+        """(3, 3) R_right_from_left; None while it is too uncertain to merge by."""
+        if self._state.geometry is not None:
+            return self._state.geometry.R_right_from_left
+        return self.rotation.rotation if self.rotation.uncertainty_deg <= SURE_DEG else None
+
+    @property
+    def merges_by_geometry(self) -> bool:
+        """Whether hands are to come from the geometry, and not from the rotation alone."""
+        if self._state.geometry is None:
+            return False
+        errors = self.merge_errors
+        return self._choice == "geometry" or (errors is not None and errors.by_geometry < errors.by_rotation)
+
+    def _apply(self, state: CalibrationState) -> None:
+        """Use new cameras, or none where they are no longer known."""
+        if state.moved != self._state.moved:
+            # Earlier pairs say nothing about the cameras' present rotation.
+            self.rotation = RotationEstimator()
+            self._validation.clear()
+        self._state = state
+        self.merge_errors = None
+        if state.geometry is not None and state.bones is not None:
+            R = self.rotation.rotation if self.rotation.rotation is not None else state.geometry.R_right_from_left
+            self.merge_errors = self._validation.errors(state.geometry, state.bones, self._hand_size_mm, R)

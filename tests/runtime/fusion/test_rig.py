@@ -1,0 +1,86 @@
+"""What is learnt of the cameras: calibrated on pairs that are not held out, and merged by geometry only where that is better."""
+
+import multiprocessing
+
+import numpy as np
+import pytest
+
+from capture.views import PerView
+from hand.joints import DEFAULT_HAND_SIZE_MM
+from runtime.calibration.self_calibrator import SelfCalibrator
+from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
+from runtime.calibration.status import MergeDecision
+from runtime.fusion.merge_validation import EVERY
+from tests.runtime.solutions import bones_of, elsewhere
+from tests.runtime.tracked import FPS, Tracked, moving_hand, tracked
+from tools.evaluate.two_views import Observed
+
+
+@pytest.fixture(scope="module")
+def moving() -> Observed:
+    return moving_hand()
+
+
+def test_by_rotation_nothing_is_calibrated(moving: Observed):
+    one, solver = tracked("rotation", moving)
+    hands = [hand for hand in one.stream(moving) if hand]
+    assert solver.problems == [] and one.rig.state.geometry is None and one.rig.status is None
+    assert all(hand.geometry is None and hand.wrist_mm is None for hand in hands)
+    assert one.rig.reliable_rotation is one.rig.rotation.rotation is not None
+
+
+def test_held_out_pairs_are_not_calibrated_on(moving: Observed):
+    one, solver = tracked("auto", moving)
+    one.stream(moving)
+    pairs = [pair for pair in moving.pairs if pair]
+    held = np.array([pair.left.pixels for pair in pairs[EVERY - 1 :: EVERY]])
+    used = np.concatenate([problem.views.left.pixels for problem in solver.problems])
+    assert not any((used == pixels).all((1, 2)).any() for pixels in held)
+
+
+def test_a_wrong_geometry_is_left_alone_unless_it_is_asked_for(moving: Observed):
+    wrong = elsewhere(moving.rig.geometry, 25)
+    one, _ = tracked("auto", moving, wrong)
+    hands = [hand for hand in one.stream(moving) if hand]
+    assert one.rig.state.geometry is not None and all(hand.geometry is None for hand in hands)
+    assert one.rig.status and one.rig.status.merge is MergeDecision.ROTATION
+    insisting, _ = tracked("geometry", moving, wrong)
+    assert any(hand and hand.geometry for hand in insisting.stream(moving))
+    assert insisting.rig.status and insisting.rig.status.merge is MergeDecision.GEOMETRY
+
+
+def test_what_is_forgotten_begins_anew(moving: Observed):
+    one, solver = tracked("auto", moving)
+    one.stream(moving, 0, 3 * FPS)
+    assert one.rig.state.geometry is not None
+    one.rig.forget()
+    assert one.rig.state.geometry is None and one.rig.reliable_rotation is None and one.rig.rotation.count == 0
+    asked = len(solver.problems)
+    one.stream(moving, 3 * FPS, 3 * FPS + 3)
+    assert len(solver.problems) == asked and one.rig.state.geometry is None
+
+
+def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
+    """Solved for real: the hand's bones are learnt, the cameras stay."""
+    given = moving.rig.geometry
+    calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM, given=given)
+    usual, true = calibrator.state.bones, bones_of(moving)
+    one = Tracked.of("geometry", calibrator, InlineSolver())
+    assert [hand.geometry for hand in one.stream(moving, 0, 1) if hand] == [given]
+    one.stream(moving, 1, 40)
+    state = one.rig.state
+    assert state.version == 2 and state.geometry is given and one.rig.reliable_rotation is given.R_right_from_left
+    assert usual is not None and state.bones is not None
+    assert np.abs(np.log(state.bones / true)).mean() < np.abs(np.log(usual / true)).mean()
+
+
+def test_without_its_solver_the_hand_goes_on_and_the_status_says_so(moving: Observed):
+    solver = BackgroundSolver()
+    (process,) = multiprocessing.active_children()
+    one = Tracked.of("auto", SelfCalibrator(moving.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM), solver)
+    process.kill()
+    process.join()
+    hands = one.stream(moving, 0, FPS)
+    solver.close()
+    assert all(hand is not None for hand, pair in zip(hands, moving.pairs, strict=False) if pair)
+    assert one.rig.status is not None and one.rig.status.stopped
