@@ -8,10 +8,10 @@ a look. The same clips always go into the same shards.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import numpy as np
 import torch
 import tyro
@@ -29,7 +29,8 @@ from runtime.estimators.estimator import Estimator, FollowSettings
 from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
 from runtime.reporting.calibration_text import describe
 from runtime.types import Side
-from tools.label_sheet import LOOKS, Look, draw_looks
+from tools.report.figures import NEEDS_MATPLOTLIB, save_figure
+from tools.report.label_sheet import MOST_CROPS, SampleCrop, draw_label_sheet
 from tools.train.bank import SHARD, save_shard
 
 
@@ -81,7 +82,7 @@ class Shards:
         self.pairs = self.crops = 0
         self._name = settings.taught / _name(settings)
         self._pending: list[LabelledCrop] = []
-        self._looks: list[Look] = []
+        self._samples: list[SampleCrop] = []
         self._random = np.random.default_rng(settings.seed)
 
     def add(self, taught: TaughtPair) -> None:
@@ -89,7 +90,7 @@ class Shards:
         for view, crops in taught.crops.items():
             self._pending += crops
             self.crops += len(crops)
-            self._show(Look(f"{taught.number} {view}", taught.number, crops[0]))
+            self._sample(SampleCrop(f"{taught.number} {view}", taught.number, crops[0]))
         if len(self._pending) >= SHARD:
             self._save()
 
@@ -102,15 +103,15 @@ class Shards:
                 file.unlink()
 
     @property
-    def picture(self) -> np.ndarray:
-        """(H, W, 3) uint8 RGB: some of the crops, with their joints."""
-        return draw_looks(sorted(self._looks, key=lambda look: look.number))
+    def samples(self) -> list[SampleCrop]:
+        """Some of the crops, in the order of their pairs."""
+        return sorted(self._samples, key=lambda sample: sample.number)
 
-    def _show(self, look: Look) -> None:
-        # Each crop is as likely as any other to be shown.
-        place = len(self._looks) if len(self._looks) < LOOKS else int(self._random.integers(2 * self.pairs))
-        if place < LOOKS:
-            self._looks[place : place + 1] = [look]
+    def _sample(self, sample: SampleCrop) -> None:
+        # Reservoir sampling: each crop is as likely as any other to be kept.
+        place = len(self._samples) if len(self._samples) < MOST_CROPS else int(self._random.integers(2 * self.pairs))
+        if place < MOST_CROPS:
+            self._samples[place : place + 1] = [sample]
 
     def _save(self) -> None:
         file = self._name.with_name(f"{self._name.name}-{len(self.files):03d}.safetensors")
@@ -177,11 +178,15 @@ def _name(settings: Settings) -> str:
 
 
 def main(settings: Settings) -> None:
+    drawable = find_spec("matplotlib") is not None
+    if settings.sheet and not drawable:
+        raise UserError(NEEDS_MATPLOTLIB)
     shards = write(settings)
-    picture = settings.sheet or settings.taught / "sheet.png"
-    if not cv2.imwrite(str(picture), cv2.cvtColor(shards.picture, cv2.COLOR_RGB2BGR)):
-        raise UserError(f"cannot write the picture {picture}: give a file in a folder that is there with --sheet")
-    print(f"{shards.pairs:,} pairs labelled: {shards.crops:,} crops in {settings.taught}, some of them in {picture}")
+    print(f"{shards.pairs:,} pairs labelled: {shards.crops:,} crops in {settings.taught}")
+    if drawable:
+        sheet = settings.sheet or settings.taught / "sheet.png"
+        save_figure(draw_label_sheet(shards.samples), sheet)
+        print(f"some of them are in {sheet}")
 
 
 if __name__ == "__main__":

@@ -9,8 +9,8 @@ cameras is estimated as the live program does.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 import torch
 import tyro
@@ -31,12 +31,13 @@ from runtime.fusion.merge import MergeRule, merge
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 from runtime.types import ViewHand
-from tools.evaluate.sheet import DIM, TEXT, Colour, Sheet
+from tools.report.figures import Tile, add_legend, draw_tiles, new_figure, save_figure
 
-TRUE: Colour = (255, 255, 255)
-OWN: Colour = (255, 170, 60)
-MERGED: Colour = (90, 220, 130)
-_TILE, _GAP, _LABEL, _HEAD = 230, 10, 22, 44
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+TRUE, OWN, MERGED = "white", "orange", "lime"
+_TILE_PX = 300
 _WIDER = 1.9
 """Side of what is shown, over the joints' bounding box."""
 
@@ -139,34 +140,28 @@ def upon(joints: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
     return (joints - joints[WRIST]) * (true_mm / length) + truth_mm[WRIST]
 
 
-def draw(compared: Sequence[Compared], title: str) -> np.ndarray:
-    """(H, W, 3) uint8 RGB: a row a pair."""
-    sheet = Sheet(_GAP + 4 * (_TILE + _GAP), _HEAD + len(compared) * (_TILE + _LABEL + _GAP))
-    sheet.text(_GAP, 18, title, 9, TEXT)
-    sheet.text(_GAP, 35, "truth", 8, TRUE)
-    sheet.text(_GAP + 50, 35, "each view's own hand", 8, OWN)
-    sheet.text(_GAP + 190, 35, "merged hand, on the true wrist", 8, MERGED)
-    for row, one in enumerate(compared):
-        y = _HEAD + row * (_TILE + _LABEL + _GAP)
+def draw(compared: Sequence[Compared], title: str) -> "Figure":
+    """A row a pair. Raises UserError where matplotlib is missing."""
+    figure = new_figure(4 * _TILE_PX, 80 + len(compared) * (_TILE_PX + 20))
+    figure.suptitle(title, fontsize=11)
+    add_legend(figure, {"truth": TRUE, "each view's own hand": OWN, "merged hand, on the true wrist": MERGED}, facecolor="0.4")
+    tiles: list[Tile] = []
+    for one in compared:
         kinds = ("own", OWN, one.own, one.own_mm), ("merged", MERGED, one.merged, one.merged_mm)
-        for column, (what, colour, pixels, error_mm) in enumerate(kinds):
-            for number, view in enumerate(VIEWS):
-                x = _GAP + (2 * column + number) * (_TILE + _GAP)
-                _tile(sheet, (x, y, _TILE), one.true.hands[view], pixels[view], colour)
-                sheet.text(x, y + _TILE + 14, f"{view} view, {what}: {error_mm[view]:.1f} mm", 8, colour)
-        sheet.text(_GAP + _TILE, y + _TILE + 14, f"{one.true.side} hand", 8, DIM, 1)
-    return sheet.finished()
+        for kind, colour, pixels, error_mm in kinds:
+            for view in VIEWS:
+                caption = f"{one.true.side} hand, {view} view, {kind}: {error_mm[view]:.1f} mm"
+                tiles.append(_tile(one.true.hands[view], pixels[view], colour, caption))
+    draw_tiles(figure, tiles, columns=4)
+    return figure
 
 
-def _tile(sheet: Sheet, place: tuple[float, float, float], true: TrueHand, pixels: np.ndarray, colour: Colour) -> None:
-    """The picture around a hand, as a camera that looks straight at it sees it, with truth and prediction (21, 2) px."""
+def _tile(true: TrueHand, pixels: np.ndarray, colour: str, caption: str) -> Tile:
+    """The picture around a hand, as a camera turned to it sees it, with truth and prediction (21, 2) px."""
     centre, box_px = box_around(true.pixels)
-    side = 2 * _TILE
-    camera = CropCamera.at(true.camera, centre, box_px * _WIDER / BOX_MARGIN, side, mirror=False)
-    x, y, width = place
-    sheet.picture(x, y, width, camera.cut(true.read()))
-    for joints, ink in ((true.pixels, TRUE), (pixels, colour)):
-        sheet.skeleton((camera.crop_from_frame(joints) + 0.5) * (width / side) + [x, y], ink, place)
+    camera = CropCamera.at(true.camera, centre, box_px * _WIDER / BOX_MARGIN, 2 * _TILE_PX, mirror=False)
+    hands = [(camera.crop_from_frame(joints), ink) for joints, ink in ((true.pixels, TRUE), (pixels, colour))]
+    return Tile(camera.cut(true.read()), caption, hands)
 
 
 def _mean_error_mm(joints: np.ndarray, true: TrueHand) -> float:
@@ -191,10 +186,9 @@ def main(settings: Settings) -> None:
     off_deg = np.median([angle_deg(R, one.true.R_right_from_left) for one in seen])
     print(f"{line}, rotation {off_deg:.1f} deg off")
     shown = [seen[number] if number < len(seen) else see(engine, pairs[number], settings.boxes) for number in settings.sample]
-    picture = draw([compare(one, R, settings.merge) for one in shown], f"{line}, rotation {off_deg:.1f} deg off")
+    page = draw([compare(one, R, settings.merge) for one in shown], f"{line}, rotation {off_deg:.1f} deg off")
     settings.out.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(settings.out), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise UserError(f"cannot write {settings.out}: give a .png file in a folder that may be written to")
+    save_figure(page, settings.out)
 
 
 if __name__ == "__main__":

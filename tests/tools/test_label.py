@@ -26,6 +26,8 @@ from tests.adapt.recordings import Eyes
 from tests.hand.pinhole import reprojection_error_px
 from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
 from tools.label import Settings, shard_of, write
+from tools.report.figures import save_figure
+from tools.report.label_sheet import MOST_CROPS, draw_label_sheet
 from tools.train.bank import HandBank, load_shard, save_shard, shard_file
 from tools.train.losses import detnet_loss, lite_loss, surface_loss
 
@@ -151,8 +153,9 @@ def test_two_clips_become_shards_and_a_picture_the_same_each_time(tmp_path, clip
     shards = write(settings, lambda: Eyes(Scene()))
     assert shards.pairs == PAIRS - 6 and shards.crops == 4 * shards.pairs
     assert len(shards.files) == 1 and len(load_shard(shards.files[0]).images) == shards.crops
-    height, width, _ = shards.picture.shape
-    assert width > 1000 and height > 700 and shards.picture.std() > 20
+    save_figure(draw_label_sheet(shards.samples), tmp_path / "sheet.png")
+    sheet = cv2.imread(str(tmp_path / "sheet.png"))
+    assert len(shards.samples) == MOST_CROPS and sheet is not None and sheet.shape[1] > 1000 and sheet.std() > 20
     written = shards.files[0].read_bytes()
     assert write(settings, lambda: Eyes(Scene())).files == shards.files
     assert shards.files[0].read_bytes() == written and len(list(settings.taught.glob("*"))) == 1

@@ -35,7 +35,7 @@ from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network, save_network
 from tools.evaluate.clip_scores import WholeScores, score_hands
 from tools.evaluate.held_out import BATCH, Kind, upright_hands
-from tools.evaluate.network import table
+from tools.report.table import table
 from tools.train.loop import log
 
 ADDITIONS: dict[str, dict[str, object]] = {

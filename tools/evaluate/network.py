@@ -10,11 +10,9 @@ shows all of it.
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 
-from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
 from runtime.engines.engine import Engine
@@ -25,9 +23,11 @@ from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from tools.evaluate.held_out import AUC_MM, SIDE_PX, Judged, Scores, groups, held_out, judge
 from tools.evaluate.metrics import Reliability, auc, pck, rank_correlation, reliability
-from tools.evaluate.network_page import draw_page
 from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
 from tools.predict import LOCATOR_SCORE
+from tools.report.figures import save_figure
+from tools.report.network_page import draw_page
+from tools.report.table import table
 from tools.train.backgrounds import DEFAULT_BANK
 
 
@@ -95,19 +95,6 @@ def reliability_of(engine: Engine, scores: Scores) -> Reliability | None:
     return reliability(foretold_mm(scores), scores.error_mm) if engine.manifest.architecture == "detnet-lite" else None
 
 
-def table(rows: dict[str, dict[str, str]]) -> str:
-    """Rows of equal columns as text."""
-    columns = list(next(iter(rows.values())))
-    widths = [max(len(column), *(len(row[column]) for row in rows.values())) + 2 for column in columns]
-    first = max(map(len, rows))
-    lines = [" " * first + "".join(f"{column:>{width}}" for column, width in zip(columns, widths, strict=True))]
-    for name, row in rows.items():
-        lines.append(
-            f"{name:{first}}" + "".join(f"{row[column]:>{width}}" for column, width in zip(columns, widths, strict=True))
-        )
-    return "\n".join(lines)
-
-
 def breakdown(one: Judged) -> str:
     """Errors of one kind of hand by question and answer, and by joint."""
     scores = one.final
@@ -168,5 +155,4 @@ def main(settings: Settings) -> None:
         print(report(engine, judged))
         if settings.page:
             page = draw_page(title, headlines(judged), judged, [reliability_of(engine, one.final) for one in judged], real)
-            if not cv2.imwrite(str(settings.page), cv2.cvtColor(page, cv2.COLOR_RGB2BGR)):
-                raise UserError(f"cannot write the page to {settings.page}: give a .png file in a folder that is there")
+            save_figure(page, settings.page)

@@ -28,6 +28,7 @@ from runtime.estimators.tracker import box_around
 from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import HandBox, Side, ViewHand
+from tools.evaluate.clip import check_clip
 from tools.evaluate.held_out import SIDE_PX, extent
 from tools.evaluate.metrics import pck
 from tools.predict import find_hands, read_picture
@@ -68,10 +69,7 @@ class StillsScores:
 
 def score_clip(engine: Engine, folder: Path) -> ClipScores:
     """Judge a right hand before two cameras of which nothing is known. Raises UserError where files do not fit."""
-    files = PerView.of(lambda view: folder / f"{view}.mp4")
-    for file in (*files, folder / "reference.npz", folder / "calibration.json"):
-        if not file.is_file():
-            raise UserError(f"{file} is not there: give the folder of a recorded clip with its reference")
+    check_clip(folder)
     with np.load(folder / "reference.npz") as reference:
         joints = PerView.of(lambda view: reference[f"joints_{view}_mm"])
         pixels = PerView.of(lambda view: reference[f"keypoints_{view}_px"])
@@ -79,7 +77,7 @@ def score_clip(engine: Engine, folder: Path) -> ClipScores:
     hands: list[PerView[ViewHand]] = []
     numbers: list[int] = []
     estimator = RotationEstimator()
-    pairs = zip(*(_frames(file) for file in files), strict=False)
+    pairs = zip(*(_frames(folder / f"{view}.mp4") for view in VIEWS), strict=False)
     for number, pair in enumerate(tqdm(pairs, total=len(joints.left), desc="clip", unit="pair")):
         if number >= len(joints.left):
             raise UserError(f"{folder} has more frames than the {number} of its reference: they are not of one clip")

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 import numpy as np
@@ -18,9 +18,13 @@ import tyro
 from hand.errors import UserError
 from runtime.engines.torch_engine import TorchEngine
 from runtime.networks.weights import load_network
+from tools.report.figures import new_figure, save_figure
 from tools.train import network as training
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.bank import HandBank
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 Trunk = Literal["narrow", "shallow", "shipped", "fine", "deep", "wide"]
 TRUNKS: Mapping[Trunk, dict[str, int]] = {
@@ -99,26 +103,22 @@ def measure(settings: Settings, bank: Path, trunk: Trunk) -> Result:
     return Result(trunk, crop_size, parameters, ms, error_mm, error_px, settings.pictures)
 
 
-def plot(results: list[Result], file: Path) -> None:
-    """Error against time, one line a crop size."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    figure, both = pyplot.subplots(1, 2, figsize=(12, 5), layout="constrained")
-    for axes, name, label in zip(both, ("error_mm", "error_px"), ("3D error, mm", "2D error, px of 128"), strict=True):
+def plot(results: list[Result]) -> "Figure":
+    """Error against time, one colour per crop size. Raises UserError where matplotlib is missing."""
+    figure = new_figure(1440, 600)
+    for axes, name, label in zip(
+        figure.subplots(1, 2), ("error_mm", "error_px"), ("3D error, mm", "2D error, px of 128"), strict=True
+    ):
         for size in sorted({r.crop_size for r in results}):
-            mine = sorted((r for r in results if r.crop_size == size), key=lambda r: r.ms)
-            axes.plot([r.ms for r in mine], [getattr(r, name) for r in mine], "o", label=f"crops of {size} px")
-            for r in mine:
+            of_size = sorted((r for r in results if r.crop_size == size), key=lambda r: r.ms)
+            axes.plot([r.ms for r in of_size], [getattr(r, name) for r in of_size], "o", label=f"crops of {size} px")
+            for r in of_size:
                 axes.annotate(r.trunk, (r.ms, getattr(r, name)), xytext=(5, 4), textcoords="offset points")
         axes.set(xlabel="both views, one thread, ms", ylabel=label)
         axes.grid(alpha=0.3)
         axes.legend()
-    figure.suptitle(f"DetNet-lite's trunks after {results[0].pictures:,} pictures, held-out drawn hands")
-    figure.savefig(file, dpi=120)
-    pyplot.close(figure)
+    figure.suptitle(f"DetNet-lite's trunks after {results[0].pictures:,} pictures, held-out synthetic hands")
+    return figure
 
 
 def main(settings: Settings) -> None:
@@ -143,7 +143,7 @@ def main(settings: Settings) -> None:
     for r in done:
         size = f"{r.trunk:8} {r.crop_size:3} px  {r.parameters / 1e6:.2f} M"
         print(f"{size}  {r.ms:5.1f} ms  {r.error_mm:.1f} mm  {r.error_px:.1f} px of 128")
-    plot(done, settings.run / "trunks.png")
+    save_figure(plot(done), settings.run / "trunks.png")
     print(settings.run / "trunks.png")
 
 

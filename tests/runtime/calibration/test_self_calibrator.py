@@ -15,7 +15,7 @@ from runtime.calibration.status import CalibrationPhase, CalibrationStatus, Reje
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import Prepared, bones_of, elsewhere, solution_at, turned
 from tools.evaluate import two_views
-from tools.evaluate.geometry import problems
+from tools.evaluate.geometry_errors import problems
 from tools.evaluate.two_views import Observed, observe, sample_motion, sample_person, sample_rig
 
 UNKNOWN: PerView[float | None] = PerView(None, None)

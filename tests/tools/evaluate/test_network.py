@@ -13,8 +13,8 @@ from runtime.engines.engine import Predictions
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import Manifest
 from tools.evaluate.held_out import FOREIGN_SEED, OUR_SEED, HeldOut, Judged, groups, held_out, judge, score, sharpness
-from tools.evaluate.network import breakdown, foretold_mm, headline, headlines, reliability_of, report, table
-from tools.evaluate.network_page import KIND_COLOURS, SEEN, TRUTH, WIDTH, draw_page
+from tools.evaluate.network import breakdown, foretold_mm, headline, headlines, reliability_of, report
+from tools.report.table import table
 from tools.train.network import HELD_OUT_SEED
 
 SIZE, COUNT = 32, 25
@@ -144,11 +144,3 @@ def test_the_report_tells_its_count_its_figures_and_every_joint(hands):
     assert "PCK@0.1" in breakdown(one)
     lines = table(headlines([one])).splitlines()
     assert len(lines) == 4 and len(set(map(len, lines))) == 1
-
-
-def test_the_page_shows_truth_predictions_and_both_kinds(hands):
-    one = judged(hands, 0.1)
-    told = reliability_of(Knowing(hands), one.final)
-    page = draw_page("net", headlines([one, one]), [one, one], [told, None], "clip\n  Mono-M 30 mm")
-    assert page.shape[1] == WIDTH and page.dtype == np.uint8
-    assert all((page == colour).all(-1).any() for colour in (TRUTH, SEEN, *KIND_COLOURS))

@@ -1,0 +1,1 @@
+"""Pages that show what commands found: pictures and plots by matplotlib."""

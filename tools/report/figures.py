@@ -1,0 +1,82 @@
+"""How a page is made and saved: matplotlib's figures without its global state, imported only where a page is drawn."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hand.errors import UserError
+from hand.joints import BONES
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure, FigureBase, SubFigure
+
+DPI = 100
+NEEDS_MATPLOTLIB = "drawing a page needs matplotlib, which is not installed: pip install '.[report]'"
+
+
+def new_figure(width_px: int, height_px: int) -> "Figure":
+    """An empty figure whose parts are laid out without overlaps. Raises UserError where matplotlib is missing."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UserError(NEEDS_MATPLOTLIB) from error
+    return Figure((width_px / DPI, height_px / DPI), dpi=DPI, layout="constrained")
+
+
+def save_figure(figure: "Figure", file: Path) -> None:
+    """Write the page in the format that the file's name says. Raises UserError where it cannot be written."""
+    try:
+        figure.savefig(file)
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot write {file} ({error}): give a .png file in a folder that is there") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """An image with hands drawn over it."""
+
+    image: np.ndarray
+    """(H, W, 3) uint8 RGB."""
+    caption: str
+    hands: Sequence[tuple[np.ndarray, str]] = field(default=())
+    """Joints (21, 2), px of the image, each with its colour."""
+    caption_colour: str = "black"
+
+
+def draw_tiles(figure: "FigureBase", tiles: Sequence[Tile], columns: int) -> list["Axes"]:
+    """The tiles row by row, in `columns`; their axes, on which image pixels are the unit."""
+    grid = figure.subplots(-(-len(tiles) // columns), columns, squeeze=False).ravel().tolist()
+    for axes in grid:
+        axes.axis("off")
+    for axes, tile in zip(grid, tiles, strict=False):
+        axes.imshow(tile.image, interpolation="bicubic")
+        # Skeletons that leave the image do not widen it.
+        axes.set_autoscale_on(False)
+        axes.set_title(tile.caption, fontsize=8, pad=3, color=tile.caption_colour)
+        for pixels, colour in tile.hands:
+            draw_skeleton(axes, pixels, colour)
+    return grid[: len(tiles)]
+
+
+def split(figure: "FigureBase", rows: int = 1, columns: int = 1, heights: Sequence[float] | None = None) -> "list[SubFigure]":
+    """Parts of a figure, each laid out on its own; `heights` of the rows to each other."""
+    return np.ravel(figure.subfigures(rows, columns, squeeze=False, height_ratios=heights, hspace=0)).tolist()
+
+
+def draw_skeleton(axes: "Axes", pixels: np.ndarray, colour: str) -> None:
+    """A hand's bones between joints (21, 2)."""
+    from matplotlib.collections import LineCollection
+
+    axes.add_collection(LineCollection([pixels[list(bone)] for bone in BONES], colors=colour, linewidths=1.3))
+
+
+def add_legend(figure: "FigureBase", colours: Mapping[str, str], **look: Any) -> None:
+    """What each colour of the figure means, above it."""
+    from matplotlib.lines import Line2D
+
+    lines = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in colours.items()]
+    figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), frameon="facecolor" in look, **look)
