@@ -1,6 +1,8 @@
-"""The camera that `soak` lets misbehave: a feed with keys and a clock of its own, controlled over a pipe."""
+"""How the camera of a soak misbehaves: a feed with keys and a clock of its own, in a process that is controlled over a pipe."""
 
+import multiprocessing
 import random
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from capture import wire
+from capture.process import warm_context
 from capture.sources.pattern import PatternSource
 from capture.transport.keys import load_keys
 from capture.transport.publisher import Publisher
@@ -19,17 +22,17 @@ from capture.views import View
 Mischief = Literal["late", "duplicated", "reordered", "corrupted", "oversized", "stalled", "clock step"]
 VIEW: View = "right"
 _FRAMES = 10
-"""Frames that each kind of mischief is done to."""
+"""Frames that are altered, for each kind."""
 _LATE_NS = 150_000_000
 _STALL_NS = 800_000_000
 _HEADSET_UP_NS = 10**15
-"""So long has the headset been up, by its own clock."""
+"""Uptime of the headset, by its own clock."""
 
 Message = list[bytes]
 
 
 class Mischievous:
-    """What is sent in place of each message. Pure: time and chance are given."""
+    """Which messages are sent in place of each message. Pure: time and random numbers are given."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -39,7 +42,7 @@ class Mischievous:
         self._stalled_until_ns = 0
 
     def begin(self, kind: Mischief, now_ns: int) -> None:
-        """Do this to the next frames."""
+        """Alter the next frames in this way."""
         self._kind, self._left = kind, 1 if kind == "oversized" else _FRAMES
         if kind == "stalled":
             self._left, self._stalled_until_ns = 0, now_ns + _STALL_NS
@@ -83,7 +86,7 @@ class Mischievous:
 
 
 def corrupted(message: Message, chance: random.Random) -> Message:
-    """A message that is none any more."""
+    """The message, damaged so that it is invalid."""
     topic, header, payload = message
     fields = msgspec.msgpack.decode(header)
     return chance.choice(
@@ -101,7 +104,7 @@ def corrupted(message: Message, chance: random.Random) -> Message:
 
 
 def run(control: Connection, endpoint: str, folder: Path, size: tuple[int, int], fps: float, seed: int) -> None:
-    """Publish until told to end (None); else `control` gives a kind of mischief, or "refused" asks for that count."""
+    """Publish until `control` gives None; it also gives kinds of mischief, and "refused" asks how many connections were."""
     offset_ns = _HEADSET_UP_NS
     mischievous, stop = Mischievous(random.Random(seed)), threading.Event()
     publisher = Publisher(
@@ -111,7 +114,7 @@ def run(control: Connection, endpoint: str, folder: Path, size: tuple[int, int],
         clock=f"{endpoint.rpartition(':')[0]}:*",
         clock_ns=lambda: time.monotonic_ns() + offset_ns,
     )
-    told_over = True
+    reported = True
     try:
         for seq, captured_ns, image in PatternSource(*size, fps, paced=True).frames(time.monotonic_ns()):
             while control.poll(0):
@@ -125,15 +128,64 @@ def run(control: Connection, endpoint: str, folder: Path, size: tuple[int, int],
                     control.send("over")
                 else:
                     mischievous.begin(order[0], time.monotonic_ns())
-                    told_over = False
+                    reported = False
             stamped_ns = captured_ns + offset_ns
             message = wire.encode(VIEW, seq, stamped_ns, image, "rgb8", clock_port=publisher.clock_port)
             for each in mischievous(message, time.monotonic_ns()):
                 publisher.send(each, stop)
-            if mischievous.over and not told_over:
-                told_over = True
+            if mischievous.over and not reported:
+                reported = True
                 control.send("over")
     except (EOFError, ConnectionError):
         return
     finally:
         publisher.close()
+
+
+class Headset:
+    """The misbehaving feed's process, which may be killed and started again."""
+
+    def __init__(self, folder: Path, size: tuple[int, int], fps: float, seed: int) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._folder, self._size, self._fps, self._seed = folder, size, fps, seed
+        self._refused = 0
+        self.start()
+
+    @property
+    def endpoint(self) -> str:
+        return f"tcp://127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        self._seed += 1
+        self._control, theirs = multiprocessing.Pipe()
+        arguments = (theirs, self.endpoint, self._folder, self._size, self._fps, self._seed)
+        self._process = warm_context().Process(target=run, args=arguments, daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def order(self, *what: object) -> None:
+        self._control.send(what)
+
+    def over(self) -> bool:
+        """Whether the last order has been carried out."""
+        if not self._control.poll(0):
+            return False
+        self._control.recv()
+        return True
+
+    def refused(self) -> int:
+        """Connections that it refused since the first start; not to be asked while an order is carried out."""
+        self._control.send("refused")
+        return self._refused + self._control.recv()
+
+    def kill(self) -> None:
+        self._refused = self.refused()
+        self._process.kill()
+        self._process.join()
+
+    def close(self) -> None:
+        self._control.send(None)
+        self._process.join(5)
+        self._process.kill()

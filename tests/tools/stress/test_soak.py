@@ -1,5 +1,6 @@
 """A short soak: every kind of fault once, through real processes and sockets. `python -m tools.stress.soak` runs for longer."""
 
+import math
 import multiprocessing
 import random
 
@@ -7,21 +8,23 @@ import pytest
 
 from capture import wire
 from capture.sources.pattern import PatternSource
-from tools.stress.soak import FAULTS, SHOWS, Settings, soak, table
+from tools.stress.soak import Settings, soak
+from tools.stress.soak_faults import FAULTS, GIVEN_UP_S, SHOWS
 from tools.stress.soak_headset import Mischievous, corrupted
+from tools.stress.soak_report import table
 
 MS = 1_000_000
 
 
 def test_every_fault_is_counted_and_survived():
-    outcome = soak(Settings(seconds=16, seed=1, every_s=(0.1, 0.3), fps=60))
-    # Each kind comes once before any comes twice; a slow machine gets through fewer of them.
-    assert len({event.fault for event in outcome.events}) == min(len(outcome.events), len(FAULTS)) >= 4
+    outcome = soak(Settings(seconds=math.inf, seed=1, every_s=(0.1, 0.3), fps=30, faults=len(FAULTS)))
+    # Each kind comes once before any comes twice.
+    assert {event.fault for event in outcome.events} == set(FAULTS)
     assert outcome.wrong == 0
     for event in outcome.events:
         assert set(event.shown) & set(SHOWS[event.fault]), event
-        # How soon service is normal again is a figure of the machine's; that it is, is not.
-        assert event.recovered_s < 15
+        # How soon service is normal again depends on the machine; that it is, does not.
+        assert event.recovered_s < GIVEN_UP_S - 1, event
     first, last = outcome.settled_mb
     assert abs(last - first) <= 20
     assert "0 wrong" in table(outcome)
