@@ -1,6 +1,7 @@
 """How far a student's maps are from what its teacher's pseudo-labels ask of them: one loss for each architecture."""
 
 from collections.abc import Sequence
+from functools import singledispatch
 from typing import NamedTuple
 
 import torch
@@ -46,14 +47,21 @@ def adaptation_loss(network: MapNetwork, images: Tensor, asked: Sequence[Targets
 
     However much is asked, the network looks once.
     """
-    inputs = normalise(images).contiguous(memory_format=torch.channels_last)
-    if isinstance(network, DetNetLite):
-        answer = lite_answer(network, inputs)
-        losses = [lite_loss(answer, targets) for targets in asked]
-    else:
-        maps = network(inputs)
-        losses = [published_loss(maps, targets) for targets in asked]
+    losses = losses_of(network, normalise(images).contiguous(memory_format=torch.channels_last), asked)
     return Loss(*(sum(part) / len(losses) for part in zip(*losses, strict=True)))  # pyright: ignore[reportArgumentType]
+
+
+@singledispatch
+def losses_of(network: MapNetwork, inputs: Tensor, asked: Sequence[Targets]) -> list[Loss]:
+    """One for each of the targets, from one run on inputs (N, 3, S, S). Architectures with a loss of their own register it."""
+    maps = network(inputs)
+    return [published_loss(maps, targets) for targets in asked]
+
+
+@losses_of.register(DetNetLite)
+def _lite_losses(network: DetNetLite, inputs: Tensor, asked: Sequence[Targets]) -> list[Loss]:
+    answer = lite_answer(network, inputs)
+    return [lite_loss(answer, targets) for targets in asked]
 
 
 def published_loss(maps: Maps, targets: Targets) -> Loss:

@@ -17,8 +17,6 @@ from adapt.core.losses import Loss, adaptation_loss
 from adapt.core.rehearsal import Rehearsal
 from adapt.core.synthetic_losses import drawn_loss
 from adapt.core.targets import (
-    DETNET_SIGMA,
-    LITE_SIGMA,
     GeometryLabels,
     Labels,
     PseudoLabels,
@@ -32,7 +30,7 @@ from adapt.core.targets import (
 )
 from capture.views import PerView, View
 from hand.synth.turn import Turn
-from runtime.networks.detnet_lite import DetNetLite, read_scalar
+from runtime.networks.detnet_lite import read_scalar
 from runtime.networks.network import HandNetwork, Maps, normalise, unit
 from runtime.networks.weights import Manifest
 
@@ -184,7 +182,7 @@ class MeanTeacher:
             expected = None if doubt is None else read_scalar(doubt, heat)
             location, delta = location_target(in_crop, self.manifest.root), delta_target(in_crop)
             if isinstance(by, TwoViewPredictions):
-                heat = heat if turn is None else self._whole(turn.pictures(heat, heat.shape[-1], "zeros"))
+                heat = heat if turn is None else self.student.network.normalise_heat(turn.pictures(heat, heat.shape[-1], "zeros"))
                 return Targets(location, delta, heat, by.visible[view], expected)
             taught = by[view].to(self.device)
             pixels = taught.pixels if turn is None else turn.pixels(taught.pixels, size, size)
@@ -196,14 +194,9 @@ class MeanTeacher:
 
     def _heat(self, pixels: Tensor, inside: Tensor, like: Tensor) -> Tensor:
         """(N, 21, M, M) the heat that joints at crop pixels (N, 21, 2) are to give; a joint outside of its crop has none."""
-        sigma = LITE_SIGMA if isinstance(self.student.network, DetNetLite) else DETNET_SIGMA
-        heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, sigma)
-        return self._whole(heat * inside[..., None, None])
-
-    def _whole(self, heat: Tensor) -> Tensor:
-        """DetNet-lite's heat (N, 21, M, M) is a distribution, DetNet's a map of peaks of 1."""
-        lite = isinstance(self.student.network, DetNetLite)
-        return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-6) if lite else heat
+        network = self.student.network
+        heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, network.heat_sigma)
+        return network.normalise_heat(heat * inside[..., None, None])
 
     def _learn(self, pairs: CropPairs, asked: list[PerView[Targets]], turns: PerView[Turn | None]) -> tuple[list[Loss], float]:
         """One step of Adam on both views, whatever is asked counting alike; the views' losses, and drawn hands' error.

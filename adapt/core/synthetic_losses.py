@@ -1,14 +1,16 @@
 """How far a network's maps are from the truth of drawn hands: one loss for each architecture, for training and for rehearsing."""
 
+from functools import singledispatch
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from adapt.core.losses import DELTA, DOUBT, HEAT, LOCATION, PIXEL
-from adapt.core.targets import DETNET_SIGMA, LITE_SIGMA, delta_target, heat_target
+from adapt.core.targets import delta_target, heat_target
 from hand.joints import JOINTS
 from hand.synth.draw import DrawnCrops
+from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
 from runtime.networks.network import MapNetwork, Maps, normalise, peak_pixels, peaks, read_at
 
@@ -23,12 +25,19 @@ class DrawnLoss(NamedTuple):
     """Mean distance, px of the crop."""
 
 
+@singledispatch
 def drawn_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> DrawnLoss:
-    """Of crops of `size` px, with gradients for `network`."""
-    inputs = normalise(drawn.images).contiguous(memory_format=torch.channels_last)
-    if isinstance(network, DetNetLite):
-        return lite_drawn_loss(network.raw(inputs), drawn, size)
-    return detnet_drawn_loss(network(inputs), drawn, size)
+    """Of crops of `size` px, with gradients for `network`. Architectures with a loss of their own register it."""
+    return detnet_drawn_loss(network(_inputs(drawn)), drawn, size)
+
+
+@drawn_loss.register(DetNetLite)
+def _of_lite(network: DetNetLite, drawn: DrawnCrops, size: int) -> DrawnLoss:
+    return lite_drawn_loss(network.raw(_inputs(drawn)), drawn, size)
+
+
+def _inputs(drawn: DrawnCrops) -> Tensor:
+    return normalise(drawn.images).contiguous(memory_format=torch.channels_last)
 
 
 def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: DrawnCrops, size: int) -> DrawnLoss:
@@ -44,7 +53,7 @@ def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: DrawnCro
     right = (~drawn.mirrored)[:, None].float()
     present = drawn.present[:, None].float() * right
     inside = ((drawn.pixels > -0.5) & (drawn.pixels < size - 0.5)).all(-1) * present
-    target = heat_target(drawn.pixels, cells, size, LITE_SIGMA).flatten(2)
+    target = heat_target(drawn.pixels, cells, size, DetNetLite.heat_sigma).flatten(2)
     target = torch.where((present * inside)[..., None] > 0, target / target.sum(-1, keepdim=True).clamp_min(1e-6), 1 / cells**2)
     # Joints outside of the crop have no cell; pictures without a hand are to have no opinion.
     known = torch.where(present > 0, inside, torch.ones_like(inside)) * right
@@ -67,7 +76,7 @@ def detnet_drawn_loss(maps: Maps, drawn: DrawnCrops, size: int) -> DrawnLoss:
     heat, delta, location, _ = maps
     cells = heat.shape[-1]
     present = (drawn.present & ~drawn.mirrored)[:, None].float()
-    target = heat_target(drawn.pixels, cells, size, DETNET_SIGMA) * present[..., None, None]
+    target = heat_target(drawn.pixels, cells, size, DetNet.heat_sigma) * present[..., None, None]
     # Most cells are empty: unweighed, the answer zero is a long-lived valley.
     heat_loss = ((heat - target) ** 2 * (1 + 30 * target) * drawn.weight[..., None, None]).mean()
     share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2) * drawn.weight[..., None]

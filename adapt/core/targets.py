@@ -13,10 +13,6 @@ from capture.views import PerView, View
 from hand.joints import MIDDLE_MCP, PARENTS, WRIST
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
 
-LITE_SIGMA, DETNET_SIGMA = 0.55, 1.2
-"""Cells: how wide a taught joint's heat is in each architecture."""
-
-
 Labels = Literal["s2dhand", "geometry", "both"]
 """What teaches: what two views agree on, where their rays meet, or both."""
 

@@ -14,6 +14,10 @@ from runtime.networks.network import Decoded, MapNetwork, Maps, peak_pixels, pea
 class DetNet(MapNetwork):
     """128×128 RGB to maps of 32×32; 12.97 M parameters, 27.5 GFLOP a view."""
 
+    stride = 4
+    heat_sigma = 1.2
+    predicts_error = False
+
     def __init__(self, root: int = 0):
         super().__init__()
         self.root = root

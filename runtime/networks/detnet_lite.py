@@ -12,14 +12,16 @@ from torch.nn import functional as F
 from hand.joints import JOINTS
 from runtime.networks.network import Block, Decoded, MapNetwork, Maps, conv
 
-STRIDE = 8
-"""Crop pixels a cell of the maps."""
 CONFIDENCE_SCALE = 0.35
 """Expected joint error, in unit hands, at which the confidence is 1/e."""
 
 
 class DetNetLite(MapNetwork):
     """S×S RGB to maps of S/8 × S/8; S divisible by 16, 64 for the weights that ship. About 0.15 GFLOP a view at 64."""
+
+    stride = 8
+    heat_sigma = 0.55
+    predicts_error = True
 
     def __init__(
         self, root: int = 0, width: int = 48, deep: int = 224, fine_blocks: int = 1, middle_blocks: int = 2, deep_blocks: int = 2
@@ -62,6 +64,10 @@ class DetNetLite(MapNetwork):
     def read(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """As `raw`, of what `features` gives."""
         return self.head(features).split([JOINTS, 3 * JOINTS, 3 * JOINTS, JOINTS], 1)
+
+    def normalise_heat(self, heat: Tensor) -> Tensor:
+        """The heat map of each joint as a distribution over the cells."""
+        return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-6)
 
     def decode(self, maps: Maps, size: int) -> Decoded:
         """Means under the heat maps; confidence falls with the error that the network expects of itself."""

@@ -1,7 +1,7 @@
 """What every hand network answers, and the wrapper that turns crops into hands: uint8 images in, joints out."""
 
 from itertools import pairwise
-from typing import NamedTuple, TypeVar
+from typing import ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -50,8 +50,18 @@ class Hands(NamedTuple):
 class MapNetwork(nn.Module):
     """What DetNet and DetNet-lite share: images (N, 3, S, S) in [−0.5, 0.5] to `Maps`, and how to read them."""
 
+    stride: ClassVar[int]
+    """Crop pixels a cell of the maps."""
+    heat_sigma: ClassVar[float]
+    """Standard deviation, in cells, of the heat that a joint is trained to give."""
+    predicts_error: ClassVar[bool]
+    """Whether the confidence tells the error that the network expects of itself."""
     root: int
     """Joint that the location maps are relative to."""
+
+    def normalise_heat(self, heat: Tensor) -> Tensor:
+        """Heat (N, 21, M, M) of any scale as this network's own maps are scaled: here, as it is."""
+        return heat
 
     def decode(self, maps: Maps, size: int) -> Decoded:
         """Read the joints; `size` is the crop's S in pixels."""

@@ -12,7 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hand.errors import UserError
-from runtime.networks.network import HandNetwork
+from runtime.networks.network import HandNetwork, MapNetwork
 
 ASSETS = Path(__file__).parents[1] / "assets"
 DEFAULT_WEIGHTS = ASSETS / "detnet_lite.safetensors"
@@ -50,16 +50,21 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Of the weights file; `save_tensors` fills it in."""
 
 
+def network_class(architecture: str) -> type[MapNetwork]:
+    """The class of an architecture's networks. Raises UserError for an architecture that this version does not know."""
+    if architecture not in ARCHITECTURES:
+        known = ", ".join(ARCHITECTURES)
+        raise UserError(f"the weights' architecture is {architecture!r}, expected one of {known}: update the program")
+    module, name = ARCHITECTURES[architecture]
+    return getattr(importlib.import_module(module), name)
+
+
 def build_network(manifest: Manifest) -> HandNetwork:
     """An untrained network of the manifest's architecture.
 
     Raises UserError for an architecture that this version does not know.
     """
-    if manifest.architecture not in ARCHITECTURES:
-        known = ", ".join(ARCHITECTURES)
-        raise UserError(f"the weights' architecture is {manifest.architecture!r}, expected one of {known}: update the program")
-    module, name = ARCHITECTURES[manifest.architecture]
-    network = getattr(importlib.import_module(module), name)(root=manifest.root, **manifest.options)
+    network = network_class(manifest.architecture)(root=manifest.root, **manifest.options)
     return HandNetwork(network, manifest.crop_size)
 
 

@@ -29,7 +29,7 @@ from tools.label import Settings, shard_of, write
 from tools.report.figures import save_figure
 from tools.report.label_sheet import MOST_CROPS, draw_label_sheet
 from tools.train.bank import HandBank, load_shard, save_shard, shard_file
-from tools.train.losses import detnet_loss, lite_loss, surface_loss
+from tools.train.losses import surface_loss, training_loss
 
 SIZE = 64
 PAIRS = 46
@@ -91,9 +91,7 @@ def test_a_joint_teaches_by_its_weight(drawn, architecture):
 
     @torch.no_grad()
     def loss(crops: DrawnCrops) -> float:
-        return (lite_loss(network, crops, SIZE) if isinstance(network, DetNetLite) else detnet_loss(network, crops, SIZE))[
-            0
-        ].item()
+        return training_loss(network, crops, SIZE)[0].item()
 
     wrong = [loss(told_elsewhere(crops, weight)) for weight in (0.0, 0.5, 1.0)]
     unweighted = replace(crops, weight=told_elsewhere(crops, 0).weight)

@@ -20,7 +20,7 @@ from runtime.engines.names import EngineName
 from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
-from runtime.networks.weights import DEFAULT_WEIGHTS
+from runtime.networks.weights import DEFAULT_WEIGHTS, network_class
 from tools.evaluate.held_out import AUC_MM, SIDE_PX, Judged, Scores, groups, held_out, judge
 from tools.evaluate.metrics import Reliability, auc, pck, rank_correlation, reliability
 from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
@@ -92,7 +92,9 @@ def headlines(judged: list[Judged]) -> dict[str, dict[str, str]]:
 
 def reliability_of(engine: Engine, scores: Scores) -> Reliability | None:
     """How true the foretold errors are; None for networks whose confidence foretells none."""
-    return reliability(foretold_mm(scores), scores.error_mm) if engine.manifest.architecture == "detnet-lite" else None
+    return (
+        reliability(foretold_mm(scores), scores.error_mm) if network_class(engine.manifest.architecture).predicts_error else None
+    )
 
 
 def breakdown(one: Judged) -> str:

@@ -1,5 +1,7 @@
 """What the networks are trained by: the losses of drawn hands, and what DetNet-lite learns beside them."""
 
+from functools import singledispatch
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -13,10 +15,22 @@ from runtime.networks.network import MapNetwork, Maps, conv, normalise
 SURFACE_WEIGHT = 1.0
 
 
-def lite_loss(
-    network: DetNetLite, drawn: DrawnCrops, size: int, surface: nn.Module | None = None
+@singledispatch
+def training_loss(
+    network: MapNetwork, drawn: DrawnCrops, size: int, surface: "SurfaceHead | None" = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """DetNet-lite's, and figures by name.
+    """The loss of a batch, and its figures by name. Architectures with a loss of their own register it, else it is DetNet's."""
+    assert surface is None, "only a network with a loss of its own has a surface head"
+    heat, delta, location, _ = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
+    loss = detnet_drawn_loss(Maps(heat.float(), delta.float(), location.float()), drawn, size)
+    return loss.total, _figures(loss)
+
+
+@training_loss.register(DetNetLite)
+def lite_loss(
+    network: DetNetLite, drawn: DrawnCrops, size: int, surface: "SurfaceHead | None" = None
+) -> tuple[Tensor, dict[str, Tensor]]:
+    """DetNet-lite's.
 
     With a `surface` head the features must also tell, everywhere, which part of the hand is seen. Joints count by their weight.
     """
@@ -29,13 +43,6 @@ def lite_loss(
         total = total + SURFACE_WEIGHT * told
         figures["surface"] = told.detach()
     return total, figures
-
-
-def detnet_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """DetNet's, and figures by name."""
-    heat, delta, location, _ = network(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
-    loss = detnet_drawn_loss(Maps(heat.float(), delta.float(), location.float()), drawn, size)
-    return loss.total, _figures(loss)
 
 
 def _figures(loss: DrawnLoss) -> dict[str, Tensor]:
@@ -70,3 +77,14 @@ class SurfaceHead(nn.Module):
         """(N, 5, S/4, S/4): a logit, then x, y, z on the rest hand and the depth behind the wrist."""
         grown = F.interpolate(self.lateral(features), scale_factor=2.0, mode="bilinear", align_corners=False)
         return self.read(self.fuse(F.relu(fine + grown)))
+
+
+@singledispatch
+def surface_head(network: MapNetwork) -> SurfaceHead | None:
+    """An untrained head for the surface maps of a network; None for architectures that register none."""
+    return None
+
+
+@surface_head.register(DetNetLite)
+def _surface_head_of_lite(network: DetNetLite) -> SurfaceHead:
+    return SurfaceHead(network)

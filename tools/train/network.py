@@ -22,14 +22,13 @@ from hand.joints import DEFAULT_HAND_SIZE_MM, JOINTS
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer, DrawnCrops
 from hand.synth.turn import BORDER, turned
-from runtime.networks.detnet_lite import DetNetLite
 from runtime.networks.network import Block, HandNetwork
-from runtime.networks.weights import Manifest, build_network, fill, load_tensors, save_network
+from runtime.networks.weights import Manifest, build_network, fill, load_tensors, network_class, save_network
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.bank import HandBank
 from tools.train.checkpoints import load_checkpoint, save_checkpoint
 from tools.train.loop import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
-from tools.train.losses import SurfaceHead, detnet_loss, lite_loss
+from tools.train.losses import surface_head, training_loss
 from tools.train.muon import muon
 
 HELD_OUT_SEED = 1_000_000
@@ -37,8 +36,6 @@ HELD_OUT_SEED = 1_000_000
 MEMORY = 0.998
 """The teacher is the mean of about the last five hundred steps."""
 DRAWN = "drawn hands (hand.draw)"
-STRIDES = {"detnet-lite": 8, "detnet": 4}
-"""Crop pixels a cell of each architecture's maps."""
 
 
 @dataclass
@@ -109,14 +106,11 @@ class Learner(nn.Module):
         super().__init__()
         self.hand = build_network(manifest)
         network = self.hand.network
-        self.surface = SurfaceHead(network) if surface and isinstance(network, DetNetLite) else None
+        self.surface = surface_head(network) if surface else None
 
     def loss(self, drawn: DrawnCrops) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its figures by name."""
-        network, size = self.hand.network, self.hand.crop_size
-        if isinstance(network, DetNetLite):
-            return lite_loss(network, drawn, size, self.surface)
-        return detnet_loss(network, drawn, size)
+        return training_loss(self.hand.network, drawn, self.hand.crop_size, self.surface)
 
     def optimiser(self, name: Literal["muon", "adamw"], rate: float) -> torch.optim.Optimizer:
         if name == "adamw":
@@ -155,7 +149,7 @@ class Run:
             architecture=settings.architecture,
             root=0,
             crop_size=settings.crop_size,
-            map_size=settings.crop_size // STRIDES[settings.architecture],
+            map_size=settings.crop_size // network_class(settings.architecture).stride,
             axes="crop",
             upright=True,
             options=settings.options,

@@ -146,6 +146,8 @@ def test_the_published_architecture_learns_too(recipe):
 class Knowing(MapNetwork):
     """A network that knows every crop's hand by its first pixel."""
 
+    heat_sigma = 1.2
+
     def __init__(self, hands: np.ndarray):
         super().__init__()
         self.root = 0

@@ -8,7 +8,7 @@ import torch
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer, DrawnCrops
-from runtime.networks.detnet_lite import STRIDE, DetNetLite, mean_pixels, read, read_scalar
+from runtime.networks.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
 from runtime.networks.network import HandNetwork, Maps
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
@@ -30,7 +30,7 @@ def one_hot(row: int, column: int, cells: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", [64, 128])
 def test_maps_have_a_cell_for_every_eight_pixels(network, size):
-    cells = size // STRIDE
+    cells = size // DetNetLite.stride
     images = torch.rand(2, 3, size, size, generator=torch.Generator().manual_seed(1)) - 0.5
     with torch.inference_mode():
         maps = network(images)
@@ -86,7 +86,7 @@ def unseen(shipped) -> Iterator[DrawnCrops]:
 def test_the_weights_that_ship_are_described_and_small(shipped):
     network, manifest = shipped
     assert manifest.architecture == "detnet-lite" and manifest.images_seen
-    assert manifest.map_size * STRIDE == manifest.crop_size == network.crop_size
+    assert manifest.map_size * DetNetLite.stride == manifest.crop_size == network.crop_size
     assert DEFAULT_WEIGHTS.stat().st_size <= 12_000_000
 
 

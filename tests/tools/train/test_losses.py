@@ -10,7 +10,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.draw import Drawer, DrawnCrops
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite
-from tools.train.losses import detnet_loss, lite_loss, surface_loss
+from tools.train.losses import lite_loss, surface_loss, training_loss
 
 SIZE = 32
 
@@ -98,7 +98,7 @@ def test_detnets_loss_reaches_all_of_its_weights(batch):
     torch.manual_seed(0)
     network = DetNet(0).train()
     two = DrawnCrops(**{f.name: getattr(batch, f.name)[:2] for f in fields(DrawnCrops)})
-    loss, figures = detnet_loss(network, two, SIZE)
+    loss, figures = training_loss(network, two, SIZE)
     loss.backward()
     assert loss.isfinite() and all(value.isfinite() for value in figures.values())
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
