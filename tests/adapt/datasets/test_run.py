@@ -105,7 +105,12 @@ def test_an_epoch_is_a_line_in_the_published_form(adapted):
         assert int(num) == 2 * scores.pairs > 0
         assert abs(float(mono) - scores.mono_m) < 0.006 and abs(float(dual) - scores.dual_m) < 0.006
     assert "deg off the true one" in adapted.said[-1]
-    assert any(line.startswith("cameras found to") for line in adapted.said)
+
+
+def test_what_is_known_of_the_cameras_is_a_line(adapted):
+    # So few pairs are near the edge of what is accepted: which of the two it is depends on the processor's rounding.
+    told = ("cameras found to +- ", "the cameras' places are not sure (")
+    assert len([line for line in adapted.said if line.startswith(told)]) == 1
 
 
 def test_something_is_learnt_and_the_weights_load_again(settings, adapted):
