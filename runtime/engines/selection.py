@@ -90,19 +90,21 @@ def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -
 Name = TypeVar("Name", bound=str)
 
 
-def time_engines(engines: Mapping[Name, Engine], seconds: float = TIMED_S) -> dict[Name, float]:
+def time_engines(
+    engines: Mapping[Name, Engine], seconds: float = TIMED_S, clock: Callable[[], float] = time.perf_counter
+) -> dict[Name, float]:
     """Milliseconds that each takes for a pair: medians of runs in turns, so that a busy moment hits all alike."""
     spent: dict[Name, list[float]] = {name: [] for name in engines}
     size = next(iter(engines.values())).manifest.crop_size
     images = np.random.default_rng(0).integers(0, 256, (_PAIR, size, size, 3), np.uint8)
     for engine in engines.values():
         engine(images)
-    until = time.perf_counter() + seconds * len(engines)
-    while time.perf_counter() < until or min(map(len, spent.values())) < 3:
+    until = clock() + seconds * len(engines)
+    while clock() < until or min(map(len, spent.values())) < 3:
         for name, engine in engines.items():
-            started = time.perf_counter()
+            started = clock()
             engine(images)
-            spent[name].append((time.perf_counter() - started) * 1e3)
+            spent[name].append((clock() - started) * 1e3)
     return {name: float(np.median(times)) for name, times in spent.items()}
 
 
