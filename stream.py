@@ -160,7 +160,9 @@ def _run_from(
     try:
         adaptation = _begin_adaptation(settings, known, pipeline)
         if adaptation:
-            report.notes.append(lambda: adaptation.note)
+            from adapt.online.status_text import status_sentence
+
+            report.notes.append(lambda: status_sentence(adaptation.status))
             report.sections["adaptation"] = lambda: adaptation.figures
         run_loop(
             undistorted.undistort(first) if undistorted else first,
@@ -176,8 +178,10 @@ def _run_from(
         )
     finally:
         if adaptation:
+            from adapt.online.status_text import summary_sentence
+
             adaptation.close()
-            log.info(adaptation.summary)
+            log.info(summary_sentence(adaptation.status, adaptation.drops))
         if solver:
             solver.close()
         known.save_profile(pipeline.rig.state, settings.hand_size_mm)

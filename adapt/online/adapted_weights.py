@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from adapt.online.adapter import Decision
+from adapt.online.promotion import ValidationRound
 from hand.errors import UserError
 from hand.files import write_whole
 from runtime.networks.network import HandNetwork
@@ -49,16 +49,16 @@ class AdaptedWeights:
     record: AdaptationRecord
 
     @classmethod
-    def of(cls, network: HandNetwork, manifest: Manifest, decision: Decision) -> "AdaptedWeights":
+    def of(cls, network: HandNetwork, manifest: Manifest, validation: ValidationRound) -> "AdaptedWeights":
         """`manifest` is that of the weights that were adapted."""
         told = f"{manifest.training_data}; adapted to two cameras live"
         record = AdaptationRecord(
             saved_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             base=manifest.sha256,
             manifest=msgspec.structs.replace(manifest, training_data=told, accuracy={}, sha256=""),
-            steps=decision.steps,
-            figures=asdict(decision.candidate),
-            before=asdict(decision.serving),
+            steps=validation.steps,
+            figures=asdict(validation.candidate),
+            before=asdict(validation.serving),
         )
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.network.state_dict().items()}
         return cls(tensors, record)

@@ -7,7 +7,6 @@ Pure: fed with pairs and cameras, without threads, clocks or files. What runs it
 from collections import Counter, deque
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 
@@ -16,7 +15,8 @@ from adapt.core.rehearsal import Rehearsal
 from adapt.core.targets import Labels, Recipe
 from adapt.core.training_samples import TrainingSet
 from adapt.online.live_pairs import Cameras, LivePair, LivePairs
-from adapt.online.promotion import PromotionDecision, decide_promotion
+from adapt.online.promotion import PromotionDecision, ValidationResult, ValidationRound, decide_promotion
+from adapt.online.status import AdaptationFigures, AdaptationPhase, AdaptationStatus
 from adapt.online.validation import ValidationMetrics, predict, synthetic_error, validate
 from capture.views import PerView
 from hand.synth.draw import DrawnCrops
@@ -29,7 +29,12 @@ LEAST_FITTING = 10
 """Hands to learn from, and to judge by, that must fit the cameras."""
 MOST_WAITING = 64
 """Steps that may wait for their turn."""
-Kind = Literal["swapped", "refused", "rolled back"]
+_COUNTED = {
+    ValidationResult.PROMOTED: "promotions",
+    ValidationResult.REFUSED: "refusals",
+    ValidationResult.ROLLED_BACK: "rollbacks",
+}
+"""Fields of `AdaptationFigures`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,29 +56,10 @@ _PACE = Pace()
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """What the guard decided."""
-
-    kind: Kind
-    reason: str
-    steps: int
-    """Learnt so far."""
-    pairs: int
-    """That it was judged by."""
-    candidate: ValidationMetrics
-    serving: ValidationMetrics
-    """Of the network in use."""
-
-    def __str__(self) -> str:
-        what = {"swapped": "a better network is in use", "refused": "no better", "rolled back": "the last network was worse"}
-        return f"adaptation: {what[self.kind]} ({self.reason}; {self.steps} steps, {self.pairs} pairs held out)"
-
-
-@dataclass(frozen=True, slots=True)
 class Update:
-    """What came of some work."""
+    """What came of a validation round."""
 
-    decision: Decision
+    validation: ValidationRound
     network: HandNetwork | None
     """To be used from now on."""
 
@@ -114,9 +100,10 @@ class Adapter:
         self._cameras: Cameras | None = None
         self._material: Parts | None = None
         self._order = torch.Generator().manual_seed(0)
-        self.decisions: deque[Decision] = deque(maxlen=100)
-        self.counts: Counter[str] = Counter()
-        """Decisions by kind, `pairs` taken in, `steps` learnt, `moved` cameras."""
+        self.validations: deque[ValidationRound] = deque(maxlen=100)
+        """The latest ones."""
+        self._counts: Counter[str] = Counter()
+        """By field of `AdaptationFigures`."""
         self._waiting = self._since_judged = self._refused = self._new = 0
         self._session = self._begin()
 
@@ -127,7 +114,7 @@ class Adapter:
 
     def moved(self) -> None:
         """A camera was moved: what was seen before tells nothing more. The network in use has to prove itself anew."""
-        self.counts["moved"] += 1
+        self._counts["camera_moves"] += 1
         self._pairs.forget()
         self._cameras = self._material = None
         self._previous = self._shipped
@@ -135,29 +122,27 @@ class Adapter:
 
     def take(self, pair: LivePair) -> None:
         """A hand that both views saw."""
-        self.counts["pairs"] += 1
+        self._counts["pairs"] += 1
         self._new += 1
         if self._pairs.add(pair):
             self._waiting = min(self._waiting + self._pace.passes, self._pace.batch * MOST_WAITING)
 
     @property
-    def note(self) -> str:
-        """What is being done, for the status line."""
-        if self._cameras is None:
-            return "adapting once the cameras are known"
-        lacks = self._pairs.lacks
-        if lacks is not None:
-            return f"adapting: {lacks}"
-        swapped, rolled_back = self.counts["swapped"], self.counts["rolled back"]
-        told = f"adapted {swapped} times" if swapped else "adapting"
-        if rolled_back:
-            told += f", {rolled_back} taken back"
-        return told if self._waiting >= self._pace.batch else f"{told}, waiting for other poses"
+    def status(self) -> AdaptationStatus:
+        """What is being done."""
+        progress, lacking = self._pairs.readiness
+        phase = AdaptationPhase.WAITING_FOR_CAMERAS
+        if self._cameras is not None:
+            learning = AdaptationPhase.LEARNING if self._waiting >= self._pace.batch else AdaptationPhase.WAITING_FOR_POSES
+            phase = learning if lacking is None else AdaptationPhase.COLLECTING
+        return AdaptationStatus(
+            phase, progress, lacking if phase is AdaptationPhase.COLLECTING else None, AdaptationFigures(**self._counts)
+        )
 
     @property
     def has_work(self) -> bool:
         """Whether `work` would do something."""
-        return self._cameras is not None and self._pairs.lacks is None and self._waiting >= self._pace.batch
+        return self._cameras is not None and self._pairs.readiness[1] is None and self._waiting >= self._pace.batch
 
     @property
     def serving(self) -> HandNetwork:
@@ -195,7 +180,7 @@ class Adapter:
         taught = learnt.taught.map(lambda view: view.rows(rows))
         R = self._cameras.geometry.R_right_from_left
         self._session.step(learnt.pairs.rows(rows), R, labels=self._labels, taught=taught)
-        self.counts["steps"] += 1
+        self._counts["steps"] += 1
         self._since_judged += 1
         self._waiting -= self._pace.batch
 
@@ -211,35 +196,35 @@ class Adapter:
         shipped, serving = weighed(self._shipped), weighed(self._serving)
         if self._previous is not self._serving:
             previous = shipped if self._previous is self._shipped else weighed(self._previous)
-            verdict = decide_promotion(previous, serving, shipped)
-            if verdict.better:
+            decision = decide_promotion(previous, serving, shipped)
+            if decision.better:
                 network, self._serving, self._previous = self._previous, self._previous, self._shipped
                 self._session = self._begin()
-                return self._decided("rolled back", verdict, len(held_out.pairs), previous, serving, network)
+                return self._validated(ValidationResult.ROLLED_BACK, decision, len(held_out.pairs), previous, serving, network)
         candidate = weighed(self._session.teacher)
-        verdict = decide_promotion(candidate, serving, shipped)
-        if verdict.better:
+        decision = decide_promotion(candidate, serving, shipped)
+        if decision.better:
             self._previous, self._serving = self._serving, deepcopy(self._session.teacher).cpu()
             self._refused = 0
-            return self._decided("swapped", verdict, len(held_out.pairs), candidate, serving, self._serving)
+            return self._validated(ValidationResult.PROMOTED, decision, len(held_out.pairs), candidate, serving, self._serving)
         self._refused += 1
         if self._refused >= self._pace.most_refused:
             self._session = self._begin()
-        return self._decided("refused", verdict, len(held_out.pairs), candidate, serving, None)
+        return self._validated(ValidationResult.REFUSED, decision, len(held_out.pairs), candidate, serving, None)
 
-    def _decided(
+    def _validated(
         self,
-        kind: Kind,
-        verdict: PromotionDecision,
+        result: ValidationResult,
+        decision: PromotionDecision,
         pairs: int,
         candidate: ValidationMetrics,
         serving: ValidationMetrics,
         network: HandNetwork | None,
     ) -> Update:
-        decision = Decision(kind, verdict.reason, self.counts["steps"], pairs, candidate, serving)
-        self.counts[kind] += 1
-        self.decisions.append(decision)
-        return Update(decision, network)
+        validation = ValidationRound(result, decision, self._counts["steps"], pairs, candidate, serving)
+        self._counts[_COUNTED[result]] += 1
+        self.validations.append(validation)
+        return Update(validation, network)
 
     def _drawn_of(self, network: HandNetwork) -> float:
         return self._shipped_drawn if network is self._shipped else synthetic_error(network, self._drawn)

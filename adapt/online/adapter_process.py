@@ -1,4 +1,4 @@
-"""Runs the adapter: in a process of the lowest priority beside the stream, or on the spot, so that every run is alike."""
+"""How the adapter runs: in a background process of the lowest priority, or inline, so that every run is alike."""
 
 import multiprocessing
 import os
@@ -18,8 +18,10 @@ import torch
 from adapt.core.rehearsal import draw_bank
 from adapt.core.targets import Labels
 from adapt.online.adapted_weights import AdaptedWeights, AdaptedWeightsFile
-from adapt.online.adapter import Adapter, Decision, Update
+from adapt.online.adapter import Adapter, Update
 from adapt.online.live_pairs import Cameras, LivePair
+from adapt.online.promotion import ValidationRound
+from adapt.online.status import AdaptationStatus
 from capture.views import PerView
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
@@ -35,9 +37,9 @@ DRAWN_SEED, DRAWN = 4_000_000, 96
 REHEARSED = 300
 """Hands to rehearse: other ones."""
 IDLE_S = 0.2
-"""How long the process waits for news before it looks again."""
+"""How long the process waits for input before it checks that its parent is alive."""
 WORK_EVERY = 4
-"""On the spot, the adapter works after every so many-th pair that it was given."""
+"""Inline, the adapter works after every so many-th pair that it was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,31 +61,31 @@ class CameraMoved:
     """A camera was moved."""
 
 
-Message = LivePair | Cameras | CameraMoved
+AdapterInput = LivePair | Cameras | CameraMoved
 
 
 @dataclass(frozen=True, slots=True)
-class AdapterStatus:
-    """What the adapter has to say."""
+class AdapterMessage:
+    """What the adapter tells the stream."""
 
-    note: str
-    counts: Mapping[str, int]
-    decision: Decision | None = None
+    status: AdaptationStatus
+    validation: ValidationRound | None = None
+    """Where networks were compared."""
     weights: Mapping[str, np.ndarray] | None = None
     """Of the network to use from now on. Arrays: tensors would be lent, not sent, and end with the process that lends them."""
-    complaint: str | None = None
+    failure: str | None = None
     """What could not be done, one sentence."""
 
 
 class Port(Protocol):
     """The stream's side of an adapter."""
 
-    def offer(self, message: Message) -> bool:
+    def offer(self, message: AdapterInput) -> bool:
         """Hand over, never waiting; whether there was room."""
         ...
 
-    def news(self) -> list[AdapterStatus]:
-        """What came since it was last asked. Raises EOFError where the adapter has died."""
+    def receive(self) -> list[AdapterMessage]:
+        """Messages since the last call, never waiting. Raises EOFError where the adapter has died."""
         ...
 
     def close(self) -> None: ...
@@ -102,7 +104,7 @@ class AdapterWorker:
             shipped, self._manifest, _drawn(self._manifest.crop_size), job.widths_px, serving=serving, labels=job.labels
         )
 
-    def take(self, message: Message) -> None:
+    def take(self, message: AdapterInput) -> None:
         if isinstance(message, LivePair):
             self.adapter.take(message)
         elif isinstance(message, Cameras):
@@ -112,21 +114,20 @@ class AdapterWorker:
             if self._file:
                 self._file.begin_anew()
 
-    def work(self) -> AdapterStatus:
-        """One piece of work, and what there is to say."""
+    def work(self) -> AdapterMessage:
+        """One step, or one validation round, and what to tell the stream."""
         update = self.adapter.work()
-        adapter = self.adapter
         if update is None:
-            return AdapterStatus(adapter.note, dict(adapter.counts))
+            return AdapterMessage(self.adapter.status)
         weights = None if update.network is None else weights_of(update.network)
-        return AdapterStatus(adapter.note, dict(adapter.counts), update.decision, weights, self._keep(update))
+        return AdapterMessage(self.adapter.status, update.validation, weights, self._keep(update))
 
     def _keep(self, update: Update) -> str | None:
         """Save what is now in use; why it could not be."""
         if update.network is None or self._file is None:
             return None
         try:
-            self._file.save(AdaptedWeights.of(update.network, self._manifest, update.decision))
+            self._file.save(AdaptedWeights.of(update.network, self._manifest, update.validation))
         except UserError as error:
             return str(error)
         return None
@@ -136,21 +137,21 @@ class InlineAdapter:
     """Works between two pairs: every run over the same pairs comes to the same networks at the same pair."""
 
     def __init__(self, job: AdapterJob):
-        self._works = AdapterWorker(job)
-        self._news: list[AdapterStatus] = []
+        self._worker = AdapterWorker(job)
+        self._messages: list[AdapterMessage] = []
         self._pairs = 0
 
-    def offer(self, message: Message) -> bool:
-        self._works.take(message)
+    def offer(self, message: AdapterInput) -> bool:
+        self._worker.take(message)
         if isinstance(message, LivePair):
             self._pairs += 1
             if self._pairs % WORK_EVERY == 0:
-                self._news.append(self._works.work())
+                self._messages.append(self._worker.work())
         return True
 
-    def news(self) -> list[AdapterStatus]:
-        news, self._news = self._news, []
-        return news
+    def receive(self) -> list[AdapterMessage]:
+        messages, self._messages = self._messages, []
+        return messages
 
     def close(self) -> None:
         pass
@@ -161,38 +162,38 @@ class BackgroundAdapter:
 
     def __init__(self, job: AdapterJob):
         context = multiprocessing.get_context("spawn")
-        self._messages = context.Queue(QUEUED)
+        self._inputs = context.Queue(QUEUED)
         self._ours, theirs = context.Pipe(duplex=False)
         # A daemon: it never outlives the program.
-        self._process = context.Process(target=_serve, args=(job, self._messages, theirs), name="adapter", daemon=True)
+        self._process = context.Process(target=_serve, args=(job, self._inputs, theirs), name="adapter", daemon=True)
         with ignoring_interrupts():
             self._process.start()
         theirs.close()
 
-    def offer(self, message: Message) -> bool:
+    def offer(self, message: AdapterInput) -> bool:
         try:
-            self._messages.put_nowait(message)
+            self._inputs.put_nowait(message)
         except queue.Full:
             return False
         return True
 
-    def news(self) -> list[AdapterStatus]:
-        news = []
+    def receive(self) -> list[AdapterMessage]:
+        messages = []
         try:
             while self._ours.poll():
-                news.append(self._ours.recv())
+                messages.append(self._ours.recv())
         # Reset where it left something unread.
         except (EOFError, ConnectionResetError) as error:
             raise EOFError("the process that adapts has died") from error
-        return news
+        return messages
 
     def close(self) -> None:
         """End the process, whatever it is at: what it has learnt is saved whole or not at all."""
         self._process.kill()
         self._process.join()
-        self._messages.close()
+        self._inputs.close()
         # What was on its way to a process that is no more.
-        self._messages.cancel_join_thread()
+        self._inputs.cancel_join_thread()
         self._ours.close()
 
 
@@ -209,40 +210,41 @@ def _bank(size: int) -> DrawnCrops:
 
 
 def network_of(weights: Mapping[str, np.ndarray], manifest: Manifest) -> HandNetwork:
-    """The network of weights that came as news."""
+    """The network of weights that came in a message."""
     network = build_network(manifest)
     network.network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in weights.items()})
     return network.eval()
 
 
 def weights_of(network: HandNetwork) -> dict[str, np.ndarray]:
-    """The other way round."""
+    """The inverse of `network_of`."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.network.state_dict().items()}
 
 
-def _serve(job: AdapterJob, messages: "multiprocessing.Queue[Message]", news: Connection) -> None:
+def _serve(job: AdapterJob, inputs: "multiprocessing.Queue[AdapterInput]", messages: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if job.gives_way:
         _give_way()
-    _run(job, messages.get, news.send)
+    _run(job, inputs.get, messages.send)
 
 
-def _run(job: AdapterJob, get: Callable[..., Message], send: Callable[[AdapterStatus], None]) -> None:
+def _run(job: AdapterJob, get: Callable[..., AdapterInput], send: Callable[[AdapterMessage], None]) -> None:
     torch.set_num_threads(1)
-    works = AdapterWorker(job)
-    send(AdapterStatus(works.adapter.note, {}))
-    said, parent = "", multiprocessing.parent_process()
+    worker = AdapterWorker(job)
+    sent = worker.adapter.status
+    send(AdapterMessage(sent))
+    parent = multiprocessing.parent_process()
     # A parent that was killed could not end this process.
     while parent is None or parent.is_alive():
         # All that waits is taken in before anything is learnt from it.
         with suppress(queue.Empty):
-            works.take(get(timeout=0.0 if works.adapter.has_work else IDLE_S))
+            worker.take(get(timeout=0.0 if worker.adapter.has_work else IDLE_S))
             for _ in range(QUEUED):
-                works.take(get(timeout=0))
-        told = works.work()
-        if told.decision is not None or told.note != said:
-            said = told.note
-            send(told)
+                worker.take(get(timeout=0))
+        message = worker.work()
+        if message.validation is not None or message.status != sent:
+            sent = message.status
+            send(message)
 
 
 def _give_way() -> None:

@@ -4,11 +4,16 @@ import logging
 import threading
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import replace
+
+import numpy as np
 
 from adapt.core.geometry_teacher import GeometryTeacher
 from adapt.core.training_samples import TrainingSample
-from adapt.online.adapter_process import AdapterStatus, CameraMoved, Cameras, LivePair, Message, Port, network_of
+from adapt.online.adapter_process import AdapterInput, AdapterMessage, CameraMoved, Cameras, LivePair, Port, network_of
+from adapt.online.promotion import ValidationResult
+from adapt.online.status import AdaptationPhase, AdaptationStatus
+from adapt.online.status_text import figures_record, round_record, round_sentence, status_sentence
 from capture.frames import FramePair
 from capture.views import PerView
 from hand.errors import UserError
@@ -27,7 +32,7 @@ EVERY_NS = 150_000_000
 
 
 class LiveAdaptation:
-    """A pipeline whose network learns while it streams. Used by one thread, but for `note` and `figures`."""
+    """A pipeline whose network learns while it streams. Used by one thread, but for `status` and `figures`."""
 
     def __init__(
         self,
@@ -45,13 +50,14 @@ class LiveAdaptation:
         self._port: Port | None = port
         self._hand_size_mm = hand_size_mm
         self._beside = beside
-        self._pending: list[Message] = []
+        self._pending: list[AdapterInput] = []
         """What must not be lost: it waits for room."""
         self._version = self._moved = 0
         self._sent_ns: int | None = None
         self._builder: Builder | None = None
-        self._news = AdapterStatus("adapting once the cameras are known", {})
-        self._decisions: list[dict[str, object]] = []
+        self._rounds: list[dict[str, object]] = []
+        self.status = AdaptationStatus()
+        """As the adapter last told it."""
         self.drops = Counter[str]()
         """Hands that were not sent, by reason."""
 
@@ -62,31 +68,23 @@ class LiveAdaptation:
         if self._port is not None:
             try:
                 self._tell(pair, hands)
-                for news in self._port.news():
-                    self._hear(news)
+                for message in self._port.receive():
+                    self._take(message)
             except (EOFError, OSError) as error:
                 self._port = None
-                self._news = AdapterStatus("adapting has ended", self._news.counts)
+                self.status = replace(self.status, phase=AdaptationPhase.FAILED, lacking=None)
                 log.error(f"adaptation: {error}; the stream goes on with the network in use")
         return hands
 
     @property
-    def note(self) -> str:
-        """For the status line."""
-        return self._news.note
-
-    @property
     def figures(self) -> Mapping[str, object]:
-        """What was done, for the statistics: counts, hands not sent by reason, the latest decisions with their evidence."""
-        return {"note": self.note, **self._news.counts, "not_sent": dict(self.drops), "decisions": list(self._decisions)}
-
-    @property
-    def summary(self) -> str:
-        """One sentence for the end."""
-        counts = self._news.counts
-        told = ", ".join(f"{name} {counts.get(name, 0)}" for name in ("pairs", "steps", "swapped", "refused", "rolled back"))
-        dropped = ", ".join(f"{reason} {count}" for reason, count in sorted(self.drops.items()))
-        return f"adaptation: {told}; {self.note}{f'; hands not sent: {dropped}' if dropped else ''}"
+        """For the statistics: counts, hands not sent by reason, the latest validation rounds with their metrics."""
+        return {
+            "note": status_sentence(self.status),
+            **figures_record(self.status.figures),
+            "not_sent": dict(self.drops),
+            "decisions": list(self._rounds),
+        }
 
     def close(self) -> None:
         """End the adapter; what it has learnt is kept."""
@@ -108,8 +106,8 @@ class LiveAdaptation:
         if live is not None and (self._pending or not self._port.offer(live)):
             self.drops["busy"] += 1
 
-    def _of_cameras(self, state: CalibrationState) -> list[Message]:
-        messages: list[Message] = [CameraMoved()] if state.moved != self._moved else []
+    def _of_cameras(self, state: CalibrationState) -> list[AdapterInput]:
+        messages: list[AdapterInput] = [CameraMoved()] if state.moved != self._moved else []
         if state.geometry is not None and state.bones is not None:
             messages.append(Cameras(state.geometry, state.bones, self._hand_size_mm))
         return messages
@@ -134,21 +132,21 @@ class LiveAdaptation:
         shown = TrainingSample.cut(labelled, self._estimator.manifest.crop_size)
         return LivePair(captured_ns, seen.hands, seen.sigma_px, shown)
 
-    def _hear(self, news: AdapterStatus) -> None:
-        self._news = news
-        if news.complaint:
-            log.warning(f"adaptation: {news.complaint}")
-        if news.decision is not None:
-            self._decisions = [*self._decisions[-99:], asdict(news.decision)]
-            if news.decision.kind != "refused":
-                log.info(str(news.decision))
-        if news.weights is not None:
+    def _take(self, message: AdapterMessage) -> None:
+        self.status = message.status
+        if message.failure:
+            log.warning(f"adaptation: {message.failure}")
+        if message.validation is not None:
+            self._rounds = [*self._rounds[-99:], round_record(message.validation)]
+            if message.validation.result is not ValidationResult.REFUSED:
+                log.info(round_sentence(message.validation))
+        if message.weights is not None:
             if self._builder is not None and self._builder.is_alive():
                 # The older network would come after the newer one.
                 self._builder.join()
             engine = self._estimator.engine
             assert isinstance(engine, RenewableEngine), engine
-            self._builder = Builder(engine, news)
+            self._builder = Builder(engine, message.weights)
             if self._beside:
                 self._builder.start()
             else:
@@ -167,19 +165,18 @@ class LiveAdaptation:
 
 
 class Builder(threading.Thread):
-    """Builds an engine of weights that came as news, aside from the one in use."""
+    """Builds an engine of new weights, aside from the one in use."""
 
-    def __init__(self, engine: RenewableEngine, news: AdapterStatus):
+    def __init__(self, engine: RenewableEngine, weights: Mapping[str, np.ndarray]):
         super().__init__(name="duohand-builder", daemon=True)
-        self._engine, self._news = engine, news
+        self._engine, self._weights = engine, weights
         self.built: RenewableEngine | None = None
         self.refusal: str | None = None
         """Why there is none."""
 
     def run(self) -> None:
-        assert self._news.weights is not None
         manifest = self._engine.manifest
         try:
-            self.built = self._engine.renewed(network_of(self._news.weights, manifest), manifest)
+            self.built = self._engine.renewed(network_of(self._weights, manifest), manifest)
         except UserError as error:
             self.refusal = str(error)

@@ -8,6 +8,7 @@ import numpy as np
 from adapt.core.geometry_labels import ViewLabel, labels_of
 from adapt.core.geometry_teacher import is_near
 from adapt.core.training_samples import TrainingSample, TrainingSet
+from adapt.online.status import Lacking
 from capture.views import VIEWS, PerView
 from hand.rotations import angle_deg
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
@@ -82,14 +83,13 @@ class LivePairs:
         self._held_out: KeyframeBuffer[LivePair] = KeyframeBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS, NOVEL)
 
     @property
-    def lacks(self) -> str | None:
-        """What is missing before anything can be learnt, for the status line; None where there is enough."""
-        if len(self._learnt) < LEAST_LEARNT or len(self._held_out) < LEAST_HELD_OUT:
-            there = min(len(self._learnt) / LEAST_LEARNT, len(self._held_out) / LEAST_HELD_OUT)
-            return f"move and turn the hand, {min(there, 0.99):.0%} seen"
-        if min(self._learnt.travel, self._held_out.travel) < LEAST_TRAVEL:
-            return "move and turn the hand"
-        return None
+    def readiness(self) -> tuple[float, Lacking | None]:
+        """In [0, 1] the share of what learning needs that is there, and what lacks; 1 and None where there is enough."""
+        learnt, held_out = len(self._learnt) / LEAST_LEARNT, len(self._held_out) / LEAST_HELD_OUT
+        if min(learnt, held_out) < 1:
+            return min(learnt, held_out), Lacking.PAIRS if learnt <= held_out else Lacking.HELD_OUT
+        travel = min(self._learnt.travel, self._held_out.travel)
+        return (travel / LEAST_TRAVEL, Lacking.MOTION) if travel < LEAST_TRAVEL else (1.0, None)
 
     def learnt(self, cameras: Cameras) -> TrainingSet | None:
         """What to learn from, labelled by what is known of the cameras; pairs that do not fit are left out. None of none."""

@@ -1,47 +1,86 @@
-"""Whether a network that has learnt may take the place of the one in use: it must not make things worse."""
+"""The promotion gate: whether a candidate network replaces the one in use, and by which validation metric that was decided."""
 
 from dataclasses import dataclass
+from enum import Enum
 
 from adapt.online.validation import ValidationMetrics
 
 GAIN = 0.97
-"""What must get better is to be at most so many times what it was: less is chance."""
-RAYS, BONES, WITHIN = 1.10, 1.08, 1.30
-"""What must not get worse may be so many times what it was. A view's 3D and 2D come from the same maps, which makes them agree
-better than either does with the truth: right adaptation lets them part by a tenth."""
-FORGOTTEN = 1.10
-"""The same of drawn hands, against the network that ships."""
+"""Metrics that must improve are to be at most so many times what they were: a smaller change is chance."""
+MOST_RAYS, MOST_BONES, MOST_WITHIN = 1.10, 1.08, 1.30
+"""Metrics that must not get worse may be at most so many times what they were. A view's 3D and 2D come from the same maps, which
+makes them agree better than either does with the truth: right adaptation lets them part by a tenth."""
+MOST_SYNTHETIC = 1.10
+"""The same limit for synthetic hands, against the network that ships."""
+
+
+class GateMetric(Enum):
+    """A metric that the gate decides by; values are fields of `ValidationMetrics`."""
+
+    SYNTHETIC_ERROR = "drawn"
+    RAYS = "rays"
+    WITHIN = "within"
+    BONES = "bones"
+    INHUMAN = "inhuman"
+    LABELS = "labels"
+    DEPTH = "depth"
+
+    def of(self, metrics: ValidationMetrics) -> float:
+        return getattr(metrics, self.value)
 
 
 @dataclass(frozen=True, slots=True)
 class PromotionDecision:
-    """What the guard says of a candidate."""
+    """What the gate says of a candidate."""
 
     better: bool
-    reason: str
-    """What decided, for a person."""
+    metric: GateMetric
+    """The first metric whose limit the candidate missed; for a better candidate the last that it had to improve."""
+    before: float
+    """That metric of the network that the candidate was compared with."""
+    now: float
+    """Of the candidate."""
+
+
+class ValidationResult(Enum):
+    """What came of a validation round; values are keys of the statistics."""
+
+    PROMOTED = "swapped"
+    REFUSED = "refused"
+    ROLLED_BACK = "rolled back"
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationRound:
+    """One comparison of networks on held-out pairs."""
+
+    result: ValidationResult
+    decision: PromotionDecision
+    steps: int
+    """Optimizer steps so far."""
+    pairs: int
+    """Held-out pairs that the networks were compared on."""
+    candidate: ValidationMetrics
+    """Of a rollback: the network that is returned to."""
+    serving: ValidationMetrics
+    """Of the network in use."""
 
 
 def decide_promotion(candidate: ValidationMetrics, serving: ValidationMetrics, shipped: ValidationMetrics) -> PromotionDecision:
-    """Whether a candidate is better than the network in use, all judged by the same hands held out.
+    """Whether a candidate is better than the network in use, all validated on the same held-out pairs.
 
-    `shipped` is the evidence of the network that everything began from.
+    `shipped`: metrics of the network that adaptation began from.
     """
-    for name, now, before, most in (
-        ("drawn hands", candidate.drawn, shipped.drawn, FORGOTTEN),
-        ("the views' rays", candidate.rays, serving.rays, RAYS),
-        ("3D against 2D", candidate.within, serving.within, WITHIN),
-        ("bone lengths", candidate.bones, serving.bones, BONES),
+    for metric, reference, most in (
+        (GateMetric.SYNTHETIC_ERROR, shipped, MOST_SYNTHETIC),
+        (GateMetric.RAYS, serving, MOST_RAYS),
+        (GateMetric.WITHIN, serving, MOST_WITHIN),
+        (GateMetric.BONES, serving, MOST_BONES),
+        (GateMetric.INHUMAN, serving, 1.0),
+        (GateMetric.LABELS, serving, GAIN),
+        (GateMetric.DEPTH, serving, GAIN),
     ):
-        if not now <= most * before:
-            return PromotionDecision(False, f"{name} {_change(now, before)}")
-    if not candidate.inhuman <= serving.inhuman:
-        return PromotionDecision(False, f"bones that no person has {candidate.inhuman:.0%}")
-    for name, now, before in (("3D", candidate.labels, serving.labels), ("3D against rays", candidate.depth, serving.depth)):
-        if not now <= GAIN * before:
-            return PromotionDecision(False, f"{name} {_change(now, before)}")
-    return PromotionDecision(True, f"3D against rays {_change(candidate.depth, serving.depth)}")
-
-
-def _change(now: float, before: float) -> str:
-    return f"{before:.3f} to {now:.3f}"
+        # Written so that a metric that is not a number fails.
+        if not metric.of(candidate) <= most * metric.of(reference):
+            return PromotionDecision(False, metric, metric.of(reference), metric.of(candidate))
+    return PromotionDecision(True, GateMetric.DEPTH, serving.depth, candidate.depth)

@@ -22,6 +22,7 @@ from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.targets import GeometryLabels, Labels, Recipe
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.online.promotion import decide_promotion
+from adapt.online.status_text import decision_text
 from adapt.online.validation import Said, ValidationMetrics, predict, synthetic_error, validate
 from capture.views import PerView
 from hand.errors import UserError
@@ -238,8 +239,9 @@ def judged(
         adaptation.step(material.pairs.rows(rows), R, labels=way.labels, taught=taught)
         if step in settings.steps:
             after, after_mm = weighed(adaptation.teacher)
-            verdict = decide_promotion(after, before, before)
-            yield Row(number, way.name, way.harms, step, before_mm, after_mm, verdict.better, verdict.reason, before, after)
+            decision = decide_promotion(after, before, before)
+            reason = decision_text(decision)
+            yield Row(number, way.name, way.harms, step, before_mm, after_mm, decision.better, reason, before, after)
 
 
 def report(rows: list[Row]) -> str:

@@ -9,18 +9,19 @@ import torch
 from safetensors.torch import save_file
 
 from adapt.online.adapted_weights import AdaptedWeights, AdaptedWeightsFile, read_adapted_weights
-from adapt.online.adapter import Decision
+from adapt.online.promotion import GateMetric, PromotionDecision, ValidationResult, ValidationRound
 from adapt.online.validation import ValidationMetrics
 from hand.errors import UserError
 
 FIGURES = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
-DECISION = Decision("swapped", "better", 24, 40, FIGURES, FIGURES)
+BETTER = PromotionDecision(True, GateMetric.DEPTH, 0.15, 0.12)
+ROUND = ValidationRound(ValidationResult.PROMOTED, BETTER, 24, 40, FIGURES, FIGURES)
 
 
 @pytest.fixture
 def learnt(shipped) -> AdaptedWeights:
     network, manifest = shipped
-    return AdaptedWeights.of(network, manifest, DECISION)
+    return AdaptedWeights.of(network, manifest, ROUND)
 
 
 @pytest.fixture

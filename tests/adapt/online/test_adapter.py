@@ -10,6 +10,8 @@ import torch
 
 from adapt.online.adapter import Adapter, Pace, Update
 from adapt.online.live_pairs import STRETCH_NS, Cameras, LivePair
+from adapt.online.promotion import ValidationResult
+from adapt.online.status import AdaptationPhase
 from capture.views import PerView
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
@@ -63,16 +65,16 @@ def test_hands_of_known_cameras_make_the_network_better(shipped, hands: LiveHand
     weights = [parameter.detach().clone() for parameter in shipped[0].parameters()]
     for pair in hands.pairs:
         adapter.take(pair)
-    assert not adapter.has_work and "once the cameras are known" in adapter.note
+    assert not adapter.has_work and adapter.status.phase is AdaptationPhase.WAITING_FOR_CAMERAS
     adapter.see(hands.cameras)
     updates = worked(adapter)
-    assert adapter.counts["swapped"] >= 1 and adapter.serving is not shipped[0], [str(u.decision) for u in updates]
+    assert adapter.status.figures.promotions >= 1 and adapter.serving is not shipped[0], [u.validation for u in updates]
     manifest = shipped[1]
     assert true_error(adapter.serving, manifest, hands) < 0.95 * true_error(shipped[0], manifest, hands)
     # What was given stays as it was.
     assert all(torch.equal(old, new) for old, new in zip(weights, shipped[0].parameters(), strict=True))
     for update in updates:
-        assert (update.network is not None) == (update.decision.kind != "refused")
+        assert (update.network is not None) == (update.validation.result is not ValidationResult.REFUSED)
 
 
 def test_the_same_hands_in_the_same_order_give_the_same_network(shipped, hands: LiveHands, known: DrawnCrops):
@@ -85,7 +87,7 @@ def test_the_same_hands_in_the_same_order_give_the_same_network(shipped, hands: 
         return adapter
 
     one, other = run(), run()
-    assert one.decisions == other.decisions
+    assert one.validations == other.validations
     for a, b in zip(one.serving.parameters(), other.serving.parameters(), strict=True):
         assert torch.equal(a, b)
 
@@ -170,7 +172,7 @@ def test_no_fault_brings_a_worse_network_into_use(shipped, hands, others, known,
     for update in worked(adapter, before_step=(lambda: poison(adapter)) if poisoned else lambda: None):
         if update.network is not None:
             error = true_error(update.network, manifest, hands)
-            assert error <= best + NO_WORSE, f"{update.decision}: {best:.3f} to {error:.3f}"
+            assert error <= best + NO_WORSE, f"{update.validation}: {best:.3f} to {error:.3f}"
             best = error
 
 
@@ -183,7 +185,8 @@ def test_a_hand_that_stands_still_for_five_minutes_teaches_nothing(shipped, hand
         trembling = still.hands.map(lambda hand: replace(hand, pixels=hand.pixels + random.normal(0, 0.5, hand.pixels.shape)))
         adapter.take(replace(still, captured_ns=still.captured_ns + number * 166_000_000, hands=trembling))
     assert not adapter.has_work and adapter.work() is None
-    assert "move" in adapter.note and adapter.counts["steps"] == 0
+    assert adapter.status.phase is AdaptationPhase.COLLECTING and adapter.status.figures.steps == 0
+    assert adapter.status.lacking is not None and adapter.status.progress < 1
     assert len(adapter._pairs) < 400
 
 
@@ -197,7 +200,7 @@ def test_what_was_learnt_well_is_not_unlearnt_by_a_hand_that_then_stands_still(s
     for number in range(1, 200):
         adapter.take(replace(last, captured_ns=last.captured_ns + number * 166_000_000))
     assert adapter._waiting <= waiting + PACE.passes, "a hand that stands still is no news"
-    assert adapter._pairs.lacks is None and adapter._pairs._learnt.travel > 0.5 * travel
+    assert adapter.status.phase is not AdaptationPhase.COLLECTING and adapter._pairs._learnt.travel > 0.5 * travel
 
 
 def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shipped, hands: LiveHands, known: DrawnCrops):
@@ -217,7 +220,7 @@ def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shi
     for pair in hands.pairs:
         adapter.take(pair)
     (update,) = worked(adapter, 1)
-    assert update.decision.kind == "rolled back" and update.network is network and adapter.serving is network
+    assert update.validation.result is ValidationResult.ROLLED_BACK and update.network is network and adapter.serving is network
 
 
 def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHands, known: DrawnCrops):
@@ -227,9 +230,9 @@ def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHa
         adapter.take(pair)
     assert adapter.has_work
     adapter.moved()
-    assert not adapter.has_work and adapter.counts["moved"] == 1 and len(adapter._pairs) == 0
+    assert not adapter.has_work and adapter.status.figures.camera_moves == 1 and len(adapter._pairs) == 0
     adapter.see(hands.cameras)
-    assert not adapter.has_work and "0% seen" in adapter.note
+    assert adapter.status.phase is AdaptationPhase.COLLECTING and adapter.status.progress == 0
 
 
 def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shipped, hands: LiveHands, known: DrawnCrops):

@@ -18,7 +18,16 @@ import psutil
 import pytest
 
 from adapt.online.adapted_weights import AdaptedWeightsFile
-from adapt.online.adapter_process import QUEUED, AdapterJob, AdapterStatus, BackgroundAdapter, CameraMoved, network_of, weights_of
+from adapt.online.adapter_process import (
+    QUEUED,
+    AdapterJob,
+    AdapterMessage,
+    BackgroundAdapter,
+    CameraMoved,
+    network_of,
+    weights_of,
+)
+from adapt.online.status import AdaptationPhase
 from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from tests.adapt.live_hands import LiveHands, drawn, seen
@@ -39,20 +48,20 @@ def job(tmp_path: Path, shipped, hands: LiveHands) -> AdapterJob:
 
 
 @pytest.fixture
-def beside(job: AdapterJob) -> Iterator[BackgroundAdapter]:
+def background(job: AdapterJob) -> Iterator[BackgroundAdapter]:
     port = BackgroundAdapter(job)
     yield port
     port.close()
 
 
-def until(port: BackgroundAdapter, wanted: Callable[[AdapterStatus], bool]) -> AdapterStatus:
+def until(port: BackgroundAdapter, wanted: Callable[[AdapterMessage], bool]) -> AdapterMessage:
     deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
-        for news in port.news():
-            if wanted(news):
-                return news
+        for message in port.receive():
+            if wanted(message):
+                return message
         time.sleep(0.02)
-    raise AssertionError("no such news came")
+    raise AssertionError("no such message came")
 
 
 def process() -> BaseProcess:
@@ -72,26 +81,27 @@ def test_it_gives_way_to_the_stream(job: AdapterJob):
         port.close()
 
 
-def test_it_says_what_it_does(beside: BackgroundAdapter, hands: LiveHands):
-    until(beside, lambda news: "once the cameras are known" in news.note)
-    assert beside.offer(hands.cameras)
-    news = until(beside, lambda news: "% seen" in news.note)
-    assert news.weights is None and news.decision is None
+def test_it_says_what_it_does(background: BackgroundAdapter, hands: LiveHands):
+    until(background, lambda message: message.status.phase is AdaptationPhase.WAITING_FOR_CAMERAS)
+    assert background.offer(hands.cameras)
+    message = until(background, lambda message: message.status.phase is AdaptationPhase.COLLECTING)
+    assert message.weights is None and message.validation is None
     for pair in hands.pairs:
-        beside.offer(pair)
-    assert beside.offer(CameraMoved())
-    assert until(beside, lambda news: news.counts.get("moved") == 1).counts["pairs"] == len(hands.pairs)
+        background.offer(pair)
+    assert background.offer(CameraMoved())
+    moved = until(background, lambda message: message.status.figures.camera_moves == 1)
+    assert moved.status.figures.pairs == len(hands.pairs)
 
 
-def test_a_busy_adapter_is_never_waited_for(beside: BackgroundAdapter, hands: LiveHands):
-    until(beside, lambda news: True)
+def test_a_busy_adapter_is_never_waited_for(background: BackgroundAdapter, hands: LiveHands):
+    until(background, lambda message: True)
     pid = process().pid
     assert pid is not None
     os.kill(pid, signal.SIGSTOP)
     # An alarm ends what would wait for ever.
     signal.alarm(20)
     try:
-        taken = [beside.offer(hands.pairs[0]) for _ in range(5 * QUEUED)]
+        taken = [background.offer(hands.pairs[0]) for _ in range(5 * QUEUED)]
     finally:
         signal.alarm(0)
         os.kill(pid, signal.SIGCONT)
@@ -107,14 +117,14 @@ def test_closing_leaves_no_process(job: AdapterJob, hands: LiveHands, full: bool
     assert multiprocessing.active_children() == []
 
 
-def test_a_process_that_died_is_missed(beside: BackgroundAdapter):
-    until(beside, lambda news: True)
+def test_a_process_that_died_is_missed(background: BackgroundAdapter):
+    until(background, lambda message: True)
     process().kill()
     with pytest.raises(EOFError, match="adapts has died"):
-        until(beside, lambda news: False)
+        until(background, lambda message: False)
 
 
-def test_weights_that_came_as_news_are_the_network(shipped):
+def test_weights_that_came_in_a_message_are_the_network(shipped):
     network, manifest = shipped
     again = network_of(weights_of(network), manifest)
     images = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
@@ -137,10 +147,10 @@ def test_it_does_not_outlive_a_parent_that_was_killed(job: AdapterJob, tmp_path:
     script = tmp_path / "parent.py"
     script.write_text(
         "import os, pickle, sys, time\n"
-        "from adapt.online.adapter_process import AdapterBeside\n"
+        "from adapt.online.adapter_process import BackgroundAdapter\n"
         "if __name__ == '__main__':\n"
-        f"    port = AdapterBeside(pickle.load(open({str(tmp_path / 'job')!r}, 'rb')))\n"
-        "    while not port.news():\n"
+        f"    port = BackgroundAdapter(pickle.load(open({str(tmp_path / 'job')!r}, 'rb')))\n"
+        "    while not port.receive():\n"
         "        time.sleep(0.05)\n"
         "    print(port._process.pid, flush=True)\n"
         "    time.sleep(600)\n"

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapt.online.adapter import Decision
-from adapt.online.adapter_process import AdapterJob, AdapterStatus, InlineAdapter, weights_of
+from adapt.online.adapter_process import AdapterJob, AdapterMessage, InlineAdapter, weights_of
 from adapt.online.live_adaptation import EVERY_NS, LiveAdaptation
+from adapt.online.promotion import GateMetric, PromotionDecision, ValidationResult, ValidationRound
+from adapt.online.status import AdaptationFigures, AdaptationPhase, AdaptationStatus
+from adapt.online.status_text import round_sentence, summary_sentence
 from adapt.online.validation import ValidationMetrics
 from capture.views import PerView
 from runtime.calibration.self_calibrator import SelfCalibrator
@@ -53,7 +55,7 @@ class Live:
     @property
     def taken(self) -> int:
         """Hands that the adapter was given."""
-        return self.port._works.adapter.counts["pairs"]
+        return self.port._worker.adapter.status.figures.pairs
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_few_hands_are_sent_and_none_before_the_cameras_are_known(live: Live):
     for live.scene.seq, pair in enumerate(pairs):
         live.live.step(pair)
     assert 0 < live.taken <= 1 + COUNT * FRAME_NS // EVERY_NS
-    assert live.port._works.adapter._cameras is not None and "% seen" in live.live.note
+    assert live.live.status.phase is AdaptationPhase.COLLECTING and live.live.status.progress > 0
 
 
 def test_hands_that_one_view_sees_are_not_sent(live: Live):
@@ -89,11 +91,13 @@ def test_hands_that_one_view_sees_are_not_sent(live: Live):
 def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped, caplog: pytest.LogCaptureFixture):
     caplog.set_level(logging.INFO)
     network, _ = shipped
-    decision = Decision("swapped", "better", 12, 30, FIGURES, FIGURES)
+    better = PromotionDecision(True, GateMetric.DEPTH, 0.15, 0.12)
+    validation = ValidationRound(ValidationResult.PROMOTED, better, 12, 30, FIGURES, FIGURES)
+    status = AdaptationStatus(AdaptationPhase.LEARNING, 1.0, None, AdaptationFigures(promotions=1))
     pairs = list(pairs_of(live.scene, 3))
     live.live.step(pairs[0])
     before = live.estimator.engine
-    live.port._news.append(AdapterStatus("adapted once", {"swapped": 1}, decision, weights_of(network)))
+    live.port._messages.append(AdapterMessage(status, validation, weights_of(network)))
     live.live.step(pairs[1])
     assert live.estimator.engine is before
     live.live.step(pairs[2])
@@ -101,24 +105,25 @@ def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped, cap
     assert after is not before and after.manifest == before.manifest
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), np.uint8)
     np.testing.assert_allclose(after(images).joints, before(images).joints, atol=1e-5)
-    assert caplog.messages == [str(decision)] and live.live.figures["swapped"] == 1
+    assert caplog.messages == [round_sentence(validation)] and live.live.figures["swapped"] == 1
 
 
 def test_an_adapter_that_died_is_logged_once_and_the_stream_goes_on(live: Live, monkeypatch: pytest.MonkeyPatch, caplog):
-    def dead() -> list[AdapterStatus]:
+    def dead() -> list[AdapterMessage]:
         raise EOFError("the process that adapts has died")
 
-    monkeypatch.setattr(live.port, "news", dead)
+    monkeypatch.setattr(live.port, "receive", dead)
     for pair in pairs_of(live.scene, 4):
         assert live.live.step(pair)
     (sentence,) = caplog.messages
-    assert "has died" in sentence and "ended" in live.live.note
+    assert "has died" in sentence and live.live.status.phase is AdaptationPhase.FAILED
 
 
 def test_figures_and_summary_tell_what_was_done(live: Live):
     for pair in pairs_of(live.scene, COUNT):
         live.live.step(pair)
-    assert "pairs 8" in live.live.summary and set(live.live.figures) >= {"note", "pairs", "not_sent", "decisions"}
+    assert "pairs 8" in summary_sentence(live.live.status, live.live.drops)
+    assert set(live.live.figures) >= {"note", "pairs", "not_sent", "decisions"}
 
 
 def test_nothing_is_written_for_a_recording_without_a_name(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

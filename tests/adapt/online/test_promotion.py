@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapt.online.promotion import decide_promotion
+from adapt.online.promotion import GateMetric, PromotionDecision, decide_promotion
 from adapt.online.validation import ValidationMetrics
 
 USUAL = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
@@ -16,8 +16,8 @@ SHOWN = ("apart", "confidence")
 
 
 def test_what_is_better_is_taken_and_the_reason_told():
-    verdict = decide_promotion(BETTER, USUAL, USUAL)
-    assert verdict.better and "0.120 to 0.090" in verdict.reason
+    decision = decide_promotion(BETTER, USUAL, USUAL)
+    assert decision == PromotionDecision(True, GateMetric.DEPTH, USUAL.depth, BETTER.depth)
 
 
 def test_nothing_is_better_than_itself():
@@ -28,7 +28,8 @@ def test_nothing_is_better_than_itself():
 @pytest.mark.parametrize("worse", [2.0, float("inf"), float("nan")])
 def test_one_figure_that_got_much_worse_is_enough_to_refuse(name: str, worse: float):
     spoilt = replace(BETTER, **{name: worse * max(getattr(USUAL, name), 0.1)})
-    assert not decide_promotion(spoilt, USUAL, USUAL).better
+    decision = decide_promotion(spoilt, USUAL, USUAL)
+    assert not decision.better and decision.metric.value == name
 
 
 @given(st.sampled_from(SHOWN), st.floats(0, 10))
