@@ -78,7 +78,7 @@ def test_few_hands_are_sent_and_none_before_the_cameras_are_known(live: Live):
     for live.scene.seq, pair in enumerate(pairs):
         live.live.step(pair)
     assert 0 < live.taken <= 1 + COUNT * FRAME_NS // EVERY_NS
-    assert live.live.status.phase is AdaptationPhase.COLLECTING and live.live.status.progress > 0
+    assert live.live.status.phase is AdaptationPhase.COLLECTING
 
 
 def test_hands_that_one_view_sees_are_not_sent(live: Live):
