@@ -42,13 +42,18 @@ class GeometryTeacher:
         return self.label(pair, self.pipeline.step(pair))
 
     def label(self, pair: FramePair, hands: list[DualHand]) -> LabelledPair | None:
-        """The same of a pair that the pipeline has just been shown, and the hands that it gave."""
+        """The same of a pair that the pipeline has just processed, and the hands that it returned."""
+        geometry, fitted = self.pipeline.rig.state.geometry, self.fitted(hands)
+        if geometry is None or fitted is None:
+            return None
+        return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
+
+    def fitted(self, hands: list[DualHand]) -> FittedHand | None:
+        """The fit that labels would come from, of the hands that the pipeline has just returned; None where there are none."""
         geometry, fitted = self.pipeline.rig.state.geometry, self.pipeline.track.fitted
         if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
             return None
-        if not is_near(fitted, geometry, self._most_off):
-            return None
-        return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
+        return fitted if is_near(fitted, geometry, self._most_off) else None
 
 
 @dataclass(frozen=True, slots=True)

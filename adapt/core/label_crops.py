@@ -1,22 +1,48 @@
-"""Crops of labelled real hands, cut as hands are drawn to learn from: about upright, about in the middle, all as right hands."""
+"""Crops of labelled real hands: upright, centred on the hand, left hands mirrored to right ones; with jitter for training."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from adapt.core.geometry_labels import ViewLabel
+from hand.camera import PinholeCamera
 from hand.synth.aim import ROLL_JITTER_DEG
 from hand.synth.draw import ANY_ROLL
-from runtime.estimators.crop import CropCamera
+from runtime.estimators.crop import CropCamera, HandCrop
 from runtime.estimators.tracker import box_around, roll_of
+from runtime.types import Side
 
 _SHIFT, _MOST_SHIFT, _ZOOM = 0.07, 0.2, (0.82, 1.32)
 """How far boxes miss their hand, as in `hand.synth.aim`: standard deviation and maximum, shares of the side; range of sizes."""
 
 
+def crop_camera(
+    pixels: np.ndarray,
+    side: Side,
+    frame: PinholeCamera,
+    size: int,
+    border: int = 0,
+    jitter: np.random.Generator | None = None,
+) -> CropCamera:
+    """The camera of a crop around a hand's joints (21, 2) in a frame: a box of `size` px and `border` px more on each side.
+
+    Without `jitter` the box is exactly the hand's.
+    """
+    roll_deg = roll_of(pixels)
+    if jitter is not None:
+        upright = jitter.random() >= ANY_ROLL
+        roll_deg = roll_deg + ROLL_JITTER_DEG * jitter.normal() if upright else jitter.uniform(-180, 180)
+    centre, side_px = box_around(pixels, roll_deg)
+    if jitter is not None:
+        centre = centre + side_px * (_SHIFT * jitter.normal(size=2)).clip(-_MOST_SHIFT, _MOST_SHIFT)
+        side_px *= jitter.uniform(*_ZOOM)
+    whole = size + 2 * border
+    return CropCamera.at(frame, centre, side_px * whole / size, whole, mirror=side == "left", roll_deg=roll_deg)
+
+
 @dataclass(frozen=True, slots=True)
 class LabelledCrop:
-    """A crop of a real hand, and what a teacher says of it."""
+    """A crop of a real hand with its pseudo-label."""
 
     camera: CropCamera
     image: np.ndarray
@@ -26,31 +52,18 @@ class LabelledCrop:
     pixels: np.ndarray
     """(21, 2) in the crop."""
     weight: np.ndarray
-    """(21,) how much each joint teaches, in [0, 1]."""
+    """(21,) of each joint in the loss, in [0, 1]."""
+
+    @classmethod
+    def of(cls, label: ViewLabel, crop: HandCrop) -> "LabelledCrop":
+        """`crop` with its label."""
+        joints, pixels = crop.camera.joints_in_crop(label.joints), crop.camera.crop_from_frame(label.pixels)
+        return cls(crop.camera, crop.image, joints, pixels, label.weight)
 
     @classmethod
     def cut(
         cls, label: ViewLabel, image: np.ndarray, size: int, border: int = 0, jitter: np.random.Generator | None = None
     ) -> "LabelledCrop":
-        """Cut the hand out of its frame (H, W, 3): a box of `size` px and `border` px more on each side.
-
-        Without `jitter` the box is exactly the hand's.
-        """
-        roll_deg = roll_of(label.pixels)
-        if jitter is not None:
-            upright = jitter.random() >= ANY_ROLL
-            roll_deg = roll_deg + ROLL_JITTER_DEG * jitter.normal() if upright else jitter.uniform(-180, 180)
-        centre, side_px = box_around(label.pixels, roll_deg)
-        if jitter is not None:
-            centre = centre + side_px * (_SHIFT * jitter.normal(size=2)).clip(-_MOST_SHIFT, _MOST_SHIFT)
-            side_px *= jitter.uniform(*_ZOOM)
-        whole = size + 2 * border
-        mirror = label.side == "left"
-        camera = CropCamera.at(label.camera, centre, side_px * whole / size, whole, mirror=mirror, roll_deg=roll_deg)
-        joints, pixels = camera.joints_in_crop(label.joints), camera.crop_from_frame(label.pixels)
-        return cls(camera, camera.cut(image), joints, pixels, label.weight)
-
-    def relabelled(self, label: ViewLabel) -> "LabelledCrop":
-        """The same picture, of which a teacher that knows more now says something else."""
-        joints, pixels = self.camera.joints_in_crop(label.joints), self.camera.crop_from_frame(label.pixels)
-        return replace(self, joints=joints, pixels=pixels, weight=label.weight)
+        """Cut the hand out of its frame (H, W, 3); `size`, `border` and `jitter` as in `crop_camera`."""
+        camera = crop_camera(label.pixels, label.side, label.camera, size, border, jitter)
+        return cls.of(label, HandCrop(label.view, label.side, camera, camera.cut(image)))

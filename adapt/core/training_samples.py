@@ -11,6 +11,7 @@ from adapt.core.geometry_labels import LabelledPair, ViewLabel
 from adapt.core.label_crops import LabelledCrop
 from adapt.core.targets import GeometryLabels
 from capture.views import PerView, View
+from runtime.estimators.crop import HandCrop
 from runtime.types import Side
 
 Item = TypeVar("Item")
@@ -18,15 +19,20 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class TrainingSample:
-    """A hand that both views saw, cut out."""
+    """A hand that both views saw: a crop and a pseudo-label of each, never whole frames."""
 
     captured_ns: int
     labels: PerView[ViewLabel]
     crops: PerView[LabelledCrop]
 
     @classmethod
+    def of(cls, captured_ns: int, labels: PerView[ViewLabel], crops: PerView[HandCrop]) -> "TrainingSample":
+        """Of crops that were cut before they were labelled."""
+        return cls(captured_ns, labels, PerView.of(lambda view: LabelledCrop.of(labels[view], crops[view])))
+
+    @classmethod
     def cut(cls, labelled: LabelledPair, crop_size: int) -> "TrainingSample":
-        """Of its frames, nothing but the crops is kept."""
+        """Of labelled frames: the labels say where to cut."""
         pair, labels = labelled.pair, labelled.labels
         crops = PerView.of(lambda view: LabelledCrop.cut(labels[view], pair[view].image, crop_size))
         return cls(max(pair.left.captured_ns, pair.right.captured_ns), labels, crops)

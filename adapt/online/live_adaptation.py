@@ -9,18 +9,19 @@ from dataclasses import replace
 import numpy as np
 
 from adapt.core.geometry_teacher import GeometryTeacher
-from adapt.core.training_samples import TrainingSample
+from adapt.core.label_crops import crop_camera
 from adapt.online.adapter_process import AdapterInput, AdapterMessage, CameraMoved, Cameras, LivePair, Port, network_of
 from adapt.online.promotion import ValidationResult
 from adapt.online.status import AdaptationPhase, AdaptationStatus
 from adapt.online.status_text import figures_record, round_record, round_sentence, status_sentence
 from capture.frames import FramePair
-from capture.views import PerView
+from capture.views import PerView, View
 from hand.errors import UserError
 from runtime.calibration.keyframes import Keyframe
 from runtime.calibration.self_calibrator import MOST_PIXEL_ERROR, CalibrationState
 from runtime.engines.engine import RenewableEngine
 from runtime.estimators.adaptable import Adaptable
+from runtime.estimators.crop import HandCrop
 from runtime.estimators.uncertainty import pixel_error
 from runtime.pipeline import Pipeline
 from runtime.types import DualHand
@@ -117,11 +118,11 @@ class LiveAdaptation:
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if self._sent_ns is not None and 0 <= captured_ns - self._sent_ns < EVERY_NS:
             return None
-        labelled = self._teacher.label(pair, hands)
-        if labelled is None:
+        geometry, fitted = self.pipeline.rig.state.geometry, self._teacher.fitted(hands)
+        if geometry is None or fitted is None:
             return None
         left, right = hands[0].views
-        assert left is not None and right is not None, "a label comes from both views"
+        assert left is not None and right is not None, "a fit that labels comes from both views"
         if max(float(pixel_error(hand).mean()) for hand in (left, right)) > MOST_PIXEL_ERROR:
             self.drops["unsure"] += 1
             return None
@@ -129,8 +130,13 @@ class LiveAdaptation:
         if seen is None:
             return None
         self._sent_ns = captured_ns
-        shown = TrainingSample.cut(labelled, self._estimator.manifest.crop_size)
-        return LivePair(captured_ns, seen.hands, seen.sigma_px, shown)
+        size, side = self._estimator.manifest.crop_size, hands[0].side
+
+        def crop(view: View) -> HandCrop:
+            camera = crop_camera(fitted.pixels[view], side, geometry.cameras[view], size)
+            return HandCrop(view, side, camera, camera.cut(pair[view].image))
+
+        return LivePair(captured_ns, seen.hands, seen.sigma_px, PerView.of(crop))
 
     def _take(self, message: AdapterMessage) -> None:
         self.status = message.status

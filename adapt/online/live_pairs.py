@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapt.core.geometry_labels import ViewLabel, labels_of
+from adapt.core.geometry_labels import labels_of
 from adapt.core.geometry_teacher import is_near
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.online.status import Lacking
 from capture.views import VIEWS, PerView
 from hand.rotations import angle_deg
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
+from runtime.estimators.crop import HandCrop
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.geometry.two_view import TwoViewGeometry
 
@@ -54,9 +55,21 @@ class Cameras:
 
 @dataclass(frozen=True, slots=True)
 class LivePair(Keyframe):
-    """A pair's hands as the network in use saw them, cut out and labelled."""
+    """A pair as the stream hands it over: both views' predictions and their crops, not labelled yet.
 
-    shown: TrainingSample
+    Crops are cut in the stream's process, so that whole frames need not be sent.
+    """
+
+    crops: PerView[HandCrop]
+
+    def labelled(self, cameras: Cameras) -> TrainingSample | None:
+        """The training sample that it gives with these cameras; None where its hands do not fit them."""
+        fit = HandFit(cameras.geometry, cameras.bones, cameras.hand_size_mm, FitSettings(motion=None))
+        fitted = fit(self.captured_ns, PerView(self.hands.left, self.hands.right))
+        if fitted is None or not is_near(fitted, cameras.geometry):
+            return None
+        sample = TrainingSample.of(self.captured_ns, labels_of(fitted, self.crops.left.side, cameras.geometry), self.crops)
+        return sample if all(np.isfinite(sample.crops[view].joints).all() for view in VIEWS) else None
 
 
 class LivePairs:
@@ -104,23 +117,11 @@ class LivePairs:
             self._by, self._labelled = cameras, {}
         for pair in pairs:
             if pair.captured_ns not in self._labelled:
-                self._labelled[pair.captured_ns] = _labelled(pair, cameras)
-        shown = [shown for shown in (self._labelled[pair.captured_ns] for pair in pairs) if shown is not None]
+                self._labelled[pair.captured_ns] = pair.labelled(cameras)
+        samples = [sample for sample in (self._labelled[pair.captured_ns] for pair in pairs) if sample is not None]
         kept = {pair.captured_ns for pair in (*self._learnt.pairs, *self._held_out.pairs)}
         self._labelled = {time: label for time, label in self._labelled.items() if time in kept}
-        return TrainingSet.of(shown) if shown else None
+        return TrainingSet.of(samples) if samples else None
 
     def __len__(self) -> int:
         return len(self._learnt) + len(self._held_out)
-
-
-def _labelled(pair: LivePair, cameras: Cameras) -> TrainingSample | None:
-    fit = HandFit(cameras.geometry, cameras.bones, cameras.hand_size_mm, FitSettings(motion=None))
-    fitted = fit(pair.captured_ns, PerView(pair.hands.left, pair.hands.right))
-    if fitted is None or not is_near(fitted, cameras.geometry):
-        return None
-    labels: PerView[ViewLabel] = labels_of(fitted, pair.shown.side, cameras.geometry)
-    crops = PerView.of(lambda view: pair.shown.crops[view].relabelled(labels[view]))
-    if not all(np.isfinite(crops[view].joints).all() for view in VIEWS):
-        return None
-    return TrainingSample(pair.captured_ns, labels, crops)

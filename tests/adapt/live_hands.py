@@ -6,8 +6,7 @@ from functools import cache
 import numpy as np
 import torch
 
-from adapt.core.geometry_labels import LabelledPair, labels_of
-from adapt.core.training_samples import TrainingSample
+from adapt.core.label_crops import crop_camera
 from adapt.online.live_pairs import Cameras, LivePair
 from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
@@ -15,6 +14,7 @@ from hand.synth.backgrounds import Backgrounds
 from runtime.calibration.keyframes import Keyframe
 from runtime.calibration.self_calibrator import mean_bone_lengths
 from runtime.engines.torch_engine import TorchEngine
+from runtime.estimators.crop import HandCrop
 from runtime.estimators.crop_prediction import CropRequest, predict_crops
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.fusion.hand_fit import FitSettings, HandFit
@@ -69,8 +69,12 @@ def seen(stream: DrawnStream, network: HandNetwork, manifest: Manifest) -> LiveH
         known = Keyframe.of(pair.left.captured_ns, PerView(left, right))
         if fitted is None or known is None:
             continue
-        shown = TrainingSample.cut(LabelledPair(pair, labels_of(fitted, "right", geometry)), manifest.crop_size)
-        pairs.append(LivePair(known.captured_ns, known.hands, known.sigma_px, shown))
+
+        def crop(view, fitted=fitted, pair=pair):
+            camera = crop_camera(fitted.pixels[view], "right", geometry.cameras[view], manifest.crop_size)
+            return HandCrop(view, "right", camera, camera.cut(pair[view].image))
+
+        pairs.append(LivePair(known.captured_ns, known.hands, known.sigma_px, PerView.of(crop)))
         numbers.append(number)
     truth = stream.truth.map(lambda hands: hands[numbers])
     return LiveHands(cameras, pairs, truth, geometry.cameras.map(lambda camera: camera.size_px[0]))
@@ -81,7 +85,7 @@ def true_error(network: HandNetwork, manifest: Manifest, hands: LiveHands) -> fl
     """Mean distance of both views' own hands from the truth, hands."""
 
     def of(view) -> float:
-        crops = [pair.shown.crops[view] for pair in hands.pairs]
+        crops = [pair.crops[view] for pair in hands.pairs]
         told = network(torch.from_numpy(np.stack([crop.image for crop in crops]))).joints.double().numpy()
         turned = np.stack([crop.camera.joints_in_frame(joints) for crop, joints in zip(crops, told, strict=True)])
         return float(np.linalg.norm(unit_hand(turned) - hands.truth[view], axis=-1).mean())

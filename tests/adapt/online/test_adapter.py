@@ -109,10 +109,12 @@ def right_of(pairs: list[LivePair], rights: list[LivePair]) -> list[LivePair]:
         def both(a: PerView, b: PerView) -> PerView:
             return PerView(a.left, b.right)
 
-        shown = replace(
-            left.shown, labels=both(left.shown.labels, right.shown.labels), crops=both(left.shown.crops, right.shown.crops)
+        return replace(
+            left,
+            hands=both(left.hands, right.hands),
+            sigma_px=both(left.sigma_px, right.sigma_px),
+            crops=both(left.crops, right.crops),
         )
-        return replace(left, hands=both(left.hands, right.hands), sigma_px=both(left.sigma_px, right.sigma_px), shown=shown)
 
     return [mixed(left, rights[number % len(rights)]) for number, left in enumerate(pairs)]
 
@@ -130,9 +132,9 @@ def covered(hands: LiveHands, others: LiveHands) -> list[LivePair]:
     random = np.random.default_rng(0)
 
     def dark(pair: LivePair) -> LivePair:
-        crop = pair.shown.crops.right
+        crop = pair.crops.right
         black = replace(crop, image=random.integers(0, 12, crop.image.shape, dtype=np.uint8))
-        return replace(pair, shown=replace(pair.shown, crops=PerView(pair.shown.crops.left, black)))
+        return replace(pair, crops=PerView(pair.crops.left, black))
 
     return [dark(pair) for pair in hands.pairs]
 
