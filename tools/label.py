@@ -17,7 +17,7 @@ import torch
 import tyro
 
 from adapt.core.geometry_labels import LabelledPair
-from adapt.core.geometry_teacher import label
+from adapt.core.geometry_teacher import label_recording
 from adapt.core.label_crops import LabelledCrop
 from adapt.offline.recording import RecordingSettings, frame_size, resolve_handedness
 from capture.views import PerView, View
@@ -133,7 +133,7 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
     print(f"{describe(watched.status)}, from {watched.both:,} pairs that show the hand to both")
     settings.taught.mkdir(parents=True, exist_ok=True)
     random, shards = np.random.default_rng(settings.seed), Shards(settings)
-    labelled = label(settings.read("labelling"), make(), watched.state)
+    labelled = label_recording(settings.read("labelling"), make(), watched.state)
     for taught in resolve_handedness(TaughtPair.cut(pair, settings, random) for pair in labelled if pair is not None):
         shards.add(taught)
     shards.finish()

@@ -16,12 +16,12 @@ import torch
 import tyro
 from tqdm import tqdm
 
-from adapt.core.geometry_teacher import label
+from adapt.core.geometry_teacher import label_recording
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.offline import adapt_recording
 from adapt.offline.adapt_recording import MakeEstimator, estimator
 from adapt.offline.training import make_mean_teacher
-from adapt.online.validation import predict
+from adapt.online.validation import predict_samples
 from capture.views import PerView
 from hand.errors import UserError
 from hand.rotations import angle_deg
@@ -53,12 +53,12 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
     own, seen, count = RotationEstimator(), list[TrainingSample](), 0
     order = torch.Generator().manual_seed(settings.seed)
     with _opened(settings.run / "hands.jsonl") as file:
-        labelled = label(settings.read("judging and learning"), make(), watched.state)
+        labelled = label_recording(settings.read("judging and learning"), make(), watched.state)
         for pair in labelled:
             if pair is None:
                 continue
             shown = TrainingSample.cut(pair, manifest.crop_size)
-            said = predict(learning.teacher, manifest, TrainingSet.of([shown]))
+            said = predict_samples(learning.teacher, manifest, TrainingSet.of([shown]))
             hands = PerView.of(
                 lambda view, said=said, shown=shown: ViewHand(
                     view, shown.side, said.joints[view][0], said.pixels[view][0], said.confidence[view][0]

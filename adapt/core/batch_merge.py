@@ -10,7 +10,7 @@ from capture.views import PerView
 from runtime.fusion.merge import MergeRule
 
 
-def merge(
+def merge_batch(
     joints: PerView[Tensor],
     confidence: PerView[Tensor],
     visible: PerView[Tensor],

@@ -16,7 +16,7 @@ from runtime.fusion.hand_fit import FittedHand
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import Side
 
-PUPIL_ERROR = 0.3
+STUDENT_ERROR = 0.3
 """Hands; how far off a joint is by the network that learns. A label as doubtful as that counts half."""
 
 
@@ -40,7 +40,7 @@ class ViewLabel:
     @property
     def weight(self) -> np.ndarray:
         """(21,) how much each joint teaches, in [0, 1], 1 for a certain one: by inverse variance, the pupil's own included."""
-        return 1 / (1 + (self.sigma / PUPIL_ERROR) ** 2)
+        return 1 / (1 + (self.sigma / STUDENT_ERROR) ** 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class LabelledPair:
     labels: PerView[ViewLabel]
 
 
-def labels_of(fitted: FittedHand, side: Side, geometry: TwoViewGeometry) -> PerView[ViewLabel]:
+def view_labels(fitted: FittedHand, side: Side, geometry: TwoViewGeometry) -> PerView[ViewLabel]:
     """Both views' labels of a hand that was fitted to `geometry`."""
     seen_mm = geometry.seen(fitted.joints_mm)
     size_mm = float(np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST]))

@@ -1,7 +1,7 @@
 """A teacher for hands that nobody labelled: any estimator, and the cameras that calibrate themselves on what it sees.
 
-Live, `GeometryTeacher` gives labels as pairs come, once the cameras' places are sure. A recording is watched twice: `calibrate`
-finds the places from all of it, `label` then labels every pair by them, the first ones too.
+Live, `GeometryTeacher` gives labels as pairs come, once the cameras' places are sure. A recording is read twice:
+`calibrate_recording` finds the places from all of it, `label_recording` then labels every pair by them, the first ones too.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adapt.core.geometry_labels import LabelledPair, labels_of
+from adapt.core.geometry_labels import LabelledPair, view_labels
 from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
@@ -23,7 +23,7 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.types import DualHand, ViewHand
 
-MOST_OFF = 0.1
+MOST_RESIDUAL = 0.1
 """Root mean square distance, in hands, of a fit's pixels from those that both views saw, beyond which it teaches nothing: then
 one of them saw something else, or a camera was moved."""
 UNKNOWN_FOV: PerView[float | None] = PerView(None, None)
@@ -32,7 +32,7 @@ UNKNOWN_FOV: PerView[float | None] = PerView(None, None)
 class GeometryTeacher:
     """Labels what a pipeline sees, by the geometry that it finds. Holds nothing but the pipeline; does no input or output."""
 
-    def __init__(self, pipeline: Pipeline, most_off: float = MOST_OFF):
+    def __init__(self, pipeline: Pipeline, most_off: float = MOST_RESIDUAL):
         """`pipeline` has a calibrator and a solver, and merges by geometry where it is sure."""
         self.pipeline = pipeline
         self._most_off = most_off
@@ -46,18 +46,18 @@ class GeometryTeacher:
         geometry, fitted = self.pipeline.rig.state.geometry, self.fitted(hands)
         if geometry is None or fitted is None:
             return None
-        return LabelledPair(pair, labels_of(fitted, hands[0].side, geometry))
+        return LabelledPair(pair, view_labels(fitted, hands[0].side, geometry))
 
     def fitted(self, hands: list[DualHand]) -> FittedHand | None:
         """The fit that labels would come from, of the hands that the pipeline has just returned; None where there are none."""
         geometry, fitted = self.pipeline.rig.state.geometry, self.pipeline.track.fitted
         if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
             return None
-        return fitted if is_near(fitted, geometry, self._most_off) else None
+        return fitted if is_good_fit(fitted, geometry, self._most_off) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Watched:
+class RecordingCalibration:
     """What came of watching a recording."""
 
     pairs: int
@@ -71,7 +71,9 @@ class Watched:
     """Of the calibration at the end: why there is no geometry, where there is none."""
 
 
-def calibrate(pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV) -> Watched:
+def calibrate_recording(
+    pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV
+) -> RecordingCalibration:
     """Find two cameras' places from all of a recording; `fov_deg`: horizontal fields of view, where they are known."""
     watcher, count, last_ns = _Watcher(estimator), 0, 0
     pipeline: Pipeline | None = None
@@ -80,16 +82,18 @@ def calibrate(pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView
         pipeline.step(pair)
         count, last_ns = count + 1, max(pair.left.captured_ns, pair.right.captured_ns)
     if pipeline is None:
-        return Watched(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
+        return RecordingCalibration(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
     # Live, the next seconds would have brought a solution from all that was seen by now.
     pipeline.rig.update(last_ns + SURE_EVERY_NS, PerView(None, None))
     status = pipeline.rig.status
     assert status is not None, "a watching pipeline calibrates"
-    return Watched(count, PerView(watcher.left, watcher.right), watcher.both, pipeline.rig.state, replace(status, merge=None))
+    return RecordingCalibration(
+        count, PerView(watcher.left, watcher.right), watcher.both, pipeline.rig.state, replace(status, merge=None)
+    )
 
 
-def label(pairs: Iterable[FramePair], estimator: Estimator, state: CalibrationState) -> Iterator[LabelledPair | None]:
-    """Label a recording's pairs, each in its turn, by cameras that are known: `calibrate` found them."""
+def label_recording(pairs: Iterable[FramePair], estimator: Estimator, state: CalibrationState) -> Iterator[LabelledPair | None]:
+    """Label a recording's pairs, each in its turn, by cameras that are known: `calibrate_recording` found them."""
     geometry = state.geometry
     assert geometry is not None, "label needs cameras that are sure"
     sizes_px = geometry.cameras.map(lambda camera: camera.size_px)
@@ -135,7 +139,7 @@ def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView
     return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=InlineSolver())
 
 
-def is_near(fitted: FittedHand, geometry: TwoViewGeometry, most_off: float = MOST_OFF) -> bool:
+def is_good_fit(fitted: FittedHand, geometry: TwoViewGeometry, most_off: float = MOST_RESIDUAL) -> bool:
     """Whether a fit lies where both views saw the hand, and so may teach: by the root mean square distance of its pixels."""
     size_mm = np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST])
     seen_mm = geometry.seen(fitted.joints_mm)

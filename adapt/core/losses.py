@@ -25,7 +25,7 @@ class Loss(NamedTuple):
     location: Tensor
 
 
-class LiteAnswer(NamedTuple):
+class LitePredictions(NamedTuple):
     """What DetNet-lite says of N crops, read from its maps once for everything that is asked of it."""
 
     log_heat: Tensor
@@ -60,8 +60,8 @@ def losses_of(network: MapNetwork, inputs: Tensor, asked: Sequence[Targets]) -> 
 
 @losses_of.register(DetNetLite)
 def _lite_losses(network: DetNetLite, inputs: Tensor, asked: Sequence[Targets]) -> list[Loss]:
-    answer = lite_answer(network, inputs)
-    return [lite_loss(answer, targets) for targets in asked]
+    predictions = lite_predictions(network, inputs)
+    return [lite_adaptation_loss(predictions, targets) for targets in asked]
 
 
 def published_loss(maps: Maps, targets: Targets) -> Loss:
@@ -82,15 +82,17 @@ def published_loss(maps: Maps, targets: Targets) -> Loss:
     return Loss(100 * heat + delta + 10 * location, heat, delta, location)
 
 
-def lite_answer(network: DetNetLite, inputs: Tensor) -> LiteAnswer:
+def lite_predictions(network: DetNetLite, inputs: Tensor) -> LitePredictions:
     """What the network says of inputs (N, 3, S, S)."""
     logits, delta, location, doubt = network.raw(inputs)
     log_heat = logits.flatten(2).log_softmax(-1).view_as(logits)
     heat, size = log_heat.exp(), inputs.shape[-1]
-    return LiteAnswer(log_heat, mean_pixels(heat, size), read(location, heat), read(delta, heat), read_scalar(doubt, heat), size)
+    return LitePredictions(
+        log_heat, mean_pixels(heat, size), read(location, heat), read(delta, heat), read_scalar(doubt, heat), size
+    )
 
 
-def lite_loss(answer: LiteAnswer, targets: Targets) -> Loss:
+def lite_adaptation_loss(answer: LitePredictions, targets: Targets) -> Loss:
     """The same for maps that are read under the whole heat, as DetNet-lite learnt them: cross-entropy of the heat, distances of
     joints and bone directions, and of pixels where they are known. The doubt is to stay as the teacher's: what two views agree on
     is no measure of its error.

@@ -17,8 +17,8 @@ from adapt.core.losses import Loss, adaptation_loss
 from adapt.core.rehearsal import Rehearsal
 from adapt.core.synthetic_losses import drawn_loss
 from adapt.core.targets import (
-    GeometryLabels,
-    Labels,
+    GeometryLabelBatch,
+    LabelSource,
     PseudoLabels,
     Recipe,
     Targets,
@@ -111,8 +111,8 @@ class MeanTeacher:
         pairs: CropPairs,
         R_right_from_left: np.ndarray | None = None,
         *,
-        labels: Labels = "s2dhand",
-        taught: PerView[GeometryLabels] | None = None,
+        labels: LabelSource = "s2dhand",
+        taught: PerView[GeometryLabelBatch] | None = None,
     ) -> StepFigures:
         """Learn from a batch: from what the momentum network's two views agree on, from what the geometry has `taught`, or both.
 
@@ -164,7 +164,7 @@ class MeanTeacher:
         pairs: CropPairs,
         joints: PerView[Tensor],
         maps: PerView[Maps],
-        by: "TwoViewPredictions | PerView[GeometryLabels]",
+        by: "TwoViewPredictions | PerView[GeometryLabelBatch]",
         turns: PerView[Turn | None],
     ) -> PerView[Targets]:
         """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the pixels taught.

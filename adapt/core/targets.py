@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from adapt.core.batch_merge import merge
+from adapt.core.batch_merge import merge_batch
 from adapt.core.refinement import refine
 from capture.views import PerView, View
 from hand.joints import MIDDLE_MCP, PARENTS, WRIST
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
 
-Labels = Literal["s2dhand", "geometry", "both"]
+LabelSource = Literal["s2dhand", "geometry", "both"]
 """What teaches: what two views agree on, where their rays meet, or both."""
 
 
@@ -44,7 +44,7 @@ class Recipe:
     """
 
     @classmethod
-    def of(cls, labels: Labels) -> "Recipe":
+    def of(cls, labels: LabelSource) -> "Recipe":
         """For what teaches. Where the geometry does, a teacher that remembers ten steps gets further in the same time; labels
         that are the teacher's own are better made by one that does not run after its student."""
         return cls(memory=0.99 if labels == "s2dhand" else 0.9)
@@ -106,7 +106,7 @@ class Targets:
 
 
 @dataclass(frozen=True, slots=True)
-class GeometryLabels:
+class GeometryLabelBatch:
     """What the cameras' geometry says of the hand in one view's crops (`adapt.core.geometry_labels`)."""
 
     joints: Tensor
@@ -116,12 +116,12 @@ class GeometryLabels:
     weight: Tensor
     """(N, 21) how much each joint teaches, in [0, 1]."""
 
-    def rows(self, rows: Tensor) -> "GeometryLabels":
+    def rows(self, rows: Tensor) -> "GeometryLabelBatch":
         """Those numbered `rows` (M,)."""
-        return GeometryLabels(self.joints[rows], self.pixels[rows], self.weight[rows])
+        return GeometryLabelBatch(self.joints[rows], self.pixels[rows], self.weight[rows])
 
-    def to(self, device: torch.device) -> "GeometryLabels":
-        return GeometryLabels(self.joints.to(device), self.pixels.to(device), self.weight.to(device))
+    def to(self, device: torch.device) -> "GeometryLabelBatch":
+        return GeometryLabelBatch(self.joints.to(device), self.pixels.to(device), self.weight.to(device))
 
 
 def pseudo_labels(seen: TwoViewPredictions, R_right_from_left: Tensor, root: int, recipe: Recipe) -> PseudoLabels:
@@ -131,7 +131,7 @@ def pseudo_labels(seen: TwoViewPredictions, R_right_from_left: Tensor, root: int
     scale = lengths.left / lengths.right.clamp_min(1e-6)
     rooted = PerView(seen.joints.left - roots.left, (seen.joints.right - roots.right) * scale)
     weight = recipe.joint_weight(seen.confidence, seen.visible)
-    merged = merge(rooted, seen.confidence, seen.visible, R_right_from_left, recipe.merge, recipe.beta)
+    merged = merge_batch(rooted, seen.confidence, seen.visible, R_right_from_left, recipe.merge, recipe.beta)
     refined = refine(rooted, R_right_from_left, weight)
 
     def mixed(view: View) -> Tensor:

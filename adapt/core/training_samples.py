@@ -9,7 +9,7 @@ import torch
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.geometry_labels import LabelledPair, ViewLabel
 from adapt.core.label_crops import LabelledCrop
-from adapt.core.targets import GeometryLabels
+from adapt.core.targets import GeometryLabelBatch
 from capture.views import PerView, View
 from runtime.estimators.crop import HandCrop
 from runtime.types import Side
@@ -47,7 +47,7 @@ class TrainingSet:
     """Such hands, to learn from or to judge by."""
 
     pairs: CropPairs
-    taught: PerView[GeometryLabels]
+    taught: PerView[GeometryLabelBatch]
     shown: list[TrainingSample]
 
     @classmethod
@@ -55,9 +55,9 @@ class TrainingSet:
         def stacked(view: View, name: str) -> torch.Tensor:
             return torch.from_numpy(np.stack([getattr(each.crops[view], name) for each in shown]))
 
-        def taught(view: View) -> GeometryLabels:
+        def taught(view: View) -> GeometryLabelBatch:
             joints = torch.from_numpy(np.stack([each.labels[view].joints for each in shown])).float()
-            return GeometryLabels(joints, stacked(view, "pixels").float(), stacked(view, "weight").float())
+            return GeometryLabelBatch(joints, stacked(view, "pixels").float(), stacked(view, "weight").float())
 
         def turns(view: View) -> torch.Tensor:
             return torch.from_numpy(np.stack([each.crops[view].camera.R_frame_from_crop for each in shown]))

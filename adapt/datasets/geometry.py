@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from adapt.core.geometry_labels import ViewLabel, labels_of
-from adapt.core.geometry_teacher import is_near
+from adapt.core.geometry_labels import ViewLabel, view_labels
+from adapt.core.geometry_teacher import is_good_fit
 from adapt.datasets.predictions import DatasetPredictions
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
@@ -98,9 +98,9 @@ class Labeller:
             fit = self._fits[one.cameras] = HandFit(geometry, self._places.bones, DEFAULT_HAND_SIZE_MM, FitSettings(motion=None))
         hands: PerView[ViewHand | None] = PerView(one.hands.left, one.hands.right)
         fitted = fit(0, hands)
-        if fitted is None or not is_near(fitted, geometry):
+        if fitted is None or not is_good_fit(fitted, geometry):
             return None
-        return labels_of(fitted, one.hands.left.side, geometry)
+        return view_labels(fitted, one.hands.left.side, geometry)
 
 
 def _through(one: DatasetPredictions, view: View, lens: PinholeCamera) -> ViewHand:

@@ -12,7 +12,7 @@ from hand.synth.draw import DrawnCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, load_network
 
-Looks = tuple[list[DatasetPredictions], list[DatasetPredictions]]
+SplitPredictions = tuple[list[DatasetPredictions], list[DatasetPredictions]]
 """At pairs to adapt to, and at pairs to test on."""
 _LOOKS_HELD = 2
 
@@ -33,7 +33,7 @@ class Models:
         self._hands = lru_cache(2)(AssemblyHands)
         self.bank = lru_cache(1)(_bank)
         """Drawn hands to rehearse, by the crops' size and the seed."""
-        self._looked: OrderedDict[tuple[object, ...], Looks] = OrderedDict()
+        self._looked: OrderedDict[tuple[object, ...], SplitPredictions] = OrderedDict()
 
     def network(self, file: Path) -> tuple[HandNetwork, Manifest]:
         """The same object each time: whoever changes it copies it."""
@@ -42,7 +42,7 @@ class Models:
     def hands(self, root: Path, split: str, cache: Path | None) -> AssemblyHands:
         return self._hands(root, split, cache)
 
-    def looked(self, of: tuple[object, ...], look: Callable[[], Looks]) -> Looks:
+    def looked(self, of: tuple[object, ...], look: Callable[[], SplitPredictions]) -> SplitPredictions:
         """What `look` gives, called once for what it is `of`."""
         if of not in self._looked:
             self._looked[of] = look()

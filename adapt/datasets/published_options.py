@@ -24,7 +24,7 @@ from typing import Annotated, Literal
 import torch
 from tyro.conf import arg
 
-from adapt.core.targets import FAITHFUL, Labels, Recipe
+from adapt.core.targets import FAITHFUL, LabelSource, Recipe
 from adapt.datasets.assembly_hands import PAIRS
 from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS
@@ -77,7 +77,7 @@ class Settings:
     gpus: str = "0"
     """Number of the NVIDIA GPU; where there is none, the CPU stands in."""
 
-    labels: Labels | None = None
+    labels: LabelSource | None = None
     """What teaches: what two views agree on (s2dhand), where their rays meet (geometry), or both, the default."""
     rehearse: float = 0.0
     """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none."""
@@ -130,7 +130,7 @@ class Settings:
         return replace(usual, **{name: value for name, value in told.items() if value is not None})
 
     @property
-    def taught(self) -> Labels:
+    def taught(self) -> LabelSource:
         return self.labels or ("s2dhand" if self.faithful else "both")
 
     @property

@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.geometry_labels import LabelledPair
-from adapt.core.targets import GeometryLabels, Labels
+from adapt.core.targets import GeometryLabelBatch, LabelSource
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.datasets.assembly_hands import HandPairs
 from adapt.datasets.geometry import DatasetCameras, Labeller, calibrate_dataset
@@ -25,8 +25,8 @@ class DatasetSamples:
     """What is learnt from, and how."""
 
     pairs: CropPairs
-    taught: PerView[GeometryLabels] | None
-    labels: Labels
+    taught: PerView[GeometryLabelBatch] | None
+    labels: LabelSource
     R_right_from_left: np.ndarray | None
     """(3, 3) to begin with; None where the first batch tells it."""
 

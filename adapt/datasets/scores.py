@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from adapt.core.batch_merge import merge
+from adapt.core.batch_merge import merge_batch
 from adapt.core.metrics import PairScores, score_pairs
 from adapt.datasets.assembly_hands import HandPairs
 from adapt.datasets.predictions import DatasetPredictions
@@ -60,7 +60,7 @@ class TrueHands:
         joints, sure = (PerView.of(lambda view, name=name: stacked(view, name)) for name in ("joints", "confidence"))
         visible = self.valid.map(torch.from_numpy) if rule == "mean" else sure.map(lambda c: torch.ones_like(c, dtype=torch.bool))
         rotation = torch.from_numpy(np.asarray(R_right_from_left, float))
-        merged = merge(joints, sure, visible, rotation, rule, DEFAULT_BETA).left.numpy()
+        merged = merge_batch(joints, sure, visible, rotation, rule, DEFAULT_BETA).left.numpy()
         return score_pairs(joints.map(lambda x: x.numpy()), merged, rotation.numpy(), self.truth_mm, self.valid, root)
 
     def off_deg(self, R_right_from_left: np.ndarray) -> float:

@@ -20,7 +20,7 @@ import numpy as np
 import torch
 import tyro
 
-from adapt.core.geometry_teacher import label
+from adapt.core.geometry_teacher import label_recording
 from adapt.core.training_samples import EvenSubsample, TrainingSample, TrainingSet
 from adapt.offline.recording import RecordingSettings, frame_size, resolve_handedness
 from adapt.offline.training import LearningSettings, make_mean_teacher, train
@@ -69,7 +69,7 @@ def estimator(settings: Settings) -> Estimator:
     return CropEstimator(engine, load_locator(), sizes_px, follow)
 
 
-def watch(
+def collect_samples(
     settings: Settings, crop_size: int, make_estimator: MakeEstimator | None = None
 ) -> tuple[TwoViewGeometry, TrainingSet, TrainingSet]:
     """The cameras' places, hands to learn from, and hands held out. Raises UserError where nothing can be learnt.
@@ -81,7 +81,7 @@ def watch(
     geometry = watched.state.geometry
     assert geometry is not None
     learnt, held_out = EvenSubsample[TrainingSample](settings.most), EvenSubsample[TrainingSample](settings.most)
-    labelled = label(settings.read("cutting out"), make(), watched.state)
+    labelled = label_recording(settings.read("cutting out"), make(), watched.state)
     count = 0
     for shown in resolve_handedness(TrainingSample.cut(pair, crop_size) for pair in labelled if pair is not None):
         (held_out if count // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else learnt).add(shown)
@@ -133,7 +133,7 @@ def label_error(network: HandNetwork, manifest: Manifest, material: TrainingSet)
     return LabelError((left.joints + right.joints) / 2, (left.pixels + right.pixels) / 2)
 
 
-def learn(settings: Settings, geometry: TwoViewGeometry, material: TrainingSet, held_out: TrainingSet) -> bool:
+def train_and_save(settings: Settings, geometry: TwoViewGeometry, material: TrainingSet, held_out: TrainingSet) -> bool:
     """Adapt the network, and save it where it is better on what was held out; whether it was."""
     network, manifest = load_network(settings.weights)
     session = make_mean_teacher(settings, network, manifest, geometry)
@@ -156,7 +156,7 @@ def adapt(settings: Settings, make_estimator: MakeEstimator | None = None) -> bo
     """Watch the recording and learn from it; whether better weights were saved. Raises UserError where nothing can be learnt."""
     _check(settings)
     _, manifest = load_network(settings.weights)
-    return learn(settings, *watch(settings, manifest.crop_size, make_estimator))
+    return train_and_save(settings, *collect_samples(settings, manifest.crop_size, make_estimator))
 
 
 def _check(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol, TypeVar
 import cv2
 from tqdm import tqdm
 
-from adapt.core.geometry_teacher import UNKNOWN_FOV, Watched, calibrate
+from adapt.core.geometry_teacher import UNKNOWN_FOV, RecordingCalibration, calibrate_recording
 from capture.frames import FramePair
 from capture.sources.recorded import RecordedCamera, recorded_size
 from capture.sources.registry import parse_source
@@ -53,19 +53,19 @@ class RecordingSettings:
         return PerView(self.left, self.right)
 
     def read(self, doing: str) -> Iterator[FramePair]:
-        """See `recording`."""
-        return recording(self.clips, doing, self.pairs)
+        """See `read_recording`."""
+        return read_recording(self.clips, doing, self.pairs)
 
-    def calibrated(self, estimator: Estimator) -> Watched:
+    def calibrated(self, estimator: Estimator) -> RecordingCalibration:
         """The recording watched once, its cameras' places found. Raises UserError, with the reason, where they are not."""
         fov_deg: PerView[float | None] = PerView(*self.fov) if self.fov else UNKNOWN_FOV
-        watched = calibrate(self.read("calibrating"), estimator, fov_deg)
-        check_seen(watched)
-        check_sure(watched)
+        watched = calibrate_recording(self.read("calibrating"), estimator, fov_deg)
+        require_hands(watched)
+        require_calibration(watched)
         return watched
 
 
-class Sided(Protocol):
+class HandOfSide(Protocol):
     """A hand that was said to be a person's left or right one."""
 
     @property
@@ -75,10 +75,10 @@ class Sided(Protocol):
     def captured_ns(self) -> int: ...
 
 
-Told = TypeVar("Told", bound=Sided)
+HandT = TypeVar("HandT", bound=HandOfSide)
 
 
-def recording(clips: PerView[Path], doing: str, part: tuple[int, int] | None = None) -> Iterator[FramePair]:
+def read_recording(clips: PerView[Path], doing: str, part: tuple[int, int] | None = None) -> Iterator[FramePair]:
     """The pairs of two clips, with a progress bar that says what is being done with them.
 
     `part`: the numbers of the first pair and of the one after the last. Raises UserError for clips that cannot be read.
@@ -110,7 +110,7 @@ def frame_size(clip: Path) -> tuple[int, int]:
     return size
 
 
-def check_seen(watched: Watched) -> None:
+def require_hands(watched: RecordingCalibration) -> None:
     """Raises UserError, with the reason, where a view shows no hand."""
     if not watched.pairs:
         raise UserError(
@@ -123,7 +123,7 @@ def check_seen(watched: Watched) -> None:
             )
 
 
-def check_sure(watched: Watched) -> None:
+def require_calibration(watched: RecordingCalibration) -> None:
     """Raises UserError, with the reason, where the cameras' places were not found."""
     if watched.state.geometry is None:
         raise UserError(
@@ -132,9 +132,9 @@ def check_sure(watched: Watched) -> None:
         )
 
 
-def resolve_handedness(hands: Iterable[Told]) -> Iterator[Told]:
+def resolve_handedness(hands: Iterable[HandT]) -> Iterator[HandT]:
     """The hands but for those that were soon after found to be the other one of the person: they were labelled mirrored."""
-    held: deque[Told] = deque()
+    held: deque[HandT] = deque()
     for hand in hands:
         if held and hand.side != held[-1].side and hand.captured_ns - held[-1].captured_ns <= FORGET_SIDE_NS:
             held.clear()

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from adapt.core.augment import Augmenter
 from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.rehearsal import Rehearsal, draw_bank
-from adapt.core.targets import Labels, Recipe
+from adapt.core.targets import LabelSource, Recipe
 from adapt.core.training_samples import TrainingSet
 from hand.errors import UserError
 from hand.synth.draw import DrawnCrops
@@ -25,7 +25,7 @@ BANK = 1500
 class LearningSettings:
     """What teaches, and how."""
 
-    labels: Labels = "both"
+    labels: LabelSource = "both"
     """What teaches: what two views agree on, where their rays meet, or both."""
     augment: bool = False
     """Whether the student sees its crops rolled, in other light, blurred and partly covered, the teacher plain."""

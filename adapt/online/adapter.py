@@ -12,12 +12,12 @@ import torch
 
 from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.rehearsal import Rehearsal
-from adapt.core.targets import Labels, Recipe
+from adapt.core.targets import LabelSource, Recipe
 from adapt.core.training_samples import TrainingSet
 from adapt.online.live_pairs import Cameras, LivePair, LivePairs
 from adapt.online.promotion import PromotionDecision, ValidationResult, ValidationRound, decide_promotion
 from adapt.online.status import AdaptationFigures, AdaptationPhase, AdaptationStatus
-from adapt.online.validation import ValidationMetrics, predict, synthetic_error, validate
+from adapt.online.validation import ValidationMetrics, predict_samples, synthetic_error, validate
 from capture.views import PerView
 from hand.synth.draw import DrawnCrops
 from runtime.networks.network import HandNetwork
@@ -65,7 +65,7 @@ class Update:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SampleSplit:
     """Hands to learn from, and hands to judge by."""
 
     learnt: TrainingSet
@@ -83,7 +83,7 @@ class Adapter:
         widths_px: PerView[int],
         *,
         serving: HandNetwork | None = None,
-        labels: Labels = "both",
+        labels: LabelSource = "both",
         pace: Pace = _PACE,
         bank: DrawnCrops | None = None,
         device: torch.device | str = "cpu",
@@ -91,14 +91,14 @@ class Adapter:
         """`shipped` is what everything is measured against; `serving` the network in use, if another one; `drawn` are hands
         with their truth by which forgetting is measured, `bank` others to rehearse (`adapt.core.rehearsal.draw_bank`)."""
         self._manifest, self._drawn, self._device = manifest, drawn, device
-        self._labels: Labels = labels
+        self._labels: LabelSource = labels
         self._pace, self._bank = pace, bank
         self._shipped = shipped
         self._shipped_drawn = synthetic_error(shipped, drawn)
         self._serving, self._previous = serving or shipped, shipped
         self._pairs = LivePairs(widths_px)
         self._cameras: Cameras | None = None
-        self._material: Parts | None = None
+        self._material: SampleSplit | None = None
         self._order = torch.Generator().manual_seed(0)
         self.validations: deque[ValidationRound] = deque(maxlen=100)
         """The latest ones."""
@@ -161,7 +161,7 @@ class Adapter:
         self._step(material.learnt)
         return None
 
-    def _current(self) -> Parts | None:
+    def _current(self) -> SampleSplit | None:
         """What is learnt from and judged by, labelled by what is known of the cameras now; None where too little of it fits."""
         assert self._cameras is not None
         if self._material is None or self._new >= STALE:
@@ -171,7 +171,7 @@ class Adapter:
                 # They are looked at again when others have come.
                 self._waiting, self._material = 0, None
                 return None
-            self._material = Parts(learnt, held_out)
+            self._material = SampleSplit(learnt, held_out)
         return self._material
 
     def _step(self, learnt: TrainingSet) -> None:
@@ -191,7 +191,7 @@ class Adapter:
         geometry = self._cameras.geometry
 
         def weighed(network: HandNetwork) -> ValidationMetrics:
-            return validate(predict(network, self._manifest, held_out), held_out, geometry, self._drawn_of(network))
+            return validate(predict_samples(network, self._manifest, held_out), held_out, geometry, self._drawn_of(network))
 
         shipped, serving = weighed(self._shipped), weighed(self._serving)
         if self._previous is not self._serving:

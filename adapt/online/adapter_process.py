@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from adapt.core.rehearsal import draw_bank
-from adapt.core.targets import Labels
+from adapt.core.targets import LabelSource
 from adapt.online.adapted_weights import AdaptedWeights, AdaptedWeightsFile
 from adapt.online.adapter import Adapter, Update
 from adapt.online.live_pairs import Cameras, LivePair
@@ -49,7 +49,7 @@ class AdapterJob:
     weights: Path
     """Of the network that everything is measured against."""
     widths_px: PerView[int]
-    labels: Labels
+    labels: LabelSource
     learnt: AdaptedWeightsFile | None
     """Where what is learnt is kept."""
     gives_way: bool = True

@@ -55,7 +55,7 @@ class LiveAdaptation:
         """What must not be lost: it waits for room."""
         self._version = self._moved = 0
         self._sent_ns: int | None = None
-        self._builder: Builder | None = None
+        self._builder: EngineBuilder | None = None
         self._rounds: list[dict[str, object]] = []
         self.status = AdaptationStatus()
         """As the adapter last told it."""
@@ -152,7 +152,7 @@ class LiveAdaptation:
                 self._builder.join()
             engine = self._estimator.engine
             assert isinstance(engine, RenewableEngine), engine
-            self._builder = Builder(engine, message.weights)
+            self._builder = EngineBuilder(engine, message.weights)
             if self._beside:
                 self._builder.start()
             else:
@@ -170,7 +170,7 @@ class LiveAdaptation:
             self._estimator.swap(builder.built)
 
 
-class Builder(threading.Thread):
+class EngineBuilder(threading.Thread):
     """Builds an engine of new weights, aside from the one in use."""
 
     def __init__(self, engine: RenewableEngine, weights: Mapping[str, np.ndarray]):

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from adapt.core.geometry_labels import labels_of
-from adapt.core.geometry_teacher import is_near
+from adapt.core.geometry_labels import view_labels
+from adapt.core.geometry_teacher import is_good_fit
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.online.status import Lacking
 from capture.views import VIEWS, PerView
@@ -66,9 +66,9 @@ class LivePair(Keyframe):
         """The training sample that it gives with these cameras; None where its hands do not fit them."""
         fit = HandFit(cameras.geometry, cameras.bones, cameras.hand_size_mm, FitSettings(motion=None))
         fitted = fit(self.captured_ns, PerView(self.hands.left, self.hands.right))
-        if fitted is None or not is_near(fitted, cameras.geometry):
+        if fitted is None or not is_good_fit(fitted, cameras.geometry):
             return None
-        sample = TrainingSample.of(self.captured_ns, labels_of(fitted, self.crops.left.side, cameras.geometry), self.crops)
+        sample = TrainingSample.of(self.captured_ns, view_labels(fitted, self.crops.left.side, cameras.geometry), self.crops)
         return sample if all(np.isfinite(sample.crops[view].joints).all() for view in VIEWS) else None
 
 

@@ -28,7 +28,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAda
     estimator = pipeline.estimator
     if not isinstance(estimator, Adaptable):
         raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --estimator {settings.estimator}")
-    file = learnt_file(settings, known, estimator.manifest.sha256)
+    file = adapted_weights_file(settings, known, estimator.manifest.sha256)
     if file is not None:
         _take_up(file, estimator)
     elif settings.adapt == "frozen":
@@ -42,7 +42,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAda
     return LiveAdaptation(pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, beside=not settings.every_pair)
 
 
-def learnt_file(settings: Settings, known: CameraSetup, base: str) -> AdaptedWeightsFile | None:
+def adapted_weights_file(settings: Settings, known: CameraSetup, base: str) -> AdaptedWeightsFile | None:
     """Where what is learnt of these cameras is kept; None for recordings without a name. Raises UserError for a bad one."""
     if settings.profile is not None:
         return AdaptedWeightsFile(default_folder(), settings.profile, base)

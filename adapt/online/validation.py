@@ -59,7 +59,7 @@ class ValidationMetrics:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class ValidationPredictions:
     """What a network says of N hands held out."""
 
     joints: PerView[np.ndarray]
@@ -71,7 +71,7 @@ class Said:
 
 
 @torch.inference_mode()
-def predict(network: HandNetwork, manifest: Manifest, material: TrainingSet) -> Said:
+def predict_samples(network: HandNetwork, manifest: Manifest, material: TrainingSet) -> ValidationPredictions:
     """What `network` says of both views' crops."""
     device = next(network.parameters()).device
     frame_from_crop = material.pairs.frame_from_crop(manifest.axes)
@@ -88,10 +88,10 @@ def predict(network: HandNetwork, manifest: Manifest, material: TrainingSet) -> 
 
     left, right = PerView.of(of)
     joints, pixels, confidence = (PerView(*both) for both in zip(left, right, strict=True))
-    return Said(joints, pixels, confidence)
+    return ValidationPredictions(joints, pixels, confidence)
 
 
-def validate(said: Said, material: TrainingSet, geometry: TwoViewGeometry, drawn: float) -> ValidationMetrics:
+def validate(said: ValidationPredictions, material: TrainingSet, geometry: TwoViewGeometry, drawn: float) -> ValidationMetrics:
     """The evidence of what a network said of `material`; `drawn` as `synthetic_error` has it."""
     pixels, joints = said.pixels, said.joints
     scale = PerView.of(lambda view: px_per_hand(joints[view], pixels[view])[:, 0])
@@ -121,7 +121,7 @@ def synthetic_error(network: HandNetwork, hands: DrawnCrops) -> float:
     return float((joints - hands.joints).norm(dim=-1)[hands.present & ~hands.mirrored].mean())
 
 
-def _from_rays(said: Said, geometry: TwoViewGeometry) -> PerView[float]:
+def _from_rays(said: ValidationPredictions, geometry: TwoViewGeometry) -> PerView[float]:
     """Mean distance of 3D hands from where the same network's pixels put them; a hand whose rays do not meet is lost."""
     sigma = said.pixels.map(lambda pixels: np.ones(pixels.shape[:-1]))
     met = geometry.seen(geometry.triangulate(said.pixels, sigma))

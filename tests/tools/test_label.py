@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from adapt.core.geometry_teacher import Watched
+from adapt.core.geometry_teacher import RecordingCalibration
 from adapt.core.label_crops import LabelledCrop
-from adapt.offline.recording import check_seen, check_sure
+from adapt.offline.recording import require_calibration, require_hands
 from capture.views import PerView, View
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
@@ -116,18 +116,18 @@ NEEDS_MOTION = CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
 @pytest.mark.parametrize(
     ("watched", "reason"),
     [
-        (Watched(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus()), "no pair of frames"),
+        (RecordingCalibration(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus()), "no pair of frames"),
         (
-            Watched(90, PerView(80, 0), 0, CalibrationState(), CalibrationStatus()),
+            RecordingCalibration(90, PerView(80, 0), 0, CalibrationState(), CalibrationStatus()),
             "no hand was found in the right view's 90 frames",
         ),
-        (Watched(90, PerView(80, 70), 60, CalibrationState(), NEEDS_MOTION), "move and turn.*60 pairs"),
+        (RecordingCalibration(90, PerView(80, 70), 60, CalibrationState(), NEEDS_MOTION), "move and turn.*60 pairs"),
     ],
 )
 def test_a_recording_that_teaches_nothing_says_why(watched, reason):
     with pytest.raises(UserError, match=reason):
-        check_seen(watched)
-        check_sure(watched)
+        require_hands(watched)
+        require_calibration(watched)
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,7 @@ from tools.bench import stream as bench_stream
 
 if TYPE_CHECKING:
     from adapt.core.crop_pairs import CropPairs
-    from adapt.core.targets import Labels, TwoViewPredictions
+    from adapt.core.targets import LabelSource, TwoViewPredictions
 
 Part = Literal[
     "engines",
@@ -142,17 +142,17 @@ def make_adapt_labels() -> tuple[Callable[[], object], float, str]:
     return labels, 1, f"pseudo-labels, targets and rotation of {ADAPT_BATCH} pairs"
 
 
-def make_adapt_step(labels: "Labels") -> tuple[Callable[[], object], float, str]:
+def make_adapt_step(labels: "LabelSource") -> tuple[Callable[[], object], float, str]:
     import torch
 
     from adapt.core.mean_teacher import MeanTeacher
-    from adapt.core.targets import GeometryLabels
+    from adapt.core.targets import GeometryLabelBatch
     from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
     network, manifest = load_network(DEFAULT_WEIGHTS)
     pairs, joints = _pairs(manifest.crop_size), _seen(ADAPT_TIMED).joints
     pixels = torch.rand(ADAPT_TIMED, 21, 2) * manifest.crop_size
-    taught = joints.map(lambda joints: GeometryLabels(joints, pixels, torch.ones(ADAPT_TIMED, 21)))
+    taught = joints.map(lambda joints: GeometryLabelBatch(joints, pixels, torch.ones(ADAPT_TIMED, 21)))
     adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
     what = f"a whole step on {ADAPT_BATCH} pairs, timed on {ADAPT_TIMED}: {manifest.architecture}, --labels {labels}"
     return lambda: adaptation.step(pairs, labels=labels, taught=taught), ADAPT_TIMED / ADAPT_BATCH, what

@@ -21,10 +21,10 @@ import torch
 import tyro
 
 from adapt.core.rehearsal import draw_bank
-from adapt.core.targets import Labels
+from adapt.core.targets import LabelSource
 from adapt.core.training_samples import TrainingSet
 from adapt.offline.adapt_recording import Settings as Offline
-from adapt.offline.adapt_recording import Teacher, label_error, watch
+from adapt.offline.adapt_recording import Teacher, collect_samples, label_error
 from adapt.offline.training import BANK, make_mean_teacher, train
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
@@ -61,7 +61,7 @@ class Settings:
     """Where weights, hands and rows are kept."""
     clip: Path
     """Folder of a recorded clip: left.mp4, right.mp4, reference.npz, calibration.json."""
-    labels: tuple[Labels, ...] = get_args(Labels)
+    labels: tuple[LabelSource, ...] = get_args(LabelSource)
     additions: tuple[str, ...] = (
         *(PLAIN, "augment", "rehearse", "rehearse+spectra", "pixels"),
         *("rehearse+pixels", "rehearse+spectra+pixels", "augment+rehearse+spectra+pixels"),
@@ -115,7 +115,7 @@ class Comparison:
 
     @cached_property
     def watched(self) -> tuple[TwoViewGeometry, TrainingSet, TrainingSet]:
-        return watch(self.offline, load_network(DEFAULT_WEIGHTS)[1].crop_size)
+        return collect_samples(self.offline, load_network(DEFAULT_WEIGHTS)[1].crop_size)
 
     @cached_property
     def bank(self) -> DrawnCrops:
@@ -126,7 +126,7 @@ class Comparison:
         places, size = Backgrounds.load(None, "held_out"), load_network(DEFAULT_WEIGHTS)[1].crop_size
         return {kind: upright_hands(kind, self.settings.hands, size, places) for kind in get_args(Kind)}
 
-    def add(self, name: str, seed: int, labels: Labels | None = None, addition: str = PLAIN) -> None:
+    def add(self, name: str, seed: int, labels: LabelSource | None = None, addition: str = PLAIN) -> None:
         """Make the row where it is not there yet; without `labels` the network as it ships."""
         if any((row.name, row.seed) == (name, seed) for row in self.rows):
             return
@@ -189,7 +189,7 @@ def options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> 
     return chosen
 
 
-def names(settings: Settings) -> Iterator[tuple[str, Labels, str]]:
+def names(settings: Settings) -> Iterator[tuple[str, LabelSource, str]]:
     """The rows that are asked for: name, teacher, addition."""
     told = [settings.teacher] if settings.teacher != "own" else []
     told += [f"{name} {value:g}" for name, value in settings.also.items()]

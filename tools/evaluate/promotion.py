@@ -17,13 +17,13 @@ import tyro
 from tqdm import tqdm
 
 from adapt.core.crop_pairs import CropPairs
-from adapt.core.geometry_teacher import label
+from adapt.core.geometry_teacher import label_recording
 from adapt.core.mean_teacher import MeanTeacher
-from adapt.core.targets import GeometryLabels, Labels, Recipe
+from adapt.core.targets import GeometryLabelBatch, LabelSource, Recipe
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.online.promotion import decide_promotion
 from adapt.online.status_text import decision_text
-from adapt.online.validation import Said, ValidationMetrics, predict, synthetic_error, validate
+from adapt.online.validation import ValidationMetrics, ValidationPredictions, predict_samples, synthetic_error, validate
 from capture.views import PerView
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
@@ -87,7 +87,7 @@ class Way:
 
     name: str
     harms: bool
-    labels: Labels
+    labels: LabelSource
     turned_deg: float = 0.0
     """By how much the rotation in use is wrong."""
     change: Callable[[TrainingSet, np.random.Generator], TrainingSet] = lambda material, rng: material
@@ -121,7 +121,7 @@ def scene_of(settings: Settings, rng: np.random.Generator, engine: TorchEngine) 
     geometry = roughly(rig.geometry, rng)
     estimator = CropEstimator(engine, load_locator(), sizes_px, FollowSettings("right"))
     known = CalibrationState(geometry, mean_bone_lengths())
-    labelled = [pair for pair in label(iter(stream.pairs), estimator, known) if pair is not None]
+    labelled = [pair for pair in label_recording(iter(stream.pairs), estimator, known) if pair is not None]
     shown = [TrainingSample.cut(pair, engine.manifest.crop_size) for pair in labelled]
     parts = [number // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 for number in range(len(shown))]
     learnt, held_out = ([one for one, out in zip(shown, parts, strict=True) if out == which] for which in (False, True))
@@ -150,17 +150,17 @@ def ways(other: TrainingSet) -> list[Way]:
     """All of them; `other` is another scene's material."""
 
     def poisoned(
-        change: Callable[[GeometryLabels, np.random.Generator], GeometryLabels],
+        change: Callable[[GeometryLabelBatch, np.random.Generator], GeometryLabelBatch],
     ) -> Callable[[TrainingSet, np.random.Generator], TrainingSet]:
         return lambda material, rng: replace(material, taught=material.taught.map(lambda taught: change(taught, rng)))
 
-    def deeper(taught: GeometryLabels, rng: np.random.Generator) -> GeometryLabels:
+    def deeper(taught: GeometryLabelBatch, rng: np.random.Generator) -> GeometryLabelBatch:
         return replace(taught, joints=taught.joints * torch.tensor([1.0, 1.0, 1.6]))
 
-    def others_labels(taught: GeometryLabels, rng: np.random.Generator) -> GeometryLabels:
+    def others_labels(taught: GeometryLabelBatch, rng: np.random.Generator) -> GeometryLabelBatch:
         return taught.rows(torch.from_numpy(np.roll(np.arange(len(taught.joints)), 11)))
 
-    def curled(taught: GeometryLabels, rng: np.random.Generator) -> GeometryLabels:
+    def curled(taught: GeometryLabelBatch, rng: np.random.Generator) -> GeometryLabelBatch:
         # Fingers end where their middle joints are.
         order = torch.arange(21)
         order[[7, 8, 11, 12, 15, 16, 19, 20]] = torch.tensor([6, 6, 10, 10, 14, 14, 18, 18])
@@ -210,7 +210,7 @@ def _right_from(material: TrainingSet, other: TrainingSet, rows: torch.Tensor) -
     return TrainingSet(pairs, PerView(material.taught.left, other.taught.right.rows(rows)), material.shown)
 
 
-def true_error_mm(said: Said, truth: PerView[np.ndarray]) -> float:
+def true_error_mm(said: ValidationPredictions, truth: PerView[np.ndarray]) -> float:
     """Mean error of both views' own hands, mm of a hand of `DEFAULT_HAND_SIZE_MM`."""
     off = PerView.of(lambda view: float(np.linalg.norm(said.joints[view] - truth[view], axis=-1).mean()))
     return DEFAULT_HAND_SIZE_MM * (off.left + off.right) / 2
@@ -228,7 +228,7 @@ def judged(
     adaptation = MeanTeacher(network, manifest, replace(Recipe.of(way.labels), rate=way.rate), R)
 
     def weighed(of: HandNetwork) -> tuple[ValidationMetrics, float]:
-        said = predict(of, manifest, scene.held_out)
+        said = predict_samples(of, manifest, scene.held_out)
         return validate(said, scene.held_out, scene.geometry, synthetic_error(of, drawn)), true_error_mm(said, scene.truth)
 
     before, before_mm = weighed(network)

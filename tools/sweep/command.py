@@ -13,7 +13,7 @@ from pathlib import Path
 import tyro
 from tqdm import tqdm
 
-from adapt.core.targets import Labels
+from adapt.core.targets import LabelSource
 from adapt.datasets.assembly_annotations import HEADSETS
 from adapt.datasets.assembly_hands import PAIRS
 from hand.errors import UserError
@@ -34,7 +34,7 @@ class Settings:
     """Data set in AssemblyHands' layout: every camera pair of both headsets is adapted to."""
     recordings: Path | None = None
     """Text file in place of a data set: one recording a line, the left clip and the right clip."""
-    labels: tuple[Labels, ...] = ("both",)
+    labels: tuple[LabelSource, ...] = ("both",)
     """Methods of labelling; each is a setting of its own."""
     faithful: bool = False
     """Add the published method as one more setting; for data sets."""
@@ -79,7 +79,7 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
         "weights_sha256": _sha256(settings.weights),
     }
     if settings.data is not None:
-        methods: list[tuple[Labels, bool]] = [(labels, False) for labels in settings.labels]
+        methods: list[tuple[LabelSource, bool]] = [(labels, False) for labels in settings.labels]
         if settings.faithful:
             methods.append(("s2dhand", True))
         for setup, pair, (labels, faithful) in product(settings.setups, settings.pairs, methods):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from adapt.core.targets import Labels
+from adapt.core.targets import LabelSource
 from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
@@ -28,7 +28,7 @@ _VERSION = 1
 
 
 class _Job(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
-    labels: Labels
+    labels: LabelSource
     epochs: int
     seed: int
     weights: str = str(DEFAULT_WEIGHTS)
@@ -110,7 +110,7 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
 
     def run(self, folder: Path) -> dict[str, object]:
         """Fields of the row; adapted weights go to `folder`. Raises UserError."""
-        from adapt.offline.adapt_recording import Settings, label_error, learn, watch
+        from adapt.offline.adapt_recording import Settings, collect_samples, label_error, train_and_save
         from runtime.networks.weights import load_network
 
         settings = Settings(
@@ -124,9 +124,9 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
             device="cpu",
         )
         network, manifest = load_network(settings.weights)
-        geometry, training_set, held_out = watch(settings, manifest.crop_size)
+        geometry, training_set, held_out = collect_samples(settings, manifest.crop_size)
         before = label_error(network, manifest, held_out)
-        saved = learn(settings, geometry, training_set, held_out)
+        saved = train_and_save(settings, geometry, training_set, held_out)
         after = label_error(*load_network(folder / "weights.safetensors"), held_out) if saved else before
         return {
             "pairs": len(training_set.pairs),

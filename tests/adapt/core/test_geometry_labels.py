@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from adapt.core.geometry_labels import PUPIL_ERROR, labels_of
+from adapt.core.geometry_labels import STUDENT_ERROR, view_labels
 from capture.views import VIEWS, PerView
 from hand.joints import unit_hand
 from runtime.fusion.hand_fit import FittedHand
@@ -20,7 +20,7 @@ def fitted(joints_mm: np.ndarray, sigma_mm: np.ndarray) -> FittedHand:
 def test_labels_are_the_hand_in_each_cameras_axes_and_picture(seq):
     scene = Scene()
     scene.seq = seq
-    labels = labels_of(fitted(scene.joints("left") * 1000, np.full(21, 5.0)), "right", GEOMETRY)
+    labels = view_labels(fitted(scene.joints("left") * 1000, np.full(21, 5.0)), "right", GEOMETRY)
     for view in VIEWS:
         label = labels[view]
         assert (label.view, label.side) == (view, "right")
@@ -32,7 +32,7 @@ def test_labels_are_the_hand_in_each_cameras_axes_and_picture(seq):
 def test_a_pixels_deviation_is_that_of_joints_scattered_about_theirs():
     scene, random = Scene(), np.random.default_rng(0)
     joints_mm, sigma_mm = scene.joints("left") * 1000, np.linspace(2, 12, 21)
-    labels = labels_of(fitted(joints_mm, sigma_mm), "right", GEOMETRY)
+    labels = view_labels(fitted(joints_mm, sigma_mm), "right", GEOMETRY)
     near = joints_mm + random.normal(size=(4000, 21, 3)) * (sigma_mm / np.sqrt(3))[:, None]
     seen = GEOMETRY.project(near)
     for view in VIEWS:
@@ -43,7 +43,7 @@ def test_a_pixels_deviation_is_that_of_joints_scattered_about_theirs():
 
 def test_the_surer_a_joint_the_more_it_teaches():
     sigma_mm = np.linspace(0, 200, 21)
-    weight = PerView.of(lambda view: labels_of(fitted(Scene().joints("left") * 1000, sigma_mm), "right", GEOMETRY)[view].weight)
+    weight = PerView.of(lambda view: view_labels(fitted(Scene().joints("left") * 1000, sigma_mm), "right", GEOMETRY)[view].weight)
     assert np.array_equal(weight.left, weight.right)
     assert weight.left[0] == 1 and (np.diff(weight.left) < 0).all() and weight.left[-1] > 0
-    assert np.interp(PUPIL_ERROR * 90, sigma_mm, weight.left) == pytest.approx(0.5, abs=0.02)
+    assert np.interp(STUDENT_ERROR * 90, sigma_mm, weight.left) == pytest.approx(0.5, abs=0.02)

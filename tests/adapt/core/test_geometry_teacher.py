@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adapt.core.geometry_labels import LabelledPair
-from adapt.core.geometry_teacher import GeometryTeacher, calibrate, label
+from adapt.core.geometry_teacher import GeometryTeacher, calibrate_recording, label_recording
 from capture.views import VIEWS, PerView, View
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
@@ -81,11 +81,11 @@ def test_what_no_hand_before_these_cameras_explains_is_not_taught():
 
 def test_a_recording_is_labelled_from_its_first_pair_by_the_cameras_found_in_all_of_it():
     scene = Scene()
-    watched = calibrate(pairs_of(scene, LONG_ENOUGH), Eyes(scene), FOV_DEG)
+    watched = calibrate_recording(pairs_of(scene, LONG_ENOUGH), Eyes(scene), FOV_DEG)
     assert (watched.pairs, watched.seen, watched.both) == (LONG_ENOUGH, PerView(LONG_ENOUGH, LONG_ENOUGH), LONG_ENOUGH)
     geometry = watched.state.geometry
     assert geometry is not None and angle_deg(geometry.R_right_from_left, R_RIGHT_FROM_LEFT) < 3
-    for labelled in label(pairs_of(scene, 5), Eyes(scene), watched.state):
+    for labelled in label_recording(pairs_of(scene, 5), Eyes(scene), watched.state):
         assert labelled is not None
         # As true as the cameras that were found.
         for view in VIEWS:
@@ -95,8 +95,8 @@ def test_a_recording_is_labelled_from_its_first_pair_by_the_cameras_found_in_all
 def test_a_recording_too_short_says_why_it_teaches_nothing():
     scene = Scene()
     scene.hidden.add("right")
-    watched = calibrate(pairs_of(scene, 4), Eyes(scene))
+    watched = calibrate_recording(pairs_of(scene, 4), Eyes(scene))
     assert (watched.pairs, watched.seen, watched.both) == (4, PerView(4, 0), 0)
     assert watched.state.geometry is None and watched.status.phase is CalibrationPhase.NO_HANDS
-    nothing = calibrate([], Eyes(scene))
+    nothing = calibrate_recording([], Eyes(scene))
     assert (nothing.state, nothing.status) == (CalibrationState(), CalibrationStatus())

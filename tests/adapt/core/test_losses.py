@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapt.core.losses import LiteAnswer, Loss, adaptation_loss, lite_answer, lite_loss, published_loss
+from adapt.core.losses import LitePredictions, Loss, adaptation_loss, lite_adaptation_loss, lite_predictions, published_loss
 from adapt.core.targets import Targets
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite, read, read_scalar
@@ -36,8 +36,8 @@ def student() -> DetNetLite:
 IMAGES = torch.randint(0, 256, (3, 32, 32, 3), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
-def answer(network: DetNetLite) -> LiteAnswer:
-    return lite_answer(network, normalise(IMAGES))
+def answer(network: DetNetLite) -> LitePredictions:
+    return lite_predictions(network, normalise(IMAGES))
 
 
 def own_answers(network: DetNetLite) -> Targets:
@@ -52,7 +52,7 @@ def own_answers(network: DetNetLite) -> Targets:
 
 def test_a_student_that_says_what_it_is_taught_has_nothing_to_learn(student):
     student.zero_grad()
-    loss = lite_loss(answer(student), own_answers(student))
+    loss = lite_adaptation_loss(answer(student), own_answers(student))
     assert loss.location < 1e-5 and loss.delta < 1e-5
     # Distances have no slope of their own at zero; the heat's entropy and the doubt's square have none there either.
     heat = -(own_answers(student).heat.clamp_min(1e-30).log() * own_answers(student).heat).sum((2, 3)).mean()
@@ -65,7 +65,7 @@ def test_whatever_is_off_costs(student, field):
     parts = {name: getattr(targets, name) for name in ("location", "delta", "heat", "visible", "doubt")}
     parts[field] = parts[field] + 0.5
     with torch.no_grad():
-        before, after = (lite_loss(answer(student), asked).total for asked in (targets, Targets(**parts)))
+        before, after = (lite_adaptation_loss(answer(student), asked).total for asked in (targets, Targets(**parts)))
     assert after > before + 0.02
 
 
@@ -76,8 +76,10 @@ def test_heat_of_hidden_joints_is_not_asked_for(student):
     other[:, :5] = 1 / 16
     asked = [Targets(targets.location, targets.delta, heat, hidden, targets.doubt) for heat in (targets.heat, other)]
     with torch.no_grad():
-        losses = [lite_loss(answer(student), one).heat for one in asked]
-        shown = lite_loss(answer(student), Targets(targets.location, targets.delta, other, ~hidden, targets.doubt)).heat
+        losses = [lite_adaptation_loss(answer(student), one).heat for one in asked]
+        shown = lite_adaptation_loss(
+            answer(student), Targets(targets.location, targets.delta, other, ~hidden, targets.doubt)
+        ).heat
     torch.testing.assert_close(*losses)
     assert shown > 0
 
@@ -98,7 +100,7 @@ def asked(request: pytest.FixtureRequest, student: DetNetLite) -> tuple[Callable
         return lambda targets: published_loss(maps, targets), targets, [maps.heat, maps.delta, maps.location]
     targets = own_answers(student)
     targets = replace(targets, location=targets.location + 0.1, delta=targets.delta - 0.1)
-    return lambda targets: lite_loss(answer(student), targets), targets, list(student.parameters())
+    return lambda targets: lite_adaptation_loss(answer(student), targets), targets, list(student.parameters())
 
 
 def elsewhere(targets: Targets) -> Targets:
@@ -162,11 +164,13 @@ def test_one_look_for_two_teachers_teaches_what_two_looks_do(student, architectu
 
 def test_pixels_that_are_known_cost_by_how_far_off_they_are(student):
     targets, own = own_answers(student), answer(student)
-    plain = lite_loss(own, targets).total
-    torch.testing.assert_close(lite_loss(own, replace(targets, pixels=own.pixels.detach())).total, plain, atol=1e-6, rtol=1e-6)
-    costs = [lite_loss(own, replace(targets, pixels=own.pixels.detach() + step)).total - plain for step in (1.0, 2.0)]
+    plain = lite_adaptation_loss(own, targets).total
+    torch.testing.assert_close(
+        lite_adaptation_loss(own, replace(targets, pixels=own.pixels.detach())).total, plain, atol=1e-6, rtol=1e-6
+    )
+    costs = [lite_adaptation_loss(own, replace(targets, pixels=own.pixels.detach() + step)).total - plain for step in (1.0, 2.0)]
     assert costs[0] > 0 and float(costs[1].detach()) == pytest.approx(2 * float(costs[0].detach()), rel=1e-3)
     # Beyond the crop there is no pixel to learn.
     hidden = replace(targets, visible=torch.zeros(3, 21, dtype=torch.bool))
     far = replace(hidden, pixels=own.pixels.detach() + 9)
-    torch.testing.assert_close(lite_loss(own, far).total, lite_loss(own, hidden).total)
+    torch.testing.assert_close(lite_adaptation_loss(own, far).total, lite_adaptation_loss(own, hidden).total)

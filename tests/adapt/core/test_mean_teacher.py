@@ -14,7 +14,7 @@ from adapt.core.crop_pairs import CropPairs
 from adapt.core.losses import Loss, adaptation_loss
 from adapt.core.mean_teacher import MeanTeacher, StepFigures
 from adapt.core.rehearsal import Rehearsal, draw_bank
-from adapt.core.targets import FAITHFUL, GeometryLabels, Labels, Recipe, Targets
+from adapt.core.targets import FAITHFUL, GeometryLabelBatch, LabelSource, Recipe, Targets
 from capture.sources import synthetic
 from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
@@ -230,14 +230,14 @@ def test_joints_taught_in_the_cameras_axes_are_asked_for_in_the_crops(side: Side
     assert location(known.joints.map(lambda x: x * np.array([-1, 1, 1]))) > 0.1
 
 
-def taught(joints: PerView[Tensor], size: int, weight: float = 1.0) -> PerView[GeometryLabels]:
+def taught(joints: PerView[Tensor], size: int, weight: float = 1.0) -> PerView[GeometryLabelBatch]:
     """Joints, seen in crops of `size` px all over them; one of each hand beyond its crop."""
 
-    def view(joints: Tensor) -> GeometryLabels:
+    def view(joints: Tensor) -> GeometryLabelBatch:
         count = len(joints)
         pixels = torch.rand(count, 21, 2, generator=torch.Generator().manual_seed(0)) * (size - 1)
         pixels[:, OUTSIDE] = torch.tensor([size + 1.0, size / 2])
-        return GeometryLabels(joints, pixels, torch.full((count, 21), weight))
+        return GeometryLabelBatch(joints, pixels, torch.full((count, 21), weight))
 
     return joints.map(view)
 
@@ -319,7 +319,7 @@ def test_hands_without_weight_teach_nothing(tiny):
 def test_both_labels_cost_the_mean_of_each(tiny):
     network, manifest, pairs = tiny
 
-    def step(labels: Labels) -> StepFigures:
+    def step(labels: LabelSource) -> StepFigures:
         adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
         return adaptation.step(pairs, labels=labels, taught=taught(hands(), 32))
 

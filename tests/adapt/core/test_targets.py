@@ -8,7 +8,7 @@ from adapt.core.batch_rotation import angle_deg, batch_rotation, rot
 from adapt.core.refinement import refine
 from adapt.core.targets import (
     FAITHFUL,
-    GeometryLabels,
+    GeometryLabelBatch,
     Recipe,
     TwoViewPredictions,
     delta_target,
@@ -103,7 +103,7 @@ def test_heat_lies_where_its_joint_is_and_leaves_with_it():
 def test_rows_of_what_is_taught_are_picked_in_their_order():
     random = torch.Generator().manual_seed(0)
     shapes = ((5, 21, 3), (5, 21, 2), (5, 21))
-    taught, rows = GeometryLabels(*(torch.rand(shape, generator=random) for shape in shapes)), torch.tensor([4, 0, 4])
+    taught, rows = GeometryLabelBatch(*(torch.rand(shape, generator=random) for shape in shapes)), torch.tensor([4, 0, 4])
     picked = taught.rows(rows).to(torch.device("cpu"))
     for name in ("joints", "pixels", "weight"):
         assert torch.equal(getattr(picked, name), torch.stack([getattr(taught, name)[number] for number in (4, 0, 4)]))

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapt.core.training_samples import EvenSubsample, TrainingSet
-from adapt.offline.adapt_recording import HELD_OUT_EVERY, STRETCH, Settings, adapt, label_error, learn, watch
+from adapt.offline.adapt_recording import HELD_OUT_EVERY, STRETCH, Settings, adapt, collect_samples, label_error, train_and_save
 from adapt.offline.recording import SETTLED_NS, frame_size, resolve_handedness
 from adapt.offline.training import make_mean_teacher, train
 from capture.frames import FramePair
@@ -114,7 +114,7 @@ def settings(clips: PerView[Path], poor: Path, tmp_path_factory: pytest.TempPath
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What `watch` made of the clips."""
+    """What `collect_samples` made of the clips."""
 
     geometry: TwoViewGeometry
     material: TrainingSet
@@ -123,7 +123,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(settings: Settings) -> Seen:
-    return Seen(*watch(settings, 64, Truth))
+    return Seen(*collect_samples(settings, 64, Truth))
 
 
 def test_what_is_judged_by_is_not_learnt_from(seen):
@@ -148,7 +148,7 @@ def test_what_is_taught_is_the_hand_and_no_frame_is_kept(seen):
 @pytest.fixture(scope="module")
 def adapted(settings: Settings, seen: Seen) -> Path:
     """Weights that geometry taught."""
-    assert learn(settings, seen.geometry, seen.material, seen.held_out)
+    assert train_and_save(settings, seen.geometry, seen.material, seen.held_out)
     return settings.run / "weights.safetensors"
 
 
@@ -181,7 +181,7 @@ def test_the_same_recording_and_seed_give_the_same_weights(settings, adapted, tm
 
 
 def test_what_learnt_nothing_is_no_better_and_not_saved(settings, seen, tmp_path, capsys):
-    assert not learn(replace(settings, run=tmp_path, epochs=0), seen.geometry, seen.material, seen.held_out)
+    assert not train_and_save(replace(settings, run=tmp_path, epochs=0), seen.geometry, seen.material, seen.held_out)
     assert "nothing is saved" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
 
@@ -221,7 +221,7 @@ def test_views_that_come_to_agree_through_a_wrong_rotation_are_not_saved(setting
         seen.geometry, R_right_from_left=from_vector(np.array([0, np.radians(90), 0])) @ seen.geometry.R_right_from_left
     )
     agreeing = replace(settings, run=tmp_path, weights=DEFAULT_WEIGHTS, labels="s2dhand")
-    assert not learn(agreeing, wrong, seen.material, seen.held_out)
+    assert not train_and_save(agreeing, wrong, seen.material, seen.held_out)
     assert "nothing is saved" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
 

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from adapt.core.crop_pairs import CropPairs
-from adapt.core.targets import GeometryLabels
+from adapt.core.targets import GeometryLabelBatch
 from adapt.core.training_samples import TrainingSet
-from adapt.online.validation import Said, ValidationMetrics, predict, synthetic_error, validate
+from adapt.online.validation import ValidationMetrics, ValidationPredictions, predict_samples, synthetic_error, validate
 from capture.views import VIEWS, PerView
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
@@ -22,7 +22,7 @@ COUNT = 20
 
 
 @pytest.fixture(scope="module")
-def said() -> Said:
+def said() -> ValidationPredictions:
     """The truth of a hand that moves."""
     scene = Scene()
     seen = []
@@ -32,49 +32,49 @@ def said() -> Said:
     def stacked(which: int) -> PerView[np.ndarray]:
         return PerView.of(lambda view: np.stack([one[view][which] for one in seen]))
 
-    return Said(stacked(0), stacked(1), PerView.of(lambda view: np.full((COUNT, 21), 0.9)))
+    return ValidationPredictions(stacked(0), stacked(1), PerView.of(lambda view: np.full((COUNT, 21), 0.9)))
 
 
-def material(said: Said) -> TrainingSet:
+def material(said: ValidationPredictions) -> TrainingSet:
     """Labels alone: what is weighed is what was said."""
     taught = said.joints.map(
-        lambda joints: GeometryLabels(torch.from_numpy(joints), torch.zeros(COUNT, 21, 2), torch.ones(COUNT, 21))
+        lambda joints: GeometryLabelBatch(torch.from_numpy(joints), torch.zeros(COUNT, 21, 2), torch.ones(COUNT, 21))
     )
     nothing = PerView.of(lambda view: torch.zeros(COUNT, 0))
     return TrainingSet(CropPairs(nothing, nothing, torch.zeros(COUNT, dtype=torch.bool)), taught, [])
 
 
-def of(said: Said, labels: Said) -> ValidationMetrics:
+def of(said: ValidationPredictions, labels: ValidationPredictions) -> ValidationMetrics:
     return validate(said, material(labels), GEOMETRY, 0.3)
 
 
-def test_what_is_true_speaks_for_itself(said: Said):
+def test_what_is_true_speaks_for_itself(said: ValidationPredictions):
     evidence = of(said, said)
     for name in ("labels", "depth", "rays", "within", "bones", "apart"):
         assert getattr(evidence, name) < 1e-6, name
     assert evidence.inhuman == 0 and evidence.drawn == 0.3 and evidence.confidence == pytest.approx(0.9)
 
 
-def turned(said: Said) -> Said:
+def turned(said: ValidationPredictions) -> ValidationPredictions:
     """3D hands in one view turned, as a wrong rotation teaches."""
     R = from_vector(np.array([0.0, 0.4, 0.0]))
     return replace(said, joints=PerView(said.joints.left, said.joints.right @ R.T))
 
 
-def shifted(said: Said) -> Said:
+def shifted(said: ValidationPredictions) -> ValidationPredictions:
     """Joints seen elsewhere in one view."""
     random = np.random.default_rng(0)
     return replace(said, pixels=PerView(said.pixels.left, said.pixels.right + random.normal(0, 4, said.pixels.right.shape)))
 
 
-def breathing(said: Said) -> Said:
+def breathing(said: ValidationPredictions) -> ValidationPredictions:
     """Fingers that grow and shrink."""
     size = 1 + 0.3 * np.sin(np.arange(COUNT))[:, None, None]
     fingers = np.where(np.isin(np.arange(21), [7, 8, 11, 12])[:, None], size, 1.0)
     return replace(said, joints=said.joints.map(lambda joints: joints * fingers))
 
 
-def monstrous(said: Said) -> Said:
+def monstrous(said: ValidationPredictions) -> ValidationPredictions:
     """Finger tips twice as far from the wrist."""
     tips = np.where(np.isin(np.arange(21), [4, 8, 12, 16, 20])[:, None], 2.0, 1.0)
     return replace(said, joints=said.joints.map(lambda joints: joints * tips))
@@ -89,7 +89,7 @@ def monstrous(said: Said) -> Said:
         (monstrous, {"inhuman", "labels", "depth", "within"}, {"rays"}),
     ],
 )
-def test_each_figure_sees_what_it_is_there_for(said: Said, spoilt, names, silent):
+def test_each_figure_sees_what_it_is_there_for(said: ValidationPredictions, spoilt, names, silent):
     before, after = of(said, said), of(spoilt(said), said)
     for name in names:
         assert getattr(after, name) > getattr(before, name) + 0.005, name
@@ -97,7 +97,7 @@ def test_each_figure_sees_what_it_is_there_for(said: Said, spoilt, names, silent
         assert getattr(after, name) == pytest.approx(getattr(before, name), abs=1e-6), name
 
 
-def test_rays_that_meet_behind_a_camera_are_lost_not_infinite(said: Said):
+def test_rays_that_meet_behind_a_camera_are_lost_not_infinite(said: ValidationPredictions):
     crossed = replace(said, pixels=PerView(said.pixels.left, np.array([639.0, 0]) + said.pixels.right * [-1, 1]))
     assert 0.2 < of(crossed, said).depth <= 1.0
 
@@ -106,9 +106,10 @@ def test_what_the_network_is_asked_is_what_it_says_of_the_crops(shipped):
     network, manifest = shipped
     hands = seen(drawn(3, 1.0, 4.0), network, manifest)
     samples = [pair.labelled(hands.cameras) for pair in hands.pairs]
+    numbers = [number for number, sample in enumerate(samples) if sample is not None]
+    hands = replace(hands, pairs=[hands.pairs[number] for number in numbers], truth=hands.truth.map(lambda truth: truth[numbers]))
     made = TrainingSet.of([sample for sample in samples if sample is not None])
-    assert len(made.pairs) == len(hands.pairs)
-    said = predict(network, manifest, made)
+    said = predict_samples(network, manifest, made)
     truth = np.mean([np.linalg.norm(said.joints[view] - hands.truth[view], axis=-1).mean() for view in VIEWS])
     assert truth == pytest.approx(true_error(network, manifest, hands), rel=1e-4)
     for view in VIEWS:

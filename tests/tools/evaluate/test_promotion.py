@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from adapt.core.crop_pairs import CropPairs
-from adapt.core.targets import GeometryLabels
+from adapt.core.targets import GeometryLabelBatch
 from adapt.core.training_samples import TrainingSet
 from adapt.online.validation import ValidationMetrics
 from capture.views import PerView
@@ -38,7 +38,7 @@ def test_where_nothing_worse_was_taken_no_worst_is_told():
 def material() -> TrainingSet:
     """Ten hands whose numbers are in their pictures and labels."""
     images = torch.arange(10, dtype=torch.uint8)[:, None, None, None].expand(10, 8, 8, 3)
-    taught = GeometryLabels(torch.arange(10.0)[:, None, None].expand(10, 21, 3), torch.zeros(10, 21, 2), torch.ones(10, 21))
+    taught = GeometryLabelBatch(torch.arange(10.0)[:, None, None].expand(10, 21, 3), torch.zeros(10, 21, 2), torch.ones(10, 21))
     turns = PerView.of(lambda view: torch.eye(3).expand(10, 3, 3))
     return TrainingSet(CropPairs(PerView(images, images), turns, torch.zeros(10, dtype=torch.bool)), PerView(taught, taught), [])
 
