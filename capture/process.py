@@ -51,7 +51,7 @@ class _Report:
     sentence: str | None
 
 
-def warm_context() -> ForkServerContext:
+def forkserver_context() -> ForkServerContext:
     """Starts processes within milliseconds: a server that has the libraries loaded forks them, the first time and every time."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
@@ -65,7 +65,7 @@ class CameraProcess:
 
     def __init__(self, job: CameraJob) -> None:
         self.job = job
-        context = warm_context()
+        context = forkserver_context()
         self._control, child_control = context.Pipe()
         # What a parent that is killed cannot remove: its sockets' folder, and that of multiprocessing's own.
         leavings = (Path(job.endpoint.removeprefix("ipc://")).parent, Path(get_temp_dir()))
@@ -93,7 +93,7 @@ class CameraProcess:
                 )
             report: _Report = self._control.recv()
         except (EOFError, ConnectionError) as error:
-            raise UserError(f"{self.job.view} camera: {self.obituary()}") from error
+            raise UserError(f"{self.job.view} camera: {self.exit_reason()}") from error
         if report.kind == "failed":
             raise UserError(f"{self.job.view} camera: {report.sentence}")
         return report.sentence
@@ -103,7 +103,7 @@ class CameraProcess:
         try:
             self._control.send(start_ns)
         except ConnectionError as error:
-            raise UserError(f"{self.job.view} camera: {self.obituary()}") from error
+            raise UserError(f"{self.job.view} camera: {self.exit_reason()}") from error
 
     def has_answered(self) -> bool:
         """Whether `wait_ready` would return, or raise, at once."""
@@ -117,7 +117,7 @@ class CameraProcess:
     def alive(self) -> bool:
         return self._process.is_alive()
 
-    def obituary(self) -> str:
+    def exit_reason(self) -> str:
         """One sentence about a process that ended and should not have."""
         self._process.join(_GRACE_S)
         return f"the capture process of {self.job.source!r} ended unexpectedly (exit code {self._process.exitcode})"

@@ -12,8 +12,8 @@ from pathlib import Path
 import zmq
 
 from capture.clock import ClockReading
+from capture.frame_receiver import FrameReceiver
 from capture.frames import FramePair
-from capture.intake import Intake
 from capture.process import CameraJob
 from capture.sources.base import DEFAULT_MODE, DeviceMode, SourceSpec
 from capture.sources.registry import parse_source
@@ -184,7 +184,7 @@ class PairStream:
 
     def _receive(self, feeds: Feeds, cameras: Supervisor) -> None:
         """The receiving thread: read, hand over, until no pair can come."""
-        intake = Intake(
+        receiver = FrameReceiver(
             self.sources,
             newest=not self._every_pair,
             started_ns=time.monotonic_ns(),
@@ -194,21 +194,21 @@ class PairStream:
             clock_of=feeds.clock,
         )
         try:
-            while not self._stop.is_set() and not intake.ended:
+            while not self._stop.is_set() and not receiver.ended:
                 # Asked before the sockets are read: what a dead process has sent is read before it is given up.
                 dead = cameras.dead()
-                ready = feeds.poll([view for view in VIEWS if intake.wants(view)], _POLL_MS)
+                ready = feeds.poll([view for view in VIEWS if receiver.wants(view)], _POLL_MS)
                 for view, socket in feeds.sockets.items():
                     if view in ready:
                         messages, received_ns = self._read(socket), time.monotonic_ns()
                         self._show(feeds, view, messages, received_ns)
-                        self._hand_over(intake, intake.take(view, messages, received_ns))
-                    elif view in dead and (self._lasts(view) or intake.wants(view)):
-                        self._hand_over(intake, intake.lost(view, cameras.bury(view), time.monotonic_ns()))
-                cameras.tend(intake.silent_ns, self._silence_ns)
+                        self._hand_over(receiver, receiver.take(view, messages, received_ns))
+                    elif view in dead and (self._lasts(view) or receiver.wants(view)):
+                        self._hand_over(receiver, receiver.lost(view, cameras.reap(view), time.monotonic_ns()))
+                cameras.tend(receiver.silent_ns, self._silence_ns)
                 feeds.tend()
-                self._hand_over(intake, intake.check_silence(time.monotonic_ns()))
-                self._report(intake, cameras, feeds)
+                self._hand_over(receiver, receiver.check_silence(time.monotonic_ns()))
+                self._report(receiver, cameras, feeds)
         finally:
             feeds.close()
             with self._changed:
@@ -233,26 +233,26 @@ class PairStream:
             return messages
         return messages
 
-    def _hand_over(self, intake: Intake, pairs: list[FramePair]) -> None:
+    def _hand_over(self, receiver: FrameReceiver, pairs: list[FramePair]) -> None:
         paired_ns = time.monotonic_ns()
         with self._changed:
             for pair in pairs:
                 if self._every_pair and len(self._pairs) >= _QUEUED_PAIRS:
                     self._changed.wait_for(lambda: len(self._pairs) < _QUEUED_PAIRS or self._stop.is_set())
-                    intake.held_up(time.monotonic_ns())
+                    receiver.held_up(time.monotonic_ns())
                 if not self._every_pair and self._pairs:
-                    intake.drops["superseded"] += sum(1 + pair.complete for pair in self._pairs)
+                    receiver.drops["superseded"] += sum(1 + pair.complete for pair in self._pairs)
                     self._pairs.clear()
                 self._pairs.append(replace(pair, paired_ns=paired_ns))
-            self._drops, self._received = intake.all_drops, intake.received
-            self._failure, self._complaint = intake.failure, intake.complaint
+            self._drops, self._received = receiver.all_drops, receiver.received
+            self._failure, self._complaint = receiver.failure, receiver.complaint
             if pairs:
                 self._changed.notify_all()
 
-    def _report(self, intake: Intake, cameras: Supervisor, feeds: Feeds) -> None:
+    def _report(self, receiver: FrameReceiver, cameras: Supervisor, feeds: Feeds) -> None:
         """Make known what happened."""
         restarts = {f"{view}_restarts": count for view, count in cameras.restarts.items()}
-        self._faults = {**intake.faults, **restarts, **feeds.steps()}
+        self._faults = {**receiver.faults, **restarts, **feeds.steps()}
         self._clocks = feeds.clocks()
 
 

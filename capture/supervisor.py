@@ -93,11 +93,11 @@ class Supervisor:
         """Views whose process has ended."""
         return [view for view, slot in self._slots.items() if slot.process is not None and not slot.process.alive]
 
-    def bury(self, view: View) -> str:
+    def reap(self, view: View) -> str:
         """Let go of a process that has ended; why it did. A lasting camera gets another one when that is due."""
         slot = self._slots[view]
         assert slot.process is not None
-        why = slot.process.obituary()
+        why = slot.process.exit_reason()
         if slot.job.lasting:
             slot.process.close()
             slot.process = None

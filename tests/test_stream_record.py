@@ -80,7 +80,7 @@ def test_everything_that_was_sent_and_found_is_in_it(recorded):
     with Recording(recorded / "s.mcap") as recording:
         items = list(recording.items())
         assert recording.broken is None
-    messages = [item for item in items if isinstance(item, WireMessage) and isinstance(item.told, RecordedFrame)]
+    messages = [item for item in items if isinstance(item, WireMessage) and isinstance(item.header, RecordedFrame)]
     assert PerView(*(sum(each.view == view for each in messages) for view in ("left", "right"))) == PerView(PAIRS, PAIRS)
     found = [item for item in items if isinstance(item, Note) and item.topic == HAND_TOPIC]
     assert len(found) == len(lines(recorded / "hands.jsonl")) > 0
@@ -147,7 +147,7 @@ def test_a_kill_in_the_middle_loses_at_most_the_last_second(tmp_path, weights, h
     with Recording(path) as recording:
         messages = list(recording.wire_messages())
         assert recording.broken and "breaks off" in recording.broken
-    assert killed_ns - messages[-1].told.received_ns < 1_000_000_000
+    assert killed_ns - messages[-1].header.received_ns < 1_000_000_000
     code, _, err = here("--replay", path, "--every-pair", "--headless")
     assert code == 0, err
     told = re.search(r"(\d+) of (\d+) pairs gave the recorded hands, bit for bit", err)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from capture.recording.reader import About, Recording, WireMessage
+from capture.recording.reader import Recording, RecordingMetadata, WireMessage
 from capture.recording.replay import PAIR_TOPIC, RecordedPair
 from capture.recording.writer import RecordedFrame
 from capture.views import VIEWS, PerView
@@ -63,9 +63,9 @@ class SessionInfo:
         """What is missing or damaged."""
         for item in recording.items():
             if isinstance(item, WireMessage):
-                if isinstance(item.told, RecordedFrame):
-                    self.cameras[item.view].add(item.told)
-            elif isinstance(item, About):
+                if isinstance(item.header, RecordedFrame):
+                    self.cameras[item.view].add(item.header)
+            elif isinstance(item, RecordingMetadata):
                 self.about |= item.content if item.name == RUN else {}
             else:
                 self._note(item.topic, item.data)

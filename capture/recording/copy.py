@@ -7,7 +7,7 @@ from pathlib import Path
 from mcap.records import Channel, Schema
 from mcap.writer import CompressionType, Writer
 
-from capture.recording.reader import About, Entry, Recording
+from capture.recording.reader import Entry, Recording, RecordingMetadata
 from capture.recording.writer import CHUNK_BYTES, PROFILE
 from hand.errors import UserError
 
@@ -29,7 +29,7 @@ def copy_recording(
             writer.start(profile=PROFILE)
             channels = _Channels(writer)
             for entry in recording.entries():
-                if isinstance(entry, About):
+                if isinstance(entry, RecordingMetadata):
                     writer.add_metadata(entry.name, entry.content)
                 elif keep(entry):
                     message = entry.message

@@ -41,7 +41,7 @@ class WireMessage:
 
     view: View
     parts: list[bytes]
-    told: RecordedFrame | RecordedEnd
+    header: RecordedFrame | RecordedEnd
     """Its header and what the receiver knew of it."""
 
 
@@ -56,7 +56,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class RecordingMetadata:
     """Metadata."""
 
     name: str
@@ -118,26 +118,26 @@ class Recording:
         """What the time of day is ahead of the recording host's monotonic clock; 0 until it was read."""
         return self._epoch_ns
 
-    def items(self) -> Iterator[WireMessage | Note | About]:
+    def items(self) -> Iterator[WireMessage | Note | RecordingMetadata]:
         """Everything, in the order in which it was recorded. What is damaged is left out and said in `broken`."""
         headers: dict[str, RecordedFrame] = {}
         for entry in self.entries():
-            if isinstance(entry, About):
+            if isinstance(entry, RecordingMetadata):
                 yield entry
                 continue
             topic, message = entry.channel.topic, entry.message
             _, view, kind = f"{topic}//".split("/")[:3]
             try:
                 if kind == "frame" and view in ("left", "right"):
-                    told = _told_decoder.decode(message.data)
-                    if isinstance(told, RecordedEnd):
-                        yield WireMessage(view, wire.repack(told, b""), told)
+                    header = _header_decoder.decode(message.data)
+                    if isinstance(header, RecordedEnd):
+                        yield WireMessage(view, wire.repack(header, b""), header)
                     else:
-                        headers[view] = told
+                        headers[view] = header
                 elif kind == "image" and view in ("left", "right"):
-                    told = headers.pop(view)
-                    payload = foxglove.decode_image(foxglove.SCHEMA_OF[told.format], message.data)
-                    yield WireMessage(view, wire.repack(told, payload), told)
+                    header = headers.pop(view)
+                    payload = foxglove.decode_image(foxglove.SCHEMA_OF[header.format], message.data)
+                    yield WireMessage(view, wire.repack(header, payload), header)
                 else:
                     yield Note(topic, message.log_time - self._epoch_ns, message.data)
             except _DAMAGE as error:
@@ -147,14 +147,14 @@ class Recording:
         """What the cameras sent."""
         return (item for item in self.items() if isinstance(item, WireMessage))
 
-    def entries(self) -> Iterator[Entry | About]:
+    def entries(self) -> Iterator[Entry | RecordingMetadata]:
         """The MCAP messages themselves, and metadata."""
         footer = False
         try:
             for record in self._records:
                 footer = isinstance(record, Footer)
                 if not isinstance(record, Chunk):
-                    yield from self._told([record])
+                    yield from self._entries([record])
                     continue
                 try:
                     inside = breakup_chunk(_decompressed(record), validate_crc=True)
@@ -162,12 +162,12 @@ class Recording:
                     # The next chunk is whole again: each stands for itself but for the channels.
                     self.broken = f"a part is damaged at byte {self.position:,} ({error})"
                     continue
-                yield from self._told(inside)
+                yield from self._entries(inside)
         except _DAMAGE as error:
             if not footer:
                 self.broken = self.broken or f"it breaks off after {self.position:,} bytes{_reason(error)}"
 
-    def _told(self, records: list[McapRecord]) -> Iterator[Entry | About]:
+    def _entries(self, records: list[McapRecord]) -> Iterator[Entry | RecordingMetadata]:
         for record in records:
             if isinstance(record, Schema):
                 self._schemas[record.id] = record
@@ -182,19 +182,19 @@ class Recording:
             elif isinstance(record, Metadata):
                 if record.name == "duohand.clock":
                     self._epoch_ns = int(record.metadata["epoch_ns"])
-                yield About(record.name, record.metadata)
+                yield RecordingMetadata(record.name, record.metadata)
 
 
-def read_about(path: Path, name: str) -> dict[str, str]:
+def read_metadata(path: Path, name: str) -> dict[str, str]:
     """The first metadata called `name`; empty where there is none. Raises UserError for a file that is no recording."""
     with Recording(path) as recording:
         for record in recording.entries():
-            if isinstance(record, About) and record.name == name:
+            if isinstance(record, RecordingMetadata) and record.name == name:
                 return record.content
     return {}
 
 
-_told_decoder = msgspec.json.Decoder(RecordedFrame | RecordedEnd)
+_header_decoder = msgspec.json.Decoder(RecordedFrame | RecordedEnd)
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -16,7 +16,7 @@ from typing import IO, Literal
 import msgspec
 
 from capture import wire
-from capture.recording.writer import RecordFormat, RecordingWriter, SaidAbout, SaidNote, SentMessage
+from capture.recording.writer import QueuedMessage, QueuedMetadata, QueuedNote, RecordFormat, RecordingWriter
 from capture.views import View
 from hand.errors import UserError
 
@@ -50,9 +50,9 @@ class Recorder:
         self._path = path
         self._lossless = lossless
         self._queue_bytes = queue_bytes
-        self._queue: deque[SentMessage | SaidNote | SaidAbout] = deque()
+        self._queue: deque[QueuedMessage | QueuedNote | QueuedMetadata] = deque()
         self._waiting_bytes = 0
-        self._aside: deque[SentMessage] = deque()
+        self._aside: deque[QueuedMessage] = deque()
         self._lost = 0
         self._changed = threading.Condition()
         self._closed = False
@@ -64,7 +64,7 @@ class Recorder:
 
     def message(self, view: View, parts: Sequence[wire.Part], received_ns: int, offset_ns: int = 0) -> None:
         """Record a camera's message; one that is malformed is left to whoever counts those."""
-        self._put(SentMessage(view, parts, received_ns, offset_ns), sum(map(len, parts)))
+        self._put(QueuedMessage(view, parts, received_ns, offset_ns), sum(map(len, parts)))
 
     def keep(self, view: View, seq: int) -> None:
         """A pair was taken that holds this frame: it is to be recorded although there was no room for it."""
@@ -89,11 +89,11 @@ class Recorder:
 
     def note(self, topic: str, content: msgspec.Struct, time_ns: int | None = None) -> None:
         """Record a message of one of the `topics`, now or at another time (monotonic clock)."""
-        self._put(SaidNote(topic, content, time.monotonic_ns() if time_ns is None else time_ns), 0)
+        self._put(QueuedNote(topic, content, time.monotonic_ns() if time_ns is None else time_ns), 0)
 
     def about(self, name: str, content: dict[str, str]) -> None:
         """Record metadata."""
-        self._put(SaidAbout(name, content), 0)
+        self._put(QueuedMetadata(name, content), 0)
 
     def close(self) -> None:
         """Write what still waits, and the file's index; a file without a frame is removed. May be called again."""
@@ -102,12 +102,12 @@ class Recorder:
             self._changed.notify_all()
         self._thread.join()
 
-    def _put(self, item: SentMessage | SaidNote | SaidAbout, size: int) -> None:
+    def _put(self, item: QueuedMessage | QueuedNote | QueuedMetadata, size: int) -> None:
         most = self._queue_bytes if self._lossless else self._queue_bytes // 2
         with self._changed:
             if self._lossless:
                 self._changed.wait_for(lambda: self._closed or self.failure or self._has_room(size, most))
-            if self._has_room(size, most) or not isinstance(item, SentMessage):
+            if self._has_room(size, most) or not isinstance(item, QueuedMessage):
                 self._queue_or_lose(item, most)
                 return
             self._aside.append(item)
@@ -115,10 +115,10 @@ class Recorder:
                 self._aside.popleft()
                 self._lost += 1
 
-    def _queue_or_lose(self, item: SentMessage | SaidNote | SaidAbout, most: int) -> None:
+    def _queue_or_lose(self, item: QueuedMessage | QueuedNote | QueuedMetadata, most: int) -> None:
         size = _size(item)
         if self._closed or self.failure or not self._has_room(size, most):
-            self._lost += isinstance(item, SentMessage)
+            self._lost += isinstance(item, QueuedMessage)
             return
         self._queue.append(item)
         self._waiting_bytes += size
@@ -140,7 +140,7 @@ class Recorder:
         except OSError as error:
             with self._changed:
                 self.failure = f"the recording {self._path} breaks off: {error.strerror}; the stream goes on without it"
-                self._lost += sum(isinstance(item, SentMessage) for item in self._queue)
+                self._lost += sum(isinstance(item, QueuedMessage) for item in self._queue)
                 self._queue.clear()
                 self._changed.notify_all()
         finally:
@@ -148,25 +148,25 @@ class Recorder:
             if not self._writer.frames and not self.failure:
                 self._path.unlink(missing_ok=True)
 
-    def _next(self, timeout_s: float) -> SentMessage | SaidNote | SaidAbout | Literal["nothing"] | None:
+    def _next(self, timeout_s: float) -> QueuedMessage | QueuedNote | QueuedMetadata | Literal["nothing"] | None:
         """The next to write; None after the last one."""
         with self._changed:
             self._changed.wait_for(lambda: self._queue or self._closed, max(timeout_s, 0))
             if not self._queue:
                 return None if self._closed else "nothing"
             item = self._queue.popleft()
-            if isinstance(item, SentMessage):
+            if isinstance(item, QueuedMessage):
                 self._waiting_bytes -= _size(item)
             self._changed.notify_all()
             return item
 
 
-def _size(item: SentMessage | SaidNote | SaidAbout) -> int:
+def _size(item: QueuedMessage | QueuedNote | QueuedMetadata) -> int:
     """Bytes of its image."""
-    return sum(map(len, item.parts)) if isinstance(item, SentMessage) else 0
+    return sum(map(len, item.parts)) if isinstance(item, QueuedMessage) else 0
 
 
-def _seq_of(message: SentMessage) -> int | None:
+def _seq_of(message: QueuedMessage) -> int | None:
     try:
         return wire.unpack(message.parts).header.seq
     except wire.WireError:

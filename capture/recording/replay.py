@@ -12,7 +12,7 @@ import msgspec
 
 from capture import wire
 from capture.frames import Frame, FramePair
-from capture.recording.reader import About, Note, Recording, WireMessage
+from capture.recording.reader import Note, Recording, RecordingMetadata, WireMessage
 from capture.recording.writer import RecordedFrame
 from capture.views import VIEWS, PerView, View, other
 
@@ -109,51 +109,51 @@ class ReplayPairs:
         if self._next is None:
             self._ended = True
             return None
-        told, pair, notes = self._next
+        recorded, pair, notes = self._next
         now_ns = time.monotonic_ns()
-        began_ns, first_ns = self._began = self._began or (now_ns, told.started_ns)
-        wait_s = (began_ns + told.started_ns - first_ns - now_ns) / 1e9 if self._paced else 0.0
+        began_ns, first_ns = self._began = self._began or (now_ns, recorded.started_ns)
+        wait_s = (began_ns + recorded.started_ns - first_ns - now_ns) / 1e9 if self._paced else 0.0
         if wait_s > timeout_s:
             time.sleep(timeout_s)
             return None
         time.sleep(max(wait_s, 0.0))
-        self.current, self.notes_of_current, self._next = told, notes, None
+        self.current, self.notes_of_current, self._next = recorded, notes, None
         return pair
 
     def _read(self) -> Iterator[tuple[RecordedPair, FramePair, tuple[Note, ...]]]:
         notes = deque[Note](maxlen=_NOTES)
         for item in self._items:
-            if isinstance(item, About):
+            if isinstance(item, RecordingMetadata):
                 self.about[item.name] = item.content
             elif isinstance(item, WireMessage):
                 self._keep(item)
             elif item.topic != PAIR_TOPIC:
                 notes.append(item)
-            elif (told := _pair_of(item)) is not None:
+            elif (recorded := _pair_of(item)) is not None:
                 others = tuple(notes)
                 notes.clear()
-                pair = self._pair(told)
+                pair = self._pair(recorded)
                 if pair is None:
                     self._drops["not_recorded"] += 2
                     continue
-                yield told, pair, others
+                yield recorded, pair, others
 
-    def _pair(self, told: RecordedPair) -> FramePair | None:
+    def _pair(self, recorded: RecordedPair) -> FramePair | None:
         """None where a frame of it is not there."""
-        times = PerView(told.left_captured_ns, told.right_captured_ns)
-        seqs = PerView(told.left_seq, told.right_seq)
+        times = PerView(recorded.left_captured_ns, recorded.right_captured_ns)
+        seqs = PerView(recorded.left_seq, recorded.right_seq)
         frames: dict[View, Frame] = {}
         for view in VIEWS:
-            frame = self._frame(view, seqs[view]) if view == told.absent else self._take(view, seqs[view])
+            frame = self._frame(view, seqs[view]) if view == recorded.absent else self._take(view, seqs[view])
             if frame is None:
                 return None
             frames[view] = replace(frame, captured_ns=times[view])
-        if told.absent:
-            frames[told.absent] = frames[told.absent].stand_in(frames[other(told.absent)])
-        return FramePair(frames["left"], frames["right"], paired_ns=told.paired_ns)
+        if recorded.absent:
+            frames[recorded.absent] = frames[recorded.absent].stand_in(frames[other(recorded.absent)])
+        return FramePair(frames["left"], frames["right"], paired_ns=recorded.paired_ns)
 
     def _keep(self, message: WireMessage) -> None:
-        if not isinstance(message.told, wire.FrameHeader):
+        if not isinstance(message.header, wire.FrameHeader):
             return
         waiting, view = self._waiting[message.view], message.view
         # One that was written late stands in its place again.
@@ -168,7 +168,7 @@ class ReplayPairs:
 
     def _take(self, view: View, seq: int) -> Frame | None:
         """The frame of that number. Those captured before it were dropped then; newer ones may be in the recording before it."""
-        taken = next((message for message in self._waiting[view] if message.told.seq == seq), None)
+        taken = next((message for message in self._waiting[view] if message.header.seq == seq), None)
         if taken is None:
             return None
         while self._waiting[view] and _captured_ns(self._waiting[view][0]) <= _captured_ns(taken):
@@ -179,18 +179,18 @@ class ReplayPairs:
     def _frame(self, view: View, seq: int) -> Frame | None:
         """A frame that may have been taken already, and may be taken again."""
         last = self._last.get(view)
-        known = [message for message in (*self._waiting[view], last) if message and message.told.seq == seq]
+        known = [message for message in (*self._waiting[view], last) if message and message.header.seq == seq]
         return _decoded(known[0]) if known else None
 
 
 def _captured_ns(message: WireMessage) -> int:
-    told = message.told
-    return told.captured_ns + told.offset_ns if isinstance(told, RecordedFrame) else 0
+    header = message.header
+    return header.captured_ns + header.offset_ns if isinstance(header, RecordedFrame) else 0
 
 
 def _decoded(message: WireMessage) -> Frame | None:
     try:
-        return wire.decode(wire.unpack(message.parts), message.told.received_ns)
+        return wire.decode(wire.unpack(message.parts), message.header.received_ns)
     except wire.WireError:
         return None
 

@@ -53,7 +53,7 @@ class RecordedEnd(
 
 
 @dataclass(frozen=True, slots=True)
-class SentMessage:
+class QueuedMessage:
     view: View
     parts: Sequence[wire.Part]
     received_ns: int
@@ -61,14 +61,14 @@ class SentMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class SaidNote:
+class QueuedNote:
     topic: str
     content: msgspec.Struct
     time_ns: int
 
 
 @dataclass(frozen=True, slots=True)
-class SaidAbout:
+class QueuedMetadata:
     name: str
     content: dict[str, str]
 
@@ -94,13 +94,13 @@ class RecordingWriter:
         self._writer.add_metadata("duohand.clock", {"epoch_ns": str(self._epoch_ns)})
         self.flush()
 
-    def write(self, item: SentMessage | SaidNote | SaidAbout) -> None:
+    def write(self, item: QueuedMessage | QueuedNote | QueuedMetadata) -> None:
         match item:
-            case SentMessage():
+            case QueuedMessage():
                 self._write_message(item)
-            case SaidNote(topic, content, time_ns):
+            case QueuedNote(topic, content, time_ns):
                 self._write(self._channels[topic], self._encoder.encode(content), time_ns, time_ns)
-            case SaidAbout(name, content):
+            case QueuedMetadata(name, content):
                 self._writer.add_metadata(name, content)
 
     def flush(self) -> None:
@@ -113,7 +113,7 @@ class RecordingWriter:
         self._file.flush()
         os.fsync(self._file.fileno())
 
-    def _write_message(self, message: SentMessage) -> None:
+    def _write_message(self, message: QueuedMessage) -> None:
         try:
             packet = wire.unpack(message.parts)
             recoded = self._format == "jpeg" and isinstance(packet.header, wire.FrameHeader) and packet.header.format != "jpeg"
@@ -124,12 +124,12 @@ class RecordingWriter:
         header, received_ns = packet.header, message.received_ns
         fields = msgspec.structs.asdict(header)
         if isinstance(header, wire.FrameHeader):
-            told = RecordedFrame(**fields, received_ns=received_ns, offset_ns=message.offset_ns, recoded=recoded)
+            recorded = RecordedFrame(**fields, received_ns=received_ns, offset_ns=message.offset_ns, recoded=recoded)
         else:
-            told = RecordedEnd(**fields, received_ns=received_ns)
+            recorded = RecordedEnd(**fields, received_ns=received_ns)
         captured_ns = header.captured_ns + message.offset_ns if isinstance(header, wire.FrameHeader) else received_ns
         channel = self._channels[f"/{message.view}/frame"]
-        self._write(channel, self._encoder.encode(told), received_ns, captured_ns, header.seq)
+        self._write(channel, self._encoder.encode(recorded), received_ns, captured_ns, header.seq)
         if isinstance(header, wire.FrameHeader):
             self.frames += 1
             image = foxglove.encode_image(packet, captured_ns + self._epoch_ns)

@@ -24,7 +24,7 @@ class DeviceMode:
 DEFAULT_MODE = DeviceMode()
 
 
-class Shot(NamedTuple):
+class CapturedImage(NamedTuple):
     """One image as its source yields it."""
 
     seq: int
@@ -47,7 +47,7 @@ class Source(Protocol):
         """One sentence for the user, such as a mode that the camera refused."""
         ...
 
-    def frames(self, start_ns: int) -> Iterator[Shot]:
+    def frames(self, start_ns: int) -> Iterator[CapturedImage]:
         """Yield the images until they end; `start_ns` is when a source that makes its own time begins.
 
         Raises UserError when the camera fails.

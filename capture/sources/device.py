@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 import cv2
 
-from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
 from capture.views import View
 from hand.errors import UserError
 
@@ -71,7 +71,7 @@ class DeviceSource:
         given = difference(mode, self._given(), self._fourcc(), self._capture.get(cv2.CAP_PROP_EXPOSURE))
         self.note = f"camera {path} is stamped by {stamped}" + (f"; it was asked for {given}" if given else "")
 
-    def frames(self, start_ns: int) -> Iterator[Shot]:
+    def frames(self, start_ns: int) -> Iterator[CapturedImage]:
         """`start_ns` is not used: a camera has its own time. Raises UserError when the camera stops answering."""
         seq = 0
         while self._capture.grab():
@@ -79,7 +79,7 @@ class DeviceSource:
             ok, bgr = self._capture.retrieve()
             # A damaged image is a lost frame, which the gap in seq shows; the camera goes on.
             if ok:
-                yield Shot(seq, captured_ns, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+                yield CapturedImage(seq, captured_ns, cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
             seq += 1
         raise UserError(f"camera {self._path} stopped answering after {seq} frames; check its cable")
 

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import zmq
 
-from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
 from capture.sources.endpoint import check_endpoint, parse_options
 from capture.views import View
 from capture.wire import PAYLOAD_LIMIT, SIDE_LIMIT, jpeg_size
@@ -109,7 +109,7 @@ class LeRobotSource:
             self.close()
             raise
 
-    def frames(self, start_ns: int) -> Iterator[Shot]:
+    def frames(self, start_ns: int) -> Iterator[CapturedImage]:
         """`start_ns` is not used: the cameras have their own time. Raises UserError when the server stops."""
         seq, last_s, damaged = 0, None, 0
         while True:
@@ -136,7 +136,7 @@ class LeRobotSource:
                     ) from error
                 continue
             damaged = 0
-            yield Shot(seq - 1, captured_ns(stamp_s, time.time_ns(), time.monotonic_ns()), image)
+            yield CapturedImage(seq - 1, captured_ns(stamp_s, time.time_ns(), time.monotonic_ns()), image)
 
     def close(self) -> None:
         self._socket.close()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
 from capture.sources.endpoint import parse_options
 from capture.views import View
 from hand.errors import UserError
@@ -58,7 +58,7 @@ class PatternSource:
         self._ground[..., 0] += (np.arange(width) // 3).astype(np.uint8)
         self._ground[..., 1] += (np.arange(height) // 2).astype(np.uint8)[:, None]
 
-    def frames(self, start_ns: int) -> Iterator[Shot]:
+    def frames(self, start_ns: int) -> Iterator[CapturedImage]:
         tick = first = -(-start_ns // self._period_ns)
         while True:
             captured_ns = tick * self._period_ns
@@ -70,7 +70,7 @@ class PatternSource:
                     # A camera does not wait for a slow host: the frames in between are gone.
                     tick += late_ns // self._period_ns
                     continue
-            yield Shot(tick - first, captured_ns, self.picture(tick))
+            yield CapturedImage(tick - first, captured_ns, self.picture(tick))
             tick += 1
 
     def picture(self, number: int) -> np.ndarray:

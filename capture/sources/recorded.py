@@ -12,7 +12,7 @@ import numpy as np
 from capture import wire
 from capture.recording.reader import Recording
 from capture.recording.writer import RecordedFrame
-from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
 from capture.views import View
 from hand.errors import UserError
 
@@ -53,16 +53,16 @@ class RecordedSource:
     def __init__(self, path: Path, view: View, *, paced: bool) -> None:
         """Raises UserError for a file that is no recording, or has no frame of this view."""
         self._path, self._view, self._paced = path, view, paced
-        first = next((told for told, _ in self._frames()), None)
+        first = next((header for header, _ in self._frames()), None)
         if first is None:
             raise UserError(f"the recording {path} holds no frame of the {view} camera; see python -m tools.session info {path}")
         self.fov_deg = first.fov_deg
         self._first_ns = _first_ns(path)
 
-    def frames(self, start_ns: int) -> Iterator[Shot]:
+    def frames(self, start_ns: int) -> Iterator[CapturedImage]:
         skipped, last_ns = 0, 0
-        for told, parts in self._frames():
-            media_ns = told.captured_ns + told.offset_ns - self._first_ns
+        for header, parts in self._frames():
+            media_ns = header.captured_ns + header.offset_ns - self._first_ns
             due_ns = start_ns + media_ns
             overdue = time.monotonic_ns() > due_ns + max(media_ns - last_ns, 0)
             last_ns = media_ns
@@ -76,7 +76,7 @@ class RecordedSource:
                 continue
             if self._paced:
                 time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
-            yield Shot(told.seq, due_ns, image)
+            yield CapturedImage(header.seq, due_ns, image)
 
     def close(self) -> None:
         pass
@@ -84,16 +84,16 @@ class RecordedSource:
     def _frames(self) -> Iterator[tuple[RecordedFrame, list[bytes]]]:
         with Recording(self._path) as recording:
             for message in recording.wire_messages():
-                if message.view == self._view and isinstance(message.told, RecordedFrame):
-                    yield message.told, message.parts
+                if message.view == self._view and isinstance(message.header, RecordedFrame):
+                    yield message.header, message.parts
 
 
 def recorded_size(path: Path, view: View) -> tuple[int, int]:
     """Width and height of a recorded camera's frames, px. Raises UserError where there are none."""
     with Recording(path) as recording:
         for message in recording.wire_messages():
-            if message.view == view and isinstance(message.told, RecordedFrame):
-                return message.told.width, message.told.height
+            if message.view == view and isinstance(message.header, RecordedFrame):
+                return message.header.width, message.header.height
     raise UserError(f"the recording {path} holds no frame of the {view} camera; see python -m tools.session info {path}")
 
 
@@ -107,6 +107,6 @@ def _image(parts: list[bytes]) -> np.ndarray | None:
 def _first_ns(path: Path) -> int:
     """When the earliest of the first few frames was captured: the same for both views."""
     with Recording(path) as recording:
-        told = (message.told for message in recording.wire_messages())
-        frames = (frame for frame in told if isinstance(frame, RecordedFrame))
+        headers = (message.header for message in recording.wire_messages())
+        frames = (frame for frame in headers if isinstance(frame, RecordedFrame))
         return min(frame.captured_ns + frame.offset_ns for frame in islice(frames, _FIRST))

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
 from capture.views import View
 
 
@@ -32,9 +32,9 @@ class _Camera:
         self._paced = paced
         self.fov_deg: float | None = SyntheticSource.fov_deg
 
-    def frames(self, start_ns: int) -> Iterator[Shot]:
+    def frames(self, start_ns: int) -> Iterator[CapturedImage]:
         for shot in self._camera.frames(start_ns, paced=self._paced):
-            yield Shot(*shot)
+            yield CapturedImage(*shot)
 
     def close(self) -> None:
         pass

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import cv2
 
-from capture.sources.base import DeviceMode, Shot, Source, SourceSpec
+from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
 from capture.views import View
 from hand.errors import UserError
 
@@ -66,7 +66,7 @@ class FileSource:
             raise UserError(f"source '{path}' claims {fps:g} frames a second, which is no video; convert it to .mp4")
         self._period_ns = round(1e9 / fps)
 
-    def frames(self, start_ns: int) -> Iterator[Shot]:
+    def frames(self, start_ns: int) -> Iterator[CapturedImage]:
         """Raises UserError if the file holds no frame or breaks off inside one."""
         seq, media_ns, first_ns, skipped = 0, 0, 0, 0
         while self._capture.grab():
@@ -88,7 +88,7 @@ class FileSource:
                 image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
                 if self._paced:
                     time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
-                yield Shot(seq, due_ns, image)
+                yield CapturedImage(seq, due_ns, image)
             seq += 1
         if seq == 0:
             raise UserError(f"source '{self._path}' holds no frame; record it again")

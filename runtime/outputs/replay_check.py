@@ -6,7 +6,7 @@ import msgspec
 import torch
 
 from capture.frames import FramePair
-from capture.recording.reader import read_about
+from capture.recording.reader import read_metadata
 from capture.recording.replay import ReplayPairs
 from hand.errors import UserError
 from runtime.calibration.camera_profile import Profile
@@ -98,4 +98,4 @@ def recorded_settings(path: Path) -> Settings:
 
 def read_run(path: Path) -> RunMetadata:
     """Metadata of the recorded run. Raises UserError where the file is no recording of a run."""
-    return RunMetadata.from_metadata(path, read_about(path, RUN))
+    return RunMetadata.from_metadata(path, read_metadata(path, RUN))

@@ -47,7 +47,7 @@ def tend_until(supervisor: Supervisor, done) -> None:
     while not done():
         assert time.monotonic() < deadline
         for view in supervisor.dead():
-            supervisor.bury(view)
+            supervisor.reap(view)
         supervisor.tend(lambda view, now_ns: 0, 10 * SECOND)
         os.sched_yield()
 

@@ -25,7 +25,7 @@ import numpy as np
 import tyro
 
 from capture import wire
-from capture.process import warm_context
+from capture.process import forkserver_context
 from capture.sources.pattern import PatternSource
 from capture.stream import PairStream
 from capture.transport.keys import Keys, load_keys, make_keys
@@ -118,7 +118,7 @@ def published(
         endpoints = PerView(*(f"tcp://127.0.0.1:{port}" for port in _free_ports()))
     ours, theirs = multiprocessing.Pipe()
     arguments = (theirs, endpoints, case, peer, paced)
-    process = warm_context().Process(target=publish, args=arguments, daemon=True)
+    process = forkserver_context().Process(target=publish, args=arguments, daemon=True)
     process.start()
     theirs.close()
     size: list[int] = []

@@ -20,7 +20,7 @@ import tyro
 
 from capture import wire
 from capture.clock import RemoteClock
-from capture.intake import Intake
+from capture.frame_receiver import FrameReceiver
 from capture.sources import lerobot
 from capture.sources.pattern import PatternSource
 from capture.transport.probing import read_answer, read_question
@@ -95,8 +95,8 @@ class Receiver:
                 pairs += self._intake.take(view, [message], self._seq)
         return bool(pairs)
 
-    def _new(self) -> Intake:
-        return Intake(PerView("left", "right"), newest=True, started_ns=0, silence_ns=2**62, tolerance_ns=10**6)
+    def _new(self) -> FrameReceiver:
+        return FrameReceiver(PerView("left", "right"), newest=True, started_ns=0, silence_ns=2**62, tolerance_ns=10**6)
 
 
 def fuzz(settings: Settings, on_messages: Callable[[int], object] = lambda count: None) -> Outcome:

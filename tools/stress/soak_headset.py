@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from capture import wire
-from capture.process import warm_context
+from capture.process import forkserver_context
 from capture.sources.pattern import PatternSource
 from capture.transport.keys import load_keys
 from capture.transport.publisher import Publisher
@@ -161,7 +161,7 @@ class Headset:
         self._seed += 1
         self._control, theirs = multiprocessing.Pipe()
         arguments = (theirs, self.endpoint, self._folder, self._size, self._fps, self._seed)
-        self._process = warm_context().Process(target=run, args=arguments, daemon=True)
+        self._process = forkserver_context().Process(target=run, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
 

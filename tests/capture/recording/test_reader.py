@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from mcap.writer import Writer
 
-from capture.recording.reader import Recording, WireMessage, read_about
+from capture.recording.reader import Recording, WireMessage, read_metadata
 from hand.errors import UserError
 from tests.capture.recordings import write_recording
 
@@ -114,5 +114,5 @@ def header(whole: bytes) -> bytes:
 
 def test_metadata_is_found_or_empty(whole, tmp_path):
     (tmp_path / "s.mcap").write_bytes(whole)
-    assert read_about(tmp_path / "s.mcap", "duohand.clock")["epoch_ns"].isdigit()
-    assert read_about(tmp_path / "s.mcap", "other") == {}
+    assert read_metadata(tmp_path / "s.mcap", "duohand.clock")["epoch_ns"].isdigit()
+    assert read_metadata(tmp_path / "s.mcap", "other") == {}

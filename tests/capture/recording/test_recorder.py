@@ -13,7 +13,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from mcap.reader import make_reader
 
 from capture import wire
-from capture.recording.reader import About, Note, Recording, WireMessage
+from capture.recording.reader import Note, Recording, RecordingMetadata, WireMessage
 from capture.recording.recorder import Recorder
 from capture.recording.writer import RecordedEnd, RecordedFrame
 from hand.errors import UserError
@@ -31,7 +31,7 @@ class Counted(msgspec.Struct, frozen=True):
     name: str | None = None
 
 
-def read(path) -> list[WireMessage | Note | About]:
+def read(path) -> list[WireMessage | Note | RecordingMetadata]:
     with Recording(path) as recording:
         items = list(recording.items())
         assert recording.broken is None
@@ -54,13 +54,13 @@ def test_what_was_sent_comes_back_bit_for_bit_in_order(tmp_path):
     items = read(tmp_path / "made" / "s.mcap")
     messages = [item for item in items if isinstance(item, WireMessage)]
     assert [message.parts for message in messages] == sent
-    assert [message.told.received_ns for message in messages] == [10**9 + number for number in range(4)]
-    told = messages[0].told
-    assert isinstance(told, RecordedFrame) and isinstance(messages[3].told, RecordedEnd)
-    assert (told.seq, told.captured_ns, told.fov_deg, told.offset_ns, told.recoded) == (7, 10**9, 61.5, 5, False)
+    assert [message.header.received_ns for message in messages] == [10**9 + number for number in range(4)]
+    header = messages[0].header
+    assert isinstance(header, RecordedFrame) and isinstance(messages[3].header, RecordedEnd)
+    assert (header.seq, header.captured_ns, header.fov_deg, header.offset_ns, header.recoded) == (7, 10**9, 61.5, 5, False)
     notes = [item for item in items if isinstance(item, Note)]
     assert [(note.time_ns, json.loads(note.data)["number"]) for note in notes] == [(10**9 + n, n) for n in range(4)]
-    assert About("made", {"by": "test"}) in items
+    assert RecordingMetadata("made", {"by": "test"}) in items
 
 
 def test_any_reader_of_mcap_finds_foxgloves_images_with_nothing_but_the_file(tmp_path):
@@ -118,8 +118,8 @@ def test_jpeg_recordings_are_smaller_and_say_so(tmp_path):
     recorder.message("left", already, BEGAN_NS)
     recorder.close()
     first, second = (item for item in read(tmp_path / "s.mcap") if isinstance(item, WireMessage))
-    assert isinstance(first.told, RecordedFrame) and isinstance(second.told, RecordedFrame)
-    assert (first.told.format, first.told.recoded, second.told.recoded) == ("jpeg", True, False)
+    assert isinstance(first.header, RecordedFrame) and isinstance(second.header, RecordedFrame)
+    assert (first.header.format, first.header.recoded, second.header.recoded) == ("jpeg", True, False)
     assert read_number(wire.decode(wire.unpack(first.parts), 0).image) == 5
     assert second.parts == already
 
@@ -141,7 +141,7 @@ def test_what_the_disk_cannot_keep_up_with_is_counted_or_waited_for(tmp_path, lo
     written = [item for item in read(tmp_path / "s.mcap") if isinstance(item, WireMessage)]
     assert len(written) + recorder.unrecorded == 200
     assert lossless == (recorder.unrecorded == 0)
-    assert [message.told.seq for message in written] == sorted(message.told.seq for message in written)
+    assert [message.header.seq for message in written] == sorted(message.header.seq for message in written)
 
 
 def test_frames_of_pairs_that_were_taken_are_kept_where_others_are_not(tmp_path):
@@ -154,7 +154,7 @@ def test_frames_of_pairs_that_were_taken_are_kept_where_others_are_not(tmp_path)
             while recorder.waiting_bytes > 2 * NOISE.nbytes and time.monotonic() < deadline:
                 os.sched_yield()
     recorder.close()
-    written = [message.told.seq for message in read(tmp_path / "s.mcap") if isinstance(message, WireMessage)]
+    written = [message.header.seq for message in read(tmp_path / "s.mcap") if isinstance(message, WireMessage)]
     assert {number for number in range(120) if number % 10 == 5} <= set(written)
     assert len(written) + recorder.unrecorded == 120 and recorder.unrecorded
 

@@ -7,7 +7,7 @@ import pytest
 import zmq
 
 from capture import wire
-from capture.sources.base import Shot
+from capture.sources.base import CapturedImage
 from capture.transport.publisher import Publisher, publish
 from hand.errors import UserError
 
@@ -27,7 +27,7 @@ class CountingSource:
 
     def frames(self, start_ns: int):
         for seq in range(self._count):
-            yield Shot(seq, start_ns + seq, IMAGE)
+            yield CapturedImage(seq, start_ns + seq, IMAGE)
         self._sent.set()
         if self._failure is not None:
             raise UserError(self._failure)

@@ -26,7 +26,7 @@ class _Camera:
     ended: bool = False
 
 
-class Presence:
+class CameraAvailability:
     """Two cameras' frames to pairs. `lasting` cameras may go and come back; any other that goes ends the stream.
 
     A view without a frame for `silence_ns` ends the stream too: one that never gave any, or both at once. `names` are the

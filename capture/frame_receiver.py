@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from capture import wire
+from capture.availability import CameraAvailability
 from capture.clock import RemoteClock
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
-from capture.presence import Presence
 from capture.views import VIEWS, PerView, View
 
 _AHEAD_NS = 1_000_000
@@ -30,11 +30,11 @@ class _ViewState:
     """A frame, and when it came, that waits for its clock to be known."""
 
 
-class Intake:
+class FrameReceiver:
     """Takes both views' messages, gives pairs, and counts what became of every frame.
 
     `newest`: of several messages that are read at once, only the last image is used; else all are, and pairs do not
-    depend on which view's message came first. `lasting` views are cameras that may go and come back (`capture.presence`).
+    depend on which view's message came first. `lasting` views are cameras that may go and come back (`capture.availability`).
     `names` are the sources as the user wrote them.
     """
 
@@ -58,7 +58,9 @@ class Intake:
         self._newest = newest
         self._clock_of = clock_of
         self._pairer = Pairer(tolerance_ns, patient=not newest)
-        self._presence = Presence(names, self._pairer, lasting=lasting, silence_ns=silence_ns, started_ns=started_ns)
+        self._availability = CameraAvailability(
+            names, self._pairer, lasting=lasting, silence_ns=silence_ns, started_ns=started_ns
+        )
         self._views = PerView.of(lambda view: _ViewState())
 
     @property
@@ -72,27 +74,27 @@ class Intake:
 
     @property
     def faults(self) -> Counter[str]:
-        return self._presence.faults
+        return self._availability.faults
 
     @property
     def failure(self) -> str | None:
         """Why the stream ended that should not have, one sentence."""
-        return self._presence.failure
+        return self._availability.failure
 
     @property
     def ended(self) -> bool:
         """Whether no further pair can come."""
-        return self._presence.ended
+        return self._availability.ended
 
     def wants(self, view: View) -> bool:
         """Whether to read on from `view`: where nothing may be lost, a view that is ahead waits for the other."""
-        if self._presence.has_ended(view):
+        if self._availability.has_ended(view):
             return False
         return self._newest or not (self._pairer.full(view) or self._views[view].held)
 
     def silent_ns(self, view: View, now_ns: int) -> int:
         """For how long `view` has given nothing."""
-        return self._presence.silent_ns(view, now_ns)
+        return self._availability.silent_ns(view, now_ns)
 
     def take(self, view: View, messages: Sequence[Sequence[wire.Part]], received_ns: int) -> list[FramePair]:
         """Take messages of one view's socket, oldest first; give the pairs that they settle."""
@@ -105,7 +107,7 @@ class Intake:
             except wire.WireError as error:
                 self._malformed(view, error)
                 continue
-            if self._presence.has_ended(view) or end is not None:
+            if self._availability.has_ended(view) or end is not None:
                 continue
             self._count_gap(view, packet.header.seq)
             if isinstance(packet.header, wire.End):
@@ -113,7 +115,7 @@ class Intake:
             else:
                 state.received += 1
                 state.next_seq = packet.header.seq + 1
-                self._presence.heard(view, received_ns)
+                self._availability.heard(view, received_ns)
                 packets.append(packet)
 
         if self._newest and len(packets) > 1:
@@ -123,19 +125,19 @@ class Intake:
         for packet in packets:
             frame = self._decode(view, packet, received_ns)
             if frame is not None:
-                pairs += self._presence.push(frame)
+                pairs += self._availability.push(frame)
         if end is not None:
-            pairs += self._presence.end(view) if end.error is None else self._presence.lost(view, end.error, received_ns)
+            pairs += self._availability.end(view) if end.error is None else self._availability.lost(view, end.error, received_ns)
         return pairs
 
     def lost(self, view: View, why: str, now_ns: int) -> list[FramePair]:
         """Note that `view` is gone without a last message."""
-        return self._presence.lost(view, why, now_ns)
+        return self._availability.lost(view, why, now_ns)
 
     def held_up(self, now_ns: int) -> None:
         """Note that no view was read until now, so that none was silent."""
         for view in VIEWS:
-            self._presence.heard(view, now_ns)
+            self._availability.heard(view, now_ns)
 
     def check_silence(self, now_ns: int) -> list[FramePair]:
         """Note which views have been read and yet have not given a frame for too long; go on with those that waited."""
@@ -145,8 +147,8 @@ class Intake:
             if held is not None:
                 self._views[view].held = None
                 frame = self._decode(view, *held)
-                pairs += [] if frame is None else self._presence.push(frame)
-        return pairs + self._presence.check_silence(now_ns, self.wants, self.complaint)
+                pairs += [] if frame is None else self._availability.push(frame)
+        return pairs + self._availability.check_silence(now_ns, self.wants, self.complaint)
 
     def _count_gap(self, view: View, seq: int) -> None:
         """A sender that starts again, or is joined late, begins anew; a gap in between is a loss."""

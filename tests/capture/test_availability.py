@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from capture.availability import ABSENT_NS, CameraAvailability
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
-from capture.presence import ABSENT_NS, Presence
 from capture.views import VIEWS, PerView, View, other
 
 MS = 1_000_000
@@ -24,16 +24,16 @@ def frame(view: View, at_ns: int) -> Frame:
     return Frame(view, at_ns // PERIOD, at_ns, at_ns + 2 * MS, image)
 
 
-def make(lasting: bool = True) -> Presence:
+def make(lasting: bool = True) -> CameraAvailability:
     names = PerView("0", "2")
-    return Presence(names, Pairer(), lasting=PerView(lasting, lasting), silence_ns=SILENCE, started_ns=0)
+    return CameraAvailability(names, Pairer(), lasting=PerView(lasting, lasting), silence_ns=SILENCE, started_ns=0)
 
 
 class Room:
     """Two cameras and a fake clock."""
 
     def __init__(self, lasting: bool = True) -> None:
-        self.presence = make(lasting)
+        self.availability = make(lasting)
         self.now_ns = 0
         self.pairs: list[tuple[int, FramePair]] = []
 
@@ -43,9 +43,9 @@ class Room:
             self.now_ns += PERIOD
             pairs = []
             for view in views:
-                self.presence.heard(view, self.now_ns)
-                pairs += self.presence.push(frame(view, self.now_ns))
-            pairs += self.presence.check_silence(self.now_ns, lambda view: not self.presence.has_ended(view), None)
+                self.availability.heard(view, self.now_ns)
+                pairs += self.availability.push(frame(view, self.now_ns))
+            pairs += self.availability.check_silence(self.now_ns, lambda view: not self.availability.has_ended(view), None)
             self.pairs += [(self.now_ns, pair) for pair in pairs]
 
 
@@ -69,7 +69,7 @@ def test_the_other_view_goes_on_within_a_second_and_both_once_it_is_back(gone, c
         assert pair[gone].seq == 50
     assert all(pair.complete for at, pair in room.pairs if at > 3000 * MS + PERIOD)
     assert room.pairs[-1][0] == 4000 * MS
-    assert room.presence.faults == {f"{gone}_absent": 1}
+    assert room.availability.faults == {f"{gone}_absent": 1}
     left, back = caplog.messages
     assert left == f"{gone} camera: no frame for 0.5 s; going on with the {other(gone)} one"
     assert back.startswith(f"{gone} camera: back after 1.5 s")
@@ -78,7 +78,7 @@ def test_the_other_view_goes_on_within_a_second_and_both_once_it_is_back(gone, c
 def test_a_camera_that_says_why_is_gone_at_once(caplog):
     room = Room()
     room.run(1000 * MS)
-    assert not room.presence.lost("left", "unplugged", room.now_ns)
+    assert not room.availability.lost("left", "unplugged", room.now_ns)
     room.run(1020 * MS, ["right"])
     assert not room.pairs[-1][1].complete
     assert caplog.messages == ["left camera: unplugged; going on with the right one"]
@@ -88,17 +88,17 @@ def test_both_gone_are_waited_for_and_then_given_up():
     room = Room()
     room.run(1000 * MS)
     room.run(1000 * MS + SILENCE, [])
-    assert not room.presence.ended
+    assert not room.availability.ended
     room.run(1100 * MS + SILENCE, [])
-    assert room.presence.ended
-    assert room.presence.failure is not None and "no frame any more from '0' for 10 s" in room.presence.failure
+    assert room.availability.ended
+    assert room.availability.failure is not None and "no frame any more from '0' for 10 s" in room.availability.failure
 
 
 def test_one_camera_alone_goes_on_for_as_long_as_it_likes():
     room = Room()
     room.run(1000 * MS)
     room.run(5 * SILENCE, ["right"])
-    assert not room.presence.ended and room.presence.failure is None
+    assert not room.availability.ended and room.availability.failure is None
     assert room.pairs[-1][0] == room.now_ns
 
 
@@ -107,35 +107,36 @@ def test_a_camera_that_never_gave_a_frame_is_not_stood_in_for(caplog):
     room.run(SILENCE - PERIOD, ["left"])
     assert not room.pairs and not caplog.messages
     room.run(SILENCE + PERIOD, ["left"])
-    assert room.presence.failure is not None and room.presence.failure.startswith("right camera: no frame from '2' for 10 s")
+    failure = room.availability.failure
+    assert failure is not None and failure.startswith("right camera: no frame from '2' for 10 s")
 
 
 def test_a_recording_that_stops_ends_the_stream():
     room = Room(lasting=False)
     room.run(1000 * MS)
-    room.presence.lost("left", "its process died", room.now_ns)
-    assert room.presence.ended and room.presence.failure == "left camera: its process died"
+    room.availability.lost("left", "its process died", room.now_ns)
+    assert room.availability.ended and room.availability.failure == "left camera: its process died"
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(VIEWS), st.integers(-40, 1500), st.booleans()), max_size=60))
 def test_whoever_comes_and_goes_order_is_kept_and_every_frame_is_accounted_for(steps):
     """Frames with gaps and stragglers, and cameras that say that they go: each frame is in one pair, counted, or waits."""
-    presence, now_ns, pushed, pairs = make(), 100 * MS, 0, []
+    availability, now_ns, pushed, pairs = make(), 100 * MS, 0, []
     for view, step_ms, goes in steps:
         now_ns += max(0, step_ms) * MS
-        presence.check_silence(now_ns, lambda view: not presence.has_ended(view), None)
-        if presence.ended:
+        availability.check_silence(now_ns, lambda view: not availability.has_ended(view), None)
+        if availability.ended:
             break
         if goes:
-            presence.lost(view, "unplugged", now_ns)
+            availability.lost(view, "unplugged", now_ns)
             continue
-        presence.heard(view, now_ns)
+        availability.heard(view, now_ns)
         pushed += 1
-        pairs += presence.push(frame(view, now_ns + min(0, step_ms) * MS))
-    if not presence.ended:
-        pairs += [pair for view in VIEWS for pair in presence.end(view)]
-        assert sum(1 + pair.complete for pair in pairs) + sum(presence._pairer.drops.values()) == pushed
+        pairs += availability.push(frame(view, now_ns + min(0, step_ms) * MS))
+    if not availability.ended:
+        pairs += [pair for view in VIEWS for pair in availability.end(view)]
+        assert sum(1 + pair.complete for pair in pairs) + sum(availability._pairer.drops.values()) == pushed
     for view in VIEWS:
         times = [pair[view].captured_ns for pair in pairs if not pair[view].absent]
         assert all(a < b for a, b in zip(times, times[1:], strict=False))
@@ -146,4 +147,4 @@ def test_a_pause_below_the_limit_is_no_absence():
     room.run(1000 * MS)
     room.run(1000 * MS + ABSENT_NS, ["right"])
     room.run(2000 * MS)
-    assert not room.presence.faults and all(pair.complete for _, pair in room.pairs)
+    assert not room.availability.faults and all(pair.complete for _, pair in room.pairs)
