@@ -16,9 +16,9 @@ _BATCH = 24
 def drawn_crops(size: int, count: int, seed: int = DRAWN_SEED) -> np.ndarray:
     """(count, size, size, 3) uint8: hands drawn as training draws them, in front of procedural pictures."""
     from hand.synth.backgrounds import Backgrounds
-    from hand.synth.draw import Drawer
+    from hand.synth.crops import CropRenderer
 
-    drawer = Drawer(size, Backgrounds.load(None, "train"), seed)
+    drawer = CropRenderer(size, Backgrounds.load(None, "train"), seed)
     steps = range(-(-count // _BATCH))
     return np.concatenate([drawer.draw(_BATCH).images.numpy() for _ in tqdm(steps, desc="drawing hands", unit=f"x{_BATCH}")])[
         :count

@@ -23,7 +23,7 @@ from adapt.offline.recording import RecordingSettings, frame_size, resolve_hande
 from capture.views import PerView, View
 from hand.errors import UserError
 from hand.joints import JOINTS
-from hand.synth.draw import SURFACE_CELL, DrawnCrops
+from hand.synth.crops import SURFACE_CELL, SyntheticCrops
 from hand.synth.turn import BORDER
 from runtime.estimators.estimator import Estimator, FollowSettings
 from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
@@ -145,14 +145,14 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
     return shards
 
 
-def shard_of(crops: list[LabelledCrop]) -> DrawnCrops:
+def shard_of(crops: list[LabelledCrop]) -> SyntheticCrops:
     """The crops as `tools.train` reads them, beside drawn ones."""
     count, cells = len(crops), crops[0].camera.size // SURFACE_CELL
     joints, pixels, weight = (
         torch.from_numpy(np.stack([getattr(crop, name) for crop in crops])).float() for name in ("joints", "pixels", "weight")
     )
     no = torch.zeros(count, dtype=torch.bool)
-    return DrawnCrops(
+    return SyntheticCrops(
         images=torch.from_numpy(np.stack([crop.image for crop in crops])),
         joints=joints,
         pixels=pixels,

@@ -7,7 +7,7 @@ import numpy as np
 from adapt.core.geometry_labels import ViewLabel
 from hand.camera import PinholeCamera
 from hand.synth.aim import ROLL_JITTER_DEG
-from hand.synth.draw import ANY_ROLL
+from hand.synth.crops import ANY_ROLL
 from runtime.estimators.crop import CropCamera, HandCrop
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.types import Side

@@ -11,7 +11,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from hand.synth.spectrum import RADIUS, mix_amplitude
 from hand.synth.turn import BORDER, turned
 
@@ -24,21 +24,25 @@ _ABSENT, _MIRRORED = 0.05, 0.06
 _DRAWN_AT_ONCE = 20
 
 
-def draw_bank(count: int, crop_size: int, seed: int, backgrounds: Backgrounds | None = None, *, shown: bool = True) -> DrawnCrops:
+def draw_bank(
+    count: int, crop_size: int, seed: int, backgrounds: Backgrounds | None = None, *, shown: bool = True
+) -> SyntheticCrops:
     """`count` hands with a border to turn them in, the same for the same seed; some 15 ms each on a core.
 
     `backgrounds`: procedural ones if not given; `shown`: whether a bar shows how far it is.
     """
-    drawer = Drawer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
+    drawer = CropRenderer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
     steps = range(-(-count // _DRAWN_AT_ONCE))
     bar = tqdm(steps, desc="drawing hands to rehearse", unit="hands", unit_scale=_DRAWN_AT_ONCE, disable=not shown)
-    return DrawnCrops.joined([drawer.draw(_DRAWN_AT_ONCE, _ABSENT, _MIRRORED) for _ in bar]).rows(slice(count))
+    return SyntheticCrops.joined([drawer.draw(_DRAWN_AT_ONCE, _ABSENT, _MIRRORED) for _ in bar]).rows(slice(count))
 
 
 class Rehearsal:
     """Gives drawn hands in a random order, each use turned and lit anew; deterministic by seed on one kind of device."""
 
-    def __init__(self, bank: DrawnCrops, share: float, seed: int, device: torch.device | str = "cpu", *, spectra: bool = False):
+    def __init__(
+        self, bank: SyntheticCrops, share: float, seed: int, device: torch.device | str = "cpu", *, spectra: bool = False
+    ):
         """`share` in (0, 1): how many of all the pictures that are learnt from are drawn; `bank` as `draw_bank` gives it."""
         assert 0 < share < 1, f"a share of {share:g} is no rehearsal"
         self.share, self.spectra = share, spectra
@@ -46,7 +50,7 @@ class Rehearsal:
         self._generator = torch.Generator(device=device).manual_seed(seed)
         self._order = torch.empty(0, dtype=torch.long, device=device)
 
-    def beside(self, images: Tensor) -> DrawnCrops:
+    def beside(self, images: Tensor) -> SyntheticCrops:
         """As many as go with crops (N, S, S, 3) uint8 of what is adapted to."""
         count = max(1, round(len(images) * self.share / (1 - self.share)))
         drawn = turned(self._bank.rows(self._next(count)), images.shape[1], self._generator)
@@ -59,7 +63,7 @@ class Rehearsal:
         rows, self._order = self._order[:count], self._order[count:]
         return rows
 
-    def _mixed(self, drawn: DrawnCrops, images: Tensor) -> DrawnCrops:
+    def _mixed(self, drawn: SyntheticCrops, images: Tensor) -> SyntheticCrops:
         n, device = len(drawn.images), images.device
 
         def uniform() -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from adapt.core.losses import DELTA, DOUBT, HEAT, LOCATION, PIXEL
 from adapt.core.targets import delta_target, heat_target
 from hand.joints import JOINTS
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
 from runtime.networks.network import MapNetwork, Maps, normalise, peak_pixels, peaks, read_at
@@ -26,21 +26,21 @@ class DrawnLoss(NamedTuple):
 
 
 @singledispatch
-def drawn_loss(network: MapNetwork, drawn: DrawnCrops, size: int) -> DrawnLoss:
+def drawn_loss(network: MapNetwork, drawn: SyntheticCrops, size: int) -> DrawnLoss:
     """Of crops of `size` px, with gradients for `network`. Architectures with a loss of their own register it."""
     return detnet_drawn_loss(network(_inputs(drawn)), drawn, size)
 
 
 @drawn_loss.register(DetNetLite)
-def _of_lite(network: DetNetLite, drawn: DrawnCrops, size: int) -> DrawnLoss:
+def _of_lite(network: DetNetLite, drawn: SyntheticCrops, size: int) -> DrawnLoss:
     return lite_drawn_loss(network.raw(_inputs(drawn)), drawn, size)
 
 
-def _inputs(drawn: DrawnCrops) -> Tensor:
+def _inputs(drawn: SyntheticCrops) -> Tensor:
     return normalise(drawn.images).contiguous(memory_format=torch.channels_last)
 
 
-def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: DrawnCrops, size: int) -> DrawnLoss:
+def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: SyntheticCrops, size: int) -> DrawnLoss:
     """DetNet-lite: cross-entropy of the heat, distances of the joints in 2D and 3D, bone directions, and the error foretold.
 
     Of heat logits, delta, location and doubt maps. Joints count by their weight.
@@ -71,7 +71,7 @@ def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: DrawnCro
     return DrawnLoss(total, joint_loss, off_px)
 
 
-def detnet_drawn_loss(maps: Maps, drawn: DrawnCrops, size: int) -> DrawnLoss:
+def detnet_drawn_loss(maps: Maps, drawn: SyntheticCrops, size: int) -> DrawnLoss:
     """DetNet: the published losses (heat MSE, delta and location around the truth), the heat's few bright cells weighed up."""
     heat, delta, location, _ = maps
     cells = heat.shape[-1]

@@ -8,7 +8,7 @@ from pathlib import Path
 from adapt.core.rehearsal import draw_bank
 from adapt.datasets.assembly_hands import AssemblyHands
 from adapt.datasets.predictions import DatasetPredictions
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, load_network
 
@@ -21,7 +21,7 @@ REHEARSED = 600
 """Drawn hands to rehearse; they take ten seconds of a core."""
 
 
-def _bank(crop_size: int, seed: int) -> DrawnCrops:
+def _bank(crop_size: int, seed: int) -> SyntheticCrops:
     return draw_bank(REHEARSED, crop_size, seed)
 
 

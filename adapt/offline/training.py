@@ -12,7 +12,7 @@ from adapt.core.rehearsal import Rehearsal, draw_bank
 from adapt.core.targets import LabelSource, Recipe
 from adapt.core.training_samples import TrainingSet
 from hand.errors import UserError
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
@@ -85,7 +85,7 @@ def make_mean_teacher(
     network: HandNetwork,
     manifest: Manifest,
     geometry: TwoViewGeometry,
-    bank: DrawnCrops | None = None,
+    bank: SyntheticCrops | None = None,
 ) -> MeanTeacher:
     """A student and its teacher, both as `network` is, which stays as it is.
 

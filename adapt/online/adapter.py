@@ -19,7 +19,7 @@ from adapt.online.promotion import PromotionDecision, ValidationResult, Validati
 from adapt.online.status import AdaptationFigures, AdaptationPhase, AdaptationStatus
 from adapt.online.validation import ValidationMetrics, predict_samples, synthetic_error, validate
 from capture.views import PerView
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
@@ -79,13 +79,13 @@ class Adapter:
         self,
         shipped: HandNetwork,
         manifest: Manifest,
-        drawn: DrawnCrops,
+        drawn: SyntheticCrops,
         widths_px: PerView[int],
         *,
         serving: HandNetwork | None = None,
         labels: LabelSource = "both",
         pace: Pace = _PACE,
-        bank: DrawnCrops | None = None,
+        bank: SyntheticCrops | None = None,
         device: torch.device | str = "cpu",
     ):
         """`shipped` is what everything is measured against; `serving` the network in use, if another one; `drawn` are hands

@@ -25,7 +25,7 @@ from adapt.online.status import AdaptationStatus
 from capture.views import PerView
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, build_network, load_network
 from runtime.processes import ignoring_interrupts
@@ -198,13 +198,13 @@ class BackgroundAdapter:
 
 
 @cache
-def _drawn(size: int) -> DrawnCrops:
+def _drawn(size: int) -> SyntheticCrops:
     """Hands by which forgetting is measured; drawing them takes seconds."""
-    return Drawer(size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(DRAWN)
+    return CropRenderer(size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(DRAWN)
 
 
 @cache
-def _bank(size: int) -> DrawnCrops:
+def _bank(size: int) -> SyntheticCrops:
     """Hands to rehearse."""
     return draw_bank(REHEARSED, size, 0, shown=False)
 

@@ -13,7 +13,7 @@ import torch
 from adapt.core.training_samples import TrainingSet
 from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from runtime.calibration.initialization import place_of
 from runtime.calibration.self_calibrator import mean_bone_lengths
 from runtime.calibration.variables import CHILD, PARENT
@@ -114,7 +114,7 @@ def validate(said: ValidationPredictions, material: TrainingSet, geometry: TwoVi
 
 
 @torch.inference_mode()
-def synthetic_error(network: HandNetwork, hands: DrawnCrops) -> float:
+def synthetic_error(network: HandNetwork, hands: SyntheticCrops) -> float:
     """Mean distance from the truth on drawn hands, hands."""
     device = next(network.parameters()).device
     joints = torch.cat([network(part.to(device)).joints.float().cpu() for part in hands.images.split(BATCH)])

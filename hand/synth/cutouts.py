@@ -11,10 +11,10 @@ from hand.model import HandModel
 from hand.prior import sample_poses
 from hand.synth.aim import random_rotations, turn_to_axis
 from hand.synth.appearance import linear, sample_appearance
-from hand.synth.draw import PRINT_SIDE
+from hand.synth.crops import PRINT_SIDE
 from hand.synth.grasps import ThingSampler
 from hand.synth.light import sample_lights
-from hand.synth.people import HANDS, PeopleDrawer
+from hand.synth.people import HANDS, PeopleRenderer
 from hand.synth.render import render, render_things
 
 SIZE = 144
@@ -43,7 +43,7 @@ class ArmEnds:
         return ArmEnds(*(getattr(self, name)[pick] for name in ArmEnds.__slots__))
 
 
-class DrawnCutOuts(NamedTuple):
+class SyntheticCutOuts(NamedTuple):
     """N hands with their forearms, alone, many of them with things that they hold or that lie about."""
 
     layers: torch.Tensor
@@ -58,7 +58,7 @@ class DrawnCutOuts(NamedTuple):
     """(N,) share of the joints before which no thing stands."""
 
 
-def draw_cutouts(n: int, generator: torch.Generator, device: torch.device) -> DrawnCutOuts:
+def render_cutouts(n: int, generator: torch.Generator, device: torch.device) -> SyntheticCutOuts:
     """Hands from all sides; a hand takes about a third of its cut-out, so that most of the forearm shows."""
     model = HandModel.load(device)
     pose, _ = sample_poses(n, generator, model)
@@ -93,7 +93,7 @@ def draw_cutouts(n: int, generator: torch.Generator, device: torch.device) -> Dr
     places = pixels(joints)
     spot = places.round().long().clamp(0, SIZE - 1)
     before = layer.depth.flatten(1).gather(1, spot[..., 1] * SIZE + spot[..., 0]) < joints[..., 2]
-    return DrawnCutOuts(torch.cat([light, alpha], 1), bare, places, pixels(elbow)[:, 0], 1 - before.float().mean(1))
+    return SyntheticCutOuts(torch.cat([light, alpha], 1), bare, places, pixels(elbow)[:, 0], 1 - before.float().mean(1))
 
 
 def _flat(points: torch.Tensor) -> torch.Tensor:
@@ -102,7 +102,7 @@ def _flat(points: torch.Tensor) -> torch.Tensor:
 
 
 def arm_ends(layers: torch.Tensor, joints: torch.Tensor, elbow: torch.Tensor) -> ArmEnds:
-    """Arm ends of hands that `draw_cutouts` drew without things; width and colour are read a little before the end."""
+    """Arm ends of hands that `render_cutouts` drew without things; width and colour are read a little before the end."""
     wrist = joints[:, WRIST]
     along = elbow - wrist
     direction = normalize(along + 1e-3, dim=1)
@@ -146,7 +146,7 @@ class CutOutBank:
     @torch.no_grad()
     def renew(self, n: int) -> None:
         """Draw `n` hands in place of the oldest."""
-        drawn = draw_cutouts(n, self._generator, self.device)
+        drawn = render_cutouts(n, self._generator, self.device)
         spot = (self._drawn + torch.arange(n, device=self.device)) % len(self)
         ends = arm_ends(drawn.bare, drawn.joints, drawn.elbows)
         for name in ArmEnds.__slots__:
@@ -163,7 +163,7 @@ class PeopleBank:
     """People, each as one camera sees them; the oldest can be renewed."""
 
     def __init__(self, count: int, seed: int, device: torch.device | str = "cpu"):
-        self._drawer = PeopleDrawer(PEOPLE_SIZE, seed, device)
+        self._drawer = PeopleRenderer(PEOPLE_SIZE, seed, device)
         self.layers = torch.zeros(count, 4, PEOPLE_SIZE, PEOPLE_SIZE, dtype=torch.float16, device=device)
         """(count, 4, S, S)."""
         self.joints = torch.zeros(count, HANDS, JOINTS, 2, device=device)

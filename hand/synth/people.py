@@ -65,7 +65,7 @@ class People:
         return People(**{name: (t.long() if name == "faces" else t.float()).to(device) for name, t in tensors.items()})
 
 
-class DrawnPeople(NamedTuple):
+class SyntheticPeople(NamedTuple):
     """N people, each alone in front of nothing."""
 
     layers: torch.Tensor
@@ -78,7 +78,7 @@ class DrawnPeople(NamedTuple):
     """(N, 2) px, the point between the eyes; far outside for who wears the camera."""
 
 
-class PeopleDrawer:
+class PeopleRenderer:
     """Draws batches of people; deterministic by seed on one kind of device."""
 
     def __init__(self, size: int, seed: int, device: torch.device | str = "cpu", texture: int = 0):
@@ -113,7 +113,7 @@ class PeopleDrawer:
         return torch.randn(*shape, generator=self.generator, device=self.device)
 
     @torch.no_grad()
-    def draw(self, n: int) -> DrawnPeople:
+    def draw(self, n: int) -> SyntheticPeople:
         people, pick = self._people, (self._uniform(n) * len(self._people.bodies)).long()
         kind = (self._uniform(n, 1) * 3).long()
         worn = kind[:, 0] == 2
@@ -135,7 +135,7 @@ class PeopleDrawer:
         points, spots = seen(joints.flatten(1, 2))
         in_sight = _in_sight(fragments.dense(shown, 1e3), points[..., 2], spots).unflatten(1, (HANDS, JOINTS))
         heads = torch.where(worn[:, None], torch.full_like(spots[:, 0], -1e4), seen(people.eyes[pick, None])[1][:, 0])
-        return DrawnPeople(layers, spots.unflatten(1, (HANDS, JOINTS)), in_sight, heads)
+        return SyntheticPeople(layers, spots.unflatten(1, (HANDS, JOINTS)), in_sight, heads)
 
     def _hands(self, pick: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Joints (N, 2, 21, 3) and skin (N, 2, V, 3) of both hands, body axes."""

@@ -41,7 +41,7 @@ class Scenes:
     """(N, HANDS) bool: so little of a hand that both answers are right."""
 
 
-class SceneDrawer:
+class SceneRenderer:
     """Draws batches of scenes; deterministic by seed on one kind of device."""
 
     def __init__(

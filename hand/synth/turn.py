@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from hand.synth.draw import SURFACE_CELL, DrawnCrops
+from hand.synth.crops import SURFACE_CELL, SyntheticCrops
 
 ROLL_DEG = 12.0
 """Standard deviation of the roll, besides the one that crops come with."""
@@ -48,7 +48,7 @@ class Turn:
         return (pixels - (side - 1) / 2) @ self.roll.mT * self.zoom[:, None, None] + (size - 1) / 2
 
 
-def turned(drawn: DrawnCrops, size: int, generator: torch.Generator) -> DrawnCrops:
+def turned(drawn: SyntheticCrops, size: int, generator: torch.Generator) -> SyntheticCrops:
     """The same hands turned at random, lit differently, and some of them cut off by the frame's edge."""
     n, device = len(drawn.images), drawn.images.device
     turn = Turn.sample(n, generator, device)

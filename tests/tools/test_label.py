@@ -15,7 +15,7 @@ from adapt.offline.recording import require_calibration, require_hands
 from capture.views import PerView, View
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import SURFACE_CELL, Drawer, DrawnCrops
+from hand.synth.crops import SURFACE_CELL, CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER, turned
 from runtime.calibration.self_calibrator import CalibrationState
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus
@@ -41,8 +41,8 @@ def crops() -> list[LabelledCrop]:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> DrawnCrops:
-    return Drawer(SIZE, Backgrounds.load(None, "train"), seed=3, border=BORDER).draw(12)
+def drawn() -> SyntheticCrops:
+    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=3, border=BORDER).draw(12)
 
 
 def test_a_shard_gives_back_what_was_labelled_as_training_uses_it(tmp_path, crops):
@@ -62,16 +62,16 @@ def test_drawn_shards_are_certain_and_as_old_programs_wrote_them(tmp_path, drawn
     save_shard(drawn, shard_file(tmp_path, 0))
     assert not {"weight", "taught"} & load_file(shard_file(tmp_path, 0)).keys()
     again = load_shard(shard_file(tmp_path, 0))
-    for field in fields(DrawnCrops):
+    for field in fields(SyntheticCrops):
         assert torch.equal(getattr(again, field.name), getattr(drawn, field.name)), field.name
     assert (again.weight == 1).all() and not again.taught.any()
 
 
-def batch(drawn: DrawnCrops) -> DrawnCrops:
+def batch(drawn: SyntheticCrops) -> SyntheticCrops:
     return turned(replace(drawn, present=torch.ones_like(drawn.present)), SIZE, torch.Generator().manual_seed(0))
 
 
-def told_elsewhere(crops: DrawnCrops, weight: float) -> DrawnCrops:
+def told_elsewhere(crops: SyntheticCrops, weight: float) -> SyntheticCrops:
     """Index tips a hand off, and of such a weight."""
     joints, pixels, weights = crops.joints.clone(), crops.pixels.clone(), crops.weight.clone()
     joints[:, 8] += 1
@@ -86,11 +86,11 @@ def test_a_joint_teaches_by_its_weight(drawn, architecture):
     crops = batch(drawn)
     lite = architecture == "detnet-lite"
     if not lite:
-        crops = DrawnCrops(**{field.name: getattr(crops, field.name)[:2] for field in fields(DrawnCrops)})
+        crops = SyntheticCrops(**{field.name: getattr(crops, field.name)[:2] for field in fields(SyntheticCrops)})
     network = DetNetLite().eval() if lite else DetNet(0).eval()
 
     @torch.no_grad()
-    def loss(crops: DrawnCrops) -> float:
+    def loss(crops: SyntheticCrops) -> float:
         return training_loss(network, crops, SIZE)[0].item()
 
     wrong = [loss(told_elsewhere(crops, weight)) for weight in (0.0, 0.5, 1.0)]

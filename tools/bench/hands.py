@@ -8,9 +8,9 @@ from tools.bench.timed import Make, Timed
 
 def make_draw() -> Timed:
     from hand.synth.backgrounds import Backgrounds
-    from hand.synth.draw import Drawer
+    from hand.synth.crops import CropRenderer
 
-    drawer = Drawer(64, Backgrounds.load(None, "train"), 0)
+    drawer = CropRenderer(64, Backgrounds.load(None, "train"), 0)
     return Timed(lambda: drawer.draw(16), 16, "one drawn training picture, 64 px")
 
 

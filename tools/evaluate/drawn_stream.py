@@ -76,7 +76,7 @@ def draw_stream(
     backgrounds: Backgrounds | None = None,
     start_ns: int = 1_000_000_000,
 ) -> DrawnStream:
-    """A right hand of a new person moves before the cameras of `rig`; `model` and `texture` as in `hand.synth.draw.Drawer`."""
+    """A right hand of a new person moves before the cameras of `rig`; `model` and `texture` as for `CropRenderer`."""
     model = model or HandModel.load()
     backgrounds = backgrounds or Backgrounds.load(None, "held_out")
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))

@@ -13,7 +13,7 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.prior import FAMILIES
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_best_roll, refine_predictions
 from runtime.types import HandBox
@@ -38,9 +38,9 @@ class HeldOut:
     """N held-out hands of one kind, each drawn twice over: as the program finds hands, and as it follows them."""
 
     kind: Kind
-    frames: DrawnCrops
+    frames: SyntheticCrops
     """Hands of any roll, each in a box in the middle of a picture twice as wide."""
-    upright: DrawnCrops
+    upright: SyntheticCrops
     """Other hands of the same kind in crops as a track cuts them: nearly upright."""
 
 
@@ -80,7 +80,7 @@ def held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> Hel
     return HeldOut(kind, frames, upright_hands(kind, count, size, backgrounds))
 
 
-def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> DrawnCrops:
+def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> SyntheticCrops:
     """Those of `held_out` that are as a track cuts them."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
     return _drawn(kind, "upright", count, size, backgrounds, seed + 1, 0, 0.0)
@@ -88,14 +88,14 @@ def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -
 
 def _drawn(
     kind: Kind, name: str, count: int, size: int, backgrounds: Backgrounds, seed: int, border: int, any_roll: float
-) -> DrawnCrops:
+) -> SyntheticCrops:
     model = None if kind == "our" else HandModel.load(asset=FOREIGN_ASSET)
     texture = None if kind == "our" else FOREIGN_TEXTURE
-    drawer = Drawer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
+    drawer = CropRenderer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
     steps = range(-(-count // BATCH))
     # Whole batches always, so that fewer hands are the first of more.
     parts = [drawer.draw(BATCH) for _ in tqdm(steps, desc=f"drawing, {kind} hand {name}", unit=f"x{BATCH}")]
-    return DrawnCrops.joined(parts).rows(slice(count))
+    return SyntheticCrops.joined(parts).rows(slice(count))
 
 
 def judge(engine: Engine, hands: HeldOut) -> Judged:
@@ -120,7 +120,7 @@ def judge(engine: Engine, hands: HeldOut) -> Judged:
     )
 
 
-def place_of(frames: DrawnCrops, number: int, size: int) -> CropRequest:
+def place_of(frames: SyntheticCrops, number: int, size: int) -> CropRequest:
     """One of the frames as the program meets it: a box of `size` px in the middle, and the camera that it was drawn by."""
     image = frames.images[number].numpy()
     side = len(image)
@@ -129,14 +129,14 @@ def place_of(frames: DrawnCrops, number: int, size: int) -> CropRequest:
     return CropRequest(HandBox("left", "right", middle, float(size), 1.0), camera, image)
 
 
-def _of_answers(answers: list[CropPrediction], hands: DrawnCrops, size: int) -> Scores:
+def _of_answers(answers: list[CropPrediction], hands: SyntheticCrops, size: int) -> Scores:
     joints, pixels, confidence = (
         np.stack([getattr(answer.hand, name) for answer in answers]) for name in ("joints", "pixels", "confidence")
     )
     return score(joints, pixels, confidence, hands, size)
 
 
-def score(joints: np.ndarray, pixels: np.ndarray, confidence: np.ndarray, hands: DrawnCrops, size: int) -> Scores:
+def score(joints: np.ndarray, pixels: np.ndarray, confidence: np.ndarray, hands: SyntheticCrops, size: int) -> Scores:
     """Compare answers with the truth: unit hands (N, 21, 3), picture pixels (N, 21, 2), confidences (N, 21).
 
     `size`: side of the hands' boxes, px.
@@ -164,7 +164,7 @@ def sharpness(images: torch.Tensor) -> torch.Tensor:
     return fine.abs().mean((1, 2, 3)) / coarse.abs().mean((1, 2, 3)).clamp_min(1e-3)
 
 
-def groups(hands: DrawnCrops) -> dict[str, dict[str, np.ndarray]]:
+def groups(hands: SyntheticCrops) -> dict[str, dict[str, np.ndarray]]:
     """Masks (N,) by question and answer; every hand is in one answer of each question."""
     facing, tone, family = hands.facing.numpy(), hands.tone.numpy(), hands.family.numpy()
     hidden = 1 - hands.visible.float().mean(1).numpy()

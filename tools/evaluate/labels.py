@@ -29,7 +29,7 @@ from adapt.offline.training import BANK, make_mean_teacher, train
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network, save_network
@@ -118,11 +118,11 @@ class Comparison:
         return collect_samples(self.offline, load_network(DEFAULT_WEIGHTS)[1].crop_size)
 
     @cached_property
-    def bank(self) -> DrawnCrops:
+    def bank(self) -> SyntheticCrops:
         return draw_bank(BANK, load_network(DEFAULT_WEIGHTS)[1].crop_size, seed=0)
 
     @cached_property
-    def drawn(self) -> dict[Kind, DrawnCrops]:
+    def drawn(self) -> dict[Kind, SyntheticCrops]:
         places, size = Backgrounds.load(None, "held_out"), load_network(DEFAULT_WEIGHTS)[1].crop_size
         return {kind: upright_hands(kind, self.settings.hands, size, places) for kind in get_args(Kind)}
 
@@ -169,7 +169,7 @@ class Comparison:
 
 
 @torch.inference_mode()
-def error_mm(network: HandNetwork, drawn: DrawnCrops) -> float:
+def error_mm(network: HandNetwork, drawn: SyntheticCrops) -> float:
     """Mean joint error, mm of a hand of 90."""
     joints = torch.cat([network(images).joints for images in drawn.images.split(BATCH)])
     return float((joints - drawn.joints).norm(dim=-1).mean()) * DEFAULT_HAND_SIZE_MM

@@ -20,7 +20,7 @@ from hand.errors import UserError
 from hand.joints import FINGER_MCPS, WRIST, unit_hand
 from hand.rotations import align, angle_deg, between, from_vector
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer
+from hand.synth.crops import CropRenderer
 from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_square
 from runtime.estimators.landmark_confidence import bone_lengths, signs
 from runtime.estimators.litert import Model
@@ -70,7 +70,7 @@ class Seen:
 def draw(settings: Settings, model: LandmarkModel) -> tuple[list[Seen], list[Seen]]:
     """Hands in the middle of their pictures, and the same hands off the middle; only such as the model finds."""
     torch.set_num_threads(settings.threads)
-    drawer = Drawer(CROP_PX, Backgrounds.load(settings.backgrounds, "held_out"), settings.seed, border=BORDER_PX)
+    drawer = CropRenderer(CROP_PX, Backgrounds.load(settings.backgrounds, "held_out"), settings.seed, border=BORDER_PX)
     rng = np.random.default_rng(settings.seed)
     middle, off = [], []
     for _ in tqdm(range(settings.hands), unit="hands"):

@@ -22,7 +22,7 @@ from capture.views import VIEWS
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.cutouts import CutOutBank, PeopleBank
-from hand.synth.scenes import SceneDrawer, Scenes
+from hand.synth.scenes import SceneRenderer, Scenes
 from runtime.estimators.locator import DEFAULT_WEIGHTS, MIN_SCORE, FoundHand, Locator, find_peaks, load_locator
 from runtime.estimators.tracker import box_around, overlap
 from runtime.networks.network import normalise
@@ -175,7 +175,7 @@ def held_out_scenes(count: int, backgrounds: Backgrounds) -> dict[str, Scenes]:
     """`count` scenes each of hands among things, and of people, that training never drew."""
     bank, people = CutOutBank(160, SEED), PeopleBank(96, SEED)
     shares = {"hands and things": 0.0, "people": 1.0}
-    drawers = {name: SceneDrawer(SCENE_SIZE, bank, backgrounds, SEED, people, share) for name, share in shares.items()}
+    drawers = {name: SceneRenderer(SCENE_SIZE, bank, backgrounds, SEED, people, share) for name, share in shares.items()}
     return {name: join([drawer.draw(32) for _ in range(max(1, count // 32))]) for name, drawer in drawers.items()}
 
 

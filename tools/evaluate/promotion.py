@@ -30,7 +30,7 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.calibration.self_calibrator import CalibrationState, mean_bone_lengths
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop_estimator import CropEstimator
@@ -217,7 +217,7 @@ def true_error_mm(said: ValidationPredictions, truth: PerView[np.ndarray]) -> fl
 
 
 def judged(
-    settings: Settings, number: int, scene: Scene, way: Way, network: HandNetwork, manifest: Manifest, drawn: DrawnCrops
+    settings: Settings, number: int, scene: Scene, way: Way, network: HandNetwork, manifest: Manifest, drawn: SyntheticCrops
 ) -> Iterator[Row]:
     """Adapt in one way, and judge after each number of steps."""
     rng = np.random.default_rng([settings.seed, number])
@@ -285,7 +285,7 @@ def evaluate(settings: Settings) -> list[Row]:
     """All judgements. Raises UserError where no scene's cameras became sure."""
     network, manifest = load_network(settings.weights)
     engine = TorchEngine(*load_network(settings.weights), threads=1)
-    drawn = Drawer(manifest.crop_size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(128)
+    drawn = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(128)
     scenes: list[Scene] = []
     for number in tqdm(range(settings.scenes), desc="watching", unit="scene"):
         scene = scene_of(settings, np.random.default_rng([settings.seed, number, 1]), engine)

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from hand.errors import UserError
 from hand.joints import JOINTS
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER
 from tools.train.backgrounds import DEFAULT_BANK
 
@@ -51,14 +51,14 @@ def shard_file(bank: Path, number: int) -> Path:
     return bank / f"{number:05d}.safetensors"
 
 
-def draw_shard(settings: Settings, number: int, count: int = SHARD) -> DrawnCrops:
+def draw_shard(settings: Settings, number: int, count: int = SHARD) -> SyntheticCrops:
     """The `number`-th shard: always the same."""
     torch.set_num_threads(1)
     # Seeds of shards lie far apart from each other and below those of held-out hands.
     seed = (settings.seed * 1_009 + number) % 900_000
-    drawer = Drawer(settings.crop_size, Backgrounds.load(settings.backgrounds, "train"), seed, border=BORDER)
+    drawer = CropRenderer(settings.crop_size, Backgrounds.load(settings.backgrounds, "train"), seed, border=BORDER)
     bar = tqdm(range(0, count, _DRAWN_AT_ONCE), desc=f"shard {number}", unit="hands", unit_scale=_DRAWN_AT_ONCE, leave=False)
-    return DrawnCrops.joined([drawer.draw(_DRAWN_AT_ONCE, settings.absent, settings.mirrored) for _ in bar])
+    return SyntheticCrops.joined([drawer.draw(_DRAWN_AT_ONCE, settings.absent, settings.mirrored) for _ in bar])
 
 
 def main(settings: Settings) -> None:
@@ -74,8 +74,8 @@ def main(settings: Settings) -> None:
         print(f"{file}: {len(crops.images):,} hands")
 
 
-def save_shard(crops: DrawnCrops, file: Path) -> None:
-    tensors = {name: getattr(crops, name) for name in DrawnCrops.__slots__}
+def save_shard(crops: SyntheticCrops, file: Path) -> None:
+    tensors = {name: getattr(crops, name) for name in SyntheticCrops.__slots__}
     if not crops.taught.any():
         # Of drawn hands that goes without saying.
         del tensors["weight"], tensors["taught"]
@@ -85,10 +85,10 @@ def save_shard(crops: DrawnCrops, file: Path) -> None:
     part.rename(file)
 
 
-def load_shard(file: Path) -> DrawnCrops:
+def load_shard(file: Path) -> SyntheticCrops:
     tensors = load_file(file)
     present = tensors["present"]
-    return DrawnCrops(**{"weight": torch.ones(len(present), JOINTS), "taught": torch.zeros_like(present)} | tensors)
+    return SyntheticCrops(**{"weight": torch.ones(len(present), JOINTS), "taught": torch.zeros_like(present)} | tensors)
 
 
 class HandBank:
@@ -100,7 +100,7 @@ class HandBank:
         self._folder = folder
         self._random = torch.Generator().manual_seed(seed)
         self._files: list[Path] = []
-        self._shards: list[DrawnCrops] = []
+        self._shards: list[SyntheticCrops] = []
         found = self.crop_size_of(folder, maker)
         if found != crop_size:
             raise UserError(f"{folder} holds crops of {found} px, expected those of {crop_size}: give a bank of that size")
@@ -124,17 +124,17 @@ class HandBank:
     def __len__(self) -> int:
         return sum(len(shard.images) for shard in self._shards)
 
-    def take(self, n: int) -> DrawnCrops:
+    def take(self, n: int) -> SyntheticCrops:
         """`n` crops at random, from up to eight shards."""
         groups = min(8, n)
         sizes = [n // groups + (k < n % groups) for k in range(groups)]
         picks = torch.randint(len(self._shards), (groups,), generator=self._random).tolist()
-        parts: list[DrawnCrops] = []
+        parts: list[SyntheticCrops] = []
         for size, number in zip(sizes, picks, strict=True):
             shard = self._shards[number]
             rows = torch.randint(len(shard.images), (size,), generator=self._random)
             parts.append(shard.rows(rows))
-        return DrawnCrops.joined(parts)
+        return SyntheticCrops.joined(parts)
 
 
 if __name__ == "__main__":

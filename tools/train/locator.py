@@ -16,7 +16,7 @@ from tqdm import tqdm
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds, Split
 from hand.synth.cutouts import CutOutBank, PeopleBank
-from hand.synth.scenes import SceneDrawer
+from hand.synth.scenes import SceneRenderer
 from runtime.estimators.locator import ARCHITECTURE, DEEPEST_STRIDE, STRIDE, LocatorMaps
 from runtime.networks.network import normalise
 from runtime.networks.weights import Manifest, fill, load_tensors, save_tensors
@@ -105,10 +105,10 @@ class Run:
         self.pool = ScenePool(self._drawer("train", seed, settings.hands, settings.people), settings.pool, settings.reuse)
         self._random = np.random.default_rng(seed)
 
-    def _drawer(self, split: Split, seed: int, hands: int, people: int) -> SceneDrawer:
+    def _drawer(self, split: Split, seed: int, hands: int, people: int) -> SceneRenderer:
         places = Backgrounds.load(self.settings.backgrounds, split, self.device)
         bank, folk = CutOutBank(hands, seed, self.device), PeopleBank(people, seed, self.device)
-        return SceneDrawer(self.settings.size, bank, places, seed, folk)
+        return SceneRenderer(self.settings.size, bank, places, seed, folk)
 
     def _restore(self) -> int:
         """Fill the networks from the checkpoint, else from the weights to start from; the scenes that they have seen."""

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from adapt.core.synthetic_losses import DrawnLoss, detnet_drawn_loss, lite_drawn_loss
 from hand.joints import DEFAULT_HAND_SIZE_MM
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from runtime.networks.detnet_lite import DetNetLite
 from runtime.networks.network import MapNetwork, Maps, conv, normalise
 
@@ -17,7 +17,7 @@ SURFACE_WEIGHT = 1.0
 
 @singledispatch
 def training_loss(
-    network: MapNetwork, drawn: DrawnCrops, size: int, surface: "SurfaceHead | None" = None
+    network: MapNetwork, drawn: SyntheticCrops, size: int, surface: "SurfaceHead | None" = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """The loss of a batch, and its figures by name. Architectures with a loss of their own register it, else it is DetNet's."""
     assert surface is None, "only a network with a loss of its own has a surface head"
@@ -28,7 +28,7 @@ def training_loss(
 
 @training_loss.register(DetNetLite)
 def lite_loss(
-    network: DetNetLite, drawn: DrawnCrops, size: int, surface: "SurfaceHead | None" = None
+    network: DetNetLite, drawn: SyntheticCrops, size: int, surface: "SurfaceHead | None" = None
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """DetNet-lite's.
 
@@ -49,7 +49,7 @@ def _figures(loss: DrawnLoss) -> dict[str, Tensor]:
     return {"3d_mm": loss.joints.detach() * DEFAULT_HAND_SIZE_MM, "2d_px": loss.pixels.detach()}
 
 
-def surface_loss(told: Tensor, drawn: DrawnCrops) -> Tensor:
+def surface_loss(told: Tensor, drawn: SyntheticCrops) -> Tensor:
     """Of maps (N, 5, S/4, S/4): cross-entropy of where the hand is, distance of which part of it and how deep."""
     share = drawn.surface[:, :1].float() * drawn.present[:, None, None, None]
     # Left hands' surfaces are right ones' mirror images, of which nothing is asked; real hands' are not known.

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINTS
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER, turned
 from runtime.networks.network import Block, HandNetwork
 from runtime.networks.weights import Manifest, build_network, fill, load_tensors, network_class, save_network
@@ -82,7 +82,7 @@ class Settings:
 
 
 @torch.no_grad()
-def validate(hand_network: HandNetwork, held_out: DrawnCrops, batch: int) -> dict[str, float]:
+def validate(hand_network: HandNetwork, held_out: SyntheticCrops, batch: int) -> dict[str, float]:
     """Mean joint error in mm (a 90 mm hand) and in px of the crop; mean confidence with a hand, without, with a left one."""
     hand_network.eval()
     parts = [hand_network(images) for images in held_out.images.split(batch)]
@@ -108,7 +108,7 @@ class Learner(nn.Module):
         network = self.hand.network
         self.surface = surface_head(network) if surface else None
 
-    def loss(self, drawn: DrawnCrops) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, drawn: SyntheticCrops) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of a batch, and its figures by name."""
         return training_loss(self.hand.network, drawn, self.hand.crop_size, self.surface)
 
@@ -164,7 +164,7 @@ class Run:
         self.seen = self._restore()
         self.steps = 0
         bank = settings.backgrounds
-        self.held_out = Drawer(
+        self.held_out = CropRenderer(
             settings.crop_size, Backgrounds.load(bank, "held_out", self.device), HELD_OUT_SEED, self.device
         ).draw(settings.validate, 0.05, 0.1)
         # A resumed run sees other hands than before.
@@ -173,7 +173,7 @@ class Run:
         self._generator = torch.Generator(device=self.device).manual_seed(seed)
         if self.device.type == "cuda":
             places = Backgrounds.load(bank, "train", self.device)
-            self._drawer = Drawer(settings.crop_size, places, seed, self.device, border=BORDER)
+            self._drawer = CropRenderer(settings.crop_size, places, seed, self.device, border=BORDER)
         else:
             self.bank = HandBank(settings.bank, settings.crop_size, seed)
         self._taught = HandBank(settings.taught, settings.crop_size, seed, "tools.label") if settings.taught else None
@@ -193,7 +193,7 @@ class Run:
         self.teacher.load_state_dict(self.student.state_dict())
         return seen
 
-    def batch(self) -> DrawnCrops:
+    def batch(self) -> SyntheticCrops:
         """Crops to learn from in one step, all used anew."""
         settings = self.settings
         real = max(1, round(settings.batch * settings.taught_share)) if self._taught else 0
@@ -202,7 +202,7 @@ class Run:
         else:
             crops = self._drawer.draw(settings.batch - real, settings.absent, settings.mirrored)
         if self._taught:
-            crops = DrawnCrops.joined([crops, self._taught.take(real).to(self.device)])
+            crops = SyntheticCrops.joined([crops, self._taught.take(real).to(self.device)])
         return turned(crops, settings.crop_size, self._generator)
 
     def step(self, progress: float) -> dict[str, Tensor]:

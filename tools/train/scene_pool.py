@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from hand.synth.scenes import SceneDrawer, Scenes
+from hand.synth.scenes import SceneRenderer, Scenes
 from runtime.estimators.locator import DEEPEST_STRIDE, PAD_VALUE
 
 DRAWN_AT_ONCE = 64
@@ -24,7 +24,7 @@ def join(parts: list[Scenes]) -> Scenes:
 class ScenePool:
     """Random batches out of the latest scenes; new ones are drawn so that each is used about `reuse` times."""
 
-    def __init__(self, drawer: SceneDrawer, capacity: int, reuse: float):
+    def __init__(self, drawer: SceneRenderer, capacity: int, reuse: float):
         self._drawer, self._capacity, self._reuse = drawer, capacity, reuse
         first = min(FIRST_SCENES, capacity)
         self._scenes = join([drawer.draw(DRAWN_AT_ONCE) for _ in range(max(1, first // DRAWN_AT_ONCE))])

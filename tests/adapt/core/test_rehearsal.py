@@ -10,7 +10,7 @@ from torch import Tensor
 from adapt.core.rehearsal import MIXED, Rehearsal, draw_bank
 from adapt.core.synthetic_losses import drawn_loss
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from hand.synth.spectrum import photograph_details
 from hand.synth.turn import BORDER
 from runtime.networks.detnet_lite import DetNetLite
@@ -20,7 +20,7 @@ SIZE = 64
 
 
 @pytest.fixture(scope="module")
-def bank() -> DrawnCrops:
+def bank() -> SyntheticCrops:
     return draw_bank(40, SIZE, seed=0)
 
 
@@ -50,7 +50,7 @@ def test_all_hands_are_rehearsed_before_one_comes_again(bank, target):
 
 
 @pytest.fixture(scope="module")
-def both(bank, target) -> tuple[DrawnCrops, DrawnCrops]:
+def both(bank, target) -> tuple[SyntheticCrops, SyntheticCrops]:
     """The same forty hands without the target's spectra and with them."""
     many = target.repeat(4, 1, 1, 1)[:40]
     plain, mixed = (Rehearsal(bank, 0.5, 0, spectra=spectra).beside(many) for spectra in (False, True))
@@ -59,7 +59,7 @@ def both(bank, target) -> tuple[DrawnCrops, DrawnCrops]:
 
 def test_spectra_change_pictures_and_no_truth(both):
     plain, mixed = both
-    for field in fields(DrawnCrops):
+    for field in fields(SyntheticCrops):
         assert field.name == "images" or torch.equal(getattr(plain, field.name), getattr(mixed, field.name)), field.name
     changed = (plain.images != mixed.images).flatten(1).any(1).float().mean()
     assert abs(changed - MIXED) < 0.25

@@ -15,7 +15,7 @@ from adapt.online.status import AdaptationPhase
 from capture.views import PerView
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 from tests.adapt.live_hands import LiveHands, drawn, seen, true_error
@@ -41,11 +41,11 @@ def others(shipped) -> LiveHands:
 
 
 @pytest.fixture(scope="module")
-def known(shipped) -> DrawnCrops:
-    return Drawer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), 7).draw(24)
+def known(shipped) -> SyntheticCrops:
+    return CropRenderer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), 7).draw(24)
 
 
-def adapter_of(shipped: tuple[HandNetwork, Manifest], hands: LiveHands, known: DrawnCrops, **more) -> Adapter:
+def adapter_of(shipped: tuple[HandNetwork, Manifest], hands: LiveHands, known: SyntheticCrops, **more) -> Adapter:
     return Adapter(*shipped, known, hands.widths_px, pace=PACE, **more)
 
 
@@ -60,7 +60,7 @@ def worked(adapter: Adapter, judgements: int = JUDGEMENTS, before_step: Callable
     return updates
 
 
-def test_hands_of_known_cameras_make_the_network_better(shipped, hands: LiveHands, known: DrawnCrops):
+def test_hands_of_known_cameras_make_the_network_better(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
     weights = [parameter.detach().clone() for parameter in shipped[0].parameters()]
     for pair in hands.pairs:
@@ -77,7 +77,7 @@ def test_hands_of_known_cameras_make_the_network_better(shipped, hands: LiveHand
         assert (update.network is not None) == (update.validation.result is not ValidationResult.REFUSED)
 
 
-def test_the_same_hands_in_the_same_order_give_the_same_network(shipped, hands: LiveHands, known: DrawnCrops):
+def test_the_same_hands_in_the_same_order_give_the_same_network(shipped, hands: LiveHands, known: SyntheticCrops):
     def run() -> Adapter:
         adapter = adapter_of(shipped, hands, known)
         adapter.see(hands.cameras)
@@ -178,7 +178,7 @@ def test_no_fault_brings_a_worse_network_into_use(shipped, hands, others, known,
             best = error
 
 
-def test_a_hand_that_stands_still_for_five_minutes_teaches_nothing(shipped, hands: LiveHands, known: DrawnCrops):
+def test_a_hand_that_stands_still_for_five_minutes_teaches_nothing(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
     adapter.see(hands.cameras)
     still, random = hands.pairs[10], np.random.default_rng(0)
@@ -192,7 +192,7 @@ def test_a_hand_that_stands_still_for_five_minutes_teaches_nothing(shipped, hand
     assert len(adapter._pairs) < 400
 
 
-def test_what_was_learnt_well_is_not_unlearnt_by_a_hand_that_then_stands_still(shipped, hands: LiveHands, known: DrawnCrops):
+def test_what_was_learnt_well_is_not_unlearnt_by_a_hand_that_then_stands_still(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
     adapter.see(hands.cameras)
     for pair in hands.pairs:
@@ -205,7 +205,7 @@ def test_what_was_learnt_well_is_not_unlearnt_by_a_hand_that_then_stands_still(s
     assert adapter.status.phase is not AdaptationPhase.COLLECTING and adapter._pairs._learnt.travel > 0.5 * travel
 
 
-def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shipped, hands: LiveHands, known: DrawnCrops):
+def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shipped, hands: LiveHands, known: SyntheticCrops):
     network, manifest = shipped
     spoilt = deepcopy(network)
     head = spoilt.network.head
@@ -225,7 +225,7 @@ def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shi
     assert update.validation.result is ValidationResult.ROLLED_BACK and update.network is network and adapter.serving is network
 
 
-def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHands, known: DrawnCrops):
+def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
     adapter.see(hands.cameras)
     for pair in hands.pairs:
@@ -237,7 +237,7 @@ def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHa
     assert adapter.status.phase is AdaptationPhase.COLLECTING and adapter.status.progress == 0
 
 
-def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shipped, hands: LiveHands, known: DrawnCrops):
+def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shipped, hands: LiveHands, known: SyntheticCrops):
     def turned(degrees: float) -> Cameras:
         g = hands.cameras.geometry
         turn = from_vector(np.radians([0.0, degrees, 0.0]))
@@ -256,7 +256,7 @@ def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shi
     assert not torch.equal(first.held_out.taught.right.joints[:8], second.held_out.taught.right.joints[:8])
 
 
-def test_what_is_held_out_is_never_learnt_from(shipped, hands: LiveHands, known: DrawnCrops):
+def test_what_is_held_out_is_never_learnt_from(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
     for pair in hands.pairs:
         adapter.take(pair)

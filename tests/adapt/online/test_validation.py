@@ -13,7 +13,7 @@ from adapt.online.validation import ValidationMetrics, ValidationPredictions, pr
 from capture.views import VIEWS, PerView
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer
+from hand.synth.crops import CropRenderer
 from tests.adapt.live_hands import drawn, seen, true_error
 from tests.adapt.recordings import GEOMETRY
 from tests.runtime.scenes import Scene
@@ -121,7 +121,7 @@ def test_what_the_network_is_asked_is_what_it_says_of_the_crops(shipped):
 
 def test_drawn_hands_tell_a_spoilt_network(shipped):
     network, manifest = shipped
-    hands = Drawer(manifest.crop_size, Backgrounds.load(None, "held_out"), 1).draw(16, absent=0.2)
+    hands = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), 1).draw(16, absent=0.2)
     usual = synthetic_error(network, hands)
     head = network.network.head
     kept = head.weight.detach().clone()

@@ -5,7 +5,7 @@ import torch
 
 from hand.model import HandModel
 from hand.synth.dress import ARM, HEAD, LEG, TORSO, body_surface, face_colour, sample_outfits, scalp
-from hand.synth.people import DrawnPeople, People, PeopleDrawer
+from hand.synth.people import People, PeopleRenderer, SyntheticPeople
 
 SIZE = 96
 COUNT = 12
@@ -17,8 +17,8 @@ def people() -> People:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> DrawnPeople:
-    return PeopleDrawer(SIZE, seed=4).draw(COUNT)
+def drawn() -> SyntheticPeople:
+    return PeopleRenderer(SIZE, seed=4).draw(COUNT)
 
 
 def test_the_faces_look_outwards_and_use_every_vertex(people):
@@ -64,7 +64,7 @@ def test_a_wearer_has_no_face_and_light_stays_finite(drawn):
 
 
 def test_the_same_seed_draws_the_same_people(drawn):
-    again, other = (PeopleDrawer(SIZE, seed).draw(COUNT) for seed in (4, 5))
+    again, other = (PeopleRenderer(SIZE, seed).draw(COUNT) for seed in (4, 5))
     assert torch.equal(again.layers, drawn.layers)
     assert torch.equal(again.joints, drawn.joints)
     assert not torch.equal(other.joints, drawn.joints)

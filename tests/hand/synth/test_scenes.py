@@ -7,7 +7,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.cutouts import PEOPLE_SIZE, SIZE, CutOutBank, PeopleBank
 from hand.synth.placement import Placement, resample, turn_of
 from hand.synth.props import Canvas
-from hand.synth.scenes import HANDS, SceneDrawer, Scenes
+from hand.synth.scenes import HANDS, SceneRenderer, Scenes
 
 
 @pytest.fixture(scope="module")
@@ -17,17 +17,17 @@ def bank() -> CutOutBank:
 
 @pytest.fixture(scope="module")
 def scenes(bank: CutOutBank) -> Scenes:
-    return SceneDrawer(64, bank, Backgrounds.load(None, "train"), seed=5).draw(96)
+    return SceneRenderer(64, bank, Backgrounds.load(None, "train"), seed=5).draw(96)
 
 
 def test_hands_behind_things_need_not_be_found() -> None:
     bank, places = CutOutBank(4, seed=3), Backgrounds.load(None, "train")
     bank.free[:] = 1.0
-    free = SceneDrawer(64, bank, places, 5).draw(48)
+    free = SceneRenderer(64, bank, places, 5).draw(48)
     bank.free[:] = 0.5
-    half = SceneDrawer(64, bank, places, 5).draw(48)
+    half = SceneRenderer(64, bank, places, 5).draw(48)
     bank.free[:] = 0.1
-    hidden = SceneDrawer(64, bank, places, 5).draw(48)
+    hidden = SceneRenderer(64, bank, places, 5).draw(48)
     assert torch.equal(half.shown, free.shown)
     assert free.shown.any() and not hidden.shown.any()
     assert hidden.unsure[free.shown].all()
@@ -119,7 +119,7 @@ def test_hands_to_be_found_have_their_centre_in_the_picture(scenes: Scenes) -> N
 
 def test_the_same_seed_draws_the_same_scenes(bank: CutOutBank) -> None:
     places = Backgrounds.load(None, "held_out")
-    first, again, other = (SceneDrawer(64, bank, places, seed).draw(4) for seed in (1, 1, 2))
+    first, again, other = (SceneRenderer(64, bank, places, seed).draw(4) for seed in (1, 1, 2))
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.centres, again.centres)
     assert not torch.equal(first.images, other.images)
@@ -131,7 +131,7 @@ def people() -> PeopleBank:
 
 
 def test_people_have_their_own_two_hands_one_of_each_side(bank: CutOutBank, people: PeopleBank) -> None:
-    scenes = SceneDrawer(64, bank, Backgrounds.load(None, "train"), 5, people, people_share=1.0).draw(96)
+    scenes = SceneRenderer(64, bank, Backgrounds.load(None, "train"), 5, people, people_share=1.0).draw(96)
     assert (scenes.left[:, 0] != scenes.left[:, 1]).all()
     assert 0.3 < scenes.left[:, 0].float().mean() < 0.7
     assert scenes.shown[:, :2].any(1).float().mean() > 0.4
@@ -140,7 +140,7 @@ def test_people_have_their_own_two_hands_one_of_each_side(bank: CutOutBank, peop
 
 def test_without_people_in_stock_none_are_drawn(bank: CutOutBank, people: PeopleBank) -> None:
     places = Backgrounds.load(None, "train")
-    none, never = SceneDrawer(64, bank, places, 5), SceneDrawer(64, bank, places, 5, people, people_share=0.0)
+    none, never = SceneRenderer(64, bank, places, 5), SceneRenderer(64, bank, places, 5, people, people_share=0.0)
     assert torch.equal(none.draw(8).images, never.draw(8).images)
 
 

@@ -8,7 +8,7 @@ from torch.nn.functional import avg_pool2d
 
 from adapt.core.targets import heat_target
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import SURFACE_CELL, Drawer, DrawnCrops
+from hand.synth.crops import SURFACE_CELL, CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER, turned
 from tests.hand.pinhole import reprojection_error_px
 
@@ -16,17 +16,17 @@ SIZE = 32
 
 
 @pytest.fixture(scope="module")
-def crops() -> DrawnCrops:
+def crops() -> SyntheticCrops:
     """24 crops of 32 px with a border of 8 px."""
-    return Drawer(SIZE, Backgrounds.load(None, "train"), seed=7, border=BORDER).draw(24)
+    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=7, border=BORDER).draw(24)
 
 
 @pytest.fixture(scope="module")
-def batch(crops) -> DrawnCrops:
+def batch(crops) -> SyntheticCrops:
     return turned(crops, SIZE, torch.Generator().manual_seed(3))
 
 
-def spots(crops: DrawnCrops, joint: int) -> DrawnCrops:
+def spots(crops: SyntheticCrops, joint: int) -> SyntheticCrops:
     """Black pictures with a soft white spot at one joint."""
     side = crops.images.shape[1]
     spot = heat_target(crops.pixels[:, joint, None], side, side, 1.5)[:, 0] * 200
@@ -75,5 +75,5 @@ def test_the_same_hands_come_back_turned_another_way(crops, batch):
     assert torch.equal(again.images, batch.images) and torch.equal(again.pixels, batch.pixels)
     assert not torch.equal(other.pixels, batch.pixels)
     assert batch.images.shape == (24, SIZE, SIZE, 3)
-    for name in {f.name for f in fields(DrawnCrops)} - {"images", "joints", "pixels", "focal", "surface"}:
+    for name in {f.name for f in fields(SyntheticCrops)} - {"images", "joints", "pixels", "focal", "surface"}:
         assert getattr(batch, name) is getattr(crops, name)

@@ -12,7 +12,7 @@ from capture.views import VIEWS
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.cutouts import CutOutBank
-from hand.synth.scenes import SceneDrawer, Scenes
+from hand.synth.scenes import SceneRenderer, Scenes
 from runtime.estimators.locator import (
     STRIDE,
     FoundHand,
@@ -66,7 +66,7 @@ def one_hand(centre: tuple[float, float], size: float, left: bool = False, side:
 
 @pytest.fixture(scope="module")
 def drawn() -> Scenes:
-    return SceneDrawer(96, CutOutBank(24, seed=2_000_000), Backgrounds.load(None, "held_out"), seed=2_000_000).draw(48)
+    return SceneRenderer(96, CutOutBank(24, seed=2_000_000), Backgrounds.load(None, "held_out"), seed=2_000_000).draw(48)
 
 
 @pytest.mark.parametrize("centre", [(63.5, 63.5), (3.0, 120.2), (88.1, 40.0)])

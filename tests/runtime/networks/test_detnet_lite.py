@@ -7,7 +7,7 @@ import torch
 
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.networks.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
 from runtime.networks.network import HandNetwork, Maps
 from runtime.networks.weights import DEFAULT_WEIGHTS
@@ -78,9 +78,9 @@ def test_an_untrained_network_gives_finite_hands_and_knows_nothing():
 
 
 @pytest.fixture(scope="module")
-def unseen(shipped) -> Iterator[DrawnCrops]:
+def unseen(shipped) -> Iterator[SyntheticCrops]:
     """64 hands of a seed of their own before places that training never shows."""
-    yield Drawer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), seed=3_000_000).draw(64)
+    yield CropRenderer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), seed=3_000_000).draw(64)
 
 
 def test_the_weights_that_ship_are_described_and_small(shipped):

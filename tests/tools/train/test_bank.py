@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from hand.errors import UserError
-from hand.synth.draw import DrawnCrops
+from hand.synth.crops import SyntheticCrops
 from tools.train.bank import HandBank, Settings, draw_shard, main, save_shard, shard_file
 
 SIZE = 32
@@ -16,7 +16,7 @@ def settings(folder, **others) -> Settings:
 
 def test_a_shard_is_always_the_same_and_no_other_is(tmp_path):
     first, again, other = (draw_shard(settings(tmp_path), number, 20) for number in (3, 3, 4))
-    for name in DrawnCrops.__slots__:
+    for name in SyntheticCrops.__slots__:
         assert torch.equal(getattr(first, name), getattr(again, name)), name
     assert not torch.equal(first.images, other.images)
     assert not torch.equal(draw_shard(settings(tmp_path, seed=1), 3, 20).images, first.images)
@@ -29,7 +29,7 @@ def test_crops_come_out_as_they_went_in(tmp_path):
     for row in range(40):
         same = (shard.images == taken.images[row]).flatten(1).all(1).nonzero()[:, 0]
         assert len(same) == 1
-        for name in DrawnCrops.__slots__:
+        for name in SyntheticCrops.__slots__:
             assert torch.equal(getattr(taken, name)[row], getattr(shard, name)[same[0]]), name
     again = HandBank(tmp_path, SIZE, seed=1).take(40)
     assert torch.equal(again.pixels, taken.pixels)

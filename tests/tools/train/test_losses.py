@@ -7,7 +7,7 @@ import torch
 
 from adapt.core.targets import delta_target, heat_target
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite
 from tools.train.losses import lite_loss, surface_loss, training_loss
@@ -16,14 +16,14 @@ SIZE = 32
 
 
 @pytest.fixture(scope="module")
-def batch() -> DrawnCrops:
-    return Drawer(SIZE, Backgrounds.load(None, "train"), seed=7).draw(24)
+def batch() -> SyntheticCrops:
+    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=7).draw(24)
 
 
 class Oracle(DetNetLite):
     """A network that was told the truth: heat at the joints' cells, the joints themselves wherever it is read."""
 
-    def __init__(self, drawn: DrawnCrops, doubt: float = -4.0):
+    def __init__(self, drawn: SyntheticCrops, doubt: float = -4.0):
         super().__init__()
         self.logits = (heat_target(drawn.pixels, 4, SIZE, 0.55) + 1e-9).log()
         cells = torch.ones(1, 1, 4, 4)
@@ -97,7 +97,7 @@ def test_a_few_steps_lessen_the_loss(batch):
 def test_detnets_loss_reaches_all_of_its_weights(batch):
     torch.manual_seed(0)
     network = DetNet(0).train()
-    two = DrawnCrops(**{f.name: getattr(batch, f.name)[:2] for f in fields(DrawnCrops)})
+    two = SyntheticCrops(**{f.name: getattr(batch, f.name)[:2] for f in fields(SyntheticCrops)})
     loss, figures = training_loss(network, two, SIZE)
     loss.backward()
     assert loss.isfinite() and all(value.isfinite() for value in figures.values())

@@ -9,10 +9,10 @@ import torch
 
 from hand.model import HandModel
 from hand.prior import FAMILIES
-from hand.synth import aim, draw
+from hand.synth import aim
 from hand.synth.aim import random_rotations
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.draw import Drawer, DrawnCrops
+from hand.synth.crops import ANY_ROLL, SURFACE_CELL, CropRenderer, SyntheticCrops
 from hand.synth.light import rolled, sample_lights
 from runtime.estimators import tracker as track
 from tests.hand.pinhole import reprojection_error_px
@@ -21,18 +21,18 @@ SIZE = 64
 PLACES = Backgrounds.load(None, "train")
 
 
-def drawn_with(seed: int = 1, n: int = 8, border: int = 0, any_roll: float = draw.ANY_ROLL, **shares: float) -> DrawnCrops:
-    return Drawer(SIZE, PLACES, seed, border=border, any_roll=any_roll).draw(n, **shares)
+def drawn_with(seed: int = 1, n: int = 8, border: int = 0, any_roll: float = ANY_ROLL, **shares: float) -> SyntheticCrops:
+    return CropRenderer(SIZE, PLACES, seed, border=border, any_roll=any_roll).draw(n, **shares)
 
 
 @pytest.fixture(scope="module")
-def crops() -> DrawnCrops:
+def crops() -> SyntheticCrops:
     """Of any roll."""
     return drawn_with(seed=0, n=160, any_roll=1.0)
 
 
 @pytest.fixture(scope="module")
-def upright() -> DrawnCrops:
+def upright() -> SyntheticCrops:
     return drawn_with(seed=0, n=160, any_roll=0.0)
 
 
@@ -44,7 +44,7 @@ def at(images: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
 
 def test_the_seed_decides_the_picture_and_its_truth():
     first, again, other = drawn_with(1), drawn_with(1), drawn_with(2)
-    for field in fields(DrawnCrops):
+    for field in fields(SyntheticCrops):
         assert torch.equal(getattr(first, field.name), getattr(again, field.name)), field.name
     assert not torch.equal(first.images, other.images)
     assert not torch.equal(first.joints, other.joints)
@@ -106,7 +106,7 @@ def test_light_falls_from_the_rooms_ceiling_however_the_crop_is_rolled():
 def test_the_surface_map_tells_which_part_of_the_hand_is_where(upright):
     share, where = upright.surface[:, 0].float(), upright.surface[:, 1:].float()
     assert upright.surface.shape == (160, 5, 16, 16) and share.max() <= 1 and 0.05 < share.mean() < 0.6
-    cell = ((upright.pixels + 0.5) / draw.SURFACE_CELL).long().clamp(0, 15)
+    cell = ((upright.pixels + 0.5) / SURFACE_CELL).long().clamp(0, 15)
     rest = HandModel.load().joints
     rows = torch.arange(160)
     for joint in (5, 9, 12, 17):

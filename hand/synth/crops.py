@@ -29,7 +29,7 @@ SURFACE_CELL = 4
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnCrops:
+class SyntheticCrops:
     """N pictures of one right hand each."""
 
     images: torch.Tensor
@@ -61,18 +61,18 @@ class DrawnCrops:
     """(N,) bool: true for a real hand, whose joints a teacher told; surface, visible, family, facing, tone then mean nothing."""
 
     @classmethod
-    def joined(cls, parts: "list[DrawnCrops]") -> "DrawnCrops":
+    def joined(cls, parts: "list[SyntheticCrops]") -> "SyntheticCrops":
         return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in cls.__slots__})
 
-    def rows(self, rows: torch.Tensor | slice) -> "DrawnCrops":
+    def rows(self, rows: torch.Tensor | slice) -> "SyntheticCrops":
         """Those numbered `rows` (M,)."""
-        return DrawnCrops(**{name: getattr(self, name)[rows] for name in DrawnCrops.__slots__})
+        return SyntheticCrops(**{name: getattr(self, name)[rows] for name in SyntheticCrops.__slots__})
 
-    def to(self, device: torch.device | str) -> "DrawnCrops":
-        return DrawnCrops(**{name: getattr(self, name).to(device) for name in DrawnCrops.__slots__})
+    def to(self, device: torch.device | str) -> "SyntheticCrops":
+        return SyntheticCrops(**{name: getattr(self, name).to(device) for name in SyntheticCrops.__slots__})
 
 
-class Drawer:
+class CropRenderer:
     """Draws batches of crops; deterministic by seed on one kind of device."""
 
     def __init__(
@@ -104,7 +104,7 @@ class Drawer:
         return torch.rand(*shape, generator=self.generator, device=self.device)
 
     @torch.no_grad()
-    def draw(self, n: int, absent: float = 0.0, mirrored: float = 0.0) -> DrawnCrops:
+    def draw(self, n: int, absent: float = 0.0, mirrored: float = 0.0) -> SyntheticCrops:
         """`n` pictures and their truth; a share `absent` of them is without the hand, a share `mirrored` shows a left one."""
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
@@ -140,7 +140,7 @@ class Drawer:
         behind = (depth - joints[:, :1, 2:, None]) / length[..., None]
         shown = alpha * (front >= depth)
         surface = torch.cat([shown, shown * hand_layer.rest, shown * behind.clamp(-4, 4)], 1)
-        return DrawnCrops(
+        return SyntheticCrops(
             images=images,
             joints=rooted / length,
             pixels=pixels,
