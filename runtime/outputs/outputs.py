@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from capture.frames import FramePair
 from capture.stream import Tap
@@ -19,19 +20,48 @@ from runtime.types import DualHand
 log = logging.getLogger(__name__)
 
 
+class HandOutput(Protocol):
+    """Takes the hands of every pair, in order."""
+
+    def take(self, pair: FramePair, hands: list[DualHand]) -> None:
+        """Take the hands of a pair, which may be none."""
+        ...
+
+    def close(self) -> None:
+        """Finish. May be called again."""
+        ...
+
+
+def _hand_file(settings: Settings) -> HandOutput | None:
+    return HandWriter(settings.save) if settings.save else None
+
+
+def _publisher(settings: Settings) -> HandOutput | None:
+    if not settings.publish:
+        return None
+    return HandPublisher(settings.publish, load_keys(settings.keys) if settings.keys else None)
+
+
+OPENERS: tuple[Callable[[Settings], HandOutput | None], ...] = (_hand_file, _publisher)
+"""One for each kind of output but the recording: opens it where the settings ask for it, else None. Each raises UserError."""
+
+
 class Outputs:
     """Opens the outputs of the settings and passes each pair's hands to them. Close it once no camera sends any more."""
 
     def __init__(self, settings: Settings, about: RunMetadata) -> None:
         """Raises UserError, with everything undone, where one cannot be opened."""
         self._failure_logged = False
-        self._writer = self._record = None
-        self._publisher: HandPublisher | None = None
+        self._opened: list[HandOutput] = []
+        self._record: RunRecorder | None = None
         try:
-            self._writer = HandWriter(settings.save) if settings.save else None
-            if settings.publish:
-                self._publisher = HandPublisher(settings.publish, load_keys(settings.keys) if settings.keys else None)
-            self._record = RunRecorder(settings.record, settings, about) if settings.record else None
+            for open_output in OPENERS:
+                output = open_output(settings)
+                if output is not None:
+                    self._opened.append(output)
+            if settings.record:
+                self._record = RunRecorder(settings.record, settings, about)
+                self._opened.append(self._record)
         except BaseException:
             self.close()
             raise
@@ -73,18 +103,16 @@ class Outputs:
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
         """Pass on the hands of a pair."""
-        for output in (self._writer, self._publisher, self._record):
-            if output is not None:
-                output.take(pair, hands)
+        for output in self._opened:
+            output.take(pair, hands)
         if self.failure and not self._failure_logged:
             self._failure_logged = True
             log.error(self.failure)
 
     def close(self) -> None:
         """Finish all files. May be called again."""
-        for output in (self._writer, self._publisher, self._record):
-            if output is not None:
-                output.close()
+        for output in self._opened:
+            output.close()
 
 
 class _MarkedPairs:
