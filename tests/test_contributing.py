@@ -1,0 +1,68 @@
+"""The examples of CONTRIBUTING.md run as they are printed: a camera source, an estimator, an output."""
+
+import re
+import sys
+from dataclasses import replace
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from capture.sources.base import DEFAULT_MODE
+from capture.sources.registry import SourceKind
+from capture.views import PerView
+from hand.camera import PinholeCamera
+from hand.errors import UserError
+from runtime.estimators.registry import EstimatorOptions
+from tests.paths import ROOT
+from tests.runtime.dual_hands import dual_hand, frame_pair
+
+TEXT = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+
+
+def module_with(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The printed module that defines `name`, as if its file were there."""
+    [source] = [block for block in BLOCKS if f"class {name}" in block]
+    module = ModuleType(f"contributing_{name.lower()}")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    exec(compile(source, name, "exec"), module.__dict__)
+    return module
+
+
+def test_the_camera_source_yields_the_pictures_of_its_folder(tmp_path, monkeypatch):
+    module = module_with("ImageFolder", monkeypatch)
+    [entry] = [block for block in BLOCKS if block.startswith("SourceKind(")]
+    printed: SourceKind = eval(entry, {"SourceKind": SourceKind})
+    kind = SourceKind(printed.pattern, module.__name__, printed.spec, printed.form)
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((48, 64, 3), 10 * number, np.uint8))
+    spec = kind.parse(f"images:{tmp_path}", secured=False)
+    assert spec is not None and not spec.lasting and kind.parse("0", secured=False) is None
+    shots = list(spec.open("left", paced=False, mode=DEFAULT_MODE).frames(5))
+    assert [(shot.seq, int(shot.image.max())) for shot in shots] == [(0, 0), (1, 10), (2, 20)]
+    assert shots[0].captured_ns == 5 and np.all(np.diff([shot.captured_ns for shot in shots]) > 0)
+    with pytest.raises(UserError, match="not a folder"):
+        kind.parse(f"images:{tmp_path / 'none'}", secured=False)
+
+
+def test_the_estimator_sees_its_hand_in_both_views(monkeypatch):
+    loaded = module_with("StillEstimator", monkeypatch).load_still(EstimatorOptions())
+    estimator = loaded.make(PerView((6, 4), (6, 4)))
+    camera = PinholeCamera.from_fov(6, 4, 60.0)
+    hands = estimator(frame_pair(0), PerView(camera, camera))
+    for view, hand in hands.items():
+        assert hand is not None and hand.view == view and hand.pixels.shape == (21, 2)
+        np.testing.assert_allclose(np.linalg.norm(hand.joints[9] - hand.joints[0]), 1)
+
+
+def test_the_output_writes_a_line_for_each_hand_with_a_position(tmp_path, monkeypatch):
+    table = module_with("WristTable", monkeypatch).WristTable(tmp_path / "new" / "wrists.csv")
+    pair = frame_pair(0)
+    hand = dual_hand(pair)
+    table.take(pair, [hand, replace(hand, wrist_mm=np.array([1.0, -2.0, 300.0]))])
+    table.close()
+    assert (
+        tmp_path / "new" / "wrists.csv"
+    ).read_text() == f"captured_ns,x_mm,y_mm,z_mm\n{hand.timings.captured_ns},1.0,-2.0,300.0\n"
