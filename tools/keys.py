@@ -1,7 +1,7 @@
-"""Make keys, so that frames may leave this host encrypted, and only to those on a list.
+"""Make keys for frames and hands that leave this host: encrypted, and only for hosts on a list.
 
-python -m tools.keys keys                        # on each side, once
-python -m tools.keys keys --trust headset.key    # with the other side's own.key, copied here under a name of your choice
+python -m tools.keys keys                        # on each host, once
+python -m tools.keys keys --trust headset.key    # with the other host's own.key, copied here under a name of your choice
 """
 
 import shutil
@@ -18,12 +18,12 @@ from hand.errors import UserError
 
 @dataclass
 class Settings:
-    """Make a folder of keys, or let another side in."""
+    """Make a folder of keys, or add the public key of another host to it."""
 
     folder: tyro.conf.Positional[Path]
-    """Where the keys are, or are to be made."""
+    """Folder of the keys; made where it does not exist."""
     trust: Annotated[Path | None, tyro.conf.arg(metavar="NAME.key")] = None
-    """The other side's public key, to be believed from now on under the file's name."""
+    """Public key of another host, which is trusted from now on under the file's name."""
 
 
 def main(settings: Settings) -> None:
@@ -31,16 +31,16 @@ def main(settings: Settings) -> None:
     if settings.trust is None:
         keys = make_keys(settings.folder)
         print(
-            f"made {settings.folder}/own.key_secret, to be kept, and {settings.folder}/own.key, its public half "
+            f"made {settings.folder}/own.key_secret, to be kept secret, and {settings.folder}/own.key, its public key "
             f"({keys.public.decode()})"
         )
-        print(f"copy own.key to the other side under a name of this host, there: python -m tools.keys keys --trust {_host()}.key")
+        print(f"copy own.key to the other host as {_host()}.key and run there: python -m tools.keys keys --trust {_host()}.key")
         return
     name = settings.trust.stem
     load_keys(settings.folder)
     load_public(settings.trust)
     shutil.copyfile(settings.trust, settings.folder / "peers" / f"{name}.key")
-    print(f"{settings.folder}: {name} is believed; known are {', '.join(sorted(load_keys(settings.folder).peers))}")
+    print(f"{settings.folder}: {name} is trusted; known are {', '.join(sorted(load_keys(settings.folder).peers))}")
 
 
 def _host() -> str:

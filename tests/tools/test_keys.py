@@ -1,4 +1,4 @@
-"""Keys from the command line: made once, exchanged, used by a feed; what cannot be is one sentence and exit code 2."""
+"""Keys from the command line: made once and exchanged; a mistake is one sentence and exit code 2."""
 
 import subprocess
 import sys

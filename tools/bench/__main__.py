@@ -9,18 +9,19 @@ from hand.errors import UserError
 from tools.bench import suite, transport
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def main(arguments: Sequence[str] | None = None, prog: str = "tools.bench") -> int:
     """Time the transport where that is the first argument, else the parts that are named. Raises UserError."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments[:1] == ["transport"]:
-        # Both ends of it are processes of their own, timed in another way than parts are.
-        transport.main(tyro.cli(transport.Settings, args=arguments[1:]))
+        # Its two ends are processes, which rounds of function calls cannot time.
+        transport.main(tyro.cli(transport.Settings, prog=f"{prog} transport", args=arguments[1:]))
     else:
-        suite.main(tyro.cli(suite.Settings, args=arguments))
+        suite.main(tyro.cli(suite.Settings, prog=prog, args=arguments))
+    return 0
 
 
 if __name__ == "__main__":
     try:
-        main()
+        sys.exit(main())
     except UserError as error:
         raise SystemExit(str(error)) from None
