@@ -14,7 +14,7 @@ from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import MIDDLE_MCP, WRIST
-from runtime.calibration.self_calibrator import SURE_EVERY_NS, CalibrationState, SelfCalibrator
+from runtime.calibration.self_calibrator import REFINE_INTERVAL_NS, CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
 from runtime.calibration.status import CalibrationStatus
 from runtime.estimators.estimator import Estimator
@@ -84,7 +84,7 @@ def calibrate_recording(
     if pipeline is None:
         return RecordingCalibration(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
     # Live, the next seconds would have brought a solution from all that was seen by now.
-    pipeline.rig.update(last_ns + SURE_EVERY_NS, PerView(None, None))
+    pipeline.rig.update(last_ns + REFINE_INTERVAL_NS, PerView(None, None))
     status = pipeline.rig.status
     assert status is not None, "a watching pipeline calibrates"
     return RecordingCalibration(

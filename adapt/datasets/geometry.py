@@ -110,7 +110,7 @@ def _through(one: DatasetPredictions, view: View, lens: PinholeCamera) -> ViewHa
 
 
 def _places(solution: Solution) -> DatasetCameras:
-    start = solution.start
+    found = solution.cameras
     return DatasetCameras(
-        start.R_right_from_left, start.t_right_from_left * DEFAULT_HAND_SIZE_MM, solution.bones, solution.uncertainty.rotation_deg
+        found.R_right_from_left, found.t_right_from_left * DEFAULT_HAND_SIZE_MM, solution.bones, solution.uncertainty.rotation_deg
     )

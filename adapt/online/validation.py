@@ -14,7 +14,7 @@ from adapt.core.training_samples import TrainingSet
 from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
 from hand.synth.crops import SyntheticCrops
-from runtime.calibration.initialization import place_of
+from runtime.calibration.initialization import wrist_position
 from runtime.calibration.self_calibrator import mean_bone_lengths
 from runtime.calibration.variables import CHILD, PARENT
 from runtime.estimators.uncertainty import px_per_hand
@@ -139,7 +139,7 @@ def _from_rays(said: ValidationPredictions, geometry: TwoViewGeometry) -> PerVie
 def _within(joints: np.ndarray, pixels: np.ndarray, geometry: TwoViewGeometry, view: View) -> float:
     """Median distance, hands, of hands (N, 21, 3) where they fit pixels (N, 21, 2) best."""
     camera = geometry.cameras[view]
-    place = place_of(joints, pixels, np.ones(pixels.shape[:-1]), camera.focal_px, np.array(camera.centre_px))
+    place = wrist_position(joints, pixels, np.ones(pixels.shape[:-1]), camera.focal_px, np.array(camera.centre_px))
     off = np.linalg.norm(camera.project(joints + place[:, None]) - pixels, axis=-1)
     return float(np.median(off / px_per_hand(joints, pixels)[:, 0][:, None]))
 

@@ -1,1 +1,1 @@
-"""Cameras that calibrate themselves on hands, and calibrations that users bring."""
+"""Self-calibration of two cameras on the hands that they see, and calibration files that users give."""

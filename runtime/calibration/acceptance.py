@@ -3,7 +3,7 @@
 import numpy as np
 
 from hand.rotations import angle_deg
-from runtime.calibration.initialization import Start
+from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Solution
 from runtime.calibration.status import RejectionReason, SolutionFigures
 
@@ -36,9 +36,9 @@ def views_agree(solution: Solution) -> bool:
     return solution.inliers >= LEAST_INLIERS and max(solution.noise) <= MOST_NOISE
 
 
-def confirms(solution: Solution, before: Start) -> bool:
+def confirms(solution: Solution, before: CameraEstimate) -> bool:
     """Whether a solution agrees with cameras that were estimated before, within its uncertainty."""
-    uncertainty, found = solution.uncertainty, solution.start
+    uncertainty, found = solution.uncertainty, solution.cameras
     t, u = (value / max(float(np.linalg.norm(value)), 1e-9) for value in (before.t_right_from_left, found.t_right_from_left))
     apart = float(np.degrees(np.arccos(np.clip(t @ u, -1, 1))))
     turned = float(angle_deg(before.R_right_from_left, found.R_right_from_left))
@@ -47,5 +47,5 @@ def confirms(solution: Solution, before: Start) -> bool:
 
 def figures_of(solution: Solution) -> SolutionFigures:
     """The figures of a solution, for its status."""
-    angle = float(angle_deg(solution.start.R_right_from_left, np.eye(3)))
+    angle = float(angle_deg(solution.cameras.R_right_from_left, np.eye(3)))
     return SolutionFigures(angle, solution.uncertainty, solution.inliers)

@@ -1,4 +1,4 @@
-"""Bundle adjustment of two cameras on a moving hand: what is minimised, and its normal equations.
+"""Bundle adjustment of two cameras on a moving hand: the cost and its normal equations.
 
 Over the cameras g, the bones b and the joints X of every pair (`runtime.calibration.variables`) it is
 
@@ -15,11 +15,11 @@ import numpy as np
 from capture.views import VIEWS, PerView, View
 from hand.joints import JOINTS
 from hand.rotations import skew
-from runtime.calibration.robust_losses import Losses
+from runtime.calibration.robust_losses import RobustLosses
 from runtime.calibration.variables import BONE, BONE_COUNT, CHILD, GLOBALS, PARENT, SHIFT, TURN, Prior, Scene
 
 NEAREST = 0.5
-"""Hands; what comes nearer to a camera, or behind it, is pushed away."""
+"""Hands; joints nearer to a camera, or behind it, are penalised."""
 _PUSH = 100.0
 _ENDS = np.eye(JOINTS)[CHILD] - np.eye(JOINTS)[PARENT]
 """(20, 21) a bone's vector is that of its child less that of its parent."""
@@ -36,23 +36,23 @@ class Keypoints:
     shape: np.ndarray
     """(F, 21, 3) the view's own unit hands, its camera's axes."""
     shape_sigma: np.ndarray
-    """(F, 21) how far each may be off, hands; infinite for a joint of which the view says nothing."""
+    """(F, 21) standard deviation of each joint, hands; infinite for a joint that the view does not predict."""
     centre_px: np.ndarray
     """(2,) principal point."""
 
-    def chosen(self, pairs: np.ndarray) -> "Keypoints":
-        """Those of some pairs, by number or mask."""
+    def subset(self, pairs: np.ndarray) -> "Keypoints":
+        """Those of some pairs, by index or mask."""
         return Keypoints(self.pixels[pairs], self.sigma_px[pairs], self.shape[pairs], self.shape_sigma[pairs], self.centre_px)
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
-    """How a view's pixels differ from a scene's. Components come first, so that arithmetic runs along the pairs."""
+class PixelResiduals:
+    """Reprojection residuals of one view. Components come first, so that arithmetic runs along the pairs."""
 
     error: np.ndarray
     """(2, F, 21) standard deviations."""
     sight: np.ndarray
-    """(2, F, 21) x/z, y/z."""
+    """(2, F, 21) normalized image coordinates x/z, y/z."""
     scale: np.ndarray
     """(F, 21) by how many standard deviations a pixel moves for a hand's length across the view."""
 
@@ -61,14 +61,14 @@ class Sighting:
         """(F, 21) of the errors."""
         return self.error[0] ** 2 + self.error[1] ** 2
 
-    def by_points(self, R_view: np.ndarray) -> np.ndarray:
+    def by_joints(self, R_view: np.ndarray) -> np.ndarray:
         """(2, 3, F, 21) the errors' derivatives by joints in axes from which `R_view` (3, 3) leads to the view's."""
         return (R_view[:2, :, None, None] - self.sight[:, None] * R_view[2, :, None, None]) * self.scale
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
-    """How bones differ from their lengths."""
+class BoneResiduals:
+    """Residuals of the bones' lengths."""
 
     error: np.ndarray
     """(F, 20) standard deviations."""
@@ -95,10 +95,10 @@ class System:
 
 
 class Bundle:
-    """The problem: hands as both views see them, and what is known before."""
+    """The adjustment problem: keypoints of both views, and the prior."""
 
-    def __init__(self, views: PerView[Keypoints], prior: Prior, losses: Losses, prior_weight: float = 1.0):
-        """With a `prior_weight` above 1 the prior counts as much more: residuals that go together tell less than they seem."""
+    def __init__(self, views: PerView[Keypoints], prior: Prior, losses: RobustLosses, prior_weight: float = 1.0):
+        """`prior_weight`: factor on the prior's cost, for correlated residuals, which hold less information than they seem to."""
         self.views = views
         self.prior = prior
         self.losses = losses
@@ -108,22 +108,22 @@ class Bundle:
         self.count = len(views.left.pixels)
         self._pixels = views.map(lambda keypoints: (keypoints.pixels - keypoints.centre_px).transpose(2, 0, 1).copy())
         self._shape_weight = views.map(lambda keypoints: keypoints.shape_sigma**-2.0)
-        self._share = self._shape_weight.map(shares)
+        self._share = self._shape_weight.map(normalized_weights)
         self._shape = PerView.of(lambda view: centred(views[view].shape, self._share[view]))
         # Weighted means, the offsets' best values, taken out: one constant matrix.
         shape_A = sum(w[:, :, None] * (np.eye(JOINTS) - s[:, None]) for w, s in zip(self._shape_weight, self._share, strict=True))
         self._shape_A = np.einsum("fjk,ab->fjakb", shape_A, np.eye(3))
 
     def cost(self, scene: Scene) -> float:
-        """What is minimised."""
+        """The cost that is minimised."""
         return float(self.pair_costs(scene).sum()) + self.prior_cost(scene)
 
     def pair_costs(self, scene: Scene) -> np.ndarray:
         """(F,) each pair's share of the cost."""
-        total = self.losses.bone(self.stretch(scene).error ** 2)[0].sum(1)
+        total = self.losses.bone(self.bone_residuals(scene).error ** 2)[0].sum(1)
         for view in VIEWS:
             seen = scene.seen(view)
-            total += self.losses.pixel(self._sighting(scene, view, seen).squared)[0].sum(1)
+            total += self.losses.pixel(self._pixel_residuals(scene, view, seen).squared)[0].sum(1)
             total += _PUSH**2 * (np.minimum(seen[..., 2] - NEAREST, 0) ** 2).sum(1)
             total += ((self._misfit(scene, view) ** 2).sum(-1) * self._shape_weight[view]).sum(1)
         return total
@@ -137,19 +137,19 @@ class Bundle:
         diagonal, a = np.zeros((3, 3, self.count, JOINTS)), np.zeros((3, self.count, JOINTS))
         for view in VIEWS:
             seen, R = scene.seen(view), scene.R_from_left(view)
-            sighting = self._sighting(scene, view, seen)
-            weight, by_joint = self.losses.pixel(sighting.squared)[1], sighting.by_points(R)
+            pixel_residuals = self._pixel_residuals(scene, view, seen)
+            weight, by_joint = self.losses.pixel(pixel_residuals.squared)[1], pixel_residuals.by_joints(R)
             diagonal += np.einsum("iafj,ibfj->abfj", by_joint * weight, by_joint)
-            a += np.einsum("iafj,ifj->afj", by_joint, sighting.error * weight)
+            a += np.einsum("iafj,ifj->afj", by_joint, pixel_residuals.error * weight)
             near = np.minimum(seen[..., 2] - NEAREST, 0)
             diagonal += (_PUSH * R[2])[:, None, None, None] * (_PUSH * R[2])[:, None, None] * (near < 0)
             a += (_PUSH**2 * R[2])[:, None, None] * near
             a += ((self._misfit(scene, view) * self._shape_weight[view][..., None]) @ R).transpose(2, 0, 1)
-        stretch = self.stretch(scene)
-        weight, by_child = self.losses.bone(stretch.error**2)[1], stretch.along / stretch.scale
+        bone_residuals = self.bone_residuals(scene)
+        weight, by_child = self.losses.bone(bone_residuals.error**2)[1], bone_residuals.along / bone_residuals.scale
         block = (weight * by_child)[:, None] * by_child
         diagonal += block @ np.abs(_ENDS)
-        a += (weight * stretch.error * by_child) @ _ENDS
+        a += (weight * bone_residuals.error * by_child) @ _ENDS
         A = self._shape_A.copy()
         np.einsum("fjajb->abfj", A)[...] += diagonal
         across = block.transpose(3, 2, 0, 1)
@@ -172,21 +172,21 @@ class Bundle:
         return System(A, a, W.reshape(self.count, -1, GLOBALS), H, h)
 
     def _add_view(self, scene: Scene, index: int, view: View, W: np.ndarray, H: np.ndarray, h: np.ndarray) -> None:
-        sighting = self.sighting(scene, view)
-        weight = self.losses.pixel(sighting.squared)[1]
+        pixel_residuals = self.pixel_residuals(scene, view)
+        weight = self.losses.pixel(pixel_residuals.squared)[1]
         columns = [index]
-        by_global = [(sighting.sight * scene.focal(view) / self.views[view].sigma_px)[:, None]]
+        by_global = [(pixel_residuals.sight * scene.focal(view) / self.views[view].sigma_px)[:, None]]
         if view == "right":
             columns += range(TURN.start, SHIFT.stop)
-            by_seen = sighting.by_points(np.eye(3))
+            by_seen = pixel_residuals.by_joints(np.eye(3))
             turned = (scene.seen(view) - scene.t_right_from_left).transpose(2, 0, 1)
             by_global += [np.cross(turned[None], by_seen, axis=1), by_seen]
         by_global = np.concatenate(by_global, 1)
-        by_joint = sighting.by_points(scene.R_from_left(view))
+        by_joint = pixel_residuals.by_joints(scene.R_from_left(view))
         W[..., columns] += np.einsum("iafj,ikfj->fjak", by_joint * weight, by_global)
         flat = np.swapaxes(by_global * np.sqrt(weight), 0, 1).reshape(len(columns), -1)
         H[np.ix_(columns, columns)] += flat @ flat.T
-        h[:-1, columns] += (by_global * (sighting.error * weight)[:, None]).sum((0, -1)).T
+        h[:-1, columns] += (by_global * (pixel_residuals.error * weight)[:, None]).sum((0, -1)).T
 
     def _add_shape(self, scene: Scene, W: np.ndarray, H: np.ndarray, h: np.ndarray) -> None:
         R, weight = scene.R_right_from_left, self._shape_weight.right[..., None]
@@ -198,46 +198,46 @@ class Bundle:
         W[..., TURN] += R.T @ weighted
 
     def _add_bones(self, scene: Scene, W: np.ndarray, H: np.ndarray, h: np.ndarray) -> None:
-        stretch = self.stretch(scene)
-        weight = self.losses.bone(stretch.error**2)[1]
-        by_bone = -np.exp(scene.log_bones) / stretch.scale
-        across = (weight * by_bone / stretch.scale * stretch.along).transpose(2, 1, 0)
+        bone_residuals = self.bone_residuals(scene)
+        weight = self.losses.bone(bone_residuals.error**2)[1]
+        by_bone = -np.exp(scene.log_bones) / bone_residuals.scale
+        across = (weight * by_bone / bone_residuals.scale * bone_residuals.along).transpose(2, 1, 0)
         bone = np.arange(BONE_COUNT)
         W[:, CHILD, :, BONE.start + bone] += across
         W[:, PARENT, :, BONE.start + bone] -= across
         H[BONE.start + bone, BONE.start + bone] += (weight * by_bone**2).sum(0)
-        h[:-1, BONE] += weight * stretch.error * by_bone
+        h[:-1, BONE] += weight * bone_residuals.error * by_bone
 
-    def sighting(self, scene: Scene, view: View) -> Sighting:
-        """How a view's pixels differ from the scene's."""
-        return self._sighting(scene, view, scene.seen(view))
+    def pixel_residuals(self, scene: Scene, view: View) -> PixelResiduals:
+        """Reprojection residuals of a view."""
+        return self._pixel_residuals(scene, view, scene.seen(view))
 
-    def _sighting(self, scene: Scene, view: View, seen: np.ndarray) -> Sighting:
+    def _pixel_residuals(self, scene: Scene, view: View, seen: np.ndarray) -> PixelResiduals:
         depth = np.maximum(seen[..., 2], NEAREST)
         sight = seen[..., :2].transpose(2, 0, 1) / depth
         focal, sigma_px = scene.focal(view), self.views[view].sigma_px
-        return Sighting((focal * sight - self._pixels[view]) / sigma_px, sight, focal / (sigma_px * depth))
+        return PixelResiduals((focal * sight - self._pixels[view]) / sigma_px, sight, focal / (sigma_px * depth))
 
-    def stretch(self, scene: Scene) -> Stretch:
-        """How the scene's bones differ from their lengths."""
+    def bone_residuals(self, scene: Scene) -> BoneResiduals:
+        """Residuals of the bones' lengths."""
         joints = scene.joints.transpose(2, 0, 1)
         along = joints[..., CHILD] - joints[..., PARENT]
         length = np.maximum(np.sqrt((along**2).sum(0)), 1e-9)
         scale = self.prior.bone_noise * self.prior.bones
-        return Stretch((length - np.exp(scene.log_bones)) / scale, along / length, scale)
+        return BoneResiduals((length - np.exp(scene.log_bones)) / scale, along / length, scale)
 
     def _misfit(self, scene: Scene, view: View) -> np.ndarray:
-        """(F, 21, 3) how the joints differ from the view's own shape, its axes, hands; the best offset taken out."""
+        """(F, 21, 3) residuals of the view's own shape, its axes, hands; the best offset removed."""
         about = centred(scene.joints, self._share[view])
         return (about if view == "left" else about @ scene.R_right_from_left.T) - self._shape[view]
 
 
-def shares(weight: np.ndarray) -> np.ndarray:
-    """Weights (F, 21) made to sum to 1; zero where none is positive."""
+def normalized_weights(weight: np.ndarray) -> np.ndarray:
+    """Weights (F, 21) scaled to sum to 1 in each pair; zero where none is positive."""
     total = weight.sum(1, keepdims=True)
     return np.divide(weight, total, out=np.zeros_like(weight), where=total > 0)
 
 
 def centred(points: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Points (F, 21, 3) about their mean by `share` (F, 21); about the origin where nothing has any."""
+    """Points (F, 21, 3) less their mean with weights `share` (F, 21); unchanged where all weights are 0."""
     return points - share[:, None] @ points

@@ -1,4 +1,4 @@
-"""What is known of a pair of cameras, kept between runs: one JSON file a pair."""
+"""Calibrations of camera pairs, kept between runs: one JSON file a pair."""
 
 import hashlib
 import re

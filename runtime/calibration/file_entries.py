@@ -1,4 +1,4 @@
-"""What stands in a calibration's file and where, so that whatever is wrong there can be named."""
+"""Entries of a calibration file with their file and key, so that error messages can name them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

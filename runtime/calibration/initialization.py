@@ -1,6 +1,6 @@
-"""First guesses of where two cameras are, for bundle adjustment to begin with: essential matrices, and the views' own 3D hands.
+"""Initialization of bundle adjustment: the cameras from essential matrices, and from the views' own 3D hands.
 
-Joints of every pair obey one and the same essential matrix, since the cameras stand still: relative pose from many hundred
+Joints of every pair obey the same essential matrix, since the cameras stand still: relative pose from many hundred
 correspondences, with PoseLib's LO-RANSAC, at several focal lengths.
 """
 
@@ -16,12 +16,12 @@ from runtime.calibration.variables import CHILD, PARENT, Scene
 from runtime.geometry.two_view import TwoViewGeometry
 
 FARTHEST = 60.0
-"""Hands; rays that are nearly parallel meet no farther away."""
+"""Hands; the largest depth of triangulated joints, for rays that are nearly parallel."""
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
-    """A guess."""
+class CameraEstimate:
+    """Focal lengths and relative pose of both cameras."""
 
     focal_px: PerView[float]
     R_right_from_left: np.ndarray
@@ -35,8 +35,8 @@ class Start:
         return TwoViewGeometry(cameras, self.R_right_from_left, self.t_right_from_left)
 
 
-def from_essential(views: PerView[Keypoints], focal_px: PerView[float], seed: int) -> Start | None:
-    """The relative pose that most joints agree with, at these focal lengths; None where there is none."""
+def from_essential(views: PerView[Keypoints], focal_px: PerView[float], seed: int) -> CameraEstimate | None:
+    """The relative pose with the most inliers at these focal lengths; None where there are none."""
     import poselib
 
     def camera(view: View) -> dict:
@@ -58,31 +58,33 @@ def from_essential(views: PerView[Keypoints], focal_px: PerView[float], seed: in
     )
     if not info["num_inliers"]:
         return None
-    return Start(focal_px, np.array(pose.R), np.array(pose.t))
+    return CameraEstimate(focal_px, np.array(pose.R), np.array(pose.t))
 
 
-def from_shapes(views: PerView[Keypoints], focal_px: PerView[float]) -> Start:
-    """The rotation between the views' own 3D hands, and the shift between the places at which each view sees its hand."""
+def from_shapes(views: PerView[Keypoints], focal_px: PerView[float]) -> CameraEstimate:
+    """Rotation from the views' own 3D hands, translation from the positions at which each view sees its hand."""
     weight = views.map(lambda keypoints: keypoints.shape_sigma**-2.0)
     shared = weight.left * weight.right / np.maximum(weight.left + weight.right, 1e-30)
-    places = PerView.of(lambda view: hand_places(views[view], focal_px[view]))
+    places = PerView.of(lambda view: wrist_positions(views[view], focal_px[view]))
     centred = views.map(lambda keypoints: keypoints.shape - keypoints.shape[:, :1])
     own = align(centred.left, centred.right, shared)
-    # The median pair's rotation, then all that are near it: a few views of no hand must not turn the cameras.
+    # The median pair's rotation, then all near it: robust to a few false detections.
     apart = np.linalg.norm(own[:, None] - own, axis=(-2, -1))
     middle = apart[np.median(apart, 1).argmin()]
     near = middle <= np.median(middle)
     R = project_to_rotation(correlation(centred.left, centred.right, shared)[near].sum(0))
     t = np.median(places.right - places.left @ R.T, axis=0)
-    return Start(focal_px, R, t, scaled=True)
+    return CameraEstimate(focal_px, R, t, scaled=True)
 
 
-def hand_places(keypoints: Keypoints, focal_px: float) -> np.ndarray:
+def wrist_positions(keypoints: Keypoints, focal_px: float) -> np.ndarray:
     """(F, 3) where each hand's wrist must be, in hands, so that its own 3D shape is seen at its pixels."""
-    return place_of(keypoints.shape, keypoints.pixels, keypoints.sigma_px, focal_px, keypoints.centre_px)
+    return wrist_position(keypoints.shape, keypoints.pixels, keypoints.sigma_px, focal_px, keypoints.centre_px)
 
 
-def place_of(shape: np.ndarray, pixels: np.ndarray, sigma_px: np.ndarray, focal_px: float, centre_px: np.ndarray) -> np.ndarray:
+def wrist_position(
+    shape: np.ndarray, pixels: np.ndarray, sigma_px: np.ndarray, focal_px: float, centre_px: np.ndarray
+) -> np.ndarray:
     """(..., 3) the wrist of hands of joints `shape` (..., 21, 3), camera's axes, seen at `pixels` (..., 21, 2); least squares.
 
     Linear, from u (z_j + Z) = x_j + X for each joint, u = (pixel − centre) / focal length.
@@ -100,21 +102,21 @@ def place_of(shape: np.ndarray, pixels: np.ndarray, sigma_px: np.ndarray, focal_
     return np.linalg.solve(normal, np.einsum("...jia,...ji->...a", rows, target)[..., None])[..., 0]
 
 
-def scene_at(start: Start, views: PerView[Keypoints], bones: np.ndarray) -> Scene:
-    """A scene with the start's cameras and joints triangulated; unless the start knows the scale, as large as `bones` (20,)."""
-    geometry = start.geometry(views)
+def scene_at(cameras: CameraEstimate, views: PerView[Keypoints], bones: np.ndarray) -> Scene:
+    """A scene with these cameras and triangulated joints; scaled to `bones` (20,) unless the estimate is `scaled`."""
+    geometry = cameras.geometry(views)
     pixels, sigma_px = views.map(lambda keypoints: keypoints.pixels), views.map(lambda keypoints: keypoints.sigma_px)
     joints = geometry.triangulate(pixels, sigma_px)
-    t = start.t_right_from_left
-    if not start.scaled:
+    t = cameras.t_right_from_left
+    if not cameras.scaled:
         scale = float(np.median(np.linalg.norm(joints[:, CHILD] - joints[:, PARENT], axis=-1) / bones))
         joints, t = joints / scale, t / scale
-    return Scene(np.log([*start.focal_px]), start.R_right_from_left, t, np.log(bones), _gathered(joints, bones))
+    return Scene(np.log([*cameras.focal_px]), cameras.R_right_from_left, t, np.log(bones), _gathered(joints, bones))
 
 
 def _gathered(joints: np.ndarray, bones: np.ndarray) -> np.ndarray:
-    """Joints (F, 21, 3) moved along their left rays to where the rest of their hand is: one seen far off in one view, whose rays
-    meet anywhere, would take long to come back."""
+    """Joints (F, 21, 3) moved along their left rays to the depth of the rest of their hand: outliers, whose rays meet anywhere,
+    would take many iterations to return."""
     reach = 0.7 * float(bones.sum() / 5)
     middle = np.clip(np.median(joints[..., 2], axis=1, keepdims=True), 2 * reach, FARTHEST)
     depth = joints[..., 2]

@@ -1,4 +1,4 @@
-"""Hands that both views saw, few and varied: what the cameras are calibrated on."""
+"""Keyframes: few and varied pairs that both views saw, which the cameras are calibrated on."""
 
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -12,13 +12,13 @@ from runtime.types import ViewHand
 
 CAPACITY = 64
 MAX_AGE_NS = 300 * 10**9
-"""Pairs older than this leave: cameras creep."""
+"""Older keyframes are dropped: cameras drift."""
 SHAPE_DISTRUST = 4.0
-"""A view's own 3D hand errs as a whole, and the same way for seconds: its joints are taken to be so many times farther off."""
+"""Factor on the standard deviations of a view's own 3D hand: its errors are correlated between joints and over seconds."""
 _ARM = 0.55
-"""Hands; about how far a hand's joints lie from their middle, as it is seen."""
+"""Hands; typical distance of a hand's projected joints from their mean."""
 _PLACE_SCALE, _SIZE_SCALE, _SHAPE_SCALE = 0.06, 0.12, 0.25
-"""Differences of a hand's place (image widths), size (logarithm) and shape (hands) that count alike."""
+"""Differences of a hand's place (image widths), size (logarithm) and shape (hands) that count as one step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,12 @@ Pair = TypeVar("Pair", bound=Keyframe)
 
 
 class KeyframeBuffer(Generic[Pair]):
-    """Keeps at most `capacity` pairs: of the two that resemble each other most, in both views, the older leaves."""
+    """Keeps at most `capacity` keyframes: of the two most similar ones, in both views, the older is dropped."""
 
     def __init__(
         self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS, least_apart: float = 0.0
     ):  # fmt: skip
-        """A pair that differs from another by less than `least_apart` takes its place; 1 is a step of the hand's place, size or
+        """A pair that differs from a keyframe by less than `least_apart` replaces it; 1 is a step of the hand's place, size or
         shape."""
         self._least_apart = least_apart
         self._widths_px = widths_px
@@ -70,9 +70,9 @@ class KeyframeBuffer(Generic[Pair]):
 
     @property
     def travel(self) -> float:
-        """How far the joints that move most moved, in hands, in the view that saw more of it; 0 while there is no pair.
+        """Motion of the joints that move most, in hands, in the view that sees more of it; 0 while there is no keyframe.
 
-        By quartiles over the pairs and the fifth of the joints that moved most, so that pixels far off do not count as motion.
+        By quartiles over the pairs and the fifth of the joints that moved most, so that outliers do not count as motion.
         """
         if not self._pairs:
             return 0.0
@@ -86,7 +86,7 @@ class KeyframeBuffer(Generic[Pair]):
         return max(PerView.of(of))
 
     def add(self, pair: Pair) -> float:
-        """Take in a pair; how much it differs from the one that it resembles most."""
+        """Add a pair; returns its distance from the most similar keyframe."""
         self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= self._max_age_ns])
         feature = np.concatenate([self._feature(pair.hands[view], self._widths_px[view]) for view in ("left", "right")])
         nearest = float(self._distances(feature).min(initial=np.inf))
@@ -110,7 +110,7 @@ class KeyframeBuffer(Generic[Pair]):
         self._keep([i for i, pair in enumerate(self._pairs) if pair.captured_ns >= captured_ns])
 
     def keypoints(self, centres_px: PerView[np.ndarray], shape_distrust: float = SHAPE_DISTRUST) -> PerView[Keypoints]:
-        """All pairs, as bundle adjustment takes them; own 3D joints are taken to be `shape_distrust` times farther off."""
+        """All keyframes, for bundle adjustment; `shape_distrust`: factor on standard deviations of the views' own 3D joints."""
 
         def of(view: View) -> Keypoints:
             hands = [pair.hands[view] for pair in self._pairs]
@@ -128,7 +128,7 @@ class KeyframeBuffer(Generic[Pair]):
         return PerView.of(of)
 
     def _distances(self, feature: np.ndarray) -> np.ndarray:
-        """How much each pair kept differs from one of `feature`."""
+        """Distances of all keyframes from `feature`."""
         return np.linalg.norm(self._features - feature, axis=1) if self._pairs else np.empty(0)
 
     def _keep(self, numbers: list[int]) -> None:
@@ -140,7 +140,7 @@ class KeyframeBuffer(Generic[Pair]):
 
     @staticmethod
     def _feature(hand: ViewHand, width_px: int) -> np.ndarray:
-        """Place, size and shape of a view's hand, each in units that count alike."""
+        """Place, size and shape of a view's hand, each in units that count as one step."""
         middle = hand.pixels.mean(0)
         seen = (hand.pixels - middle) / width_px
         size = max(float(np.sqrt((seen**2).sum(1).mean())), 1e-6)
@@ -149,7 +149,7 @@ class KeyframeBuffer(Generic[Pair]):
 
 
 def _sigma_px(hand: ViewHand) -> np.ndarray:
-    """(21,) as the network's confidence tells; of a hand without 3D joints, by its extent in the picture."""
+    """(21,) by the network's confidence; for a hand without 3D joints, by its extent in the image."""
     if np.isfinite(hand.joints).all():
         return sigma_px(hand)
     flat = np.column_stack([hand.pixels, np.zeros(len(hand.pixels))])

@@ -1,7 +1,7 @@
-"""The way down to the cameras, bones and joints that explain the hands best.
+"""Minimisation of the bundle adjustment's cost by Levenberg-Marquardt steps.
 
 Each pair's 63 unknowns are eliminated by the Schur complement (Triggs et al. 1999, Bundle Adjustment: A Modern Synthesis,
-section 6); what remains takes Levenberg-Marquardt steps.
+section 6); the steps are taken on the reduced system.
 """
 
 from dataclasses import dataclass, replace
@@ -12,39 +12,39 @@ from hand.joints import JOINTS
 from runtime.calibration.bundle import Bundle, System
 from runtime.calibration.variables import GLOBALS, Scene
 
-FIRST_SETTLING, SETTLING = 8, 3
-"""Steps of the joints alone before the first, and after each, step of the cameras."""
+FIRST_JOINT_STEPS, JOINT_STEPS = 8, 3
+"""Steps of the joints alone before the first step of the cameras, and after each."""
 
 
 def minimize(bundle: Bundle, scene: Scene, iterations: int, tolerance: float = 1e-4) -> tuple[Scene, float]:
     """Levenberg-Marquardt steps until the cost falls by less than its `tolerance`; the scene and its cost.
 
-    After each step of the shared unknowns the joints settle, each pair with a damping of its own (embedded point iterations,
+    After each step of the shared unknowns the joints are refined, each pair with a damping of its own (embedded point iterations,
     Jeong et al. 2012, Pushing the Envelope of Modern Methods for Bundle Adjustment): one pair's bad joints must not hold up
     the cameras.
     """
     own_damping = np.full(bundle.count, 1e-2)
-    scene, own_damping, cost = settle(bundle, scene, own_damping, FIRST_SETTLING)
+    scene, own_damping, cost = refine_joints(bundle, scene, own_damping, FIRST_JOINT_STEPS)
     damping = 1e-3
     for _ in range(iterations):
         reduced = _Reduced.of(bundle.linearise(scene), own_damping)
         while True:
             moved = scene.moved(*reduced.step(bundle.free, damping))
-            moved, own, new = settle(bundle, moved, own_damping, SETTLING)
+            moved, own, new = refine_joints(bundle, moved, own_damping, JOINT_STEPS)
             if new < cost:
                 break
             damping *= 8
             if damping > 1e7:
                 return scene, cost
-        settled = cost - new < tolerance * cost
+        converged = cost - new < tolerance * cost
         scene, own_damping, cost, damping = moved, own, new, max(damping / 8, 1e-8)
-        if settled:
+        if converged:
             break
     return scene, cost
 
 
-def settle(bundle: Bundle, scene: Scene, damping: np.ndarray, steps: int) -> tuple[Scene, np.ndarray, float]:
-    """Let the joints alone descend, each pair with its own `damping` (F,); the scene, the new damping, the cost."""
+def refine_joints(bundle: Bundle, scene: Scene, damping: np.ndarray, steps: int) -> tuple[Scene, np.ndarray, float]:
+    """Levenberg-Marquardt steps of the joints alone, each pair with its own `damping` (F,); scene, new damping, cost."""
     costs = bundle.pair_costs(scene)
     for _ in range(steps):
         A, a = bundle.linearise_joints(scene)
@@ -60,7 +60,7 @@ def settle(bundle: Bundle, scene: Scene, damping: np.ndarray, steps: int) -> tup
 
 @dataclass(frozen=True, slots=True)
 class _Reduced:
-    """The shared unknowns' equations once the joints are eliminated."""
+    """The reduced system: the shared unknowns' equations once the joints are eliminated."""
 
     H: np.ndarray
     """(28, 28) before, whose diagonal is what is damped."""
@@ -69,7 +69,7 @@ class _Reduced:
     s: np.ndarray
     """(28,) gradient."""
     by_global: np.ndarray
-    """(F, 63, 28) how the joints follow."""
+    """(F, 63, 28) derivatives of the joints by the shared unknowns."""
 
     @classmethod
     def of(cls, system: System, own_damping: np.ndarray) -> "_Reduced":
@@ -83,7 +83,7 @@ class _Reduced:
         S = self.S + np.diag(damping * np.diag(self.H))
         step = np.zeros(GLOBALS)
         step[free] = -np.linalg.solve(S[np.ix_(free, free)] + 1e-9 * np.eye(free.sum()), self.s[free])
-        # That the joints follow the cameras needs no damping; where each pair's go by themselves is for `settle` to find.
+        # Joints follow the cameras without damping; their own steps are left to `refine_joints`.
         return step, -(self.by_global @ step).reshape(-1, JOINTS, 3)
 
 

@@ -1,4 +1,4 @@
-"""What residuals at a minimum tell: how noisy pixels and bones are, how far off the cameras may be, if errors go together."""
+"""Statistics of the residuals at a minimum: noise of pixels and bones, covariance of the cameras, correlation of the errors."""
 
 import numpy as np
 
@@ -11,10 +11,10 @@ _LEAST_FREEDOM = 1e-3
 
 
 def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
-    """Factor by which each view's `sigma_px` is too small, and the bones' noise, as the residuals tell them.
+    """Factor by which each view's `sigma_px` is too small, and the bones' noise, estimated from the residuals.
 
-    Joints that are fitted to the very pixels that they are compared with hide part of the noise: each residual counts as no
-    more than the freedom that the fit left it, one minus its leverage (MacKay 1992, Bayesian Interpolation, section 4).
+    Joints are fitted to the pixels that they are compared with, which hides part of the noise: each residual counts as the
+    degrees of freedom that the fit left it, one minus its leverage (MacKay 1992, Bayesian Interpolation, section 4).
     """
     A, _ = bundle.linearise_joints(scene)
     covariance = np.linalg.inv(A + 1e-6 * np.eye(A.shape[-1]))
@@ -22,28 +22,28 @@ def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
     own = np.einsum("fjajb->fjab", blocks)
 
     def factor(view: View) -> float:
-        sighting = bundle.sighting(scene, view)
-        by_joint, weight = sighting.by_points(scene.R_from_left(view)), bundle.losses.pixel(sighting.squared)[1]
+        pixel_residuals = bundle.pixel_residuals(scene, view)
+        by_joint, weight = pixel_residuals.by_joints(scene.R_from_left(view)), bundle.losses.pixel(pixel_residuals.squared)[1]
         taken = np.einsum("iafj,fjab,ibfj->fj", by_joint, own, by_joint)
         left = (weight * np.maximum(2 - weight * taken, _LEAST_FREEDOM)).sum()
-        return float(np.sqrt((weight * sighting.squared).sum() / (bundle.losses.pixel_share * left)))
+        return float(np.sqrt((weight * pixel_residuals.squared).sum() / (bundle.losses.pixel_share * left)))
 
-    stretch = bundle.stretch(scene)
-    weight = bundle.losses.bone(stretch.error**2)[1]
+    bone_residuals = bundle.bone_residuals(scene)
+    weight = bundle.losses.bone(bone_residuals.error**2)[1]
     between = (
         own[:, CHILD] + own[:, PARENT] - blocks[:, CHILD, :, PARENT].swapaxes(0, 1) - blocks[:, PARENT, :, CHILD].swapaxes(0, 1)
     )
-    taken = np.einsum("afb,fbac,cfb->fb", stretch.along, between, stretch.along) / stretch.scale**2
+    taken = np.einsum("afb,fbac,cfb->fb", bone_residuals.along, between, bone_residuals.along) / bone_residuals.scale**2
     left = (weight * np.maximum(1 - weight * taken, _LEAST_FREEDOM)).sum()
-    bones = np.sqrt((weight * stretch.error**2).sum() / (bundle.losses.bone_share * left))
+    bones = np.sqrt((weight * bone_residuals.error**2).sum() / (bundle.losses.bone_share * left))
     return PerView.of(factor), float(bones * bundle.prior.bone_noise)
 
 
 def covariance(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> np.ndarray:
-    """(28, 28) of the shared unknowns at a minimum; zero for what is not sought.
+    """(28, 28) of the shared unknowns at a minimum; zero for those that are not estimated.
 
     By the sandwich formula of M-estimators with clustered residuals (Huber 1967; Liang and Zeger 1986): pairs of one `cluster`
-    (F,) may err together. Where clusters are few it is no smaller than what independent residuals would give.
+    (F,) may have correlated errors. Where clusters are few it is no smaller than that of independent residuals.
     """
     free = np.flatnonzero(bundle.free)
     S, score = _eliminated(bundle, scene)
@@ -60,17 +60,17 @@ def covariance(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> np.ndarray:
 
 
 def error_correlation(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> float:
-    """By how much less the residuals tell than they seem to, as those of one `cluster` (F,) go together; 1 where they do not."""
+    """Factor by which correlation within each `cluster` (F,) lowers the residuals' information; 1 for independent ones."""
     free = np.flatnonzero(bundle.free)
     S, score = _eliminated(bundle, scene)
     inverse = np.linalg.pinv(S[np.ix_(free, free)], hermitian=True)
     # The cameras' part alone: bones are of no concern here.
     cameras = np.arange(GLOBALS)[free] < BONE.start
 
-    def told(names: np.ndarray) -> float:
+    def variance(names: np.ndarray) -> float:
         return float(np.trace((_scatter(score, names)[np.ix_(free, free)] @ inverse)[np.ix_(cameras, cameras)]))
 
-    return told(cluster) / max(told(np.arange(len(cluster))), 1e-12)
+    return variance(cluster) / max(variance(np.arange(len(cluster))), 1e-12)
 
 
 def _eliminated(bundle: Bundle, scene: Scene) -> tuple[np.ndarray, np.ndarray]:

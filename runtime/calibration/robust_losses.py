@@ -10,7 +10,7 @@ Loss = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 def geman_mcclure(knee: float) -> Loss:
-    """Squared for small residuals, at most knee²: what is far off does not count."""
+    """Squared for small residuals, at most knee²: outliers have no influence."""
 
     def loss(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         near = 1 / (1 + squared / knee**2)
@@ -20,7 +20,7 @@ def geman_mcclure(knee: float) -> Loss:
 
 
 def cauchy(knee: float) -> Loss:
-    """Squared for small residuals, logarithmic for large ones: what is far off still pulls a little."""
+    """Squared for small residuals, logarithmic for large ones: outliers keep a little influence."""
 
     def loss(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return knee**2 * np.log1p(squared / knee**2), 1 / (1 + squared / knee**2)
@@ -39,8 +39,8 @@ def charbonnier(knee: float) -> Loss:
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
-    """How much joints that lie off their pixels, and bones that change their length, count."""
+class RobustLosses:
+    """The losses of pixels and of bone lengths."""
 
     pixel: Loss
     bone: Loss
@@ -59,7 +59,7 @@ def _share(loss: Loss, dimensions: int) -> float:
     return float((density * r**2).sum() / density.sum() / dimensions)
 
 
-GENTLE = Losses(cauchy(2.0), cauchy(2.0))
-"""To begin with: few valleys, and a joint that starts far off does not drag its neighbours along."""
-STRICT = Losses(geman_mcclure(3.0), charbonnier(2.0))
-"""To end with: pixels far off do not count, but a bone is never an outlier."""
+INITIAL_LOSSES = RobustLosses(cauchy(2.0), cauchy(2.0))
+"""For candidates: few local minima, and an outlying joint does not displace its neighbours."""
+FINAL_LOSSES = RobustLosses(geman_mcclure(3.0), charbonnier(2.0))
+"""For the solution: outlying pixels have no influence, but a bone is never an outlier."""

@@ -1,7 +1,6 @@
-"""Cameras that calibrate themselves: collects hands that both views saw, says when to solve, and judges what came of it.
+"""Self-calibration of two cameras: collects keyframes, decides when to solve, and accepts or rejects the solutions.
 
-Pure: fed with pairs and solutions, without threads or clocks. What solves a `Problem` beside the stream is
-`runtime.calibration.solver_process`.
+Without threads or clocks: it is given pairs and solutions. `runtime.calibration.solver_process` solves its problems.
 """
 
 from collections import deque
@@ -13,7 +12,7 @@ from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.acceptance import confirms, figures_of, rejection_reason, views_agree
-from runtime.calibration.initialization import Start
+from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
 from runtime.calibration.solver import Problem, Solution
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, Uncertainty
@@ -23,33 +22,34 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
 
 FIRST_PAIRS, FIRST_NS = 20, 800_000_000
-"""Pairs in hand, and time since the first, before anything is solved."""
-UNSURE_EVERY_NS, SURE_EVERY_NS = 1_000_000_000, 6_000_000_000
+"""Keyframes, and time since the first pair, before the first problem."""
+SOLVE_INTERVAL_NS, REFINE_INTERVAL_NS = 1_000_000_000, 6_000_000_000
+"""Between two problems: until the rotation is certain to `GOOD_DEG`, and from then on."""
 LEAST_TRAVEL = 0.2
-"""Hands that joints must have moved: of a hand that stands still, views make the same errors again and again."""
+"""Hands that joints must have moved: views repeat the same errors on a still hand."""
 GOOD_DEG = 2.0
-"""A rotation as sure as that is no longer worth a second's work each second."""
+"""Standard deviation of the rotation below which problems become rare."""
 NEW_PAIRS = 6
-"""Pairs that must have come since the last problem."""
+"""Pairs since the last problem that a new one needs."""
 SEARCH_EVERY = 4
-"""Once the cameras are known, only every so many-th problem looks elsewhere too."""
+"""Once the cameras are known, one problem in so many searches other initializations too."""
 MOST_PIXEL_ERROR = 0.25
-"""Mean expected error of a hand's pixels, hands, up to which it is calibrated on."""
+"""Mean expected error of a hand's pixels, hands, up to which it becomes a keyframe."""
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
-"""How far focal lengths lie from that of 60°, and those of two cameras of one kind from each other, logarithmic."""
+"""Standard deviations of focal lengths about that of 60°, and of their difference for equal cameras, logarithmic."""
 BONE_SIGMA, BONE_NOISE = 0.1, 0.05
-STILL_SHARE = 0.01
-"""A picture whose hand moves by less than this share of what it does in the other view is frozen."""
+FROZEN_SHARE = 0.01
+"""A view whose hand moves by less than this share of its motion in the other view is frozen."""
 MOVED_NS, MOVED_PAIRS, MOVED_FACTOR = 1_000_000_000, 10, 1.5
-"""A camera was moved when over so long most pairs, at least so many, miss by so many times what nearly all did before."""
+"""A camera counts as moved when over this time, and at least so many pairs, the median residual is so many times the usual."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationState:
-    """What is known of the cameras."""
+    """The calibration in use."""
 
     geometry: TwoViewGeometry | None = None
-    """None until it is sure."""
+    """None until a calibration is accepted."""
     bones: np.ndarray | None = None
     """(20,) the hand's bone lengths, in hands."""
     uncertainty: Uncertainty | None = None
@@ -58,25 +58,25 @@ class CalibrationState:
     moved: int = 0
     """How often a camera was found to have been moved."""
     pairs: int = 0
-    """That it was found from."""
+    """Number of keyframes that it was solved on."""
 
 
 @dataclass(slots=True)
-class _Watch:
-    """Whether new pairs still fit a geometry."""
+class _MotionMonitor:
+    """Whether new pairs still fit a geometry, or a camera was moved."""
 
     geometry: TwoViewGeometry
     usual: float
-    """Miss that nearly all pairs stayed below when the geometry was found, standard deviations."""
+    """90 % quantile of the keyframes' residuals when the geometry was found, standard deviations."""
     recent: deque[tuple[int, float]] = field(default_factory=deque)
 
     def moved(self, pair: Keyframe) -> bool:
-        """Whether this pair and those of the last second say that a camera was moved."""
+        """Whether the residuals of this pair and those of the last second show that a camera was moved."""
         self.recent.append((pair.captured_ns, residual(self.geometry, pair)))
         while pair.captured_ns - self.recent[0][0] > MOVED_NS:
             self.recent.popleft()
-        misses = [value for _, value in self.recent]
-        return len(misses) >= MOVED_PAIRS and float(np.median(misses)) > MOVED_FACTOR * self.usual
+        residuals = [value for _, value in self.recent]
+        return len(residuals) >= MOVED_PAIRS and float(np.median(residuals)) > MOVED_FACTOR * self.usual
 
 
 class SelfCalibrator:
@@ -92,19 +92,19 @@ class SelfCalibrator:
         remembered: TwoViewGeometry | None = None,
         given: TwoViewGeometry | None = None,
     ):
-        """`fov_deg`: horizontal fields of view that are known; the others are sought. `bones` (20,): a usual hand's lengths, the
-        hand model's if not given. `remembered`: an earlier run's geometry, believed once the hands confirm it. `given`: a user's
-        calibration, which takes the place of all that; only the hand's bones are learnt."""
+        """`fov_deg`: horizontal fields of view that are known; the others are estimated. `bones` (20,): prior lengths, the hand
+        model's if not given. `remembered`: an earlier run's geometry, used once a solution confirms it. `given`: a user's
+        calibration, which replaces all that; only the hand's bones are estimated."""
         self._hand_size_mm = hand_size_mm
         self._bones = mean_bone_lengths() if bones is None else bones
         self._fixed = given is not None
         known = given or remembered
         self._cameras = given.cameras if given else PerView.of(lambda view: _camera(sizes_px[view], fov_deg[view]))
         self._prior = self._make_prior(fov_deg)
-        self._remembered = self._known = None if known is None else self._start_of(known, fov_deg)
+        self._remembered = self._known = None if known is None else self._estimate_of(known, fov_deg)
         self._buffer: KeyframeBuffer[Keyframe] = KeyframeBuffer(sizes_px.map(lambda size: size[0]))
         self._last: Solution | None = None
-        self._watch: _Watch | None = None
+        self._monitor: _MotionMonitor | None = None
         self._waiting = False
         self._epoch = 0
         self._asked_ns: int | None = None
@@ -129,7 +129,7 @@ class SelfCalibrator:
         return 0.5 * min(len(self._buffer) / FIRST_PAIRS, 1.0)
 
     def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
-        """Take in a pair that both views saw; those that are unsure, or of two sides, are passed over."""
+        """Add a pair that both views saw; pairs of low confidence, or of different handedness, are skipped."""
         if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MOST_PIXEL_ERROR:
             return
         pair = Keyframe.of(captured_ns, hands)
@@ -140,11 +140,11 @@ class SelfCalibrator:
             self._status = replace(self._status, phase=CalibrationPhase.COLLECTING)
         self._new += 1
         self._first_ns = captured_ns if self._first_ns is None else self._first_ns
-        if self._watch is not None and self._watch.moved(pair):
+        if self._monitor is not None and self._monitor.moved(pair):
             self._start_anew(captured_ns)
 
     def due(self, captured_ns: int) -> Problem | None:
-        """The problem to solve now, whose solution `accept` awaits; None while there is nothing new to solve."""
+        """The problem to solve now, whose solution is to be given to `accept`; None while there is none."""
         if self._waiting or self._first_ns is None or self._new < NEW_PAIRS:
             return None
         if len(self._buffer) < FIRST_PAIRS or captured_ns - self._first_ns < FIRST_NS:
@@ -171,12 +171,13 @@ class SelfCalibrator:
         )
 
     def _pause_ns(self) -> int:
-        """Time between two problems: short while there is something to gain."""
-        told = self.state.uncertainty
-        return SURE_EVERY_NS if told is not None and self._solved and told.rotation_deg <= GOOD_DEG else UNSURE_EVERY_NS
+        """Time between two problems."""
+        uncertainty = self.state.uncertainty
+        certain = uncertainty is not None and bool(self._solved) and uncertainty.rotation_deg <= GOOD_DEG
+        return REFINE_INTERVAL_NS if certain else SOLVE_INTERVAL_NS
 
     def accept(self, solution: Solution | None) -> None:
-        """Judge what came of the last problem."""
+        """Accept or reject the solution of the last problem; None where nothing was found."""
         self._waiting = False
         if solution is None or solution.epoch != self._epoch:
             return
@@ -189,24 +190,24 @@ class SelfCalibrator:
             return
         if rejection is not None:
             if self.state.geometry is None:
-                # What did not fit is no place to begin from.
+                # A rejected solution is no initialization.
                 self._known = None
                 self._status = CalibrationStatus(CalibrationPhase.REJECTED, figures=figures_of(solution), rejection=rejection)
             return
-        # Twice in a row, or as remembered: one answer alone may come from a valley nearby.
-        before = [start for start in (self._known, self._last and self._last.start) if start is not None]
+        # Confirmed by a second solution, or by the remembered cameras: one alone may be a local minimum.
+        before = [cameras for cameras in (self._known, self._last and self._last.cameras) if cameras is not None]
         self._last = solution
-        if any(confirms(solution, start) for start in before):
-            self._take(solution)
+        if any(confirms(solution, cameras) for cameras in before):
+            self._use(solution)
         elif self.state.geometry is None:
             self._known = None
             self._status = CalibrationStatus(CalibrationPhase.VERIFYING, figures=figures_of(solution))
 
-    def _take(self, solution: Solution) -> None:
-        geometry = self._geometry_of(solution.start)
-        misses = [residual(geometry, pair) for pair in self._buffer.pairs]
-        self._watch = _Watch(geometry, float(np.quantile(misses, 0.9)))
-        self._known = solution.start
+    def _use(self, solution: Solution) -> None:
+        geometry = self._geometry_of(solution.cameras)
+        residuals = [residual(geometry, pair) for pair in self._buffer.pairs]
+        self._monitor = _MotionMonitor(geometry, float(np.quantile(residuals, 0.9)))
+        self._known = solution.cameras
         state = self.state
         self.state = CalibrationState(
             geometry, solution.bones, solution.uncertainty, state.version + 1, state.moved, solution.pairs
@@ -219,7 +220,7 @@ class SelfCalibrator:
         self._status = replace(self._status, stopped=True)
 
     def forget(self) -> None:
-        """The hands so far were none, or of the wrong side: begin anew. A given calibration stays."""
+        """Start anew: the hands so far were false or of the wrong handedness. A given calibration stays."""
         self._buffer.forget_before(1 << 62)
         self._begin(None)
         self._known = self._remembered
@@ -228,45 +229,45 @@ class SelfCalibrator:
             self._status = CalibrationStatus()
 
     def _start_anew(self, captured_ns: int) -> None:
-        """A camera was moved: what was seen before tells nothing more."""
+        """A camera was moved: keyframes from before are dropped."""
         self._buffer.forget_before(captured_ns - MOVED_NS // 2)
         self._begin(captured_ns)
         self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved + 1)
         self._status = CalibrationStatus(CalibrationPhase.MOVED)
 
     def _begin(self, first_ns: int | None) -> None:
-        """As if nothing had been solved; what is being solved no longer counts."""
-        self._watch = self._last = self._asked_ns = None
+        """As if nothing had been solved; a problem that is being solved is ignored."""
+        self._monitor = self._last = self._asked_ns = None
         if not self._fixed:
             self._known = None
         self._first_ns, self._solved, self._epoch = first_ns, 0, self._epoch + 1
 
     def _frozen(self) -> View | None:
-        """The view whose hand stands still while the other's moves."""
+        """The view whose hand stands still while the other's moves; None if there is none."""
         pixels = PerView.of(lambda view: np.array([pair.hands[view].pixels for pair in self._buffer.pairs]))
-        travel = PerView.of(lambda view: float(pixels[view].std(0).mean()) / self._cameras[view].size_px[0])
-        if travel.left < STILL_SHARE * travel.right:
+        motion = PerView.of(lambda view: float(pixels[view].std(0).mean()) / self._cameras[view].size_px[0])
+        if motion.left < FROZEN_SHARE * motion.right:
             return "left"
-        return "right" if travel.right < STILL_SHARE * travel.left else None
+        return "right" if motion.right < FROZEN_SHARE * motion.left else None
 
     def _make_prior(self, fov_deg: PerView[float | None]) -> Prior:
         log_focal = self._cameras.map(lambda camera: float(np.log(camera.focal_px)))
         sigma = PerView.of(lambda view: 0.0 if self._fixed or fov_deg[view] is not None else FOCAL_SIGMA)
         return Prior(log_focal, sigma, EQUAL_SIGMA, self._bones, BONE_SIGMA, BONE_NOISE, place=not self._fixed)
 
-    def _start_of(self, geometry: TwoViewGeometry, fov_deg: PerView[float | None]) -> Start:
-        # A remembered focal length gives way to a field of view that was told since.
+    def _estimate_of(self, geometry: TwoViewGeometry, fov_deg: PerView[float | None]) -> CameraEstimate:
+        # A given field of view replaces a remembered focal length.
         focal_px = PerView.of(
             lambda view: (geometry.cameras if fov_deg[view] is None else self._cameras)[view].focal_px,
         )
         t = geometry.t_right_from_left_mm / self._hand_size_mm
-        return Start(focal_px, geometry.R_right_from_left, t, scaled=True)
+        return CameraEstimate(focal_px, geometry.R_right_from_left, t, scaled=True)
 
-    def _geometry_of(self, start: Start) -> TwoViewGeometry:
+    def _geometry_of(self, estimate: CameraEstimate) -> TwoViewGeometry:
         cameras = PerView.of(
-            lambda view: PinholeCamera(start.focal_px[view], self._cameras[view].centre_px, self._cameras[view].size_px)
+            lambda view: PinholeCamera(estimate.focal_px[view], self._cameras[view].centre_px, self._cameras[view].size_px)
         )
-        return TwoViewGeometry(cameras, start.R_right_from_left, start.t_right_from_left * self._hand_size_mm)
+        return TwoViewGeometry(cameras, estimate.R_right_from_left, estimate.t_right_from_left * self._hand_size_mm)
 
 
 _CERTAIN = Uncertainty(0.0, 0.0, PerView(0.0, 0.0))

@@ -1,4 +1,4 @@
-"""When the cameras' places were solved: noted while a run is recorded, and kept to when it is replayed."""
+"""At which pairs solutions arrived: recorded with a run, and reproduced when it is replayed."""
 
 from collections.abc import Callable
 from typing import Literal
@@ -6,48 +6,48 @@ from typing import Literal
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.solver_process import Solver
 
-Told = Literal["", "solved", "ended"]
+SolverEvent = Literal["", "solved", "ended"]
 
 
 class RecordingSolver:
-    """A `Solver` that remembers what it gave."""
+    """A `Solver` that keeps whether it gave a solution."""
 
     def __init__(self, solver: Solver) -> None:
         self._solver = solver
-        self._told: Told = ""
+        self._event: SolverEvent = ""
 
     def submit(self, problem: Problem) -> None:
         try:
             self._solver.submit(problem)
         except (EOFError, OSError):
-            self._told = "ended"
+            self._event = "ended"
             raise
 
     def done(self) -> tuple[Solution | None] | None:
         try:
             done = self._solver.done()
         except (EOFError, OSError):
-            self._told = "ended"
+            self._event = "ended"
             raise
         if done is not None:
-            self._told = "solved"
+            self._event = "solved"
         return done
 
-    def told(self) -> Told:
-        """What came of it since it was last asked."""
-        told, self._told = self._told, ""
-        return told
+    def take_event(self) -> SolverEvent:
+        """The newest event since the last call; empty where there was none."""
+        event, self._event = self._event, ""
+        return event
 
     def close(self) -> None:
         self._solver.close()
 
 
 class ReplayingSolver:
-    """A `Solver` whose solutions come at the pairs at which they came then; the problems being the same, so are the solutions."""
+    """A `Solver` whose solutions arrive at the same pairs as in the recorded run; equal problems have equal solutions."""
 
-    def __init__(self, told: Callable[[], Told]) -> None:
-        """`told`: what came from the solver at the pair that is worked on now."""
-        self._now = told
+    def __init__(self, event: Callable[[], SolverEvent]) -> None:
+        """`event`: the recorded event at the current pair."""
+        self._event = event
         self._problem: Problem | None = None
 
     def submit(self, problem: Problem) -> None:
@@ -55,9 +55,9 @@ class ReplayingSolver:
 
     def done(self) -> tuple[Solution | None] | None:
         """Raises EOFError where the recorded run's solver had died."""
-        if self._now() == "ended":
+        if self._event() == "ended":
             raise EOFError("the recorded run's solver ended here")
-        if self._now() != "solved" or self._problem is None:
+        if self._event() != "solved" or self._problem is None:
             return None
         problem, self._problem = self._problem, None
         return (solve(problem),)

@@ -1,4 +1,4 @@
-"""Solves the cameras' problems: on the spot, or beside the stream in a process of its own."""
+"""Runs the solver: inline, or in a background process of its own."""
 
 import multiprocessing
 import os
@@ -10,8 +10,8 @@ from runtime.calibration.solver import Problem, Solution, solve
 from runtime.processes import ignoring_interrupts
 
 NICENESS = 10
-"""The hand goes before its cameras."""
-_DIED = "the process that finds the cameras' places has died"
+"""Tracking the hand has priority over calibrating the cameras."""
+_DIED = "the process that calibrates the cameras has died"
 
 
 class Solver(Protocol):
@@ -27,7 +27,7 @@ class Solver(Protocol):
 
 
 class InlineSolver:
-    """Solves at once: every run over the same pairs comes to the same cameras at the same pair."""
+    """Solves in the calling thread: every run over the same pairs finds the same cameras at the same pair."""
 
     def __init__(self) -> None:
         self._solution: tuple[Solution | None] | None = None
@@ -44,7 +44,7 @@ class InlineSolver:
 
 
 class BackgroundSolver:
-    """Solves in a process of low priority, so that the stream goes on meanwhile."""
+    """Solves in a process of low priority; the stream does not wait."""
 
     def __init__(self) -> None:
         context = multiprocessing.get_context("spawn")
@@ -71,7 +71,7 @@ class BackgroundSolver:
             raise EOFError(_DIED) from error
 
     def close(self) -> None:
-        """End the process, whatever it is at."""
+        """End the process, even while it solves."""
         self._process.kill()
         self._process.join()
         self._ours.close()

@@ -1,4 +1,4 @@
-"""What bundle adjustment seeks: two cameras, a hand's bones and the joints of every pair; and what is known of them beforehand.
+"""Unknowns of bundle adjustment: two cameras, a hand's bones and the joints of every pair; and the prior on them.
 
 Lengths are in hands: the distance from the wrist to the middle knuckle is 1.
 """
@@ -58,7 +58,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Prior:
-    """What is known before a hand is seen."""
+    """Prior on cameras and bones."""
 
     log_focal: PerView[float]
     """Logarithm of the focal lengths in px."""
@@ -69,18 +69,18 @@ class Prior:
     bones: np.ndarray
     """(20,) lengths, hands; the palm's is 1."""
     bone_sigma: float
-    """How people differ, logarithmic."""
+    """Standard deviation of bone lengths between people, logarithmic."""
     bone_noise: float
-    """By how much of its length a bone seems to change while the hand moves."""
+    """Standard deviation of a bone's length while the hand moves, as a share of it."""
     place: bool = True
-    """Whether the right camera's place is sought; else it is given, and the size of the hand is sought."""
+    """Whether the right camera's pose is estimated; else it is given, and the size of the hand is estimated."""
 
     @property
     def free(self) -> np.ndarray:
-        """(28,) which of the shared unknowns are sought."""
+        """(28,) which of the shared unknowns are estimated."""
         free = np.ones(GLOBALS, bool)
         free[FOCAL] = np.array([*self.focal_sigma]) > 0
-        # A given place is known to no end; where it is sought, the palm's length is the unit instead.
+        # Where the pose is estimated, the palm's length is the unit of length.
         if self.place:
             free[BONE.start + PALM] = False
         else:
@@ -89,7 +89,7 @@ class Prior:
 
     @property
     def information(self) -> np.ndarray:
-        """(28, 28) what this tells of the shared unknowns: the cost of being `off` from it is offᵀ information off."""
+        """(28, 28) information matrix of the shared unknowns: the cost is offᵀ information off."""
         information = np.zeros((GLOBALS, GLOBALS))
         sigma = np.array([*self.focal_sigma])
         sought = sigma > 0
@@ -97,12 +97,12 @@ class Prior:
         if sought.all():
             ends = np.array([1.0, -1.0]) / self.equal_sigma
             information[FOCAL, FOCAL] += np.outer(ends, ends)
-        # A hand of unknown size is one number more, which costs nothing.
+        # An unknown size of the hand costs nothing.
         information[BONE, BONE] = (np.eye(BONE_COUNT) - (0 if self.place else 1 / BONE_COUNT)) / self.bone_sigma**2
         return information
 
     def off(self, scene: Scene) -> np.ndarray:
-        """(28,) by how much a scene's shared unknowns differ from what is expected; 0 where nothing is."""
+        """(28,) difference of a scene's shared unknowns from the prior's mean; 0 where there is no prior."""
         off = np.zeros(GLOBALS)
         off[FOCAL] = scene.log_focal - np.array([*self.log_focal])
         off[BONE] = scene.log_bones - np.log(self.bones)

@@ -1,4 +1,4 @@
-"""Whether both views follow the same hand: what only one of them calls a hand is let go."""
+"""Whether both views follow the same hand: a view that follows something else for too long is named, to be lost."""
 
 import numpy as np
 
@@ -6,22 +6,22 @@ from capture.views import PerView, View
 from runtime.types import ViewHand
 
 FAR_APART = 0.65
-"""Mean distance of the two views' joints, in unit hands, from which they cannot be one hand: views of one hand that see it
-poorly are about 0.4 apart, a hand and an elbow about 1."""
+"""Mean distance of the two views' joints, in unit hands, from which they cannot be one hand: poor predictions of one
+hand are about 0.4 apart, a hand and an elbow about 1."""
 PATIENCE = 6
-"""Pairs in a row that it takes to let a view go; a view may err for a moment."""
+"""Inconsistent pairs in a row before a view is named; a view may err for a moment."""
 
 
 class CrossViewConsistency:
-    """Watches pairs of hands; without sockets or clocks."""
+    """Compares both views' hands, pair after pair."""
 
     def __init__(self) -> None:
         self._apart = 0
 
     def inconsistent_view(self, hands: PerView[ViewHand | None], R_right_from_left: np.ndarray | None) -> View | None:
-        """The view that has followed something else for too long, of two that disagree the less sure one; None if none has.
+        """The view with the lower confidence, once the views have disagreed for `PATIENCE` pairs; else None.
 
-        `R_right_from_left` (3, 3): None while it is unknown or unsure, when nothing can be said.
+        `R_right_from_left` (3, 3): None while it is unknown or too uncertain; then nothing is decided.
         """
         left, right = hands.left, hands.right
         if left is None or right is None or R_right_from_left is None:

@@ -1,12 +1,12 @@
-"""A hand from both views at once: the joints that best explain what each view saw, its bones, its limits and where it just was.
+"""Fit of one hand to both views: joints that best explain the pixels, the bone lengths, the joint limits and the recent motion.
 
 The maximum a posteriori over the 21 joints X, in hands (wrist to middle knuckle), left camera's axes:
 
     Σ ρ(‖π_v(X_j) − p_vj‖² / σ_vj²)  +  Σ (‖X_child − X_parent‖ − b)² / s_b²  +  Σ limits² / s_l²  +  Σ ‖X − B‖²_W:
 
 joints lie where the views see them, bones keep their learnt lengths, fingers bend as fingers do, and the hand has roughly the
-shape that each view's network gave it, and that it had a moment ago. Those shapes B are each known only up to a movement,
-which is taken out in closed form. A fixed number of Gauss-Newton steps; ρ is Geman and McClure's loss, whose knee starts wide
+shape that each view's network predicts, and that it had a moment ago. Those shapes B are each known only up to a rigid movement,
+which is marginalised in closed form. A fixed number of Gauss-Newton steps; ρ is Geman and McClure's loss, whose knee starts wide
 (graduated non-convexity, Yang et al. 2020).
 """
 
@@ -19,7 +19,7 @@ from hand.joints import JOINTS, unit_hand
 from runtime.estimators.uncertainty import shape_sigma, sigma_px
 from runtime.fusion.joint_limits import BONES_FROM_JOINTS, JointLimits
 from runtime.fusion.motion import Motion, MotionSettings
-from runtime.fusion.shape_prior import UNKNOWN, Evidence, Shapes
+from runtime.fusion.shape_prior import UNKNOWN, QuadraticCost, Shapes
 from runtime.fusion.view_observations import Cameras, ViewObservations
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import Side, ViewHand
@@ -31,19 +31,19 @@ _HOLD = 1e-2
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """How much each kind of evidence counts; every default was chosen on drawn recordings."""
+    """Weights of the terms; every default was chosen on synthetic recordings."""
 
     knees: tuple[float, ...] = (24.0, 8.0, 3.0)
-    """One Gauss-Newton step each: standard deviations from which on a pixel counts ever less."""
+    """One Gauss-Newton step each: knee of the pixels' robust loss, standard deviations."""
     shape: float = 0.8
     """Standard deviation of each joint of a view's own hand along each axis, as a share of its expected error. Errors of one view
-    go together, so that it is more than the share that is measured."""
+    are correlated, so it is more than the share that is measured."""
     tip: float = 0.35
-    """By how much a view's own hand may be turned as a whole, radians."""
+    """Standard deviation of the rotation of a view's own hand as a whole, radians."""
     bone: float = 0.03
-    """By how much of its length a bone seems to change."""
+    """Standard deviation of a bone's length, as a share of it."""
     limit: float = 0.05
-    """By how much a finger may break its limits: sine of its bend, or span in hands."""
+    """Standard deviation of a violated joint limit: sine of the bend, or span in hands."""
     motion: MotionSettings | None = field(default_factory=MotionSettings)
     """None fits each pair by itself."""
 
@@ -57,9 +57,9 @@ class FittedHand:
     joints: np.ndarray
     """(21, 3) unit hand, left camera's axes."""
     sigma_mm: np.ndarray
-    """(21,) expected distance of each joint from the truth, root mean square, if all evidence were independent."""
+    """(21,) expected distance of each joint from the truth, root mean square, if all terms were independent."""
     weight_left: np.ndarray
-    """(21,) share of the left view in what both views tell of each joint, in [0, 1]."""
+    """(21,) share of the left view in both views' information about each joint, in [0, 1]."""
     reprojection_px: float
     """Root mean square distance of `pixels` from the joints seen, in the views that see the hand, by inverse variance."""
     pixels: PerView[np.ndarray]
@@ -72,7 +72,7 @@ class FittedHand:
 
 
 class HandFit:
-    """Fits one hand, pair after pair; holds where the hand just was."""
+    """Fits one hand, pair after pair; holds its recent motion."""
 
     def __init__(self, geometry: TwoViewGeometry, bones: np.ndarray, hand_size_mm: float, settings: FitSettings = FitSettings()):
         """`bones` (20,): learnt lengths in hands; `hand_size_mm`: one hand in millimetres."""
@@ -101,49 +101,49 @@ class HandFit:
             return None
         views: tuple[View, ...] = tuple([hand.view for hand in there])
         cameras = self._cameras[views]
-        sight = ViewObservations.of(cameras, seen, pixel_sigma)
+        observations = ViewObservations.of(cameras, seen, pixel_sigma)
         moves = np.broadcast_to([UNKNOWN, self._settings.tip**-2], (len(there), 2))
         shapes = Shapes(own @ cameras.R, (self._settings.shape * error) ** -2, moves)
         weight = shapes.weight / shapes.weight.sum(0)
-        joints = sight.placed((weight[..., None] * (shapes.points - shapes.points[:, :1])).sum(0))
+        joints = observations.placed((weight[..., None] * (shapes.points - shapes.points[:, :1])).sum(0))
         if not cameras.sees(joints):
             return None
         before = self._motion.shape(captured_ns, side, joints) if self._motion else None
-        evidence = (shapes.and_also(before) if before else shapes).evidence()
+        prior = (shapes.and_also(before) if before else shapes).quadratic_cost()
         for knee in self._settings.knees[:-1]:
-            normal, gradient, _ = self._linearised(joints, sight, evidence, knee, side)
+            normal, gradient, _ = self._linearised(joints, observations, prior, knee, side)
             joints = joints - np.linalg.solve(normal, gradient).reshape(JOINTS, 3)
-        normal, gradient, told = self._linearised(joints, sight, evidence, self._settings.knees[-1], side)
+        normal, gradient, information = self._linearised(joints, observations, prior, self._settings.knees[-1], side)
         covariance = np.linalg.inv(normal)
         joints = joints - (covariance @ gradient).reshape(JOINTS, 3)
         if not cameras.sees(joints):
             return None
         if self._settings.motion:
             self._motion = Motion.after(self._motion if before else None, captured_ns, side, joints, self._settings.motion)
-        told = told + evidence.told[: len(there)]
+        information = information + prior.information[: len(there)]
         joints_mm = joints * self._size_mm
         pixels = self.geometry.project(joints_mm)
         off = np.array([pixels[hand.view] for hand in there]) - seen
-        surety = pixel_sigma**-2.0
+        precision = pixel_sigma**-2.0
         return FittedHand(
             joints_mm,
             unit_hand(joints),
             np.sqrt(np.maximum(covariance.diagonal(), 0).reshape(JOINTS, 3).sum(1)) * self._size_mm,
-            told[0] / told.sum(0) if hands.left is not None else np.zeros(JOINTS),
-            float(np.sqrt((surety * (off * off).sum(-1)).sum() / surety.sum())),
+            information[0] / information.sum(0) if hands.left is not None else np.zeros(JOINTS),
+            float(np.sqrt((precision * (off * off).sum(-1)).sum() / precision.sum())),
             pixels,
         )
 
     def with_geometry(self, geometry: TwoViewGeometry, bones: np.ndarray) -> "HandFit":
-        """A fit to other cameras and bones (20,) that knows where the hand just was, so that it does not leap."""
+        """A fit to other cameras and bones (20,) that keeps the recent motion, so that the hand does not jump."""
         fit = HandFit(geometry, bones, self._size_mm, self._settings)
         fit._motion = self._motion
         return fit
 
     def _linearised(
-        self, joints: np.ndarray, sight: ViewObservations, evidence: Evidence, knee: float, side: Side
+        self, joints: np.ndarray, observations: ViewObservations, prior: QuadraticCost, knee: float, side: Side
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Normal matrix (63, 63) and gradient (63,) of half of the cost; what each view's pixels tell of joints (V, 21)."""
+        """Normal matrix (63, 63) and gradient (63,) of half of the cost; information of each view's pixels (V, 21)."""
         settings = self._settings
         along = BONES_FROM_JOINTS @ joints
         length = np.sqrt((along * along).sum(1)) + 1e-9
@@ -156,9 +156,9 @@ class HandFit:
             slope = slope.reshape(-1, 3 * JOINTS) / settings.limit
             normal += slope.T @ slope
             gradient += (broken / settings.limit) @ slope
-        blocks, pull, told = sight.pull(joints, knee)
-        normal += evidence.W
+        blocks, pull, information = observations.pull(joints, knee)
+        normal += prior.W
         normal.reshape(JOINTS, 3, JOINTS, 3)[_J, :, _J] += blocks
         normal.reshape(-1)[:: 3 * JOINTS + 1] += _HOLD
-        gradient += evidence.W @ joints.ravel() - evidence.pull + pull.ravel()
-        return normal, gradient, told
+        gradient += prior.W @ joints.ravel() - prior.pull + pull.ravel()
+        return normal, gradient, information

@@ -1,4 +1,4 @@
-"""What fingers cannot do: bend backwards, or farther than they go; as residuals of 21 joints, with their slopes."""
+"""Joint limits: fingers do not bend backwards or too far; as residuals of the 21 joints, with their derivatives."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Two views' hands to one, joint by joint, by how sure each view is (S2DHand, attention-based merging)."""
+"""Merging of two views' hands by rotation, joint by joint, by confidence (S2DHand, attention-based merging)."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -11,7 +11,7 @@ from runtime.types import ViewHand
 
 MergeRule = Literal["max", "softmax", "mean"]
 DEFAULT_BETA = 8.0
-"""How decidedly `softmax` prefers the surer view: at 0.3 more confidence, a view has about 0.9 of the joint."""
+"""Of `softmax`: at 0.3 more confidence, a view has a share of about 0.9 in the joint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def carry(hands: PerView[ViewHand | None], R_right_from_left: np.ndarray | None)
 
 
 def view_weights(left: np.ndarray, right: np.ndarray, rule: MergeRule, beta: float = DEFAULT_BETA) -> np.ndarray:
-    """Share of the left view, from confidences of equal shape; equally sure views share equally under every rule."""
+    """Share of the left view, from confidences of equal shape; equal confidences give equal shares under every rule."""
     assert rule in get_args(MergeRule), rule
     if rule == "mean":
         return np.full(np.shape(left), 0.5)

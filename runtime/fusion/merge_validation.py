@@ -11,7 +11,7 @@ import numpy as np
 
 from capture.views import VIEWS, PerView, View
 from hand.joints import TIPS
-from runtime.calibration.initialization import place_of
+from runtime.calibration.initialization import wrist_position
 from runtime.estimators.uncertainty import px_per_hand, sigma_px
 from runtime.fusion.hand_fit import HandFit
 from runtime.fusion.merge import merge
@@ -97,5 +97,5 @@ def _by_rotation(pair: PerView[ViewHand], view: View, geometry: TwoViewGeometry,
     own = joints if view == "left" else joints @ R_right_from_left.T
     camera = geometry.cameras[view]
     hidden = hands[view]
-    place = place_of(own, hidden.pixels, sigma_px(hidden), camera.focal_px, np.array(camera.centre_px))
+    place = wrist_position(own, hidden.pixels, sigma_px(hidden), camera.focal_px, np.array(camera.centre_px))
     return _off(camera.project(own + place), pair[view])

@@ -1,7 +1,7 @@
-"""Where a hand just was and how it moved, and what that says of where it is now: smoothness in time, as a prior.
+"""Prior on a hand's joints from its recent motion: where it is expected now, and with which variance.
 
-A hand goes on as a rigid whole, and each joint a little on its own, with velocities that die away. How far it may be from there
-grows with time and with its speed, so that a still hand is calm and a moving one lags little.
+The hand moves on as a rigid body, and each joint a little on its own, with velocities that decay. The variance grows with time
+and with the speed, so a still hand is calm and a moving one lags little.
 """
 
 import math
@@ -16,7 +16,7 @@ from runtime.types import Side
 
 @dataclass(frozen=True, slots=True)
 class MotionSettings:
-    """How hands move; lengths in hands. Every default was chosen on drawn recordings."""
+    """How hands move; lengths in hands. Every default was chosen on synthetic recordings."""
 
     flex_rate: float = 0.2
     """By how much a still hand's joints move against each other within a second, as a random walk."""
@@ -42,7 +42,7 @@ class MotionSettings:
 
 @dataclass(frozen=True, slots=True)
 class Motion:
-    """Where the hand was, and how it moved; lengths in hands."""
+    """Position and velocities of the hand; lengths in hands."""
 
     captured_ns: int
     side: Side
@@ -60,7 +60,7 @@ class Motion:
     def after(
         cls, before: "Motion | None", captured_ns: int, side: Side, joints: np.ndarray, settings: MotionSettings
     ) -> "Motion":
-        """The hand now, that was there `before`."""
+        """The motion after a hand whose motion was `before`."""
         if before is None:
             return cls(captured_ns, side, joints, np.zeros(3), np.zeros(3), np.zeros((JOINTS, 3)), settings)
         seconds = (captured_ns - before.captured_ns) * 1e-9
@@ -84,7 +84,7 @@ class Motion:
         )
 
     def shape(self, captured_ns: int, side: Side, joints: np.ndarray) -> Shapes | None:
-        """What that says of the hand now; None if joints (21, 3), roughly known, cannot be that hand."""
+        """The prior at `captured_ns`; None where joints (21, 3), roughly known, cannot be this hand: it jumped or was lost."""
         settings, seconds = self.settings, (captured_ns - self.captured_ns) * 1e-9
         if side != self.side or not 0 < seconds <= settings.forget_s:
             return None
@@ -102,7 +102,7 @@ class Motion:
         return Shapes(expected[None], 1 / flex[None], 1 / np.array([[shift, turn]]))
 
     def _expected(self, seconds: float) -> np.ndarray:
-        """(21, 3) where the hand is after so long, if it goes on and comes to rest."""
+        """(21, 3) extrapolated joints, with decaying velocities."""
         settings = self.settings
         on = settings.carry_s * (1 - np.exp(-seconds / settings.carry_s))
         middle = self.joints.sum(0) / JOINTS

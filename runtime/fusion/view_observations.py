@@ -1,4 +1,4 @@
-"""Where the views see a hand's joints, and how that pulls at joints in space."""
+"""Pixels at which the views observe a hand's joints, as residuals of a fit: normal matrices and gradients."""
 
 from dataclasses import dataclass
 
@@ -47,7 +47,7 @@ class Cameras:
 
 @dataclass(frozen=True, slots=True)
 class ViewObservations:
-    """Joints as V views see them, in standard deviations."""
+    """Pixels of the joints in V views, in standard deviations."""
 
     cameras: Cameras
     scale: np.ndarray
@@ -62,7 +62,7 @@ class ViewObservations:
         return cls(cameras, cameras.focal_px / sigma, (pixels.swapaxes(0, 1) - cameras.centre_px) / sigma)
 
     def placed(self, shape: np.ndarray) -> np.ndarray:
-        """A shape (21, 3), left camera's axes, shifted to where all pixels together want it; linear least squares.
+        """A shape (21, 3), left camera's axes, shifted to where it fits all pixels best; linear least squares.
 
         From u (z_j + Z) = x_j + X for each joint in each view's axes, u = (pixel − centre) / focal length.
         """

@@ -10,7 +10,7 @@ from capture.recording.reader import read_metadata
 from capture.recording.replay import ReplayPairs
 from hand.errors import UserError
 from runtime.calibration.camera_profile import Profile
-from runtime.calibration.solver_log import ReplayingSolver, Told
+from runtime.calibration.solver_log import ReplayingSolver, SolverEvent
 from runtime.calibration.solver_process import InlineSolver, Solver
 from runtime.outputs.hand_line import HandLine, hand_line
 from runtime.outputs.run_recorder import HAND_TOPIC, PROFILE, RUN, RunMetadata
@@ -79,7 +79,7 @@ class ReplayCheck:
         """How many pairs gave the recorded hands, one sentence."""
         return f"{self._equal} of {self._pairs} pairs gave the recorded hands, bit for bit"
 
-    def _recorded_solution(self) -> Told:
+    def _recorded_solution(self) -> SolverEvent:
         return self.pairs.current.solver if self.pairs.current else ""
 
 

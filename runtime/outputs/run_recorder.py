@@ -123,7 +123,7 @@ class RunRecorder:
             started_ns=hands[0].timings.started_ns if hands else now_ns,
             hands=len(hands),
             absent="left" if pair.left.absent else "right" if pair.right.absent else "",
-            solver=self.solver.told() if self.solver else "",
+            solver=self.solver.take_event() if self.solver else "",
         )
         self.recorder.note(PAIR_TOPIC, recorded, now_ns)
         if now_ns - self._dropped_ns >= _DROPS_EVERY_NS:

@@ -5,7 +5,7 @@ import numpy as np
 from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.rotations import from_vector
-from runtime.calibration.initialization import Start
+from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Problem, Solution
 from runtime.calibration.status import Uncertainty
 from runtime.calibration.variables import CHILD, PARENT
@@ -22,7 +22,8 @@ def bones_of(observed: Observed) -> np.ndarray:
 def solution_at(geometry: TwoViewGeometry, bones: np.ndarray, *, epoch: int = 0, rotation_deg: float = 0.5, **told) -> Solution:
     """A solution that is beyond doubt, with these cameras; `told` takes the place of what it says of itself."""
     focal_px = geometry.cameras.map(lambda camera: camera.focal_px)
-    start = Start(focal_px, geometry.R_right_from_left, geometry.t_right_from_left_mm / DEFAULT_HAND_SIZE_MM, scaled=True)
+    t = geometry.t_right_from_left_mm / DEFAULT_HAND_SIZE_MM
+    cameras = CameraEstimate(focal_px, geometry.R_right_from_left, t, scaled=True)
     sure = {
         "uncertainty": Uncertainty(rotation_deg, 1.0, PerView(2.0, 2.0)),
         "noise": PerView(1.0, 1.0),
@@ -30,10 +31,10 @@ def solution_at(geometry: TwoViewGeometry, bones: np.ndarray, *, epoch: int = 0,
         "inliers": 0.95,
         "shape_error": PerView(0.2, 0.2),
         "rival": float("inf"),
-        "together": 1.0,
+        "error_correlation": 1.0,
         "pairs": 20,
     }
-    return Solution(start, bones, epoch=epoch, **(sure | told))
+    return Solution(cameras, bones, epoch=epoch, **(sure | told))
 
 
 def turned(geometry: TwoViewGeometry, degrees: float) -> TwoViewGeometry:

@@ -113,7 +113,7 @@ def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[n
         update_s.append(time.perf_counter() - started)
         calibrator.accept(solution)
         if solution is not None:
-            last = update(captured_ns, solution.start.geometry(problem.views), solution.uncertainty)
+            last = update(captured_ns, solution.cameras.geometry(problem.views), solution.uncertainty)
         state = calibrator.state
         if state.geometry is not None and state.uncertainty is not None:
             calibrated.append(update(captured_ns, state.geometry, state.uncertainty))

@@ -35,7 +35,7 @@ def test_a_solution_beyond_a_threshold_is_rejected_with_its_reason(told: dict, r
 
 
 def test_a_solution_confirms_cameras_within_its_uncertainty_only():
-    before = solution_at(GEOMETRY, BONES).start
+    before = solution_at(GEOMETRY, BONES).cameras
     assert confirms(solution_at(turned(GEOMETRY, 1.4), BONES), before)
     assert not confirms(solution_at(turned(GEOMETRY, 8), BONES), before)
     assert not confirms(solution_at(elsewhere(GEOMETRY, 8), BONES), before)

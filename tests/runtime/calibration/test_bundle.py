@@ -9,10 +9,10 @@ from capture.views import VIEWS, PerView, View
 from hand.joints import BONES
 from hand.rotations import align, angle_deg, from_vector, to_vector
 from runtime.calibration.bundle import Bundle, Keypoints
-from runtime.calibration.initialization import Start, scene_at
-from runtime.calibration.minimizer import minimize, settle
+from runtime.calibration.initialization import CameraEstimate, scene_at
+from runtime.calibration.minimizer import minimize, refine_joints
 from runtime.calibration.noise import covariance, error_correlation, noise
-from runtime.calibration.robust_losses import GENTLE, STRICT, Losses
+from runtime.calibration.robust_losses import FINAL_LOSSES, INITIAL_LOSSES, RobustLosses
 from runtime.calibration.variables import FOCAL, GLOBALS, PALM, SHIFT, TURN, Prior, Scene
 from tests.runtime.keypoints import Drawn, noiseless, prior_at
 from tools.evaluate.two_views import sample_rig
@@ -86,12 +86,12 @@ def problems(exact: Drawn) -> dict[str, Bundle]:
     prior = replace(prior, bones=prior.bones * np.exp(rng.normal(0, 0.1, len(BONES))), log_focal=PerView(6.1, 6.4))
     mute = PerView(views.left, replace(views.right, shape_sigma=np.full((PAIRS, 21), np.inf)))
     return {
-        "strict": Bundle(views, prior, STRICT),
-        "gentle, with a prior that counts three times": Bundle(views, prior, GENTLE, 3.0),
-        "cameras of any kind": Bundle(views, replace(prior, equal_sigma=np.inf), STRICT),
-        "one focal length given": Bundle(views, replace(prior, focal_sigma=PerView(0.0, 0.3)), STRICT),
-        "place given": Bundle(views, replace(prior, place=False), GENTLE),
-        "one view without shapes": Bundle(mute, prior, STRICT),
+        "strict": Bundle(views, prior, FINAL_LOSSES),
+        "gentle, with a prior that counts three times": Bundle(views, prior, INITIAL_LOSSES, 3.0),
+        "cameras of any kind": Bundle(views, replace(prior, equal_sigma=np.inf), FINAL_LOSSES),
+        "one focal length given": Bundle(views, replace(prior, focal_sigma=PerView(0.0, 0.3)), FINAL_LOSSES),
+        "place given": Bundle(views, replace(prior, place=False), INITIAL_LOSSES),
+        "one view without shapes": Bundle(mute, prior, FINAL_LOSSES),
     }
 
 
@@ -138,7 +138,7 @@ def test_each_pairs_gradient_is_its_own(exact: Drawn):
 
 @pytest.mark.parametrize("prior_weight", [1.0, 4.0])
 def test_where_all_fits_the_normal_matrix_is_how_gradients_change(exact: Drawn, prior_weight: float):
-    bundle = Bundle(exact.views, prior_at(exact.scene), STRICT, prior_weight)
+    bundle = Bundle(exact.views, prior_at(exact.scene), FINAL_LOSSES, prior_weight)
     system, rng, step = bundle.linearise(exact.scene), np.random.default_rng(3), 1e-5
     for scale in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
         shared, joints = scale[0] * rng.normal(size=GLOBALS), scale[1] * rng.normal(size=exact.scene.joints.shape)
@@ -181,10 +181,10 @@ def test_descending_never_costs_more_and_leaves_alone_what_is_given(exact: Drawn
 
 
 def test_joints_behind_a_camera_come_back(exact: Drawn):
-    bundle = Bundle(exact.views, prior_at(exact.scene), STRICT)
+    bundle = Bundle(exact.views, prior_at(exact.scene), FINAL_LOSSES)
     behind = exact.scene.joints.copy()
     behind[0, 8, 2], behind[3, :, 2] = -1, behind[3, :, 2] - 2 * behind[3, :, 2].mean()
-    scene, _, _ = settle(bundle, replace(exact.scene, joints=behind), np.full(PAIRS, 1e-2), 60)
+    scene, _, _ = refine_joints(bundle, replace(exact.scene, joints=behind), np.full(PAIRS, 1e-2), 60)
     np.testing.assert_allclose(scene.joints[[0, 3]], exact.scene.joints[[0, 3]], atol=1e-3)
 
 
@@ -193,7 +193,7 @@ def test_without_noise_a_start_some_degrees_off_leads_to_the_truth(exact: Drawn,
     truth, prior = exact.scene, prior_at(exact.scene, equal_sigma=equal_sigma)
     scene = _start_near(exact, np.array([0.12, -0.1]), turn_deg=5, shift=0.1)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) > 4
-    for losses in (GENTLE, STRICT):
+    for losses in (INITIAL_LOSSES, FINAL_LOSSES):
         scene, _ = minimize(Bundle(exact.views, prior, losses), scene, 30)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) < 0.1
     np.testing.assert_allclose(scene.log_focal, truth.log_focal, atol=0.01)
@@ -207,7 +207,7 @@ def test_a_given_focal_length_stays_exactly_and_the_other_is_found(exact: Drawn)
     truth = exact.scene
     prior = replace(prior_at(truth), focal_sigma=PerView(0.0, 0.35))
     start = _start_near(exact, np.array([0.0, -0.1]), turn_deg=5, shift=0.1)
-    scene, _ = minimize(Bundle(exact.views, prior, GENTLE), start, 20)
+    scene, _ = minimize(Bundle(exact.views, prior, INITIAL_LOSSES), start, 20)
     assert scene.log_focal[0] == start.log_focal[0]
     assert scene.log_focal[1] == pytest.approx(truth.log_focal[1], abs=1e-3)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) < 0.01
@@ -218,8 +218,10 @@ def test_cameras_in_known_places_tell_the_size_of_the_hand(exact: Drawn, size: f
     truth = exact.scene
     views = claiming(exact.views, PerView(3.0, 3.0))
     prior = replace(prior_at(truth), place=False)
-    given = Start(PerView(*np.exp(truth.log_focal)), truth.R_right_from_left, truth.t_right_from_left * size, scaled=True)
-    scene, _ = minimize(Bundle(views, prior, GENTLE), scene_at(given, views, prior.bones), 20)
+    given = CameraEstimate(
+        PerView(*np.exp(truth.log_focal)), truth.R_right_from_left, truth.t_right_from_left * size, scaled=True
+    )
+    scene, _ = minimize(Bundle(views, prior, INITIAL_LOSSES), scene_at(given, views, prior.bones), 20)
     np.testing.assert_allclose(np.exp(scene.log_bones), size * prior.bones, rtol=1e-4)
     np.testing.assert_allclose(scene.joints, size * truth.joints, atol=1e-3)
 
@@ -230,7 +232,9 @@ def _start_near(exact: Drawn, log_focal: np.ndarray, turn_deg: float, shift: flo
     turn, aside = (direction / np.linalg.norm(direction) for direction in rng.normal(size=(2, 3)))
     t = truth.t_right_from_left + shift * np.linalg.norm(truth.t_right_from_left) * aside
     R = from_vector(np.radians(turn_deg) * turn) @ truth.R_right_from_left
-    return scene_at(Start(PerView(*np.exp(truth.log_focal + log_focal)), R, t, scaled=True), exact.views, np.exp(truth.log_bones))
+    return scene_at(
+        CameraEstimate(PerView(*np.exp(truth.log_focal + log_focal)), R, t, scaled=True), exact.views, np.exp(truth.log_bones)
+    )
 
 
 @pytest.mark.parametrize("rounds, wrong", [(1, 1.0), (3, 2.0), (3, 0.7)])
@@ -241,7 +245,7 @@ def test_noise_is_found_though_joints_are_fitted_to_the_very_pixels_that_tell(ro
     views, scene = noisy(still.views, rng, true_px), still.scene
     sigma, bone_noise = true_px.map(lambda px: wrong * px), wrong * true_bone
     for _ in range(rounds):
-        bundle = Bundle(claiming(views, sigma), prior_at(still.scene, bone_noise=bone_noise), STRICT)
+        bundle = Bundle(claiming(views, sigma), prior_at(still.scene, bone_noise=bone_noise), FINAL_LOSSES)
         scene, _ = minimize(bundle, scene, 8)
         more, bone_noise = noise(bundle, scene)
         sigma = PerView(more.left * sigma.left, more.right * sigma.right)
@@ -258,7 +262,7 @@ def test_covariance_is_the_spread_of_what_is_found():
     for _ in range(20):
         views = claiming(noisy(elastic(exact, rng, bone_noise).views, rng, noise_px), noise_px)
         prior = _drawn_prior(truth, rng, bone_noise)
-        bundle = Bundle(views, prior, STRICT)
+        bundle = Bundle(views, prior, FINAL_LOSSES)
         scene, _ = minimize(bundle, truth, 6)
         claimed = covariance(bundle, scene, np.arange(pairs))
         turn = to_vector(scene.R_right_from_left @ truth.R_right_from_left.T)
@@ -296,7 +300,7 @@ def test_errors_that_go_together_are_told_from_independent_ones(shared: bool):
     def seen(view: View) -> Keypoints:
         return replace(drawn.views[view], pixels=drawn.views[view].pixels + off[VIEWS.index(view)])
 
-    bundle = Bundle(claiming(PerView.of(seen), PerView(3.0, 3.0)), prior_at(drawn.scene), STRICT)
+    bundle = Bundle(claiming(PerView.of(seen), PerView(3.0, 3.0)), prior_at(drawn.scene), FINAL_LOSSES)
     scene, _ = minimize(bundle, drawn.scene, 5)
     together = error_correlation(bundle, scene, cluster)
     assert together > 2 if shared else 0.6 < together < 1.6, together
@@ -313,21 +317,21 @@ def test_losses_reject_what_the_squares_follow(exact: Drawn):
     right = replace(exact.views.right, pixels=exact.views.right.pixels + wild[..., None] * rng.normal(0, 60, (PAIRS, 21, 2)))
     views, truth = PerView(exact.views.left, right), exact.scene
 
-    def off_deg(losses: Losses) -> float:
+    def off_deg(losses: RobustLosses) -> float:
         scene, _ = minimize(Bundle(views, prior_at(truth), losses), truth, 10)
         return float(angle_deg(scene.R_right_from_left, truth.R_right_from_left))
 
     def plain(squared: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return squared, np.ones_like(squared)
 
-    assert off_deg(STRICT) < 0.1 < 1 < off_deg(Losses(plain, plain))
+    assert off_deg(FINAL_LOSSES) < 0.1 < 1 < off_deg(RobustLosses(plain, plain))
 
 
 def test_shapes_alone_turn_the_right_camera(exact: Drawn):
     """Pixels that say nothing leave the rotation to the views' own hands."""
     views = exact.views.map(lambda keypoints: replace(keypoints, sigma_px=np.full_like(keypoints.sigma_px, 1e4)))
     start = exact.scene.moved(np.r_[0, 0, 0.2, -0.1, 0.15, np.zeros(GLOBALS - 5)], np.zeros_like(exact.scene.joints))
-    scene, _ = minimize(Bundle(views, prior_at(exact.scene), GENTLE), start, 10)
+    scene, _ = minimize(Bundle(views, prior_at(exact.scene), INITIAL_LOSSES), start, 10)
     own = align(*(k.shape.reshape(-1, 3) for k in exact.views))
     assert angle_deg(start.R_right_from_left, own) > 10
     assert angle_deg(scene.R_right_from_left, own) < 0.5

@@ -8,7 +8,7 @@ import pytest
 from capture.views import VIEWS, PerView
 from hand.rotations import angle_deg, from_vector
 from runtime.calibration.bundle import Keypoints
-from runtime.calibration.initialization import FARTHEST, Start, from_essential, from_shapes, hand_places, scene_at
+from runtime.calibration.initialization import FARTHEST, CameraEstimate, from_essential, from_shapes, scene_at, wrist_positions
 from runtime.calibration.variables import CHILD, PARENT, Scene
 from tests.runtime.keypoints import Drawn, direction_deg, drawn, noiseless
 from tools.evaluate.two_views import sample_rig
@@ -24,8 +24,8 @@ def focals(scene: Scene) -> PerView[float]:
     return PerView.of(scene.focal)
 
 
-def true_start(truth: Scene) -> Start:
-    return Start(focals(truth), truth.R_right_from_left, truth.t_right_from_left, scaled=True)
+def true_start(truth: Scene) -> CameraEstimate:
+    return CameraEstimate(focals(truth), truth.R_right_from_left, truth.t_right_from_left, scaled=True)
 
 
 @pytest.fixture(scope="module")
@@ -35,13 +35,13 @@ def exact() -> Drawn:
 
 def test_a_hand_of_known_shape_is_placed_exactly(exact: Drawn):
     for view in VIEWS:
-        places = hand_places(exact.views[view], exact.scene.focal(view))
+        places = wrist_positions(exact.views[view], exact.scene.focal(view))
         np.testing.assert_allclose(places, exact.scene.seen(view)[:, 0], atol=1e-4)
 
 
 def test_a_hand_twice_as_far_is_half_as_large(exact: Drawn):
     """A longer focal length moves a hand away, all but for its own depth."""
-    near, far = (hand_places(exact.views.left, times * exact.scene.focal("left"))[:, 2] for times in (1, 2))
+    near, far = (wrist_positions(exact.views.left, times * exact.scene.focal("left"))[:, 2] for times in (1, 2))
     np.testing.assert_allclose(far / near, 2, rtol=0.1)
 
 
@@ -53,7 +53,7 @@ def test_hands_pixels_count_by_how_sure_they_are(exact: Drawn):
         pixels=keypoints.pixels + wild[..., None] * 50.0,
         sigma_px=np.where(wild, 1e4, keypoints.sigma_px),
     )
-    places = hand_places(off, exact.scene.focal("left"))
+    places = wrist_positions(off, exact.scene.focal("left"))
     np.testing.assert_allclose(places, exact.scene.joints[:, 0], atol=1e-3)
 
 
@@ -143,7 +143,7 @@ def test_a_joint_seen_far_off_in_one_view_stays_near_its_hand(exact: Drawn, off_
 
 def test_rays_that_hardly_meet_do_not_put_hands_far_away(exact: Drawn):
     truth = exact.scene
-    start = Start(focals(truth), np.eye(3), np.array([1e-3, 0.0, 0.0]), scaled=True)
+    start = CameraEstimate(focals(truth), np.eye(3), np.array([1e-3, 0.0, 0.0]), scaled=True)
     same = PerView(exact.views.left, replace(exact.views.right, pixels=exact.views.left.pixels))
     joints = scene_at(start, same, np.exp(truth.log_bones)).joints
     assert np.isfinite(joints).all() and joints[..., 2].min() > 0 and joints[..., 2].max() < FARTHEST + 5

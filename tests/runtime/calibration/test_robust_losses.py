@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runtime.calibration.robust_losses import GENTLE, STRICT, Loss, Losses, cauchy, charbonnier, geman_mcclure
+from runtime.calibration.robust_losses import FINAL_LOSSES, INITIAL_LOSSES, Loss, RobustLosses, cauchy, charbonnier, geman_mcclure
 
 KNEES = (0.5, 2.0, 3.0)
 EVERY = [make(knee) for make in (geman_mcclure, cauchy, charbonnier) for knee in KNEES]
@@ -40,8 +40,8 @@ def test_far_residuals_have_the_say_that_each_loss_promises(knee: float):
     assert root[1] * farther == pytest.approx(knee, rel=1e-4)
 
 
-@pytest.mark.parametrize("losses", [GENTLE, STRICT, Losses(geman_mcclure(1.0), geman_mcclure(1.5))])
-def test_shares_are_how_much_weighted_normal_residuals_seem_to_shrink(losses: Losses):
+@pytest.mark.parametrize("losses", [INITIAL_LOSSES, FINAL_LOSSES, RobustLosses(geman_mcclure(1.0), geman_mcclure(1.5))])
+def test_shares_are_how_much_weighted_normal_residuals_seem_to_shrink(losses: RobustLosses):
     rng = np.random.default_rng(0)
     for loss, dimensions, share in ((losses.pixel, 2, losses.pixel_share), (losses.bone, 1, losses.bone_share)):
         squared = (rng.normal(size=(200_000, dimensions)) ** 2).sum(-1)

@@ -149,7 +149,7 @@ def test_known_fields_of_view_stay_exactly(hand: Observed):
     solution = solve(problem)
     assert solution is not None
     expected = PinholeCamera.from_fov(*two_views.SIZE_PX, 65).focal_px
-    assert list(solution.start.focal_px) == pytest.approx([expected, expected], rel=1e-12)
+    assert list(solution.cameras.focal_px) == pytest.approx([expected, expected], rel=1e-12)
     assert solution.uncertainty.focal_percent == PerView(0, 0)
 
 

@@ -11,7 +11,7 @@ from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import BONES, DEFAULT_HAND_SIZE_MM
 from hand.model import HandModel
 from hand.rotations import angle_deg
-from runtime.calibration.initialization import Start
+from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.variables import CHILD, PARENT, Prior
 from tests.runtime.keypoints import Drawn, direction_deg, drawn
@@ -41,9 +41,9 @@ def usual_bones() -> np.ndarray:
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
 
 
-def true_start(truth: Drawn) -> Start:
+def true_start(truth: Drawn) -> CameraEstimate:
     scene = truth.scene
-    return Start(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
+    return CameraEstimate(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
 
 
 def solved(problem: Problem) -> Solution:
@@ -54,7 +54,7 @@ def solved(problem: Problem) -> Solution:
 
 def assert_near(solution: Solution, truth: Drawn, rotation_deg: float, baseline_deg: float) -> None:
     """Within so many degrees, and within three of the deviations that the solution claims."""
-    start, claimed, scene = solution.start, solution.uncertainty, truth.scene
+    start, claimed, scene = solution.cameras, solution.uncertainty, truth.scene
     off_deg = float(angle_deg(start.R_right_from_left, scene.R_right_from_left))
     aside_deg = direction_deg(start.t_right_from_left, scene.t_right_from_left)
     assert off_deg < min(rotation_deg, 3 * claimed.rotation_deg)
@@ -72,21 +72,21 @@ def equal() -> tuple[Problem, Drawn, Solution]:
 def test_unknown_equal_cameras_are_found_and_found_equal(equal: tuple[Problem, Drawn, Solution]):
     asked, truth, solution = equal
     assert_near(solution, truth, 4, 6)
-    start, claimed = solution.start, solution.uncertainty.focal_percent
+    start, claimed = solution.cameras, solution.uncertainty.focal_percent
     for view, true in zip(VIEWS, np.exp(truth.scene.log_focal), strict=True):
         off_percent = 100 * abs(start.focal_px[view] / true - 1)
         assert off_percent < min(12, 3 * claimed[view])
     assert start.focal_px.left == pytest.approx(start.focal_px.right, rel=0.05)
     assert start.scaled and solution.pairs == PAIRS and solution.bones.shape == (len(BONES),)
     np.testing.assert_allclose(solution.bones, np.exp(truth.scene.log_bones), rtol=0.2)
-    assert solution.inliers > 0.7 and solution.together >= 1
+    assert solution.inliers > 0.7 and solution.error_correlation >= 1
 
 
 def test_known_cameras_keep_their_focal_lengths_and_stand_surer(equal: tuple[Problem, Drawn, Solution]):
     asked, truth = problem(PerView(72.0, 72.0), given=True)
     solution = solved(asked)
     assert_near(solution, truth, 3, 4)
-    np.testing.assert_allclose([*solution.start.focal_px], np.exp(truth.scene.log_focal), rtol=1e-12)
+    np.testing.assert_allclose([*solution.cameras.focal_px], np.exp(truth.scene.log_focal), rtol=1e-12)
     assert [*solution.uncertainty.focal_percent] == [0, 0]
     assert solution.uncertainty.rotation_deg < equal[2].uncertainty.rotation_deg
 
@@ -99,15 +99,15 @@ def test_unequal_cameras_are_found_unequal():
     solution = solved(replace(asked, known=known, search=False))
     assert_near(solution, truth, 6, 8)
     left, right = np.exp(truth.scene.log_focal)
-    assert solution.start.focal_px.left / solution.start.focal_px.right == pytest.approx(left / right, rel=0.2)
+    assert solution.cameras.focal_px.left / solution.cameras.focal_px.right == pytest.approx(left / right, rel=0.2)
 
 
 def test_the_same_problem_has_the_same_solution_bit_for_bit():
     asked, _ = problem(PerView(72.0, 72.0), given=True)
-    one, again = (solved(asked.thinned(8)) for _ in range(2))
+    one, again = (solved(asked.subsampled(8)) for _ in range(2))
     assert repr(one) == repr(again)
-    np.testing.assert_array_equal(one.start.R_right_from_left, again.start.R_right_from_left)
-    np.testing.assert_array_equal(one.start.t_right_from_left, again.start.t_right_from_left)
+    np.testing.assert_array_equal(one.cameras.R_right_from_left, again.cameras.R_right_from_left)
+    np.testing.assert_array_equal(one.cameras.t_right_from_left, again.cameras.t_right_from_left)
     np.testing.assert_array_equal(one.bones, again.bones)
 
 
@@ -117,13 +117,13 @@ def test_without_a_search_the_known_cameras_are_where_it_begins(equal: tuple[Pro
     again = solved(replace(asked, known=true_start(truth), search=False))
     assert_near(again, truth, 4, 6)
     assert again.rival == float("inf")
-    assert angle_deg(again.start.R_right_from_left, solution.start.R_right_from_left) < 2
+    assert angle_deg(again.cameras.R_right_from_left, solution.cameras.R_right_from_left) < 2
 
 
 @pytest.mark.parametrize("count", [1, 5, PAIRS - 1])
 def test_a_thinned_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem, Drawn, Solution], count: int):
     asked = equal[0]
-    few, again = asked.thinned(count), asked.thinned(count)
+    few, again = asked.subsampled(count), asked.subsampled(count)
     assert len(few.time_ns) == count and (np.diff(few.time_ns) > 0).all()
     chosen = np.flatnonzero(np.isin(asked.time_ns, few.time_ns))
     assert len(chosen) == count and chosen[0] == 0
@@ -133,4 +133,4 @@ def test_a_thinned_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem
         np.testing.assert_array_equal(few.views[view].sigma_px, again.views[view].sigma_px)
         np.testing.assert_array_equal(few.views[view].shape, asked.views[view].shape[chosen])
     assert few.prior is asked.prior
-    assert asked.thinned(PAIRS) is asked and asked.thinned(1000) is asked
+    assert asked.subsampled(PAIRS) is asked and asked.subsampled(1000) is asked

@@ -9,7 +9,7 @@ import pytest
 from capture.views import PerView
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver import Problem, Solution, solve
-from runtime.calibration.solver_log import RecordingSolver, ReplayingSolver, Told
+from runtime.calibration.solver_log import RecordingSolver, ReplayingSolver, SolverEvent
 from runtime.calibration.solver_process import InlineSolver, Solver
 from runtime.outputs.hand_line import HandLine, hand_line
 from runtime.pipeline import Pipeline, PipelineSettings
@@ -39,7 +39,7 @@ class Slow:
         pass
 
 
-def run(solver: Solver, told: list[Told], on_pair: Callable[[int], object] = lambda number: None) -> list[HandLine]:
+def run(solver: Solver, told: list[SolverEvent], on_pair: Callable[[int], object] = lambda number: None) -> list[HandLine]:
     """The hands of a scene; `told` gets what came from the solver at each pair."""
     scene, how = Scene(), PipelineSettings(merge="geometry")
     calibrator = SelfCalibrator(SIZES_PX, PerView(65.0, 80.0), 90)
@@ -50,15 +50,15 @@ def run(solver: Solver, told: list[Told], on_pair: Callable[[int], object] = lam
         pair = scene.pair()
         (hand,) = pipeline.step(pair)
         lines.append(hand_line(pair, hand, hand.R_right_from_left, exact=True))
-        told.append(solver.told() if isinstance(solver, RecordingSolver) else "")
+        told.append(solver.take_event() if isinstance(solver, RecordingSolver) else "")
     return lines
 
 
 def test_hands_are_the_same_bit_for_bit():
-    told: list[Told] = []
+    told: list[SolverEvent] = []
     first = run(RecordingSolver(Slow(9)), told)
     assert told.count("solved") >= 2 and any(line.wrist_mm is not None for line in first)
-    current: list[Told] = []
+    current: list[SolverEvent] = []
     again = run(ReplayingSolver(lambda: current[-1]), [], lambda number: current.append(told[number]))
     assert msgspec.json.encode(again) == msgspec.json.encode(first)
     # Solved at once, the cameras are known sooner: when solutions come makes hands what they are.
@@ -73,7 +73,7 @@ def test_the_end_of_a_solver_comes_again_too():
     noted = RecordingSolver(Dead())
     with pytest.raises(EOFError):
         noted.done()
-    assert (noted.told(), noted.told()) == ("ended", "")
+    assert (noted.take_event(), noted.take_event()) == ("ended", "")
     with pytest.raises(EOFError):
         ReplayingSolver(lambda: "ended").done()
     assert ReplayingSolver(lambda: "solved").done() is None

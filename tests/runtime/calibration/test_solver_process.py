@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from capture.views import PerView
-from runtime.calibration.initialization import Start
+from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 from runtime.calibration.variables import Prior
@@ -27,7 +27,7 @@ def problem() -> Problem:
     known = drawn(sample_rig(np.random.default_rng(0), 60, PerView(60.0, 60.0)), 8)
     prior: Prior = prior_at(known.scene)
     scene = known.scene
-    start = Start(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
+    start = CameraEstimate(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
     return Problem(known.views, known.time_ns, prior, start, search=False, epoch=3)
 
 
@@ -125,7 +125,7 @@ def test_a_process_that_died_is_missed(problem: Problem, beside: BackgroundSolve
 
 def test_a_problem_is_taken_at_once_however_busy_the_solver_is(problem: Problem, beside: BackgroundSolver):
     many = np.zeros(64, int)
-    full = replace(problem, views=problem.views.map(lambda keypoints: keypoints.chosen(many)), time_ns=problem.time_ns[many])
+    full = replace(problem, views=problem.views.map(lambda keypoints: keypoints.subset(many)), time_ns=problem.time_ns[many])
     stopped = process()
     assert stopped.pid is not None
     os.kill(stopped.pid, signal.SIGSTOP)

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from hand.rotations import from_vector
-from runtime.fusion.shape_prior import UNKNOWN, Evidence, Shapes, levers
+from runtime.fusion.shape_prior import UNKNOWN, QuadraticCost, Shapes, levers
 
 RNG = np.random.default_rng(0)
 POINTS, WEIGHT = RNG.normal(size=(21, 3)), RNG.uniform(1, 9, 21)
 
 
-def evidence(shift: float, turn: float) -> Evidence:
-    return Shapes(POINTS[None], WEIGHT[None], np.array([[shift, turn]])).evidence()
+def evidence(shift: float, turn: float) -> QuadraticCost:
+    return Shapes(POINTS[None], WEIGHT[None], np.array([[shift, turn]])).quadratic_cost()
 
 
-def cost(known: Evidence, points: np.ndarray) -> float:
+def cost(known: QuadraticCost, points: np.ndarray) -> float:
     """Above that of the shape itself."""
     off = (points - POINTS).ravel()
     np.testing.assert_allclose(known.W @ POINTS.ravel(), known.pull, atol=1e-6)
@@ -40,6 +40,6 @@ def test_a_joint_out_of_shape_costs_what_it_weighs_and_every_shape_is_counted():
     off = POINTS.copy()
     off[7, 2] += 0.1
     assert cost(known, off) == pytest.approx(WEIGHT[7] * 0.01, rel=1e-4)
-    np.testing.assert_allclose(known.told[0], 3 * WEIGHT, rtol=1e-4)
+    np.testing.assert_allclose(known.information[0], 3 * WEIGHT, rtol=1e-4)
     twice = Shapes(POINTS[None], WEIGHT[None], np.ones((1, 2)))
-    np.testing.assert_allclose(twice.and_also(twice).evidence().W, 2 * twice.evidence().W, atol=1e-9)
+    np.testing.assert_allclose(twice.and_also(twice).quadratic_cost().W, 2 * twice.quadratic_cost().W, atol=1e-9)
