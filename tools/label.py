@@ -52,7 +52,7 @@ class Settings(RecordingSettings):
 
 
 @dataclass(frozen=True, slots=True)
-class TaughtPair:
+class LabelledCropPair:
     """A pair's crops."""
 
     number: int
@@ -61,7 +61,7 @@ class TaughtPair:
     crops: PerView[list[LabelledCrop]]
 
     @classmethod
-    def cut(cls, labelled: LabelledPair, settings: Settings, random: np.random.Generator) -> "TaughtPair":
+    def cut(cls, labelled: LabelledPair, settings: Settings, random: np.random.Generator) -> "LabelledCropPair":
         pair, labels = labelled.pair, labelled.labels
 
         def crops(view: View) -> list[LabelledCrop]:
@@ -85,7 +85,7 @@ class Shards:
         self._samples: list[SampleCrop] = []
         self._random = np.random.default_rng(settings.seed)
 
-    def add(self, taught: TaughtPair) -> None:
+    def add(self, taught: LabelledCropPair) -> None:
         self.pairs += 1
         for view, crops in taught.crops.items():
             self._pending += crops
@@ -134,7 +134,7 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
     settings.taught.mkdir(parents=True, exist_ok=True)
     random, shards = np.random.default_rng(settings.seed), Shards(settings)
     labelled = label_recording(settings.read("labelling"), make(), watched.state)
-    for taught in resolve_handedness(TaughtPair.cut(pair, settings, random) for pair in labelled if pair is not None):
+    for taught in resolve_handedness(LabelledCropPair.cut(pair, settings, random) for pair in labelled if pair is not None):
         shards.add(taught)
     shards.finish()
     if not shards.pairs:

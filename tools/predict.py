@@ -103,7 +103,7 @@ def find_hands(engine: Engine, locate: Locator, image: np.ndarray, fov_deg: floa
     return search(engine, image, camera, [*locate(image, "left"), *grid((width, height))])[:MOST_HANDS]
 
 
-def believed(found: Iterable[Found], min_score: float) -> list[Found]:
+def filter_by_score(found: Iterable[Found], min_score: float) -> list[Found]:
     """The best of `found`, which are best first, and the others that score at least `min_score`."""
     return [one for number, one in enumerate(found) if number == 0 or one.score >= min_score]
 
@@ -144,7 +144,7 @@ def main(settings: Settings) -> None:
     lines = []
     for path in tqdm(settings.images, desc="pictures", unit="picture"):
         image = read_picture(path)
-        found = believed(find_hands(engine, locate, image, settings.fov), settings.min_score)
+        found = filter_by_score(find_hands(engine, locate, image, settings.fov), settings.min_score)
         lines.append(msgspec.json.encode(PictureLine(path.name, [HandLine.of(one) for one in found])))
         if settings.draw:
             picture = cv2.cvtColor(draw_hands(image, found), cv2.COLOR_RGB2BGR)

@@ -1,9 +1,9 @@
-"""Draw what a network says of a data set's hand pairs, and what is true: `python -m tools.visualize data/headsets --pair 1,2`.
+"""A network's predictions for a data set's hand pairs, next to the truth: `python -m tools.visualize data/headsets --pair 1,2`.
 
-Each row of the picture is a pair: the network's own hand in either view, then the merged hand, turned into both cameras and put
-upon the true wrist at the true size, as Dual-M compares it; the truth is white. The data set is AssemblyHands, or one drawn by
-`tools.make.headset_set`. The line that is printed scores all pairs that were looked at, from which the rotation between the
-cameras is estimated as the live program does.
+Each row of the page is a pair: the predicted hand of each view, then the merged hand in both cameras, moved to the true wrist and
+scaled to the true size, as Dual-M compares it; the truth is white. The data set is AssemblyHands, or one rendered by
+`tools.make.headset_set`. The printed line scores all predicted pairs; the rotation between the cameras is estimated from them,
+as the live program does.
 """
 
 from collections.abc import Sequence
@@ -57,7 +57,7 @@ class Settings:
     sample: tuple[int, ...] = (0,)
     """Numbers of the hand pairs to draw, one row each."""
     pic: int = 64
-    """Hand pairs that are looked at and scored, from the first; -1 for all."""
+    """Number of hand pairs that are predicted and scored, from the first on; -1 for all."""
     split: str = "val"
     weights: Path = DEFAULT_WEIGHTS
     merge: MergeRule = "softmax"
@@ -70,8 +70,8 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """What the network says of a pair."""
+class PairPrediction:
+    """The network's prediction for a pair."""
 
     true: TruePair
     views: PerView[ViewHand]
@@ -91,36 +91,36 @@ class Compared:
     merged_mm: PerView[float]
 
 
-def see(engine: Engine, pair: TruePair, boxes: Boxes = "joints") -> Seen:
-    """Ask the network about both views."""
-    places = [CropRequest(hand.box(boxes), hand.camera, hand.read()) for hand in pair.hands]
-    left, right = (answer.hand for answer in predict_crops(engine, places))
-    return Seen(pair, PerView(left, right))
+def predict_pair(engine: Engine, pair: TruePair, boxes: Boxes = "joints") -> PairPrediction:
+    """Predict the hand in both views."""
+    requests = [CropRequest(hand.box(boxes), hand.camera, hand.read()) for hand in pair.hands]
+    left, right = (prediction.hand for prediction in predict_crops(engine, requests))
+    return PairPrediction(pair, PerView(left, right))
 
 
-def rotation_of(seen: Sequence[Seen]) -> np.ndarray:
+def estimate_rotation(predicted: Sequence[PairPrediction]) -> np.ndarray:
     """(3, 3) R_right_from_left from the network's hands alone."""
-    estimator = RotationEstimator(capacity=len(seen))
-    for one in seen:
+    estimator = RotationEstimator(capacity=len(predicted))
+    for one in predicted:
         left, right = one.views
         estimator.update(0, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
     if estimator.rotation is None:
-        raise UserError("no hand was seen that tells how the cameras are turned: give more pairs with --pic")
+        raise UserError("no predicted hand determines the rotation between the cameras: give more pairs with --pic")
     return estimator.rotation
 
 
-def score(seen: Sequence[Seen], R_right_from_left: np.ndarray, rule: MergeRule) -> PairScores:
+def score(predicted: Sequence[PairPrediction], R_right_from_left: np.ndarray, rule: MergeRule) -> PairScores:
     """Mono-M and Dual-M of all pairs."""
     total = PairScores()
-    for one in seen:
+    for one in predicted:
         merged = merge(one.views, R_right_from_left, rule).joints
-        predicted = one.views.map(lambda hand: hand.joints[None])
+        joints = one.views.map(lambda hand: hand.joints[None])
         truth_mm, valid = one.true.hands.map(lambda hand: hand.joints_mm[None]), one.true.hands.map(lambda hand: hand.valid[None])
-        total += score_pairs(predicted, merged[None], R_right_from_left, truth_mm, valid)
+        total += score_pairs(joints, merged[None], R_right_from_left, truth_mm, valid)
     return total
 
 
-def compare(seen: Seen, R_right_from_left: np.ndarray, rule: MergeRule) -> Compared:
+def compare(seen: PairPrediction, R_right_from_left: np.ndarray, rule: MergeRule) -> Compared:
     """A pair with its merged hand in both views."""
     joints = merge(seen.views, R_right_from_left, rule).joints
     turned = PerView(joints, joints @ R_right_from_left.T)
@@ -128,14 +128,14 @@ def compare(seen: Seen, R_right_from_left: np.ndarray, rule: MergeRule) -> Compa
     return Compared(
         seen.true,
         seen.views.map(lambda hand: hand.pixels),
-        PerView.of(lambda view: true[view].camera.project(upon(turned[view], true[view].joints_mm))),
+        PerView.of(lambda view: true[view].camera.project(aligned_to_truth(turned[view], true[view].joints_mm))),
         PerView.of(lambda view: _mean_error_mm(seen.views[view].joints, true[view])),
         PerView.of(lambda view: _mean_error_mm(turned[view], true[view])),
     )
 
 
-def upon(joints: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
-    """A hand (21, 3) of any unit, put upon the true wrist at the true length from wrist to middle knuckle."""
+def aligned_to_truth(joints: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
+    """A hand (21, 3) of any unit, moved to the true wrist and scaled to the true length from wrist to middle knuckle."""
     length, true_mm = (np.linalg.norm(hand[MIDDLE_MCP] - hand[WRIST]) for hand in (joints, truth_mm))
     return (joints - joints[WRIST]) * (true_mm / length) + truth_mm[WRIST]
 
@@ -144,7 +144,8 @@ def draw(compared: Sequence[Compared], title: str) -> "Figure":
     """A row a pair. Raises UserError where matplotlib is missing."""
     figure = new_figure(4 * _TILE_PX, 80 + len(compared) * (_TILE_PX + 20))
     figure.suptitle(title, fontsize=11)
-    add_legend(figure, {"truth": TRUE, "each view's own hand": OWN, "merged hand, on the true wrist": MERGED}, facecolor="0.4")
+    colours = {"truth": TRUE, "each view's own hand": OWN, "merged hand, on the true wrist": MERGED}
+    add_legend(figure, colours, loc="outside lower center", facecolor="0.5")
     tiles: list[Tile] = []
     for one in compared:
         kinds = ("own", OWN, one.own, one.own_mm), ("merged", MERGED, one.merged, one.merged_mm)
@@ -179,13 +180,15 @@ def main(settings: Settings) -> None:
         if number not in range(len(pairs)):
             raise UserError(f"--sample {number} is not there: expected numbers from 0 to {len(pairs) - 1}")
     engine = TorchEngine(*load_network(settings.weights), threads=settings.threads)
-    looked_at = pairs[: settings.pic] if settings.pic >= 0 else pairs
-    seen = [see(engine, pair, settings.boxes) for pair in tqdm(looked_at, desc="looking", unit="pair", total=len(looked_at))]
-    R = rotation_of(seen)
-    line = score(seen, R, settings.merge).line(0, settings.setup, cameras)
-    off_deg = np.median([angle_deg(R, one.true.R_right_from_left) for one in seen])
+    subset = pairs[: settings.pic] if settings.pic >= 0 else pairs
+    bar = tqdm(subset, desc="predicting", unit="pair", total=len(subset))
+    predicted = [predict_pair(engine, pair, settings.boxes) for pair in bar]
+    R = estimate_rotation(predicted)
+    line = score(predicted, R, settings.merge).line(0, settings.setup, cameras)
+    off_deg = np.median([angle_deg(R, one.true.R_right_from_left) for one in predicted])
     print(f"{line}, rotation {off_deg:.1f} deg off")
-    shown = [seen[number] if number < len(seen) else see(engine, pairs[number], settings.boxes) for number in settings.sample]
+    more = {number: predict_pair(engine, pairs[number], settings.boxes) for number in settings.sample if number >= len(predicted)}
+    shown = [more[number] if number in more else predicted[number] for number in settings.sample]
     page = draw([compare(one, R, settings.merge) for one in shown], f"{line}, rotation {off_deg:.1f} deg off")
     settings.out.parent.mkdir(parents=True, exist_ok=True)
     save_figure(page, settings.out)

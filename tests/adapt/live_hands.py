@@ -21,7 +21,7 @@ from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 from runtime.types import HandBox
-from tools.evaluate.drawn_stream import DrawnStream, draw_stream
+from tools.evaluate.synthetic_stream import SyntheticStream, render_stream
 from tools.evaluate.two_views import sample_rig
 
 
@@ -42,13 +42,13 @@ class LiveHands:
     widths_px: PerView[int]
 
 
-def drawn(seed: int, seconds: float, fps: float = 10.0, angle_deg: float = 60.0) -> DrawnStream:
+def drawn(seed: int, seconds: float, fps: float = 10.0, angle_deg: float = 60.0) -> SyntheticStream:
     rng = np.random.default_rng(seed)
     rig = sample_rig(rng, angle_deg, PerView(60.0, 60.0))
-    return draw_stream(rng, rig, seconds, fps, backgrounds=_backgrounds())
+    return render_stream(rng, rig, seconds, fps, backgrounds=_backgrounds())
 
 
-def seen(stream: DrawnStream, network: HandNetwork, manifest: Manifest) -> LiveHands:
+def seen(stream: SyntheticStream, network: HandNetwork, manifest: Manifest) -> LiveHands:
     """All of a stream's hands that lie in both pictures."""
     engine = TorchEngine(network, manifest, device="cpu")
     geometry = stream.rig.geometry

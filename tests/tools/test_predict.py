@@ -17,7 +17,7 @@ from runtime.estimators.search import Found
 from runtime.types import HandBox, ViewHand
 from tests.paths import SHARED
 from tests.runtime.hands import flexed_hand
-from tools.predict import Settings, believed, draw_hands, main, read_picture
+from tools.predict import Settings, draw_hands, filter_by_score, main, read_picture
 
 SCORER = SHARED / "eval" / "score_stills.py"
 
@@ -92,9 +92,9 @@ def found(score: float, centre: float) -> Found:
 
 def test_the_best_hand_is_kept_whatever_its_score():
     hands = [found(0.3, 50), found(0.2, 100), found(0.1, 150)]
-    assert believed(hands, 0.9) == hands[:1]
-    assert believed(hands, 0.15) == hands[:2]
-    assert believed([], 0.1) == []
+    assert filter_by_score(hands, 0.9) == hands[:1]
+    assert filter_by_score(hands, 0.15) == hands[:2]
+    assert filter_by_score([], 0.1) == []
 
 
 def test_large_pictures_keep_their_size_and_hands_out_of_sight_do_no_harm():

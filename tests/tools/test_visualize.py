@@ -19,7 +19,7 @@ from tests.paths import ROOT
 from tests.tools.report.skeletons import count_skeletons
 from tools import visualize
 from tools.make.headset_set import Settings, make
-from tools.visualize import MERGED, OWN, TRUE, Seen, compare, draw, main, rotation_of, score, upon
+from tools.visualize import MERGED, OWN, TRUE, PairPrediction, aligned_to_truth, compare, draw, estimate_rotation, main, score
 
 
 @pytest.fixture(scope="module")
@@ -34,21 +34,21 @@ def pairs(folder) -> HandPairs:
     return AssemblyHands(folder).pairs(1, (2, 3))
 
 
-def told(true: TruePair, off: np.ndarray | float = 0.0) -> Seen:
+def told(true: TruePair, off: np.ndarray | float = 0.0) -> PairPrediction:
     """What a network would say that sees the truth, or is `off` in the right view, unit hands."""
 
     def hand(view: View) -> ViewHand:
         of_view = true.hands[view]
         joints = unit_hand(of_view.joints_mm) + (off if view == "right" else 0.0)
-        pixels = of_view.camera.project(upon(joints, of_view.joints_mm))
+        pixels = of_view.camera.project(aligned_to_truth(joints, of_view.joints_mm))
         return ViewHand(view, true.side, joints, pixels, np.full(21, 0.9))
 
-    return Seen(true, PerView.of(hand))
+    return PairPrediction(true, PerView.of(hand))
 
 
 def test_the_true_hand_is_off_by_nothing_and_tells_the_rotation(pairs):
     seen = [told(pair) for pair in pairs]
-    R = rotation_of(seen)
+    R = estimate_rotation(seen)
     assert angle_deg(R, pairs[0].R_right_from_left) < 0.1
     scores = score(seen, R, "softmax")
     assert (scores.pairs, scores.missed) == (len(pairs), 0)
@@ -74,7 +74,7 @@ def test_a_view_that_is_off_is_told_so_alone(pairs):
 
 def test_hands_are_put_upon_the_truth_whatever_their_unit(pairs):
     truth_mm = pairs[0].hands.left.joints_mm
-    np.testing.assert_allclose(upon(unit_hand(truth_mm) * 7 + 3, truth_mm), truth_mm, atol=1e-6)
+    np.testing.assert_allclose(aligned_to_truth(unit_hand(truth_mm) * 7 + 3, truth_mm), truth_mm, atol=1e-6)
 
 
 def test_the_picture_has_a_row_a_pair_and_all_three_hands(pairs):
@@ -86,8 +86,8 @@ def test_the_picture_has_a_row_a_pair_and_all_three_hands(pairs):
 
 
 def test_no_pairs_tell_no_rotation():
-    with pytest.raises(UserError, match="no hand was seen that tells how the cameras are turned"):
-        rotation_of([])
+    with pytest.raises(UserError, match="no predicted hand determines the rotation"):
+        estimate_rotation([])
 
 
 def test_the_command_draws_and_prints_the_published_line(folder, tmp_path):

@@ -1,6 +1,6 @@
-"""How far the whole program's hands of a recorded clip are off, as `stream.py --save` writes them.
+"""The errors of the whole program's hands on a recorded clip, as `stream.py --save` writes them.
 
-For scoring alone. The clip's folder is as in `tools.evaluate.real`.
+For scoring only. The clip's folder is as in `tools.evaluate.real`.
 """
 
 import json
@@ -35,17 +35,17 @@ def score_hands(hands: Path, clip: Path, side: Side = "right") -> WholeScores:
     with np.load(clip / "reference.npz") as reference:
         truth_mm = PerView.of(lambda view: reference[f"joints_{view}_mm"])
     true_R = np.array(json.loads((clip / "calibration.json").read_text())["R_right_from_left"])
-    told: dict[int, dict] = {}
+    by_pair: dict[int, dict] = {}
     for line in hands.read_text().splitlines():
         hand = json.loads(line)
         if hand["side"] == side:
             # Of several for one pair, the first.
-            told.setdefault(hand["index"], hand)
+            by_pair.setdefault(hand["index"], hand)
     covered = np.flatnonzero(np.isfinite(truth_mm.left).all((1, 2)) & np.isfinite(truth_mm.right).all((1, 2)))
-    numbers = [int(number) for number in covered if int(number) in told]
+    numbers = [int(number) for number in covered if int(number) in by_pair]
     if not numbers:
         raise UserError(f"{hands} has no {side} hand of a pair that the reference in {clip} covers")
-    chosen = [told[number] for number in numbers]
+    chosen = [by_pair[number] for number in numbers]
     R = np.array([hand["R_right_from_left"] for hand in chosen])
     fused = np.array([hand["fused"]["joints"] for hand in chosen])
     fused = PerView(fused, (fused - fused[:, :1]) @ R.mT)

@@ -1,8 +1,8 @@
-"""Which teacher adapts best, and what each addition brings: `python -m tools.evaluate.labels out/labels --clip FOLDER`.
+"""Which pseudo-labels adapt best, and what each addition brings: `python -m tools.evaluate.labels out/labels --clip FOLDER`.
 
-The network adapts itself to the clip without labels, once for each row; then the whole program runs on the clip with what came of
-it. The clip's reference is for scoring alone: nothing learns from it. Drawn hands that nothing learnt from tell what was
-forgotten. Rows that are there already are not made again: a table may be made in several sittings.
+The network adapts to the clip without labels, once per row; then the whole program runs on the clip with the adapted weights. The
+clip's reference is for scoring only: nothing is trained on it. Errors on held-out synthetic hands show what was forgotten. Rows
+that exist already are not made again, so an interrupted table can be continued.
 """
 
 import subprocess
@@ -34,7 +34,7 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network, save_network
 from tools.evaluate.clip_scores import WholeScores, score_hands
-from tools.evaluate.held_out import BATCH, Kind, upright_hands
+from tools.evaluate.held_out_hands import BATCH, Kind, upright_hands
 from tools.report.table import table
 from tools.train.loop import log
 
@@ -55,7 +55,7 @@ SHIPPED = "as shipped"
 
 @dataclass
 class Settings:
-    """Compare teachers and additions on a recorded clip."""
+    """Compare kinds of pseudo-labels and additions on a recorded clip."""
 
     folder: tyro.conf.Positional[Path]
     """Where weights, hands and rows are kept."""
@@ -70,32 +70,32 @@ class Settings:
     also: dict[str, float] = field(default_factory=dict)
     """Further options of adapt.offline for all rows, such as 'epochs 20 rate 1e-3'."""
     seeds: tuple[int, ...] = (0,)
-    """Of the learning; a row tells the mean over them."""
+    """Of the training; a row shows the mean over them."""
     teacher: Teacher = "own"
-    """Whose joints the geometry is made of."""
+    """The network whose joints the geometry is estimated from."""
     hands: int = 500
-    """Held-out drawn hands of each kind."""
+    """Held-out synthetic hands of each kind."""
     json: Path | None = None
     """File to write the rows to as well."""
 
 
 class Row(msgspec.Struct, frozen=True):
-    """What came of one run."""
+    """The scores of one adapted network."""
 
     name: str
     seed: int
     own: WholeScores
-    """Of the whole program merging by rotation: each view's own hands, and the rotation that they tell."""
+    """Of the whole program merging by rotation: each view's own hands, and the rotation estimated from them."""
     whole: WholeScores
     """Of the whole program as it runs by default."""
     drawn_mm: float
-    """Mean error on held-out drawn hands."""
+    """Mean error on held-out synthetic hands."""
     foreign_mm: float
     """The same of the foreign hand."""
     held_out: float = float("nan")
-    """Mean distance from where the geometry has the clip's held-out hands, hands: what `adapt.offline` judges by."""
+    """Mean distance from the geometry's joints on held-out pairs, unit hands: the validation metric of `adapt.offline`."""
     learnt_s: float = 0.0
-    """CPU time that the learning took."""
+    """CPU time of the training."""
 
 
 class Comparison:
@@ -127,7 +127,7 @@ class Comparison:
         return {kind: upright_hands(kind, self.settings.hands, size, places) for kind in get_args(Kind)}
 
     def add(self, name: str, seed: int, labels: LabelSource | None = None, addition: str = PLAIN) -> None:
-        """Make the row where it is not there yet; without `labels` the network as it ships."""
+        """Make the row if it does not exist yet; without `labels` the network as it ships."""
         if any((row.name, row.seed) == (name, seed) for row in self.rows):
             return
         network, manifest = load_network(DEFAULT_WEIGHTS)
@@ -136,7 +136,7 @@ class Comparison:
         held_out, learnt_s = float("nan"), 0.0
         if labels is not None:
             geometry, learn_from, judge_by = self.watched
-            how = replace(self.offline, labels=labels, seed=seed, **options(addition, self.settings.also))
+            how = replace(self.offline, labels=labels, seed=seed, **adaptation_options(addition, self.settings.also))
             session = make_mean_teacher(how, network, manifest, geometry, self.bank if how.rehearsed else None)
             started = time.process_time()
             train(how, session, geometry, learn_from)
@@ -160,9 +160,18 @@ class Comparison:
     def _program(self, folder: Path, merge: Literal["auto", "rotation"]) -> WholeScores:
         """Run the whole program on the clip."""
         clip, hands = self.settings.clip.resolve(), (folder / f"{merge}.jsonl").resolve()
-        options = ["--left", clip / "left.mp4", "--right", clip / "right.mp4", "--every-pair", "--headless", "--merge", merge]
-        options += ["--weights", (folder / "weights.safetensors").resolve(), "--save", hands]
-        ended = subprocess.run([sys.executable, "stream.py", *options], cwd=ROOT, capture_output=True, text=True)
+        arguments = [
+            "--left",
+            clip / "left.mp4",
+            "--right",
+            clip / "right.mp4",
+            "--every-pair",
+            "--headless",
+            "--merge",
+            merge,
+        ]
+        arguments += ["--weights", (folder / "weights.safetensors").resolve(), "--save", hands]
+        ended = subprocess.run([sys.executable, "stream.py", *arguments], cwd=ROOT, capture_output=True, text=True)
         if ended.returncode:
             raise UserError(f"stream.py ended with {ended.returncode} on {clip}: {ended.stderr.strip() or ended.stdout.strip()}")
         return score_hands(hands, clip)
@@ -175,8 +184,8 @@ def error_mm(network: HandNetwork, drawn: SyntheticCrops) -> float:
     return float((joints - drawn.joints).norm(dim=-1).mean()) * DEFAULT_HAND_SIZE_MM
 
 
-def options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> dict[str, Any]:
-    """Of `adapt.offline`. Raises UserError for what it has not."""
+def adaptation_options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> dict[str, Any]:
+    """Options of `adapt.offline` for an addition. Raises UserError for one that it does not have."""
     chosen = OFF.copy()
     for name in () if addition == PLAIN else addition.split("+"):
         if name not in ADDITIONS:
@@ -189,18 +198,18 @@ def options(addition: str, also: Mapping[str, float] = MappingProxyType({})) -> 
     return chosen
 
 
-def names(settings: Settings) -> Iterator[tuple[str, LabelSource, str]]:
-    """The rows that are asked for: name, teacher, addition."""
-    told = [settings.teacher] if settings.teacher != "own" else []
-    told += [f"{name} {value:g}" for name, value in settings.also.items()]
+def requested_rows(settings: Settings) -> Iterator[tuple[str, LabelSource, str]]:
+    """The rows that are asked for: name, kind of labels, addition."""
+    common = [settings.teacher] if settings.teacher != "own" else []
+    common += [f"{name} {value:g}" for name, value in settings.also.items()]
     for labels in settings.labels:
         for addition in settings.additions:
             name = labels if addition == PLAIN else f"{labels} + {addition.replace('+', ' + ')}"
-            yield ", ".join([name, *told]), labels, addition
+            yield ", ".join([name, *common]), labels, addition
 
 
-def shown(rows: list[Row]) -> dict[str, dict[str, str]]:
-    """Cells by row and column; runs of one name with several seeds as their mean and half of their range."""
+def cells_of(rows: list[Row]) -> dict[str, dict[str, str]]:
+    """Cells by row and column; several seeds of one name as their mean and half of their range."""
 
     def cell(values: list[float], digits: int = 1) -> str:
         spread = f" ±{(max(values) - min(values)) / 2:.{digits}f}" if len(values) > 1 else ""
@@ -224,18 +233,18 @@ def shown(rows: list[Row]) -> dict[str, dict[str, str]]:
 
 
 def main(settings: Settings) -> None:
-    """Make the rows that are missing, and print the table after each. Raises UserError for a clip that cannot be used."""
+    """Make the rows that are missing, printing the table after each. Raises UserError for a clip that cannot be used."""
     for addition in settings.additions:
-        options(addition, settings.also)
+        adaptation_options(addition, settings.also)
     comparison = Comparison(settings)
     comparison.add(SHIPPED, 0)
     for seed in settings.seeds:
-        for name, labels, addition in names(settings):
+        for name, labels, addition in requested_rows(settings):
             comparison.add(name, seed, labels, addition)
-            print(table(shown(comparison.rows)), flush=True)
+            print(table(cells_of(comparison.rows)), flush=True)
     if settings.json:
         settings.json.write_bytes(msgspec.json.encode(comparison.rows))
-    print(table(shown(comparison.rows)))
+    print(table(cells_of(comparison.rows)))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Find what MediaPipe's landmarks can be trusted by: `python -m tools.evaluate.landmark_confidence --hands 400`.
+"""Which expected error MediaPipe's landmarks have: `python -m tools.evaluate.landmark_confidence --hands 400`.
 
-Draws hands of known joints, lets MediaPipe's landmark model look at them, and fits the expected error of
-`runtime.estimators.landmark_confidence` to what it missed by. Prints that file's figures, how well they rank errors of hands
-that they were not fitted to, and, for hands off the middle of the picture, whether turning the model's answer along the ray
-helps.
+Renders hands of known joints, predicts them by MediaPipe's landmark model, and fits the expected error of
+`runtime.estimators.landmark_confidence` to the true one. Prints that file's constants, how well they rank errors of hands
+that they were not fitted to (cross-validation), and, for hands off the middle of the picture, whether rotating the prediction
+to the viewing ray helps.
 """
 
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ OFF_AXIS_DEG = 20.0
 
 @dataclass
 class Settings:
-    """Find what MediaPipe's landmarks can be trusted by."""
+    """Fit the expected error of MediaPipe's landmarks."""
 
     hands: int = 400
     seed: int = 4_000_000
@@ -46,29 +46,29 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
-    """A drawn hand, and what the model says of it."""
+class LandmarkSample:
+    """A synthetic hand, and the model's prediction."""
 
     joints: np.ndarray
     """(21, 3) true unit hand, camera axes."""
     pixels: np.ndarray
     """(21, 2) true."""
     camera: PinholeCamera
-    said: Landmarks
+    predicted: Landmarks
 
     @property
     def error(self) -> np.ndarray:
         """(21,) distance of joints, hands."""
-        return np.linalg.norm(unit_hand(self.said.world) - self.joints, axis=1)
+        return np.linalg.norm(unit_hand(self.predicted.world) - self.joints, axis=1)
 
     @property
     def pixel_error(self) -> np.ndarray:
         """(21,) distance of pixels, hands as large as this one is in the picture."""
-        return np.linalg.norm(self.said.pixels - self.pixels, axis=1) / px_per_hand(self.joints, self.pixels)[0]
+        return np.linalg.norm(self.predicted.pixels - self.pixels, axis=1) / px_per_hand(self.joints, self.pixels)[0]
 
 
-def draw(settings: Settings, model: LandmarkModel) -> tuple[list[Seen], list[Seen]]:
-    """Hands in the middle of their pictures, and the same hands off the middle; only such as the model finds."""
+def draw(settings: Settings, model: LandmarkModel) -> tuple[list[LandmarkSample], list[LandmarkSample]]:
+    """Hands in the middle of their pictures, and the same hands off the middle; only those that the model detects."""
     torch.set_num_threads(settings.threads)
     drawer = CropRenderer(CROP_PX, Backgrounds.load(settings.backgrounds, "held_out"), settings.seed, border=BORDER_PX)
     rng = np.random.default_rng(settings.seed)
@@ -78,29 +78,31 @@ def draw(settings: Settings, model: LandmarkModel) -> tuple[list[Seen], list[See
         image, joints, pixels = drawn.images[0].numpy(), drawn.joints[0].double().numpy(), drawn.pixels[0].double().numpy()
         size = image.shape[0]
         camera = PinholeCamera(float(drawn.focal[0]), ((size - 1) / 2, (size - 1) / 2), (size, size))
-        for seen, to in (
-            (_look(model, image, joints, pixels, camera), middle),
-            (_look(model, *_aside(rng, image, joints, camera, pixels)), off),
+        for sample, to in (
+            (_predict(model, image, joints, pixels, camera), middle),
+            (_predict(model, *_aside(rng, image, joints, camera, pixels)), off),
         ):
-            if seen is not None:
-                to.append(seen)
+            if sample is not None:
+                to.append(sample)
     return middle, off
 
 
-def _look(model: LandmarkModel, image: np.ndarray, joints: np.ndarray, pixels: np.ndarray, camera: PinholeCamera) -> Seen | None:
+def _predict(
+    model: LandmarkModel, image: np.ndarray, joints: np.ndarray, pixels: np.ndarray, camera: PinholeCamera
+) -> LandmarkSample | None:
     first = model(image, next_square(pixels))
     if first.presence < MIN_PRESENCE:
         return None
-    said = model(image, next_square(first.pixels))
-    return Seen(joints, pixels, camera, said) if said.presence >= MIN_PRESENCE else None
+    predicted = model(image, next_square(first.pixels))
+    return LandmarkSample(joints, pixels, camera, predicted) if predicted.presence >= MIN_PRESENCE else None
 
 
 def _aside(
     rng: np.random.Generator, image: np.ndarray, joints: np.ndarray, camera: PinholeCamera, pixels: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, PinholeCamera]:
-    """The picture, joints and pixels of a camera that is turned away from the hand; it shows the part around the hand."""
-    way = rng.uniform(0, 2 * np.pi)
-    R = from_vector(np.radians(OFF_AXIS_DEG) * np.array([np.cos(way), np.sin(way), 0.0]))
+    """Picture, joints and pixels of a camera that is rotated away from the hand; its picture shows the part around the hand."""
+    direction = rng.uniform(0, 2 * np.pi)
+    R = from_vector(np.radians(OFF_AXIS_DEG) * np.array([np.cos(direction), np.sin(direction), 0.0]))
     ahead = R[:, 2]
     x, y = (np.array(camera.centre_px) - camera.focal_px * ahead[:2] / ahead[2]).tolist()
     turned = PinholeCamera(camera.focal_px, (x, y), camera.size_px)
@@ -125,26 +127,26 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.corrcoef(first, second)[0, 1])
 
 
-def report(middle: list[Seen], off: list[Seen], asked: int) -> str:
+def report(middle: list[LandmarkSample], off: list[LandmarkSample], asked: int) -> str:
     """The figures, line by line."""
-    errors = np.array([seen.error for seen in middle])
-    lengths = np.median([bone_lengths(unit_hand(seen.said.world)) for seen in middle], axis=0)
-    shown = np.array([signs(seen.said, lengths) for seen in middle])
-    pixel_errors = np.array([seen.pixel_error for seen in middle])
+    errors = np.array([sample.error for sample in middle])
+    lengths = np.median([bone_lengths(unit_hand(sample.predicted.world)) for sample in middle], axis=0)
+    shown = np.array([signs(sample.predicted, lengths) for sample in middle])
+    pixel_errors = np.array([sample.pixel_error for sample in middle])
     usual = np.median(shown, axis=0)
     logs = np.log(shown / usual)
     typical, powers = fit(logs, errors)
     fold = np.random.default_rng(0).permutation(len(middle)) % FOLDS
-    foretold, by_joint = np.empty_like(errors), np.empty_like(errors)
+    expected, by_joint = np.empty_like(errors), np.empty_like(errors)
     for k in range(FOLDS):
         own_typical, own_powers = fit(logs[fold != k], errors[fold != k])
-        foretold[fold == k] = own_typical * np.exp(logs[fold == k] @ own_powers)[:, None]
+        expected[fold == k] = own_typical * np.exp(logs[fold == k] @ own_powers)[:, None]
         by_joint[fold == k] = own_typical
     # Of two Gaussian axes, the median distance is 1.18 standard deviations of one.
-    share = np.median(pixel_errors / 1.18 / foretold)
-    ranks = [rank_correlation(told[:, 1:], errors[:, 1:]) for told in (foretold, by_joint)]
-    plain, turned = np.median([_tips(seen) for seen in off], axis=0)
-    in_middle, _ = np.median([_tips(seen) for seen in middle], axis=0)
+    share = np.median(pixel_errors / 1.18 / expected)
+    ranks = [rank_correlation(one[:, 1:], errors[:, 1:]) for one in (expected, by_joint)]
+    plain, turned = np.median([_tips(sample) for sample in off], axis=0)
+    in_middle, _ = np.median([_tips(sample) for sample in middle], axis=0)
     return "\n".join(
         [
             f"found in {len(middle)} of {asked} pictures; off the middle in {len(off)}",
@@ -159,11 +161,11 @@ def report(middle: list[Seen], off: list[Seen], asked: int) -> str:
     )
 
 
-def _tips(seen: Seen) -> tuple[float, float]:
-    """Degrees by which the model's hand is turned against the true one: as it is, and turned along the ray."""
-    said, along = unit_hand(seen.said.world), seen.camera.rays(np.array(seen.said.square.centre_px))
-    turned = said @ between(np.array([0.0, 0.0, 1.0]), along).T
-    plain, better = (angle_deg(align(own, seen.joints), np.eye(3)) for own in (said, turned))
+def _tips(sample: LandmarkSample) -> tuple[float, float]:
+    """Rotation error of the model's hand in degrees: as predicted, and rotated to the viewing ray."""
+    predicted, along = unit_hand(sample.predicted.world), sample.camera.rays(np.array(sample.predicted.square.centre_px))
+    turned = predicted @ between(np.array([0.0, 0.0, 1.0]), along).T
+    plain, better = (angle_deg(align(own, sample.joints), np.eye(3)) for own in (predicted, turned))
     return float(plain), float(better)
 
 

@@ -1,6 +1,6 @@
 """How good the locator is: `python -m tools.evaluate.locator [--clip FOLDER] [--stills FOLDER]`.
 
-Held-out drawn scenes always, with seeds and backgrounds that training never draws; a recorded clip and photographs where
+Always on held-out synthetic scenes, with seeds and backgrounds that training never uses; a recorded clip and photographs where
 their folders are given. A clip's folder holds `left.mp4`, `right.mp4` and `reference.npz` with `keypoints_left_px` and
 `keypoints_right_px` (frames, 21, 2), NaN where there is no reference; a folder of photographs holds `reference.json`, which
 gives each file name its `keypoints_px` (21, 2), one hand a photograph.
@@ -30,19 +30,19 @@ from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.scene_pool import join
 
 SEED = 2_000_000
-"""Neither training nor validation during training draws from here."""
+"""Neither training nor its validation uses this seed."""
 SCENE_SIZE = 96
 NEAR, SIZE_RATIO = 0.35, 1.6
-"""A drawn hand is found where a box's centre is off by at most this share of its side, and its side by at most this ratio."""
+"""A synthetic hand is found where a box's centre is off by at most this share of its side, and its side by at most this ratio."""
 OVERLAP = 0.3
 """A real hand is found where a box has this intersection over union with the hand's, or more."""
 SEARCH_SCORE = 0.02
-"""The best box of a frame counts however little it scores; false alarms count from the locator's own least score on."""
+"""The best box of a frame counts whatever its score; false positives count from the locator's own threshold on."""
 
 
 @dataclass
 class Settings:
-    """Evaluate the locator on drawn scenes, a clip and photographs."""
+    """Evaluate the locator on synthetic scenes, a clip and photographs."""
 
     weights: Path = DEFAULT_WEIGHTS
     clip: Path | None = None
@@ -50,21 +50,21 @@ class Settings:
     stills: Path | None = None
     """Folder of photographs with a reference."""
     scenes: int = 512
-    """Drawn scenes of each kind."""
+    """Synthetic scenes of each kind."""
     backgrounds: Path | None = DEFAULT_BANK
-    """Bank made by tools.train.backgrounds; where it is missing, procedural backgrounds stand in."""
+    """Bank made by tools.train.backgrounds; procedural backgrounds are used where it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class DrawnScores:
-    """How N drawn scenes went at the locator's least score."""
+    """Scores on N synthetic scenes at the locator's threshold."""
 
     found: float
     """Share of the hands that must be found."""
     precision: float
     """Share of the boxes that are hands; boxes of hands that need not be found do not count."""
     side: float
-    """Share of the found hands with the right side."""
+    """Share of the found hands with the right handedness."""
     centre_boxes: float
     """Mean distance of a found hand's centre, in sides of its box."""
     false_per_frame: float
@@ -73,7 +73,7 @@ class DrawnScores:
 
 
 class RealScores(NamedTuple):
-    """How a set of real pictures went, each with one hand."""
+    """Scores on real pictures with one hand each."""
 
     frames: int
     best: float
@@ -81,13 +81,13 @@ class RealScores(NamedTuple):
     any: float
     """Share where any box does."""
     reported: float
-    """Share where any box does that scores enough to be reported."""
+    """Share where any box above the threshold does."""
     false_per_frame: float
-    """Boxes that are reported and do not."""
+    """Boxes above the threshold that do not."""
 
 
 def score_drawn(found: list[list[FoundHand]], scenes: Scenes) -> DrawnScores:
-    """Judge the hands `found` in each scene, best first."""
+    """Score the hands `found` in each scene, best first."""
     hits = sides = false = false_empty = 0
     errors: list[float] = []
     centres, sizes, left, shown, unsure = (
@@ -129,7 +129,7 @@ def find_drawn(network: torch.nn.Module, scenes: Scenes, batch: int = 64) -> lis
 
 
 def score_real(pictures: Iterable[tuple[np.ndarray, np.ndarray]], locate: Locator) -> RealScores:
-    """Judge a locator that reports from `SEARCH_SCORE` on, with pictures (H, W, 3) RGB and their hand's joints (21, 2) px."""
+    """Score a locator with a threshold of `SEARCH_SCORE` on pictures (H, W, 3) RGB and their hand's joints (21, 2) px."""
     best, some, reported, false = [], [], [], 0
     for image, joints in pictures:
         boxes = locate(image, "left")
@@ -172,7 +172,7 @@ def still_pictures(folder: Path) -> Iterator[tuple[np.ndarray, np.ndarray]]:
 
 
 def held_out_scenes(count: int, backgrounds: Backgrounds) -> dict[str, Scenes]:
-    """`count` scenes each of hands among things, and of people, that training never drew."""
+    """`count` scenes each of hands among things, and of people, that training never renders."""
     bank, people = CutOutBank(160, SEED), PeopleBank(96, SEED)
     shares = {"hands and things": 0.0, "people": 1.0}
     drawers = {name: SceneRenderer(SCENE_SIZE, bank, backgrounds, SEED, people, share) for name, share in shares.items()}
@@ -182,7 +182,7 @@ def held_out_scenes(count: int, backgrounds: Backgrounds) -> dict[str, Scenes]:
 def drawn_table(scores: dict[str, DrawnScores]) -> str:
     """One line a kind of scene."""
     names = [field.name for field in fields(DrawnScores)]
-    lines = [f"{'drawn scenes':18}" + "".join(f"{name.replace('_', ' '):>23}" for name in names)]
+    lines = [f"{'synthetic scenes':18}" + "".join(f"{name.replace('_', ' '):>23}" for name in names)]
     lines += [f"{kind:18}" + "".join(f"{getattr(score, name):23.3f}" for name in names) for kind, score in scores.items()]
     return "\n".join(lines)
 

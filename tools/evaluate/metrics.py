@@ -1,4 +1,4 @@
-"""What predictions are worth: shares of keypoints within a distance, areas under their curves, rank correlation, reliability."""
+"""Measures of predictions: percentage of correct keypoints, area under its curve, rank correlation, reliability."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import numpy as np
 
 
 def pck(errors: np.ndarray, threshold: float) -> float:
-    """Percentage of correct keypoints, as a share: errors of any shape that are below `threshold`; a NaN is a miss."""
+    """Percentage of correct keypoints, as a share: errors of any shape that are below `threshold`; a NaN counts as incorrect."""
     return float((errors < threshold).mean())
 
 
@@ -17,7 +17,7 @@ def pck_curve(errors: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
 
 
 def auc(errors: np.ndarray, limit: float) -> float:
-    """Area under the PCK curve from 0 to `limit`, as a share of the whole: 1 for perfect predictions. A NaN is a miss.
+    """Area under the PCK curve from 0 to `limit`, as a share of the whole: 1 for perfect predictions. A NaN counts as incorrect.
 
     The curve is a step for each keypoint, so the area is exact: what each leaves of the limit.
     """
@@ -40,21 +40,21 @@ def _ranks(values: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True, slots=True)
 class Reliability:
-    """Errors foretold and errors made, in bins of about as many predictions each, the surest first."""
+    """Expected and true errors, in bins of about as many predictions each, the most confident first."""
 
-    foretold: np.ndarray
+    expected: np.ndarray
     """(B,) mean of each bin."""
-    made: np.ndarray
+    true: np.ndarray
     """(B,) mean of each bin."""
 
     @property
     def gap(self) -> float:
         """Mean distance from the diagonal."""
-        return float(np.abs(self.foretold - self.made).mean())
+        return float(np.abs(self.expected - self.true).mean())
 
 
-def reliability(foretold: np.ndarray, made: np.ndarray, bins: int = 10) -> Reliability:
-    """Sort errors `made` by the errors `foretold`, two arrays of one shape; at most one bin a prediction."""
-    order = np.argsort(foretold, axis=None, kind="stable")
+def reliability(expected: np.ndarray, true: np.ndarray, bins: int = 10) -> Reliability:
+    """Bin `true` errors by the `expected` ones, two arrays of one shape; at most one bin a prediction."""
+    order = np.argsort(expected, axis=None, kind="stable")
     parts = np.array_split(order, min(bins, len(order)))
-    return Reliability(*(np.array([values.ravel()[part].mean() for part in parts]) for values in (foretold, made)))
+    return Reliability(*(np.array([values.ravel()[part].mean() for part in parts]) for values in (expected, true)))

@@ -1,14 +1,15 @@
 """How good a network is: `python -m tools.evaluate [--weights W] [--clip FOLDER] [--stills FOLDER] [--page out.png]`.
 
-Always on hands that training never draws: our own with other seeds, textures and backgrounds, and a foreign one, which tells
-more of real hands. They are met as the program meets them: at any roll in a box, looked at again where the box is off
-(`runtime.estimators.crop_prediction`); and, as it follows them, upright. Errors are wrist-aligned and scaled to a hand of 90 mm
-from wrist to middle knuckle. With folders, a recorded clip and photographs are judged too (`tools.evaluate.real`); the page
-shows all of it.
+Always on synthetic hands that training never renders: our own with other seeds, textures and backgrounds, and a foreign one,
+which is closer to an unknown real hand. They are predicted as in the program: at any roll in a box, refined where the box is off
+(`runtime.estimators.crop_prediction`), and upright, as a track crops them. Errors are wrist-aligned and scaled to a hand of
+90 mm from wrist to middle knuckle. With folders, a recorded clip and photographs are evaluated too (`tools.evaluate.real`); the
+page shows all of it.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import DEFAULT_WEIGHTS, network_class
-from tools.evaluate.held_out import AUC_MM, SIDE_PX, Judged, Scores, groups, held_out, judge
+from tools.evaluate.held_out_hands import AUC_MM, SIDE_PX, Evaluation, Kind, Scores, draw_held_out, evaluate_kind, groups
 from tools.evaluate.metrics import Reliability, auc, pck, rank_correlation, reliability
 from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
 from tools.predict import LOCATOR_SCORE
@@ -33,11 +34,11 @@ from tools.train.backgrounds import DEFAULT_BANK
 
 @dataclass
 class Settings:
-    """Evaluate a network on held-out drawn hands, a clip and photographs."""
+    """Evaluate a network on held-out synthetic hands, a clip and photographs."""
 
     weights: Path = DEFAULT_WEIGHTS
     engine: EngineName = "torch"
-    """What runs it."""
+    """What runs the network."""
     hands: int = 2000
     """Held-out hands of each kind; 0 for the real pictures alone."""
     clip: Path | None = None
@@ -47,15 +48,15 @@ class Settings:
     page: Path | None = None
     """PNG file to draw the report into."""
     locator_weights: Path = locator.DEFAULT_WEIGHTS
-    """Of the locator that searches the photographs."""
+    """Weights of the locator that searches the photographs."""
     backgrounds: Path | None = DEFAULT_BANK
-    """Bank made by tools.train.backgrounds; where it is missing, procedural backgrounds stand in."""
+    """Bank made by tools.train.backgrounds; procedural backgrounds are used where it is missing."""
     threads: int = 1
     """Of a CPU."""
 
 
-def foretold_mm(scores: Scores) -> np.ndarray:
-    """(N, 21) the joint errors that DetNet-lite's confidences stand for."""
+def expected_error_mm(scores: Scores) -> np.ndarray:
+    """(N, 21) the joint errors in mm that DetNet-lite's confidences encode."""
     return -CONFIDENCE_SCALE * np.log(scores.confidence.clip(1e-6, 1)) * DEFAULT_HAND_SIZE_MM
 
 
@@ -78,26 +79,26 @@ def headline(scores: Scores, visible: np.ndarray) -> dict[str, str]:
     }
 
 
-def headlines(judged: list[Judged]) -> dict[str, dict[str, str]]:
-    """Rows by name: each kind of hand as found, and as followed."""
+def headlines(evaluations: list[Evaluation]) -> dict[str, dict[str, str]]:
+    """Rows by name: each kind of hand as detected, and as tracked."""
     rows: dict[str, dict[str, str]] = {}
-    for one in judged:
+    for one in evaluations:
         frames, upright = one.hands.frames.visible.numpy(), one.hands.upright.visible.numpy()
         kind = one.hands.kind
         rows[f"{kind} hand, any roll"] = headline(one.final, frames)
-        rows[f"{kind} hand, first look"] = headline(one.first, frames)
+        rows[f"{kind} hand, first prediction"] = headline(one.first, frames)
         rows[f"{kind} hand, upright"] = headline(one.tracked, upright)
     return rows
 
 
 def reliability_of(engine: Engine, scores: Scores) -> Reliability | None:
-    """How true the foretold errors are; None for networks whose confidence foretells none."""
-    return (
-        reliability(foretold_mm(scores), scores.error_mm) if network_class(engine.manifest.architecture).predicts_error else None
-    )
+    """Expected against true errors; None for networks whose confidence encodes no expected error."""
+    if not network_class(engine.manifest.architecture).predicts_error:
+        return None
+    return reliability(expected_error_mm(scores), scores.error_mm)
 
 
-def breakdown(one: Judged) -> str:
+def breakdown(one: Evaluation) -> str:
     """Errors of one kind of hand by question and answer, and by joint."""
     scores = one.final
 
@@ -114,21 +115,21 @@ def breakdown(one: Judged) -> str:
     return "\n".join(lines)
 
 
-def report(engine: Engine, judged: list[Judged]) -> str:
+def report(engine: Engine, evaluations: list[Evaluation]) -> str:
     """The held-out figures as text."""
     lines = [
-        f"{len(judged[0].final.error_mm)} held-out hands of each kind; mm wrist-aligned and scaled"
+        f"{len(evaluations[0].final.error_mm)} held-out hands of each kind; mm wrist-aligned and scaled"
         f" to a hand of {DEFAULT_HAND_SIZE_MM:.0f} mm, AUC of 3D PCK from 0 to {AUC_MM:.0f} mm, px of a box of {SIDE_PX},"
         " PCK as shares of the box around the joints without its margin,",
-        "rank: Spearman's coefficient of doubt and 3D error over the joints",
-        table(headlines(judged)),
+        "rank: Spearman's coefficient of expected and true 3D error over the joints",
+        table(headlines(evaluations)),
     ]
-    for one in judged:
+    for one in evaluations:
         lines += ["", breakdown(one)]
-        told = reliability_of(engine, one.final)
-        if told is not None:
-            bins = ", ".join(f"{a:.0f}:{b:.0f}" for a, b in zip(told.foretold, told.made, strict=True))
-            lines.append(f"  error foretold : made, mm, in tenths of the joints: {bins}; {told.gap:.1f} mm apart")
+        measured = reliability_of(engine, one.final)
+        if measured is not None:
+            bins = ", ".join(f"{a:.0f}:{b:.0f}" for a, b in zip(measured.expected, measured.true, strict=True))
+            lines.append(f"  expected : true error, mm, in tenths of the joints: {bins}; {measured.gap:.1f} mm apart")
     return "\n".join(lines)
 
 
@@ -146,15 +147,14 @@ def main(settings: Settings) -> None:
     if settings.clip:
         real += clip_report(score_clip(engine, settings.clip)) + "\n"
     if settings.stills:
-        real += (
-            stills_report(score_stills(engine, locator.load_locator(settings.locator_weights, LOCATOR_SCORE), settings.stills))
-            + "\n"
-        )
+        locate = locator.load_locator(settings.locator_weights, LOCATOR_SCORE)
+        real += stills_report(score_stills(engine, locate, settings.stills)) + "\n"
     print(real, end="")
     if settings.hands:
         places = Backgrounds.load(bank, "held_out")
-        judged = [judge(engine, held_out(kind, settings.hands, manifest.crop_size, places)) for kind in ("our", "foreign")]
-        print(report(engine, judged))
+        hands = [draw_held_out(kind, settings.hands, manifest.crop_size, places) for kind in get_args(Kind)]
+        evaluations = [evaluate_kind(engine, of_kind) for of_kind in hands]
+        print(report(engine, evaluations))
         if settings.page:
-            page = draw_page(title, headlines(judged), judged, [reliability_of(engine, one.final) for one in judged], real)
-            save_figure(page, settings.page)
+            reliabilities = [reliability_of(engine, one.final) for one in evaluations]
+            save_figure(draw_page(title, headlines(evaluations), evaluations, reliabilities, real), settings.page)

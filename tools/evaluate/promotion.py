@@ -39,8 +39,8 @@ from runtime.estimators.locator import load_locator
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
-from tools.evaluate.drawn_stream import DrawnStream, draw_stream
-from tools.evaluate.held_out import FOREIGN_TEXTURE
+from tools.evaluate.held_out_hands import FOREIGN_TEXTURE
+from tools.evaluate.synthetic_stream import SyntheticStream, render_stream
 from tools.evaluate.two_views import sample_rig
 
 STRETCH, HELD_OUT_EVERY = 8, 4
@@ -72,7 +72,7 @@ class Settings:
 class Scene:
     """What one stream gave to learn from and to be judged by."""
 
-    stream: DrawnStream
+    stream: SyntheticStream
     geometry: TwoViewGeometry
     """As cameras find it: not quite true."""
     learnt: TrainingSet
@@ -82,7 +82,7 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class Variant:
     """A way to adapt."""
 
     name: str
@@ -112,13 +112,13 @@ class Row:
     after: ValidationMetrics
 
 
-def scene_of(settings: Settings, rng: np.random.Generator, engine: TorchEngine) -> Scene | None:
+def make_scene(settings: Settings, rng: np.random.Generator, engine: TorchEngine) -> Scene | None:
     """Draw a stream, and label it as the live program does; None where too little of it is labelled."""
     model = HandModel.load(asset=FOREIGN_ASSET)
     rig = sample_rig(rng, float(rng.uniform(25, 110)), PerView.of(lambda view: 60.0))
-    stream = draw_stream(rng, rig, settings.seconds, settings.fps, model=model, texture=FOREIGN_TEXTURE)
+    stream = render_stream(rng, rig, settings.seconds, settings.fps, model=model, texture=FOREIGN_TEXTURE)
     sizes_px = rig.geometry.cameras.map(lambda camera: camera.size_px)
-    geometry = roughly(rig.geometry, rng)
+    geometry = perturbed(rig.geometry, rng)
     estimator = CropEstimator(engine, load_locator(), sizes_px, FollowSettings("right"))
     known = CalibrationState(geometry, mean_bone_lengths())
     labelled = [pair for pair in label_recording(iter(stream.pairs), estimator, known) if pair is not None]
@@ -137,7 +137,7 @@ def scene_of(settings: Settings, rng: np.random.Generator, engine: TorchEngine) 
     )
 
 
-def roughly(geometry: TwoViewGeometry, rng: np.random.Generator) -> TwoViewGeometry:
+def perturbed(geometry: TwoViewGeometry, rng: np.random.Generator) -> TwoViewGeometry:
     """Cameras as well known as they are once they have calibrated themselves."""
     turn = from_vector(np.radians(rng.normal(0, ROTATION_DEG / np.sqrt(3), 3)))
     t = from_vector(np.radians(rng.normal(0, BASELINE_DEG / np.sqrt(2), 3))) @ geometry.t_right_from_left_mm
@@ -146,7 +146,7 @@ def roughly(geometry: TwoViewGeometry, rng: np.random.Generator) -> TwoViewGeome
     return TwoViewGeometry(cameras, turn @ geometry.R_right_from_left, t)
 
 
-def ways(other: TrainingSet) -> list[Way]:
+def variants(other: TrainingSet) -> list[Variant]:
     """All of them; `other` is another scene's material."""
 
     def poisoned(
@@ -183,19 +183,19 @@ def ways(other: TrainingSet) -> list[Way]:
         return TrainingSet(material.pairs.rows(rows), material.taught.map(lambda t: t.rows(rows)), material.shown)
 
     return [
-        Way("s2dhand", False, "s2dhand"),
-        Way("geometry", False, "geometry"),
-        Way("both", False, "both"),
-        Way("rotation 30 deg wrong", True, "s2dhand", 30),
-        Way("rotation 90 deg wrong", True, "s2dhand", 90),
-        Way("teacher too deep", True, "geometry", change=poisoned(deeper)),
-        Way("teacher curls fingers", True, "geometry", change=poisoned(curled)),
-        Way("teacher labels others", True, "geometry", change=poisoned(others_labels)),
-        Way("shuffled pairs", True, "s2dhand", change=shuffled),
-        Way("two hands", True, "s2dhand", change=two_hands),
-        Way("one camera covered", True, "s2dhand", change=covered),
-        Way("one hand still", False, "both", change=still),
-        Way("too fast", True, "both", rate=2e-2),
+        Variant("s2dhand", False, "s2dhand"),
+        Variant("geometry", False, "geometry"),
+        Variant("both", False, "both"),
+        Variant("rotation 30 deg wrong", True, "s2dhand", 30),
+        Variant("rotation 90 deg wrong", True, "s2dhand", 90),
+        Variant("teacher too deep", True, "geometry", change=poisoned(deeper)),
+        Variant("teacher curls fingers", True, "geometry", change=poisoned(curled)),
+        Variant("teacher labels others", True, "geometry", change=poisoned(others_labels)),
+        Variant("shuffled pairs", True, "s2dhand", change=shuffled),
+        Variant("two hands", True, "s2dhand", change=two_hands),
+        Variant("one camera covered", True, "s2dhand", change=covered),
+        Variant("one hand still", False, "both", change=still),
+        Variant("too fast", True, "both", rate=2e-2),
     ]
 
 
@@ -216,8 +216,8 @@ def true_error_mm(said: ValidationPredictions, truth: PerView[np.ndarray]) -> fl
     return DEFAULT_HAND_SIZE_MM * (off.left + off.right) / 2
 
 
-def judged(
-    settings: Settings, number: int, scene: Scene, way: Way, network: HandNetwork, manifest: Manifest, drawn: SyntheticCrops
+def evaluate_variant(
+    settings: Settings, number: int, scene: Scene, way: Variant, network: HandNetwork, manifest: Manifest, drawn: SyntheticCrops
 ) -> Iterator[Row]:
     """Adapt in one way, and judge after each number of steps."""
     rng = np.random.default_rng([settings.seed, number])
@@ -288,7 +288,7 @@ def evaluate(settings: Settings) -> list[Row]:
     drawn = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(128)
     scenes: list[Scene] = []
     for number in tqdm(range(settings.scenes), desc="watching", unit="scene"):
-        scene = scene_of(settings, np.random.default_rng([settings.seed, number, 1]), engine)
+        scene = make_scene(settings, np.random.default_rng([settings.seed, number, 1]), engine)
         if scene is None:
             tqdm.write(f"scene {number}: too few of its hands were seen by both views")
         else:
@@ -296,10 +296,10 @@ def evaluate(settings: Settings) -> list[Row]:
     if not scenes:
         raise UserError(f"none of {settings.scenes} scenes shows enough hands to both views: give more --scenes or --seconds")
     rows: list[Row] = []
-    with tqdm(total=len(scenes) * len(ways(scenes[0].learnt)), desc="adapting", unit="way") as bar:
+    with tqdm(total=len(scenes) * len(variants(scenes[0].learnt)), desc="adapting", unit="way") as bar:
         for number, scene in enumerate(scenes):
-            for way in ways(scenes[number - 1].learnt):
-                rows += judged(settings, number, scene, way, network, manifest, drawn)
+            for way in variants(scenes[number - 1].learnt):
+                rows += evaluate_variant(settings, number, scene, way, network, manifest, drawn)
                 bar.update()
                 if settings.json:
                     settings.json.parent.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,6 @@
 """How good a network is on real pictures with a reference: a clip of two cameras, and photographs of one hand each.
 
-For scoring alone. A clip's folder holds left.mp4, right.mp4, calibration.json with `R_right_from_left` (3, 3), and
+For scoring only. A clip's folder holds left.mp4, right.mp4, calibration.json with `R_right_from_left` (3, 3), and
 reference.npz with `joints_left_mm`, `joints_right_mm` (frames, 21, 3) in each camera's axes, `keypoints_left_px` and
 `keypoints_right_px` (frames, 21, 2), NaN where there is no reference. A folder of photographs holds reference.json, which gives
 each file name its `keypoints_px` (21, 2).
@@ -29,7 +29,7 @@ from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import HandBox, Side, ViewHand
 from tools.evaluate.clip import check_clip
-from tools.evaluate.held_out import SIDE_PX, extent
+from tools.evaluate.held_out_hands import SIDE_PX, box_side
 from tools.evaluate.metrics import pck
 from tools.predict import find_hands, read_picture
 
@@ -60,7 +60,7 @@ class StillsScores:
     """N photographs of one hand each; errors in shares of the longer side of the reference's bounding box."""
 
     given: np.ndarray
-    """(N, 21) in boxes given by the reference, of both sides the surer one."""
+    """(N, 21) in boxes given by the reference, of both sides the more confident one."""
     searched: np.ndarray
     """(N, 21) of the best hand that the search finds; infinite where it finds none."""
     found: int
@@ -68,7 +68,7 @@ class StillsScores:
 
 
 def score_clip(engine: Engine, folder: Path) -> ClipScores:
-    """Judge a right hand before two cameras of which nothing is known. Raises UserError where files do not fit."""
+    """Score a right hand before two cameras of which nothing is known. Raises UserError where files do not fit."""
     check_clip(folder)
     with np.load(folder / "reference.npz") as reference:
         joints = PerView.of(lambda view: reference[f"joints_{view}_mm"])
@@ -84,7 +84,7 @@ def score_clip(engine: Engine, folder: Path) -> ClipScores:
         if not all(np.isfinite(values[number]).all() for values in (*joints, *pixels)):
             continue
         places = [_place(image, truth[number], view) for view, image, truth in zip(VIEWS, pair, pixels, strict=True)]
-        left, right = (answer.hand for answer in refine_predictions(engine, predict_best_roll(engine, places)))
+        left, right = (prediction.hand for prediction in refine_predictions(engine, predict_best_roll(engine, places)))
         estimator.update(number * 33_000_000, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
         hands.append(PerView(left, right))
         numbers.append(number)
@@ -93,7 +93,7 @@ def score_clip(engine: Engine, folder: Path) -> ClipScores:
     truth_mm = np.stack([values[numbers] for values in joints], 1)
     truth_px = np.stack([values[numbers] for values in pixels], 1)
     seen_px = np.stack([np.stack([hand.pixels for hand in pair]) for pair in hands])
-    share = np.linalg.norm(seen_px - truth_px, axis=-1) / extent(truth_px.reshape(-1, 21, 2)).reshape(-1, 2, 1)
+    share = np.linalg.norm(seen_px - truth_px, axis=-1) / box_side(truth_px.reshape(-1, 21, 2)).reshape(-1, 2, 1)
     sizes = np.array([[box_around(hand)[1] for hand in pair] for pair in truth_px])[..., None]
     return ClipScores(
         mono_mm=_errors_mm(np.stack([np.stack([hand.joints for hand in pair]) for pair in hands]), truth_mm),
@@ -119,16 +119,16 @@ def _errors_mm(joints: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
 
 
 def score_stills(engine: Engine, locate: Locator, folder: Path) -> StillsScores:
-    """Judge photographs, once with boxes given and once searched for. Raises UserError where files do not fit."""
+    """Score photographs, once with boxes given and once by search. Raises UserError where files do not fit."""
     file = folder / "reference.json"
     if not file.is_file():
         raise UserError(f"{file} is not there: give a folder of photographs with their reference")
     given, searched, found = [], [], 0
     for name, reference in tqdm(json.loads(file.read_text()).items(), desc="photographs", unit="picture"):
         image, truth = read_picture(folder / name), np.array(reference["keypoints_px"])
-        size = extent(truth[None])[0]
+        size = box_side(truth[None])[0]
         both = refine_predictions(engine, predict_best_roll(engine, [_place(image, truth, "left", side) for side in SIDES]))
-        given.append(np.linalg.norm(max(both, key=lambda answer: answer.sure).hand.pixels - truth, axis=1) / size)
+        given.append(np.linalg.norm(max(both, key=lambda prediction: prediction.sure).hand.pixels - truth, axis=1) / size)
         hands = find_hands(engine, locate, image)
         if not hands:
             searched.append(np.full(len(truth), np.inf))

@@ -14,7 +14,7 @@ from hand.joints import JOINT_NAMES, JOINTS, PARENTS
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class AnnotationFiles:
     """What the three files are going to say, by their own keys."""
 
     images: list[dict[str, Any]] = field(default_factory=list)

@@ -23,9 +23,9 @@ from hand.joints import JOINTS
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.synth.backgrounds import Backgrounds
 from runtime.types import Side
-from tools.evaluate.held_out import FOREIGN_TEXTURE
+from tools.evaluate.held_out_hands import FOREIGN_TEXTURE
 from tools.make.headset import WIDTH, Head, Headset, HeldHand, Person
-from tools.make.headset_annotations import Told, assembly_order, save
+from tools.make.headset_annotations import AnnotationFiles, assembly_order, save
 from tools.make.headset_picture import Painter, Room
 from tools.train.backgrounds import DEFAULT_BANK
 
@@ -108,7 +108,7 @@ class Sequence:
                 drawn += 1
         return drawn
 
-    def tell(self, moment: Moment, told: Told) -> None:
+    def tell(self, moment: Moment, told: AnnotationFiles) -> None:
         """Write down what is true of a moment."""
         key = f"{moment.frame:06d}"
         names = [name + CAMERA_SUFFIX for name in HEADSETS[self.headset]]
@@ -178,7 +178,7 @@ def make(settings: Settings) -> int:
     if bank is not None and not bank.is_file():
         print(f"{bank} is not there ('python -m tools.train.backgrounds' makes it): procedural backgrounds only")
         bank = None
-    backgrounds, told, drawn = Backgrounds.load(bank, "held_out"), Told(), 0
+    backgrounds, told, drawn = Backgrounds.load(bank, "held_out"), AnnotationFiles(), 0
     sequences = [
         Sequence(settings, headset, number, backgrounds) for headset in settings.headsets for number in range(settings.sequences)
     ]

@@ -75,8 +75,9 @@ def draw_skeleton(axes: "Axes", pixels: np.ndarray, colour: str) -> None:
 
 
 def add_legend(figure: "FigureBase", colours: Mapping[str, str], **look: Any) -> None:
-    """What each colour of the figure means, above it."""
+    """What each colour of the figure means, beside the figure's parts."""
     from matplotlib.lines import Line2D
 
     lines = [Line2D([], [], color=colour, linewidth=3, label=name) for name, colour in colours.items()]
-    figure.legend(handles=lines, loc="outside upper left", ncols=len(lines), frameon="facecolor" in look, **look)
+    look = {"loc": "outside upper left", "frameon": "facecolor" in look, **look}
+    figure.legend(handles=lines, ncols=len(lines), **look)

@@ -1,4 +1,4 @@
-"""The page of `tools.evaluate`: both held-out hands in figures, curves and bars, and their worst and median predictions."""
+"""The page of `tools.evaluate`: figures, curves and bars of both held-out hands, and their worst and median predictions."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hand.joints import JOINT_NAMES
-from tools.evaluate.held_out import AUC_MM, Judged, groups
+from tools.evaluate.held_out_hands import AUC_MM, Evaluation, groups
 from tools.evaluate.metrics import Reliability, pck_curve
 from tools.report.figures import Tile, add_legend, draw_tiles, new_figure, split
 
@@ -27,7 +27,7 @@ SHARE_LIMIT = 0.3
 def draw_page(
     title: str,
     headlines: Mapping[str, Mapping[str, str]],
-    judged: list[Judged],
+    evaluations: list[Evaluation],
     reliabilities: list[Reliability | None],
     real: str,
 ) -> "Figure":
@@ -39,15 +39,15 @@ def draw_page(
     table, text, curves, by_question, by_pose, by_joint, cases = split(figure, 7, heights=heights)
     _table(table.subplots(), headlines)
     text.text(0.01, 0.5, real.rstrip(), family="monospace", fontsize=9, va="center")
-    _curves(curves, judged, reliabilities)
-    masks = [groups(one.hands.frames) for one in judged]
+    _curves(curves, evaluations, reliabilities)
+    masks = [groups(one.hands.frames) for one in evaluations]
     questions = [name for name in masks[0] if name != "pose"]
     for axes, question in zip(by_question.subplots(1, len(questions)), questions, strict=True):
-        _bars(axes, question, *_by_answer([mask[question] for mask in masks], judged))
-    _bars(by_pose.subplots(), "pose", *_by_answer([mask["pose"] for mask in masks], judged))
-    joints = np.stack([one.final.error_mm.mean(0) for one in judged], 1)
+        _bars(axes, question, *_by_answer([mask[question] for mask in masks], evaluations))
+    _bars(by_pose.subplots(), "pose", *_by_answer([mask["pose"] for mask in masks], evaluations))
+    joints = np.stack([one.final.error_mm.mean(0) for one in evaluations], 1)
     _bars(by_joint.subplots(), "joint", list(JOINT_NAMES), joints)
-    for part, one, colour in zip(split(cases, columns=len(judged)), judged, KIND_COLOURS, strict=True):
+    for part, one, colour in zip(split(cases, columns=len(evaluations)), evaluations, KIND_COLOURS, strict=True):
         _cases(part, one, colour)
     return figure
 
@@ -64,17 +64,17 @@ def _table(axes: "Axes", rows: Mapping[str, Mapping[str, str]]) -> None:
     table.set_fontsize(9)
 
 
-def _curves(figure: "SubFigure", judged: list[Judged], reliabilities: list[Reliability | None]) -> None:
+def _curves(figure: "SubFigure", evaluations: list[Evaluation], reliabilities: list[Reliability | None]) -> None:
     in_space, in_image, reliable = figure.subplots(1, 3)
     mm, share = np.linspace(0, AUC_MM, 101), np.linspace(0, SHARE_LIMIT, 101)
-    for one, told, colour in zip(judged, reliabilities, KIND_COLOURS, strict=True):
+    for one, reliability, colour in zip(evaluations, reliabilities, KIND_COLOURS, strict=True):
         for scores, name, width in ((one.final, "any roll", 2.0), (one.tracked, "upright", 0.8)):
             label = f"{one.hands.kind} hand, {name}"
             in_space.plot(mm, pck_curve(scores.error_mm, mm), color=colour, linewidth=width, label=label)
             in_image.plot(share, pck_curve(scores.error_share, share), color=colour, linewidth=width, label=label)
-        if told:
-            reliable.plot(told.foretold, told.made, "o-", color=colour, label=f"{one.hands.kind} hand, any roll")
-    most = max([60.0, *(float(np.max([told.foretold, told.made])) for told in reliabilities if told)])
+        if reliability:
+            reliable.plot(reliability.expected, reliability.true, "o-", color=colour, label=f"{one.hands.kind} hand, any roll")
+    most = max([60.0, *(float(np.max([each.expected, each.true])) for each in reliabilities if each)])
     reliable.plot([0, most], [0, most], color="grey", linewidth=1, label="as expected")
     in_space.set(title="3D PCK", xlabel="threshold, mm", ylabel="share of the joints", xlim=(0, AUC_MM), ylim=(0, 1))
     in_image.set(title="2D PCK", xlabel="threshold, share of the box", ylabel="share of the joints", ylim=(0, 1))
@@ -86,12 +86,12 @@ def _curves(figure: "SubFigure", judged: list[Judged], reliabilities: list[Relia
         axes.legend(fontsize=8)
 
 
-def _by_answer(masks: list[dict[str, np.ndarray]], judged: list[Judged]) -> tuple[list[str], np.ndarray]:
+def _by_answer(masks: list[dict[str, np.ndarray]], evaluations: list[Evaluation]) -> tuple[list[str], np.ndarray]:
     """The answers and (answers, kinds) mean errors in mm; NaN where no hand is in one."""
     means = [
         [
             one.final.error_mm[mask[answer]].mean() if mask[answer].any() else np.nan
-            for mask, one in zip(masks, judged, strict=True)
+            for mask, one in zip(masks, evaluations, strict=True)
         ]
         for answer in masks[0]
     ]
@@ -110,7 +110,7 @@ def _bars(axes: "Axes", title: str, names: list[str], values: np.ndarray) -> Non
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _cases(figure: "SubFigure", one: Judged, colour: str) -> None:
+def _cases(figure: "SubFigure", one: Evaluation, colour: str) -> None:
     """The worst predictions of a kind and those in the middle, with the truth."""
     by_error = np.argsort(-one.final.error_mm.mean(1))
     middle = max(0, len(by_error) // 2 - CASES // 2)
@@ -128,7 +128,7 @@ def _cases(figure: "SubFigure", one: Judged, colour: str) -> None:
         draw_tiles(part, [_case(one, number) for number in chosen.tolist()], CASES_A_ROW)
 
 
-def _case(one: Judged, number: int) -> Tile:
+def _case(one: Evaluation, number: int) -> Tile:
     image = one.hands.frames.images[number].numpy()
     margin = round(len(image) * (1 - SHOWN) / 2)
     scores = one.final

@@ -23,8 +23,8 @@ from runtime.networks.weights import Manifest, fill, load_tensors, save_tensors
 from tools.evaluate.locator import find_drawn, score_drawn
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.checkpoints import load_checkpoint, save_checkpoint
-from tools.train.locator_losses import Pupil, locator_loss
-from tools.train.loop import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
+from tools.train.locator_losses import LocatorStudent, locator_loss
+from tools.train.loop import PIECE_BYTES, learning_rate, log, optimiser_step, run_training, set_rate, update_teacher
 from tools.train.scene_pool import ScenePool, join, varied
 
 HELD_OUT_SEED = 1_000_000
@@ -91,7 +91,7 @@ class Run:
         settings.run.mkdir(parents=True, exist_ok=True)
         self.checkpoint = settings.run / "checkpoint"
         self.student, self.teacher = (
-            Pupil(settings.width).to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            LocatorStudent(settings.width).to(self.device).to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             for _ in range(2)
         )
         self.optimiser = self.student.optimiser(settings.rate)
@@ -132,10 +132,10 @@ class Run:
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             maps, joints = self.student(normalise(scenes.images).contiguous(memory_format=torch.channels_last))
         loss, figures = locator_loss(LocatorMaps(*(values.float() for values in maps)), joints.float(), scenes)
-        descend(self.student, self.optimiser, loss)
+        optimiser_step(self.student, self.optimiser, loss)
         self.steps += 1
         self.seen += self.settings.batch
-        average(self.teacher, self.student, self.steps, MEMORY)
+        update_teacher(self.teacher, self.student, self.steps, MEMORY)
         return figures
 
     def save(self, progress: float) -> None:
@@ -164,7 +164,7 @@ class Run:
 
 def main(settings: Settings) -> None:
     """Train for as long as the settings say. Raises UserError for settings or files that cannot be used."""
-    carry_out(Run(settings), settings.batch, settings.minutes, None, settings.validate_minutes)
+    run_training(Run(settings), settings.batch, settings.minutes, None, settings.validate_minutes)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from runtime.estimators.locator import STRIDE, LocatorMaps, LocatorNetwork
 from tools.train.muon import Muon, muon
 
 
-class Pupil(nn.Module):
+class LocatorStudent(nn.Module):
     """A locator that must also say where the joints are, from which it learns what a hand is; only the locator is kept."""
 
     def __init__(self, width: int):

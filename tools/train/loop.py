@@ -44,7 +44,7 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def descend(student: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def optimiser_step(student: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
     """One step down the loss; gradients of broken batches are cut short."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
@@ -53,7 +53,7 @@ def descend(student: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) 
 
 
 @torch.no_grad()
-def average(teacher: nn.Module, student: nn.Module, steps: int, most: float) -> None:
+def update_teacher(teacher: nn.Module, student: nn.Module, steps: int, most: float) -> None:
     """Let the teacher be the mean of the student's last 1 / (1 − `most`) steps, of fewer in the beginning."""
     decay = min(most, 1 - 1 / (1 + steps / 3))
     for kept, new in zip(teacher.state_dict().values(), student.state_dict().values(), strict=True):
@@ -69,7 +69,7 @@ def log(file: Path, line: Mapping[str, object]) -> None:
         out.write(msgspec.json.encode(line) + b"\n")
 
 
-def carry_out(run: Run, batch: int, minutes: float, pictures: int | None, save_minutes: float) -> None:
+def run_training(run: Run, batch: int, minutes: float, pictures: int | None, save_minutes: float) -> None:
     """Train for `minutes`, or on so many `pictures`, with a progress bar, saving on the way and at the end."""
     first, begun = run.seen, time.monotonic()
     saved = begun

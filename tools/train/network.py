@@ -27,7 +27,7 @@ from runtime.networks.weights import Manifest, build_network, fill, load_tensors
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.bank import HandBank
 from tools.train.checkpoints import load_checkpoint, save_checkpoint
-from tools.train.loop import PIECE_BYTES, average, carry_out, descend, learning_rate, log, set_rate
+from tools.train.loop import PIECE_BYTES, learning_rate, log, optimiser_step, run_training, set_rate, update_teacher
 from tools.train.losses import surface_head, training_loss
 from tools.train.muon import muon
 
@@ -124,7 +124,7 @@ class Learner(nn.Module):
         return (convolutions[0], *(c for c in convolutions if c.out_channels % JOINTS == 0), *read)
 
 
-def grown(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+def with_missing_blocks(network: nn.Module, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """`tensors` with the whole blocks that they lack as an untrained `network` has them, which are identities; nothing else."""
     blocks = (f"{name}." for name, module in network.named_modules() if isinstance(module, Block))
     lacking = tuple(block for block in blocks if not any(key.startswith(block) for key in tensors))
@@ -188,7 +188,7 @@ class Run:
         if self.settings.start:
             tensors, started = load_tensors(self.settings.start)
             network = self.student.hand.network
-            fill(network, grown(network, tensors), self.settings.start)
+            fill(network, with_missing_blocks(network, tensors), self.settings.start)
             seen = started.images_seen or 0
         self.teacher.load_state_dict(self.student.state_dict())
         return seen
@@ -212,10 +212,10 @@ class Run:
         self.student.train()
         with torch.autocast("cuda", torch.bfloat16, enabled=self.device.type == "cuda"):
             loss, figures = self.student.loss(drawn)
-        descend(self.student, self.optimiser, loss)
+        optimiser_step(self.student, self.optimiser, loss)
         self.steps += 1
         self.seen += self.settings.batch
-        average(self.teacher, self.student, self.steps, MEMORY)
+        update_teacher(self.teacher, self.student, self.steps, MEMORY)
         return figures
 
     def save(self, progress: float) -> None:
@@ -235,4 +235,4 @@ class Run:
 
 def main(settings: Settings) -> None:
     """Train for as long as the settings say. Raises UserError for files that cannot be used."""
-    carry_out(Run(settings), settings.batch, settings.minutes, settings.pictures, settings.validate_minutes)
+    run_training(Run(settings), settings.batch, settings.minutes, settings.pictures, settings.validate_minutes)

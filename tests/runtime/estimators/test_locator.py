@@ -27,7 +27,7 @@ from runtime.networks.network import fused, normalise
 from runtime.networks.weights import Manifest, save_tensors
 from tests.paths import SHARED
 from tools.evaluate.locator import SEARCH_SCORE, clip_pictures, find_drawn, score_drawn, score_real, still_pictures
-from tools.train.locator_losses import Pupil, locator_loss, targets
+from tools.train.locator_losses import LocatorStudent, locator_loss, targets
 from tools.train.scene_pool import varied
 
 
@@ -112,7 +112,7 @@ def test_a_search_counts_a_hand_once() -> None:
 def test_the_loss_of_perfect_maps_is_nearly_nothing(drawn: Scenes) -> None:
     perfect, joints = maps_of(drawn), joint_maps_of(drawn)
     least, _ = locator_loss(perfect._replace(left=perfect.left * 20), joints, drawn)
-    maps, points = Pupil(8)(normalise(drawn.images))
+    maps, points = LocatorStudent(8)(normalise(drawn.images))
     untaught, _ = locator_loss(maps, points, drawn)
     assert least < 0.1 * untaught
 

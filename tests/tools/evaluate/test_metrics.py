@@ -1,4 +1,4 @@
-"""Laws of the measures: perfect predictions score full marks, and what is foretold truly lies on the diagonal."""
+"""Laws of the measures: perfect predictions score 1, and calibrated expectations lie on the diagonal."""
 
 import numpy as np
 import pytest
@@ -40,24 +40,24 @@ def test_equal_values_have_equal_ranks():
     assert np.isnan(rank_correlation(np.ones(4), np.arange(4)))
 
 
-def test_true_foretelling_lies_on_the_diagonal():
-    foretold = RNG.uniform(5, 60, (2000, 21))
-    made = foretold * RNG.exponential(1, foretold.shape)
-    told = reliability(foretold, made)
-    assert len(told.foretold) == 10 and (np.diff(told.foretold) > 0).all()
-    np.testing.assert_allclose(told.made, told.foretold, rtol=0.05)
-    assert told.gap < 1
+def test_calibrated_expectations_lie_on_the_diagonal():
+    expected = RNG.uniform(5, 60, (2000, 21))
+    true = expected * RNG.exponential(1, expected.shape)
+    result = reliability(expected, true)
+    assert len(result.expected) == 10 and (np.diff(result.expected) > 0).all()
+    np.testing.assert_allclose(result.true, result.expected, rtol=0.05)
+    assert result.gap < 1
 
 
-def test_false_foretelling_lies_off_it_by_as_much():
-    foretold = RNG.uniform(5, 60, (100, 21))
-    assert reliability(foretold, foretold + 7).gap == pytest.approx(7)
-    assert reliability(foretold, foretold - 3).gap == pytest.approx(3)
+def test_biased_expectations_lie_off_it_by_as_much():
+    expected = RNG.uniform(5, 60, (100, 21))
+    assert reliability(expected, expected + 7).gap == pytest.approx(7)
+    assert reliability(expected, expected - 3).gap == pytest.approx(3)
 
 
 def test_bins_hold_equally_many():
-    foretold = np.array([4.0, 1.0, 3.0, 2.0])
-    told = reliability(foretold, 10 * foretold, bins=2)
-    np.testing.assert_array_equal(told.foretold, [1.5, 3.5])
-    np.testing.assert_array_equal(told.made, [15, 35])
-    assert len(reliability(foretold, foretold, bins=10).made) == 4
+    expected = np.array([4.0, 1.0, 3.0, 2.0])
+    result = reliability(expected, 10 * expected, bins=2)
+    np.testing.assert_array_equal(result.expected, [1.5, 3.5])
+    np.testing.assert_array_equal(result.true, [15, 35])
+    assert len(reliability(expected, expected, bins=10).true) == 4

@@ -12,8 +12,18 @@ from hand.synth.crops import CropRenderer
 from runtime.engines.engine import Predictions
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import Manifest
-from tools.evaluate.held_out import FOREIGN_SEED, OUR_SEED, HeldOut, Judged, groups, held_out, judge, score, sharpness
-from tools.evaluate.network import breakdown, foretold_mm, headline, headlines, reliability_of, report
+from tools.evaluate.held_out_hands import (
+    FOREIGN_SEED,
+    OUR_SEED,
+    Evaluation,
+    HeldOutHands,
+    draw_held_out,
+    evaluate_kind,
+    groups,
+    score,
+    sharpness,
+)
+from tools.evaluate.network import breakdown, expected_error_mm, headline, headlines, reliability_of, report
 from tools.report.table import table
 from tools.train.network import HELD_OUT_SEED
 
@@ -22,8 +32,8 @@ PLACES = Backgrounds.load(None, "held_out")
 
 
 @pytest.fixture(scope="module")
-def hands() -> HeldOut:
-    return held_out("our", COUNT, SIZE, PLACES)
+def hands() -> HeldOutHands:
+    return draw_held_out("our", COUNT, SIZE, PLACES)
 
 
 class Knowing:
@@ -32,7 +42,7 @@ class Knowing:
     description = "knows"
     manifest = Manifest(architecture="detnet-lite", root=0, crop_size=SIZE, map_size=4, axes="crop", training_data="none")
 
-    def __init__(self, hands: HeldOut, shift: float = 0.0):
+    def __init__(self, hands: HeldOutHands, shift: float = 0.0):
         middle = hands.frames.images[:, SIZE // 2 : -SIZE // 2, SIZE // 2 : -SIZE // 2]
         images = torch.cat([middle, hands.upright.images]).numpy()
         self.joints = torch.cat([hands.frames.joints, hands.upright.joints]).numpy()
@@ -46,7 +56,7 @@ class Knowing:
         return Predictions(self.joints[rows], self.pixels[rows], sure)
 
 
-def judged(hands: HeldOut, shift: float = 0.0) -> Judged:
+def judged(hands: HeldOutHands, shift: float = 0.0) -> Evaluation:
     """By what is known of them, without a second look."""
     truth = hands.frames
     off = np.array([0.0, 10 * shift])
@@ -54,7 +64,7 @@ def judged(hands: HeldOut, shift: float = 0.0) -> Judged:
     frames = score(truth.joints.numpy() + [0, shift, 0], truth.pixels.numpy() + off, sure, truth, SIZE)
     other = hands.upright
     upright = score(other.joints.numpy() + [0, shift, 0], other.pixels.numpy() + off, sure, other, SIZE)
-    return Judged(hands, frames, frames, upright)
+    return Evaluation(hands, frames, frames, upright)
 
 
 def test_both_kinds_are_as_many_as_asked_for_and_not_those_of_training(hands):
@@ -66,13 +76,13 @@ def test_both_kinds_are_as_many_as_asked_for_and_not_those_of_training(hands):
 
 
 def test_fewer_hands_are_the_first_of_more(hands):
-    few = held_out("our", 3, SIZE, PLACES)
+    few = draw_held_out("our", 3, SIZE, PLACES)
     assert torch.equal(few.frames.images, hands.frames.images[:3])
     assert torch.equal(few.upright.pixels, hands.upright.pixels[:3])
 
 
 def test_the_foreign_hand_is_another(hands):
-    foreign = held_out("foreign", 3, SIZE, PLACES)
+    foreign = draw_held_out("foreign", 3, SIZE, PLACES)
     assert foreign.kind == "foreign"
     bones = [(h.joints[:, 8] - h.joints[:, 7]).norm(dim=1).mean() for h in (foreign.frames, hands.frames)]
     assert not torch.isclose(*bones, rtol=1e-3)
@@ -88,7 +98,7 @@ def test_frames_show_hands_of_any_roll_and_upright_ones_do_not(hands):
 
 @pytest.mark.parametrize("shift", [0.0, 3.0])
 def test_answers_are_judged_by_the_truth_of_their_pictures(hands, shift):
-    result = judge(Knowing(hands, shift), hands)
+    result = evaluate_kind(Knowing(hands, shift), hands)
     for scores in (result.first, result.final, result.tracked):
         np.testing.assert_allclose(scores.error_px, shift * 128 / SIZE, atol=1e-2)
         np.testing.assert_array_equal(scores.confidence, 0.5)
@@ -130,7 +140,7 @@ def test_confidence_foretells_the_error_it_stands_for(hands):
     scores = judged(hands).final
     off = np.linspace(0.05, 2, COUNT * 21).reshape(COUNT, 21)
     told = replace(scores, confidence=np.exp(-off / CONFIDENCE_SCALE))
-    np.testing.assert_allclose(foretold_mm(told), off * DEFAULT_HAND_SIZE_MM, rtol=1e-6)
+    np.testing.assert_allclose(expected_error_mm(told), off * DEFAULT_HAND_SIZE_MM, rtol=1e-6)
     result = reliability_of(Knowing(hands), replace(told, error_mm=off * DEFAULT_HAND_SIZE_MM))
     assert result is not None and result.gap < 1e-6
     assert headline(replace(told, error_mm=off * DEFAULT_HAND_SIZE_MM), hands.frames.visible.numpy())["rank"] == "1.00"

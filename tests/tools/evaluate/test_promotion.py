@@ -13,7 +13,7 @@ from adapt.online.validation import ValidationMetrics
 from capture.views import PerView
 from hand.rotations import angle_deg
 from tests.adapt.recordings import GEOMETRY
-from tools.evaluate.promotion import Row, Settings, report, roughly, ways
+from tools.evaluate.promotion import Row, Settings, perturbed, report, variants
 
 USUAL = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
 
@@ -44,7 +44,7 @@ def material() -> TrainingSet:
 
 
 def test_harm_is_done_as_it_is_said(material: TrainingSet):
-    rng, done = np.random.default_rng(0), {way.name: way for way in ways(material)}
+    rng, done = np.random.default_rng(0), {way.name: way for way in variants(material)}
     shuffled = done["shuffled pairs"].change(material, rng)
     assert not (shuffled.pairs.images.right == material.pairs.images.left).any()
     assert torch.equal(shuffled.pairs.images.left, material.pairs.images.left)
@@ -61,5 +61,5 @@ def test_harm_is_done_as_it_is_said(material: TrainingSet):
 
 def test_cameras_are_as_far_off_as_they_find_themselves():
     rng = np.random.default_rng(0)
-    off = [float(angle_deg(roughly(GEOMETRY, rng).R_right_from_left, GEOMETRY.R_right_from_left)) for _ in range(200)]
+    off = [float(angle_deg(perturbed(GEOMETRY, rng).R_right_from_left, GEOMETRY.R_right_from_left)) for _ in range(200)]
     assert 0.6 < np.median(off) < 1.4 and max(off) < 4

@@ -12,7 +12,7 @@ from hand.errors import UserError
 from runtime.networks.weights import build_network, load_network
 from tools.train import bank
 from tools.train.loop import learning_rate
-from tools.train.network import Run, Settings, grown, main
+from tools.train.network import Run, Settings, main, with_missing_blocks
 
 SIZE = 32
 
@@ -90,14 +90,17 @@ def test_a_network_grows_by_blocks_that_change_nothing_at_first(tmp_path, hands)
     weights = tmp_path / "small" / "weights.safetensors"
     small, larger = load_network(weights)[0], build_network(replace(load_network(weights)[1], options={})).eval()
     tensors = dict(small.network.state_dict())
-    larger.network.load_state_dict(grown(larger.network, tensors))
+    larger.network.load_state_dict(with_missing_blocks(larger.network, tensors))
     images = torch.randint(0, 256, (4, SIZE, SIZE, 3), dtype=torch.uint8)
     torch.testing.assert_close(larger(images).joints, small(images).joints, atol=1e-4, rtol=1e-4)
     main(tiny(tmp_path / "large", hands, start=weights))
     assert load_network(tmp_path / "large" / "weights.safetensors")[1].images_seen == 32
     # Only whole blocks may be missing.
     lacking = {name: value for name, value in tensors.items() if not name.startswith("head")}
-    assert grown(larger.network, lacking).keys() == larger.network.state_dict().keys() - {"head.weight", "head.bias"}
+    assert with_missing_blocks(larger.network, lacking).keys() == larger.network.state_dict().keys() - {
+        "head.weight",
+        "head.bias",
+    }
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Hands that training never draws, and how far a network's answers are off on them: what `tools.evaluate` judges by."""
+"""Synthetic hands that training never renders, and the errors of a network's predictions for them."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -19,37 +19,37 @@ from runtime.estimators.crop_prediction import CropPrediction, CropRequest, pred
 from runtime.types import HandBox
 
 OUR_SEED, FOREIGN_SEED = 2_000_000, 3_000_000
-"""Neither training nor validation during training draws from here."""
+"""Neither training nor its validation uses these seeds."""
 FOREIGN_TEXTURE = 2
-"""Number of the skin's noise that neither training nor our own held-out hands have."""
+"""Number of the skin noise that neither training nor our own held-out hands use."""
 SIDE_PX = 128
-"""2D errors are told in px of a box of this side."""
+"""2D errors are in px of a box of this side."""
 AUC_MM = 50.0
-"""3D errors count in the area under their curve up to here."""
+"""Upper limit of the area under the curve of 3D PCK."""
 BLURRED, SHARP = 0.27, 0.45
-"""`sharpness` below which a picture is called blurred, and from which it is called sharp."""
+"""`sharpness` below which a picture counts as blurred, and from which it counts as sharp."""
 BATCH = 25
 
 Kind = Literal["our", "foreign"]
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOut:
-    """N held-out hands of one kind, each drawn twice over: as the program finds hands, and as it follows them."""
+class HeldOutHands:
+    """N held-out hands of one kind, rendered as the program detects hands and as it tracks them."""
 
     kind: Kind
     frames: SyntheticCrops
     """Hands of any roll, each in a box in the middle of a picture twice as wide."""
     upright: SyntheticCrops
-    """Other hands of the same kind in crops as a track cuts them: nearly upright."""
+    """Other hands of the same kind in crops of a track: nearly upright."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What a network said of N hands, and how far off it was."""
+    """A network's predictions for N hands, and their errors."""
 
     pixels: np.ndarray
-    """(N, 21, 2) where it saw the joints, px of the picture that was drawn."""
+    """(N, 21, 2) predicted joints, px of the rendered picture."""
     error_mm: np.ndarray
     """(N, 21) wrist-aligned, scaled to a hand of `DEFAULT_HAND_SIZE_MM`."""
     error_px: np.ndarray
@@ -61,27 +61,27 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """One kind of held-out hands and a network's answers to them."""
+class Evaluation:
+    """One kind of held-out hands and a network's scores on them."""
 
-    hands: HeldOut
+    hands: HeldOutHands
     first: Scores
-    """Of the frames, in boxes as given, turned several ways."""
+    """Of the frames, in boxes as given: the best of several roll hypotheses."""
     final: Scores
-    """Of the frames, after looking again as the program does."""
+    """Of the frames, after the program's refinement."""
     tracked: Scores
     """Of the upright crops."""
 
 
-def held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> HeldOut:
-    """`count` hands that training never drew, in boxes of `size` px, which must be divisible by 16."""
+def draw_held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> HeldOutHands:
+    """`count` hands that training never renders, in boxes of `size` px, which must be divisible by 16."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
     frames = _drawn(kind, "at any roll", count, size, backgrounds, seed, size // 2, 1.0)
-    return HeldOut(kind, frames, upright_hands(kind, count, size, backgrounds))
+    return HeldOutHands(kind, frames, upright_hands(kind, count, size, backgrounds))
 
 
 def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> SyntheticCrops:
-    """Those of `held_out` that are as a track cuts them."""
+    """Those of `draw_held_out` in crops of a track."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
     return _drawn(kind, "upright", count, size, backgrounds, seed + 1, 0, 0.0)
 
@@ -94,34 +94,34 @@ def _drawn(
     drawer = CropRenderer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
     steps = range(-(-count // BATCH))
     # Whole batches always, so that fewer hands are the first of more.
-    parts = [drawer.draw(BATCH) for _ in tqdm(steps, desc=f"drawing, {kind} hand {name}", unit=f"x{BATCH}")]
+    parts = [drawer.draw(BATCH) for _ in tqdm(steps, desc=f"rendering, {kind} hand {name}", unit=f"x{BATCH}")]
     return SyntheticCrops.joined(parts).rows(slice(count))
 
 
-def judge(engine: Engine, hands: HeldOut) -> Judged:
-    """Ask the network as the program does where it finds hands, and as it does where it follows them."""
+def evaluate_kind(engine: Engine, hands: HeldOutHands) -> Evaluation:
+    """Predict as the program does where it detects hands, and where it tracks them."""
     size = engine.manifest.crop_size
     first: list[CropPrediction] = []
     final: list[CropPrediction] = []
-    places = [place_of(hands.frames, number, size) for number in range(len(hands.frames.images))]
-    for start in tqdm(range(0, len(places), BATCH), desc=f"looking, {hands.kind} hand", unit=f"x{BATCH}"):
-        answers = predict_best_roll(engine, places[start : start + BATCH])
-        first += answers
-        final += refine_predictions(engine, answers)
+    requests = [crop_request(hands.frames, number, size) for number in range(len(hands.frames.images))]
+    for start in tqdm(range(0, len(requests), BATCH), desc=f"predicting, {hands.kind} hand", unit=f"x{BATCH}"):
+        predictions = predict_best_roll(engine, requests[start : start + BATCH])
+        first += predictions
+        final += refine_predictions(engine, predictions)
     parts = [engine(images.numpy()) for images in hands.upright.images.split(BATCH)]
     joints, pixels, confidence = (
         np.concatenate([getattr(p, name) for p in parts]) for name in ("joints", "pixels", "confidence")
     )
-    return Judged(
+    return Evaluation(
         hands,
-        _of_answers(first, hands.frames, size),
-        _of_answers(final, hands.frames, size),
+        _scores_of(first, hands.frames, size),
+        _scores_of(final, hands.frames, size),
         score(joints, pixels, confidence, hands.upright, size),
     )
 
 
-def place_of(frames: SyntheticCrops, number: int, size: int) -> CropRequest:
-    """One of the frames as the program meets it: a box of `size` px in the middle, and the camera that it was drawn by."""
+def crop_request(frames: SyntheticCrops, number: int, size: int) -> CropRequest:
+    """A request for one of the frames: a box of `size` px in the middle, and the camera that it was rendered with."""
     image = frames.images[number].numpy()
     side = len(image)
     middle = ((side - 1) / 2, (side - 1) / 2)
@@ -129,15 +129,15 @@ def place_of(frames: SyntheticCrops, number: int, size: int) -> CropRequest:
     return CropRequest(HandBox("left", "right", middle, float(size), 1.0), camera, image)
 
 
-def _of_answers(answers: list[CropPrediction], hands: SyntheticCrops, size: int) -> Scores:
+def _scores_of(predictions: list[CropPrediction], hands: SyntheticCrops, size: int) -> Scores:
     joints, pixels, confidence = (
-        np.stack([getattr(answer.hand, name) for answer in answers]) for name in ("joints", "pixels", "confidence")
+        np.stack([getattr(prediction.hand, name) for prediction in predictions]) for name in ("joints", "pixels", "confidence")
     )
     return score(joints, pixels, confidence, hands, size)
 
 
 def score(joints: np.ndarray, pixels: np.ndarray, confidence: np.ndarray, hands: SyntheticCrops, size: int) -> Scores:
-    """Compare answers with the truth: unit hands (N, 21, 3), picture pixels (N, 21, 2), confidences (N, 21).
+    """Compare predictions with the truth: unit hands (N, 21, 3), picture pixels (N, 21, 2), confidences (N, 21).
 
     `size`: side of the hands' boxes, px.
     """
@@ -147,25 +147,25 @@ def score(joints: np.ndarray, pixels: np.ndarray, confidence: np.ndarray, hands:
         pixels=pixels,
         error_mm=np.linalg.norm(joints - hands.joints.numpy(), axis=-1) * DEFAULT_HAND_SIZE_MM,
         error_px=off_px * (SIDE_PX / size),
-        error_share=off_px / extent(truth)[:, None],
+        error_share=off_px / box_side(truth)[:, None],
         confidence=confidence,
     )
 
 
-def extent(pixels: np.ndarray) -> np.ndarray:
+def box_side(pixels: np.ndarray) -> np.ndarray:
     """(N,) longer side of the bounding box of joints (N, 21, 2)."""
     return np.ptp(pixels, axis=1).max(-1)
 
 
 def sharpness(images: torch.Tensor) -> torch.Tensor:
-    """(N,) of pictures (N, S, S, 3) uint8: detail within three pixels as a share of that within nine, which blur spares."""
+    """(N,) of pictures (N, S, S, 3) uint8: detail within three pixels as a share of that within nine."""
     grey = images.float().mean(-1)[:, None]
     fine, coarse = (grey - avg_pool2d(grey, side, 1, side // 2, count_include_pad=False) for side in (3, 9))
     return fine.abs().mean((1, 2, 3)) / coarse.abs().mean((1, 2, 3)).clamp_min(1e-3)
 
 
 def groups(hands: SyntheticCrops) -> dict[str, dict[str, np.ndarray]]:
-    """Masks (N,) by question and answer; every hand is in one answer of each question."""
+    """Masks (N,) by property and value; every hand has one value of each property."""
     facing, tone, family = hands.facing.numpy(), hands.tone.numpy(), hands.family.numpy()
     hidden = 1 - hands.visible.float().mean(1).numpy()
     grey = (hands.images.float().std(-1).mean((1, 2)) < 1.5).numpy()

@@ -1,6 +1,6 @@
-"""Two cameras that do not exist watch a drawn hand move: frame pairs with their truth, to judge what learns as it streams.
+"""Rendered frame pairs of two cameras with ground truth, to evaluate adaptation on a stream.
 
-`capture.sources.synthetic` is one such stream, always the same; here cameras, person, motion, light and places are drawn anew.
+`capture.sources.synthetic` is one fixed stream; here cameras, person, motion, light and backgrounds are sampled.
 """
 
 from dataclasses import dataclass
@@ -31,8 +31,8 @@ _NOISE = 0.012
 
 
 @dataclass(frozen=True, slots=True)
-class DrawnStream:
-    """What two cameras saw, and what was there."""
+class SyntheticStream:
+    """Frame pairs of two cameras, and the true hand."""
 
     rig: Rig
     pairs: list[FramePair]
@@ -52,7 +52,7 @@ class DrawnStream:
 
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """What is drawn in every frame alike."""
+    """What all frames of a view share."""
 
     model: HandModel
     look: Appearance
@@ -65,7 +65,7 @@ class _Scene:
     """(H + N, W + N, 3) of the sensor; each frame has another part of it."""
 
 
-def draw_stream(
+def render_stream(
     rng: np.random.Generator,
     rig: Rig,
     seconds: float,
@@ -75,8 +75,8 @@ def draw_stream(
     texture: int | None = None,
     backgrounds: Backgrounds | None = None,
     start_ns: int = 1_000_000_000,
-) -> DrawnStream:
-    """A right hand of a new person moves before the cameras of `rig`; `model` and `texture` as for `CropRenderer`."""
+) -> SyntheticStream:
+    """A right hand of a random person moves before the cameras of `rig`; `model` and `texture` as for `CropRenderer`."""
     model = model or HandModel.load()
     backgrounds = backgrounds or Backgrounds.load(None, "held_out")
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
@@ -104,7 +104,7 @@ def draw_stream(
         noise = _NOISE * rng.standard_normal((height + _NOISE_SHIFT, width + _NOISE_SHIFT, 3), np.float32)
         scene = _Scene(model, look, room.seen(R_camera_from_space[view]), place, _exposed(place), noise)
         drawn = []
-        for number in tqdm(range(count), desc=f"drawing the {view} view", unit="frame", leave=False, disable=None):
+        for number in tqdm(range(count), desc=f"rendering the {view} view", unit="frame", leave=False, disable=None):
             pixels = rig.geometry.cameras[view].project(skin_mm[view][number])
             image = _take(scene, skin_mm[view][number], pixels, rng)
             image.flags.writeable = False
@@ -112,7 +112,7 @@ def draw_stream(
         return drawn
 
     pairs = [FramePair(left, right) for left, right in zip(*PerView.of(frames), strict=True)]
-    return DrawnStream(rig, pairs, joints_mm)
+    return SyntheticStream(rig, pairs, joints_mm)
 
 
 def _place(backgrounds: Backgrounds, width: int, height: int, generator: torch.Generator) -> np.ndarray:
