@@ -142,3 +142,34 @@ def test_help_does_not_wait_for_heavy_libraries():
     check = "import sys, stream; print(*{'cv2', 'open3d', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done
+
+
+TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py"))
+NAMED_TUPLES = {"_asdict", "_fields", "_make", "_replace"}
+
+
+def private_names(path: Path) -> set[str]:
+    """Private names that a file defines or sets, as functions, classes, variables or attributes."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.id if isinstance(node, ast.Name) else node.attr)
+    return {name for name in found if name.startswith("_")}
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT / "tests")))
+def test_tests_read_private_names_of_the_module_that_they_mirror_alone(path):
+    mirrored = (ROOT / path.relative_to(ROOT / "tests")).with_name(path.name.removeprefix("test_"))
+    own = private_names(path) | NAMED_TUPLES | (private_names(mirrored) if mirrored.is_file() else set())
+    read = {}
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Attribute):
+            read[node.attr] = node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            read |= {alias.name: node.lineno for alias in node.names}
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "setattr":
+            read |= {arg.value: node.lineno for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
+    private = {name: line for name, line in read.items() if name.startswith("_") and not name.startswith("__")}
+    assert private.keys() <= own, f"private names of other modules: { {name: private[name] for name in private.keys() - own} }"

@@ -10,10 +10,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from adapt.core.training_samples import EvenSubsample, TrainingSet
+from adapt.core.training_samples import TrainingSet
 from adapt.offline.adapt_recording import HELD_OUT_EVERY, STRETCH, Settings, adapt, collect_samples, label_error, train_and_save
 from adapt.offline.recording import SETTLED_NS, frame_size, resolve_handedness
 from adapt.offline.training import make_mean_teacher, train
@@ -259,20 +257,6 @@ def test_the_command_line_ends_with_1_and_the_sentence_alone(tmp_path):
 
 def test_a_clip_tells_its_frames_size(clips):
     assert clips.map(frame_size) == PerView(SIZE_PX, SIZE_PX)
-
-
-@given(st.integers(1, 20), st.integers(0, 400))
-def test_a_stream_is_thinned_evenly_and_few_are_held(most, count):
-    thinned, held = EvenSubsample[int](most), []
-    for number in range(count):
-        thinned.add(number)
-        held.append(len(pickle.loads(pickle.dumps(thinned))._items))
-    assert len(thinned.items) == min(most, count)
-    assert all(now < 2 * most for now in held)
-    if len(thinned.items) > 1:
-        gaps = np.diff(thinned.items)
-        assert thinned.items[0] == 0 and gaps.min() >= 1 and gaps.max() <= 2 * gaps.min()
-        assert count - 1 - thinned.items[-1] <= gaps.max()
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from adapt.online.adapter import Adapter, Pace, Update
-from adapt.online.live_pairs import STRETCH_NS, Cameras, LivePair
+from adapt.online.live_pairs import Cameras, LivePair
 from adapt.online.promotion import ValidationResult
 from adapt.online.status import AdaptationPhase
 from capture.views import PerView
@@ -197,12 +197,12 @@ def test_what_was_learnt_well_is_not_unlearnt_by_a_hand_that_then_stands_still(s
     adapter.see(hands.cameras)
     for pair in hands.pairs:
         adapter.take(pair)
-    travel, waiting = adapter._pairs._learnt.travel, adapter._waiting
+    waiting = adapter._waiting
     last = hands.pairs[-1]
     for number in range(1, 200):
         adapter.take(replace(last, captured_ns=last.captured_ns + number * 166_000_000))
     assert adapter._waiting <= waiting + PACE.passes, "a hand that stands still is no news"
-    assert adapter.status.phase is not AdaptationPhase.COLLECTING and adapter._pairs._learnt.travel > 0.5 * travel
+    assert adapter.status.phase is not AdaptationPhase.COLLECTING
 
 
 def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shipped, hands: LiveHands, known: SyntheticCrops):
@@ -254,12 +254,3 @@ def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shi
     second = adapter._current()
     assert first is not None and second is not None and second is not first
     assert not torch.equal(first.held_out.taught.right.joints[:8], second.held_out.taught.right.joints[:8])
-
-
-def test_what_is_held_out_is_never_learnt_from(shipped, hands: LiveHands, known: SyntheticCrops):
-    adapter = adapter_of(shipped, hands, known)
-    for pair in hands.pairs:
-        adapter.take(pair)
-    learnt, held_out = ({pair.captured_ns for pair in part.pairs} for part in (adapter._pairs._learnt, adapter._pairs._held_out))
-    assert learnt and held_out and not learnt & held_out
-    assert not {time // STRETCH_NS for time in learnt} & {time // STRETCH_NS for time in held_out}

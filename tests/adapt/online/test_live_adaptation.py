@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapt.online.adapter_process import AdapterJob, AdapterMessage, InlineAdapter, weights_of
+from adapt.online.adapter_process import AdapterInput, AdapterJob, AdapterMessage, InlineAdapter, weights_of
 from adapt.online.live_adaptation import EVERY_NS, LiveAdaptation
+from adapt.online.live_pairs import Cameras, LivePair
 from adapt.online.promotion import GateMetric, PromotionDecision, ValidationResult, ValidationRound
 from adapt.online.status import AdaptationFigures, AdaptationPhase, AdaptationStatus
 from adapt.online.status_text import round_sentence, summary_sentence
@@ -29,6 +30,23 @@ COUNT = 40
 FIGURES = ValidationMetrics(0.2, 0.12, 0.04, 0.03, 0.12, 0.0, 0.33, 0.25, 0.5)
 
 
+class Port(InlineAdapter):
+    """An adapter that keeps what it was offered, and answers what it is given."""
+
+    def __init__(self, job: AdapterJob):
+        super().__init__(job)
+        self.offered: list[AdapterInput] = []
+        self.given: list[AdapterMessage] = []
+
+    def offer(self, message: AdapterInput) -> bool:
+        self.offered.append(message)
+        return super().offer(message)
+
+    def receive(self) -> list[AdapterMessage]:
+        given, self.given = self.given, []
+        return [*super().receive(), *given]
+
+
 class Live:
     """A stream of a scene whose cameras are known, with a real adapter."""
 
@@ -38,7 +56,7 @@ class Live:
         self.eyes = Eyes(scene)
         roi = FollowSettings("right", PerView((100.0, 100.0, 90.0), (100.0, 100.0, 90.0)))
         self.estimator = CropEstimator(TorchEngine(deepcopy(network), manifest, device="cpu"), None, SIZES_PX, roi)
-        self.port = InlineAdapter(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
+        self.port = Port(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
         self.live = LiveAdaptation(self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, beside=False)
 
     def pipeline(self) -> Pipeline:
@@ -55,7 +73,7 @@ class Live:
     @property
     def taken(self) -> int:
         """Hands that the adapter was given."""
-        return self.port._worker.adapter.status.figures.pairs
+        return sum(isinstance(message, LivePair) for message in self.port.offered)
 
 
 @pytest.fixture
@@ -78,6 +96,7 @@ def test_few_hands_are_sent_and_none_before_the_cameras_are_known(live: Live):
     for live.scene.seq, pair in enumerate(pairs):
         live.live.step(pair)
     assert 0 < live.taken <= 1 + COUNT * FRAME_NS // EVERY_NS
+    assert isinstance(live.port.offered[0], Cameras)
     assert live.live.status.phase is AdaptationPhase.COLLECTING
 
 
@@ -97,7 +116,7 @@ def test_a_better_network_is_used_from_the_next_pair_on(live: Live, shipped, cap
     pairs = list(pairs_of(live.scene, 3))
     live.live.step(pairs[0])
     before = live.estimator.engine
-    live.port._messages.append(AdapterMessage(status, validation, weights_of(network)))
+    live.port.given.append(AdapterMessage(status, validation, weights_of(network)))
     live.live.step(pairs[1])
     assert live.estimator.engine is before
     live.live.step(pairs[2])
