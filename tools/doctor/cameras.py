@@ -1,4 +1,4 @@
-"""Whether two cameras keep up: what is there, what the USB bus carries, and both at once for some seconds."""
+"""Whether two cameras suffice: which are connected, what their USB bus carries, and both at once for some seconds."""
 
 import re
 import time
@@ -15,37 +15,35 @@ from hand.errors import UserError
 from runtime.reporting.skew import Skew
 from tools.doctor.finding import Finding
 
-MADE_UP = PerView("pattern?rate=30", "pattern?rate=30")
-"""Frames as cheap as can be, through the real processes and sockets."""
-LEAST_RATE = 0.85
-"""Share of the rate that was asked for."""
-MOST_SKEW = 0.5
-"""Of a period, for 95 of 100 pairs."""
-MOST_DROPPED = 0.1
-"""Share of frames."""
+PATTERNS = PerView("pattern?rate=30", "pattern?rate=30")
+"""Test patterns, which cost little, through the same processes and sockets as cameras."""
+MIN_RATE = 0.85
+"""Share of the requested rate."""
+MAX_SKEW = 0.5
+"""95th percentile, in frame periods."""
+MAX_DROPPED = 0.1
+"""Share of the received frames."""
 _MJPG_BITS, _RAW_BITS = 2.0, 16.0
-"""A pixel, about."""
+"""A pixel, roughly."""
 _USABLE = 0.8
 """Of a bus's speed."""
 
 
-def look_at_cameras(found: list[CameraInfo] | None = None) -> Iterator[Finding]:
+def check_cameras(found: list[CameraInfo] | None = None) -> Iterator[Finding]:
     """The cameras of this host, and the buses that they share."""
     found = cameras() if found is None else found
     if not found:
-        yield Finding(
-            "warning", "cameras", "none is connected", "plug two in, or give feeds or files; see python -m tools.cameras"
-        )
+        yield Finding("warning", "cameras", "none is connected", "connect two, or give feeds or files with --left and --right")
         return
     for info in found:
         name = f"{info.path} {info.name}"
         if info.problem:
-            advice = "add yourself to the group video (sudo usermod -aG video $USER) and log in again"
-            yield Finding("problem", "camera", f"{name} cannot be asked: {info.problem}", advice)
+            advice = "join the group video (sudo usermod -aG video $USER) and log in again"
+            yield Finding("problem", "camera", f"{name} cannot be opened: {info.problem}", advice)
         elif not any(mode.fourcc == "MJPG" for mode in info.modes) and info.usb:
-            yield Finding("warning", "camera", f"{name} gives no MJPG", "two raw cameras need a USB controller each")
+            yield Finding("warning", "camera", f"{name} offers no MJPG", "connect two raw cameras to different USB controllers")
         else:
-            yield Finding("ok", "camera", f"{name} ({info.usb or info.bus or 'bus not known'})")
+            yield Finding("ok", "camera", f"{name} ({info.usb or info.bus or 'unknown bus'})")
     yield from _buses(found)
 
 
@@ -62,33 +60,31 @@ def _buses(found: list[CameraInfo]) -> Iterator[Finding]:
         usable = _USABLE * float(speed[1])
         needed = len(those) * pixels_per_s * _MJPG_BITS / 1e6
         raw = len(those) * pixels_per_s * _RAW_BITS / 1e6
-        what = (
-            f"{bus}: {len(those)} cameras need about {needed:.0f} Mbit/s as MJPG, {raw:.0f} raw, of {usable:.0f} that it carries"
-        )
+        what = f"{bus}: {len(those)} cameras need about {needed:.0f} Mbit/s as MJPG, {raw:.0f} raw; it carries {usable:.0f}"
         if needed > usable:
-            yield Finding("problem", "USB", what, "put one on another controller's port")
+            yield Finding("problem", "USB", what, "connect one of them to a port of another USB controller")
         elif raw > usable and len(those) > 1:
-            yield Finding("ok", "USB", f"{what}: MJPG alone will do")
+            yield Finding("ok", "USB", f"{what}: use MJPG")
         else:
             yield Finding("ok", "USB", what)
 
 
-def test_two_cameras(left: str | None, right: str | None, seconds: float) -> Iterator[Finding]:
+def check_two_cameras(left: str | None, right: str | None, seconds: float) -> Iterator[Finding]:
     """Both cameras at once: rates, skew, drops."""
     given = [source for source in (left, right) if source]
     found = [info.path for info in cameras() if not info.problem and info.path not in given]
-    sources = PerView(left or (found.pop(0) if found else MADE_UP.left), right or (found.pop(0) if found else MADE_UP.right))
-    made_up = sources == MADE_UP
-    topic = "transport" if made_up else "two cameras"
-    if made_up:
-        yield Finding("ok", topic, "made-up frames take the cameras' place (--left and --right name others)")
+    sources = PerView(left or (found.pop(0) if found else PATTERNS.left), right or (found.pop(0) if found else PATTERNS.right))
+    is_pattern = sources == PATTERNS
+    topic = "transport" if is_pattern else "two cameras"
+    if is_pattern:
+        yield Finding("ok", topic, "test patterns stand in for cameras (--left and --right name others)")
     try:
-        yield from _test(sources, seconds, topic)
+        yield from _stream(sources, seconds, topic)
     except UserError as error:
         yield Finding("problem", topic, str(error))
 
 
-def _test(sources: PerView[str], seconds: float, topic: str) -> Iterator[Finding]:
+def _stream(sources: PerView[str], seconds: float, topic: str) -> Iterator[Finding]:
     skew, pairs = Skew(), 0
     with PairStream(sources) as stream:
         for note in stream.notes:
@@ -103,7 +99,7 @@ def _test(sources: PerView[str], seconds: float, topic: str) -> Iterator[Finding
         passed = time.monotonic() - began
         received, drops, failure = stream.received, stream.drops, stream.failure
     if failure or not pairs:
-        yield Finding("problem", topic, failure or "not one pair came", "try each camera alone: python -m tools.cameras")
+        yield Finding("problem", topic, failure or "no pair was received", "test each camera alone (see python -m tools.cameras)")
         return
     for view in VIEWS:
         is_device = isinstance(parse_source(sources[view], secured=True), Device)
@@ -114,26 +110,26 @@ def _test(sources: PerView[str], seconds: float, topic: str) -> Iterator[Finding
 
 def _rate(topic: str, name: str, per_s: float, is_device: bool) -> Finding:
     what = f"{name}: {per_s:.1f} frames/s"
-    if is_device and per_s < LEAST_RATE * DEFAULT_MODE.fps:
-        advice = "more light (long exposures slow cameras down), another USB port, or a shorter --exposure"
-        return Finding("warning", topic, f"{what} of {DEFAULT_MODE.fps:g} asked for", advice)
+    if is_device and per_s < MIN_RATE * DEFAULT_MODE.fps:
+        advice = "use more light (long exposures slow cameras down), another USB port, or a shorter --exposure"
+        return Finding("warning", topic, f"{what} of {DEFAULT_MODE.fps:g} requested", advice)
     return Finding("ok", topic, what)
 
 
 def _skew(topic: str, skew: Skew, pairs: int, seconds: float) -> Finding:
-    told = skew.stats()
-    what = f"{pairs / seconds:.1f} pairs/s, {told.p50_ms:.1f} ms apart (median), {told.p95_ms:.1f} ms (95 of 100)"
-    if told.p95_ms > MOST_SKEW * 1e3 / DEFAULT_MODE.fps:
-        return Finding("warning", topic, what, "fast motion will be blurred: cameras of one kind and rate keep step better")
+    stats = skew.stats()
+    what = f"{pairs / seconds:.1f} pairs/s, skew {stats.p50_ms:.1f} ms (median), {stats.p95_ms:.1f} ms (95th percentile)"
+    if stats.p95_ms > MAX_SKEW * 1e3 / DEFAULT_MODE.fps:
+        return Finding("warning", topic, what, "fast motion will be inaccurate: use two cameras of one model at one rate")
     return Finding("ok", topic, what)
 
 
 def _drops(topic: str, drops: dict[str, int], received: int) -> Finding:
-    # A pair that was not taken in time says something of this test, not of the cameras.
+    # Superseded pairs come from this test's own reading, not from the cameras.
     lost = {reason: count for reason, count in drops.items() if reason != "superseded" and count}
     counted = ", ".join(f"{reason} {count}" for reason, count in sorted(lost.items()))
-    if sum(lost.values()) > MOST_DROPPED * max(received, 1):
+    if sum(lost.values()) > MAX_DROPPED * max(received, 1):
         return Finding(
-            "warning", topic, f"dropped of {received} frames: {counted}", "close other programs; see Limits in README.md"
+            "warning", topic, f"{received} frames received, dropped: {counted}", "close other programs, or use a smaller size"
         )
-    return Finding("ok", topic, f"dropped of {received} frames: {counted or 'nothing'}")
+    return Finding("ok", topic, f"{received} frames received, dropped: {counted or 'none'}")

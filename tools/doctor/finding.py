@@ -1,4 +1,4 @@
-"""One line of what `tools.doctor` finds."""
+"""What the doctor reports of one thing that it checked."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,15 +8,15 @@ Level = Literal["ok", "warning", "problem"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that was looked at."""
+    """The result of one check; its text is one line."""
 
     level: Level
     topic: str
     """One or two words."""
     what: str
-    """What was found."""
+    """What was found, in a sentence."""
     advice: str = ""
-    """What to do, where it is not as it should be."""
+    """What to do where the level is not ok."""
 
     def __str__(self) -> str:
         return f"{self.level:<9}{self.topic:<18}{self.what}" + (f"; {self.advice}" if self.advice else "")

@@ -1,4 +1,4 @@
-"""Whether the machine itself will do: Python, cores, memory, disk, ports, the clock."""
+"""Whether the machine suffices: Python, cores, memory, disk, ports, clock."""
 
 import contextlib
 import ctypes
@@ -16,23 +16,23 @@ from tools.doctor.finding import Finding
 
 LEAST_PYTHON = (3, 11)
 PORTS = {5601: "a headset's left camera", 5602: "a headset's right camera", 5570: "published hands"}
-"""TCP ports that our examples use."""
+"""TCP ports of the examples in the documentation."""
 RAW_MB_PER_S = 55.3
 """Two cameras of 640x480 at 30 Hz, not compressed."""
 _STA_UNSYNC, _STATUS_OFFSET, _MAXERROR_OFFSET = 0x40, 40, 24
 """Of `struct timex` on 64-bit Linux (adjtimex(2))."""
 
 
-def look_at_machine() -> Iterator[Finding]:
+def check_machine() -> Iterator[Finding]:
     yield _python()
     yield _strength()
     yield _disk(Path.cwd())
     for port, purpose in PORTS.items():
-        yield look_at_port(port, purpose)
+        yield check_port(port, purpose)
     yield _clock()
 
 
-def look_at_port(port: int, purpose: str) -> Finding:
+def check_port(port: int, purpose: str) -> Finding:
     """Whether a TCP port of this host is free."""
     topic = f"port {port}"
     with contextlib.closing(socket.socket(socket.AF_INET, socket.SOCK_STREAM)) as probe:
@@ -40,18 +40,21 @@ def look_at_port(port: int, purpose: str) -> Finding:
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
-            advice = f"for {purpose} give another port, or end the program that holds it (ss -ltnp)"
-            return Finding("warning", topic, f"not to be had: {error.strerror}", advice)
+            advice = f"give another port for {purpose}, or end the program that uses this one (ss -ltnp shows it)"
+            return Finding("warning", topic, f"cannot be used: {error.strerror}", advice)
     return Finding("ok", topic, f"free, for {purpose}")
 
 
 def _python() -> Finding:
     version = platform.python_version()
     if sys.version_info < LEAST_PYTHON:
-        return Finding("problem", "Python", version, "install Python 3.11 or newer and run make setup PYTHON=/path/to/python3.11")
+        return Finding("problem", "Python", version, "install Python 3.11 or newer; then make setup PYTHON=/path/to/python3.11")
     if sys.platform != "linux":
         return Finding(
-            "warning", "Python", f"{version} on {sys.platform}", "only Linux is tried: devices and ipc may not work here"
+            "warning",
+            "Python",
+            f"{version} on {sys.platform}",
+            "only Linux is tested: cameras and ipc addresses may fail here",
         )
     return Finding("ok", "Python", f"{version} on {platform.system()} {platform.release()}")
 
@@ -61,11 +64,9 @@ def _strength() -> Finding:
     load = psutil.getloadavg()[0]
     what = f"{cores} cores, load {load:.1f}, {memory.available / 2**30:.1f} of {memory.total / 2**30:.1f} GiB of memory free"
     if memory.available < 2 * 2**30:
-        return Finding("warning", "machine", what, "close other programs: 2 GiB should be free")
+        return Finding("warning", "machine", what, "close other programs until 2 GiB are free")
     if load > cores:
-        return Finding(
-            "warning", "machine", what, "it is busy: close other programs, or all that follows is slower than it need be"
-        )
+        return Finding("warning", "machine", what, "the machine is busy: close other programs, or the times below are too long")
     if cores < 2:
         return Finding("warning", "machine", what, "cameras, network and viewer share one core: expect few pairs a second")
     return Finding("ok", "machine", what)
@@ -74,28 +75,28 @@ def _strength() -> Finding:
 def _disk(folder: Path) -> Finding:
     free = shutil.disk_usage(folder).free
     minutes = free / (RAW_MB_PER_S * 1e6) / 60
-    what = f"{free / 2**30:.0f} GiB free here: at least {minutes:.0f} minutes of --record of two raw cameras"
+    what = f"{free / 2**30:.0f} GiB free here, enough to record two raw cameras for at least {minutes:.0f} minutes"
     if minutes < 5:
-        return Finding("warning", "disk", what, "make room, or record with --record-format jpeg")
+        return Finding("warning", "disk", what, "free some space, or record with --record-format jpeg")
     return Finding("ok", "disk", what)
 
 
 def _clock() -> Finding:
-    """Capture times need no set clock; those of other hosts' that stamp by the time of day do."""
+    """Capture times need no synchronised clock, except those of other hosts that stamp by the time of day."""
     told = _adjtimex()
     if told is None:
         return Finding(
-            "ok", "clock", "this system does not tell whether it is set by the network; only LeRobot's stream needs that"
+            "ok", "clock", "this system does not say whether its clock is synchronised; only LeRobot's stream needs that"
         )
     is_set, error_ms = told
     if is_set:
-        return Finding("ok", "clock", f"set by the network, to within {error_ms:.0f} ms")
-    advice = "only LeRobot's stream from another host needs that: sudo timedatectl set-ntp true"
-    return Finding("warning", "clock", "not set by the network", advice)
+        return Finding("ok", "clock", f"synchronised by the network to within {error_ms:.0f} ms")
+    advice = "for LeRobot's stream from another host run sudo timedatectl set-ntp true; nothing else needs it"
+    return Finding("warning", "clock", "not synchronised by the network", advice)
 
 
 def _adjtimex() -> tuple[bool, float] | None:
-    """Whether the clock is set by another, and how far off it may be, ms; None where the system does not tell."""
+    """Whether the clock is synchronised, and its largest error, ms; None where the system does not say."""
     if sys.platform != "linux" or ctypes.sizeof(ctypes.c_long) != 8:
         return None
     buffer = ctypes.create_string_buffer(512)

@@ -1,52 +1,52 @@
-"""Say on one page whether this machine can do the job, and what to do where it cannot.
+"""Whether this machine can run DuoHand, on one page, with what to do where it cannot.
 
 python -m tools.doctor
 python -m tools.doctor --left 0 --right 2
 
-Exit code: 1 where something is a problem.
+Exit code: 1 where a finding is a problem.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tools.doctor.cameras import look_at_cameras, test_two_cameras
+from tools.doctor.cameras import check_cameras, check_two_cameras
 from tools.doctor.finding import Finding
-from tools.doctor.machine import look_at_machine
-from tools.doctor.parts import look_at_parts
+from tools.doctor.machine import check_machine
+from tools.doctor.parts import check_parts
 
 
 @dataclass
 class Settings:
-    """Look whether this machine can do the job."""
+    """Check whether this machine can run DuoHand."""
 
     left: str | None = None
-    """Left camera, as for stream.py; none: the first that is found, else made-up frames."""
+    """Left camera, as for stream.py; by default the first that is found, or the test pattern where there is none."""
     right: str | None = None
-    """Right camera."""
+    """Right camera; by default the second that is found."""
     seconds: float = 5.0
-    """How long both cameras are tried."""
+    """For how long both cameras are tested."""
 
 
 def findings(settings: Settings) -> Iterator[Finding]:
-    """Everything that was looked at, as it is found."""
-    yield from look_at_machine()
-    yield from look_at_parts()
-    yield from look_at_cameras()
-    yield from test_two_cameras(settings.left, settings.right, settings.seconds)
+    """Results of all checks, in their order."""
+    yield from check_machine()
+    yield from check_parts()
+    yield from check_cameras()
+    yield from check_two_cameras(settings.left, settings.right, settings.seconds)
 
 
 def main(settings: Settings) -> int:
-    """Print the page; 1 where something is a problem."""
+    """Print the page; 1 where a finding is a problem."""
     found = []
     for finding in findings(settings):
         print(finding, flush=True)
         found.append(finding)
     problems, warnings = (sum(each.level == level for each in found) for level in ("problem", "warning"))
     if problems:
-        verdict = "this machine cannot do it yet"
+        verdict = "this machine cannot run DuoHand yet: see the problems above"
     elif warnings:
-        verdict = "this machine can do it; see the warnings"
+        verdict = "this machine can run DuoHand; see the warnings above"
     else:
-        verdict = "this machine can do it"
+        verdict = "this machine can run DuoHand"
     print(f"\n{verdict} ({problems} problems, {warnings} warnings)")
     return 1 if problems else 0

@@ -1,4 +1,4 @@
-"""Whether the libraries are there and every engine works: each is asked to find a hand."""
+"""Whether libraries, engines, estimators and drawing work: each is run once or more."""
 
 import importlib
 import os
@@ -31,16 +31,16 @@ print(sorted(times)[4] * 1e3)
 """
 
 
-def look_at_parts() -> Iterator[Finding]:
+def check_parts() -> Iterator[Finding]:
     yield from _libraries()
     yield from _torch()
-    yield from look_at_engines()
+    yield from check_engines()
     yield from _other_estimators()
     yield _drawing()
     yield _display()
 
 
-def look_at_engines() -> Iterator[Finding]:
+def check_engines() -> Iterator[Finding]:
     """Every engine by name, and the one that `auto` takes."""
     from runtime.engines.names import EngineName
     from runtime.engines.selection import select_engine
@@ -76,7 +76,7 @@ def _libraries() -> Iterator[Finding]:
         else:
             versions.append(f"{name} {getattr(module, '__version__', '')}".strip())
     if missing:
-        yield Finding("problem", "libraries", f"not to be imported: {', '.join(missing)}", "run make setup")
+        yield Finding("problem", "libraries", f"cannot be imported: {', '.join(missing)}", "run make setup")
     else:
         yield Finding("ok", "libraries", ", ".join(versions))
 
@@ -85,9 +85,9 @@ def _torch() -> Iterator[Finding]:
     try:
         import torch
     except ImportError as error:
-        yield Finding("problem", "torch", f"not to be imported: {error}", "run make setup")
+        yield Finding("problem", "torch", f"cannot be imported: {error}", "run make setup")
         return
-    gpu = f"{torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else "no NVIDIA GPU: it runs on the CPU"
+    gpu = f"{torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else "no NVIDIA GPU, so it runs on the CPU"
     yield Finding("ok", "torch", f"{torch.__version__}, {torch.get_num_threads()} threads; {gpu}")
 
 
@@ -114,12 +114,12 @@ def _other_estimators() -> Iterator[Finding]:
 
 
 def _drawing() -> Finding:
-    """In a process of its own: where the system lacks something, open3d may take the whole program with it."""
+    """In a process of its own: where a system library is missing, open3d may end the whole process."""
     done = subprocess.run([sys.executable, "-c", _DRAW], capture_output=True, text=True, timeout=120)
     if done.returncode == 0:
         return Finding("ok", "drawing", f"open3d draws, {float(done.stdout.split()[-1]):.1f} ms for an empty picture")
     last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-    advice = "run make setup, which names the system's packages that lack; without them use --headless and no --video"
+    advice = "run make setup, which names the missing system packages; without them use --headless and leave out --video"
     return Finding("warning", "drawing", f"open3d cannot draw: {last}", advice)
 
 
@@ -130,6 +130,6 @@ def _display() -> Finding:
     return Finding(
         "warning",
         "display",
-        "none (DISPLAY and WAYLAND_DISPLAY are not set)",
-        "no window will open; --video writes one to a file",
+        "no display (DISPLAY and WAYLAND_DISPLAY are not set)",
+        "no window can open; use --headless, or --video FILE to write the picture to a file",
     )

@@ -1,4 +1,4 @@
-"""The doctor: what is looked at is true, what is wrong is said with what to do, and the exit code follows."""
+"""The doctor: findings are true, problems come with what to do, and the exit code follows."""
 
 import socket
 
@@ -6,12 +6,10 @@ import pytest
 
 from capture.sources.v4l2 import CameraInfo, Mode
 from tests.capture.clips import write_clip
-from tools.doctor.cameras import look_at_cameras, test_two_cameras
+from tools.doctor.cameras import check_cameras, check_two_cameras
 from tools.doctor.finding import Finding
-from tools.doctor.machine import look_at_machine, look_at_port
+from tools.doctor.machine import check_machine, check_port
 from tools.doctor.page import Settings, main
-
-test_two_cameras.__test__ = False  # not a test of ours
 
 
 def camera(number: int, fourcc: str = "MJPG", speed: float = 480, bus: int = 1, problem: str | None = None) -> CameraInfo:
@@ -28,24 +26,24 @@ def test_the_page_ends_with_a_verdict_and_the_exit_code_is_that_of_its_worst_lin
     lines = capsys.readouterr().out.splitlines()
     assert all(line.split()[0] in ("ok", "warning", "problem") for line in lines[:-2])
     assert [line for line in lines if line.startswith("problem") and "gone.mp4" in line]
-    assert lines[-1].startswith("this machine cannot do it yet (1 problems")
+    assert lines[-1].startswith("this machine cannot run DuoHand yet: see the problems above (1 problems")
     for engine in ("torch", "auto"):
         assert any(line.startswith("ok") and f"engine {engine}" in line and "ms for two crops" in line for line in lines)
     assert any("drawing" in line for line in lines)
 
 
-def test_a_port_that_is_held_is_told_from_one_that_is_free():
+def test_a_port_in_use_is_a_warning():
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         held.listen()
         port = held.getsockname()[1]
-        taken = look_at_port(port, "a test")
+        taken = check_port(port, "a test")
     assert taken.level == "warning" and "give another port" in taken.advice
-    assert look_at_port(port, "a test").level == "ok"
+    assert check_port(port, "a test").level == "ok"
 
 
-def test_what_the_machine_is_can_be_looked_at():
-    found = list(look_at_machine())
+def test_the_machine_can_be_checked():
+    found = list(check_machine())
     assert {"Python", "machine", "disk", "clock"} <= {finding.topic for finding in found}
     assert levels(found, "Python") == ["ok"]
 
@@ -60,32 +58,32 @@ def test_what_the_machine_is_can_be_looked_at():
         ([camera(0, problem="Permission denied")], "camera", "problem"),
     ],
 )
-def test_cameras_and_their_buses_are_judged(found, topic, level):
-    findings = list(look_at_cameras(found))
+def test_cameras_and_their_buses_are_checked(found, topic, level):
+    findings = list(check_cameras(found))
     assert level in levels(findings, topic)
     assert all(finding.advice for finding in findings if finding.level != "ok")
 
 
-def test_cameras_on_buses_of_their_own_share_nothing():
-    findings = list(look_at_cameras([camera(0, speed=48, bus=1), camera(2, speed=48, bus=2)]))
+def test_cameras_on_different_buses_share_nothing():
+    findings = list(check_cameras([camera(0, speed=48, bus=1), camera(2, speed=48, bus=2)]))
     assert levels(findings, "USB") == ["ok", "ok"]
 
 
-def test_two_cameras_are_tried_at_once_and_their_rates_are_theirs(tmp_path):
+def test_two_cameras_are_streamed_at_once_and_each_has_its_rate(tmp_path):
     clip = str(write_clip(tmp_path / "clip.mp4", 300))
-    findings = list(test_two_cameras(clip, clip, 1.0))
+    findings = list(check_two_cameras(clip, clip, 1.0))
     assert {finding.level for finding in findings} <= {"ok", "warning"}
     rates = [float(finding.what.split()[-2]) for finding in findings if finding.what.endswith("frames/s")]
     assert len(rates) == 2 and all(rate > 0 for rate in rates)
     assert any("pairs/s" in finding.what for finding in findings)
 
 
-def test_made_up_frames_try_the_transport_where_there_is_no_camera():
-    findings = list(test_two_cameras("pattern?rate=30", "pattern?rate=30", 0.5))
+def test_patterns_test_the_transport_where_there_is_no_camera():
+    findings = list(check_two_cameras("pattern?rate=30", "pattern?rate=30", 0.5))
     assert {finding.topic for finding in findings} == {"transport"}
     assert "problem" not in [finding.level for finding in findings]
 
 
-def test_a_source_that_is_none_is_a_problem_in_a_sentence():
-    (finding,) = test_two_cameras("gone.mp4", "gone.mp4", 0.5)
+def test_a_missing_source_is_a_problem():
+    (finding,) = check_two_cameras("gone.mp4", "gone.mp4", 0.5)
     assert finding.level == "problem" and "gone.mp4" in finding.what
