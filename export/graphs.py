@@ -6,7 +6,7 @@ from pathlib import Path
 import tyro
 
 from hand.errors import UserError
-from runtime.networks.graph import SHIPPED, draw_graph, write
+from runtime.networks.graph import SHIPPED, export_graph, write
 from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS, Manifest, load_network
 
 
@@ -26,7 +26,7 @@ def manifests() -> list[Manifest]:
 def main(settings: Settings) -> None:
     for manifest in manifests():
         path = settings.to / SHIPPED[manifest.architecture].name
-        write(draw_graph(manifest), path)
+        write(export_graph(manifest), path)
         print(f"{path}: {path.stat().st_size / 1e3:.0f} kB")
 
 

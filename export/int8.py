@@ -19,9 +19,9 @@ from export.crops import DRAWN_SEED, drawn_crops, recorded_crops
 from export.onnx import file_engine
 from hand.errors import UserError
 from runtime.engines.engine import Predictions
-from runtime.engines.int8 import Plan, convolutions, measure_ranges, plan_file, quantised, save_plan
+from runtime.engines.int8 import Plan, convolutions, measure_ranges, plan_file, quantize, save_plan
 from runtime.engines.parity import check, compare
-from runtime.networks.graph import INPUT, OUTPUTS, describe, filled, graph_of, weights_of, write
+from runtime.networks.graph import INPUT, OUTPUTS, fill_weights, graph_of, weights_of, write, write_metadata
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
 WEIGHT_BITS = 7
@@ -59,7 +59,7 @@ def find_plan(
     expected = _answers(model, judged)
 
     def moved_mm(plan: Plan, alone: str | None = None) -> float:
-        return compare(_answers(quantised(model, plan, WEIGHT_BITS, alone), judged), expected).mean_mm
+        return compare(_answers(quantize(model, plan, WEIGHT_BITS, alone), judged), expected).mean_mm
 
     names = convolutions(model)
     harm = {name: moved_mm(plan, name) for name in tqdm(names, desc="convolutions alone in int8")}
@@ -90,13 +90,13 @@ def main(settings: Settings) -> None:
         recorded = recorded_crops(settings.crops, size)
         crops, of = np.concatenate([crops, recorded]), f"{of} and {len(recorded)} recorded crops"
     weights = weights_of(network)
-    model = filled(graph_of(manifest, weights), weights, manifest)
+    model = fill_weights(graph_of(manifest, weights), weights, manifest)
     plan = find_plan(model, manifest, crops, judged, settings.target_mm, of)
     to = settings.to or Path("out") / f"{settings.weights.stem}-int8.onnx"
     plan_to = settings.plan or plan_file(settings.weights)
     save_plan(plan, plan_to)
-    small = quantised(model, plan)
-    describe(small, manifest, weights, int8_plan=msgspec.json.encode(plan).decode())
+    small = quantize(model, plan)
+    write_metadata(small, manifest, weights, int8_plan=msgspec.json.encode(plan).decode())
     write(small, to)
     print(f"{plan_to}: {len(plan.float_convolutions)} of {len(convolutions(model))} convolutions in float")
     print(f"{to}: {to.stat().st_size / 1e6:.1f} MB")

@@ -15,7 +15,7 @@ import tyro
 from hand.errors import UserError
 from runtime.engines.engine import Predictions
 from runtime.engines.parity import check
-from runtime.networks.graph import INPUT, OPSET, OUTPUTS, filled, graph_of, weights_of, weights_sha256, write
+from runtime.networks.graph import INPUT, OPSET, OUTPUTS, fill_weights, graph_of, weights_of, weights_sha256, write
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 
@@ -50,7 +50,7 @@ def main(settings: Settings) -> None:
     network, manifest = load_network(settings.weights)
     weights = weights_of(network)
     to = settings.to or Path("out") / f"{settings.weights.stem}.onnx"
-    write(filled(graph_of(manifest, weights), weights, manifest), to)
+    write(fill_weights(graph_of(manifest, weights), weights, manifest), to)
     size = manifest.crop_size
     print(f"{to}: {to.stat().st_size / 1e6:.1f} MB, opset {OPSET}, weights {weights_sha256(weights)[:12]}…")
     print(f"{INPUT} (N, {size}, {size}, 3) uint8 RGB -> {', '.join(OUTPUTS)}")

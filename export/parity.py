@@ -13,7 +13,7 @@ from export.onnx import file_engine
 from hand.errors import UserError
 from runtime.engines.engine import Precision
 from runtime.engines.names import EngineKind
-from runtime.engines.parity import broken_limits, compare, in_parts, probe, reference
+from runtime.engines.parity import compare, exceeded_limits, predict_in_batches, probe, reference_predictions
 from runtime.engines.refused import EngineRefused
 from runtime.engines.selection import make_engine
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
@@ -34,11 +34,11 @@ class Settings:
 def main(settings: Settings) -> int:
     network, manifest = load_network(settings.weights)
     images = probe(manifest.crop_size)
-    expected = reference(network, images)
+    expected = reference_predictions(network, images)
     failed = 0
     if settings.file:
-        parity = compare(in_parts(file_engine(settings.file), images), expected)
-        broken = broken_limits(parity, settings.precision)
+        parity = compare(predict_in_batches(file_engine(settings.file), images), expected)
+        broken = exceeded_limits(parity, settings.precision)
         print(f"{settings.file}: {parity}{'; refused: ' + ', '.join(broken) if broken else ''}")
         return 1 if broken else 0
     for name in settings.engines:
@@ -48,7 +48,7 @@ def main(settings: Settings) -> int:
             print(f"{name}: {error}")
             failed += error.parity is not None
         else:
-            print(f"{name}: {compare(in_parts(engine, images), expected)}")
+            print(f"{name}: {compare(predict_in_batches(engine, images), expected)}")
     return 1 if failed else 0
 
 

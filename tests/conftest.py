@@ -62,11 +62,11 @@ def headset_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mediapipe_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """MediaPipe's models where `mediapipe_files` looks for them: those of this machine, else fetched for this session."""
     from hand.errors import UserError
-    from runtime.estimators.mediapipe_files import are_there
+    from runtime.estimators.mediapipe_files import models_installed
     from tools.get_mediapipe import Settings, fetch
 
     with pytest.MonkeyPatch.context() as patch:
-        if not are_there():
+        if not models_installed():
             patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
             try:
                 fetch(Settings())

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import tyro
 
 from hand.errors import UserError
-from runtime.estimators.mediapipe_files import SHA256, VERSION, are_there, folder
+from runtime.estimators.mediapipe_files import SHA256, VERSION, folder, models_installed
 
 WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 WHEEL_PLATFORM = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")
@@ -37,7 +37,7 @@ class Settings:
 def fetch(settings: Settings) -> Path:
     """Put the models into the user's cache; returns the folder. Raises UserError where that fails."""
     to = folder()
-    if not settings.again and are_there():
+    if not settings.again and models_installed():
         print(f"MediaPipe's models are there already: {to}")
         return to
     with tempfile.TemporaryDirectory(prefix="duohand-") as scratch:

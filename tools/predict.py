@@ -24,7 +24,7 @@ from runtime.engines.engine import Engine
 from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.estimators.locator import Locator, load_locator
-from runtime.estimators.search import Found, grid, search
+from runtime.estimators.search import SearchHit, box_grid, search
 from runtime.networks import weights
 
 LOCATOR_SCORE = 0.02
@@ -67,7 +67,7 @@ class HandLine(msgspec.Struct, frozen=True):
     """(21,)."""
 
     @classmethod
-    def of(cls, found: Found) -> "HandLine":
+    def of(cls, found: SearchHit) -> "HandLine":
         hand = found.hand
         return cls(
             hand.side,
@@ -96,19 +96,19 @@ def read_picture(path: Path) -> np.ndarray:
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
 
-def find_hands(engine: Engine, locate: Locator, image: np.ndarray, fov_deg: float = DEFAULT_FOV_DEG) -> list[Found]:
+def find_hands(engine: Engine, locate: Locator, image: np.ndarray, fov_deg: float = DEFAULT_FOV_DEG) -> list[SearchHit]:
     """The hands in an image (H, W, 3) uint8 RGB, best first: around what the locator finds, and everywhere else."""
     height, width = image.shape[:2]
     camera = PinholeCamera.from_fov(width, height, fov_deg)
-    return search(engine, image, camera, [*locate(image, "left"), *grid((width, height))])[:MOST_HANDS]
+    return search(engine, image, camera, [*locate(image, "left"), *box_grid((width, height))])[:MOST_HANDS]
 
 
-def filter_by_score(found: Iterable[Found], min_score: float) -> list[Found]:
+def filter_by_score(found: Iterable[SearchHit], min_score: float) -> list[SearchHit]:
     """The best of `found`, which are best first, and the others that score at least `min_score`."""
     return [one for number, one in enumerate(found) if number == 0 or one.score >= min_score]
 
 
-def draw_hands(image: np.ndarray, found: Iterable[Found]) -> np.ndarray:
+def draw_hands(image: np.ndarray, found: Iterable[SearchHit]) -> np.ndarray:
     """A copy of the image (H, W, 3) RGB, small ones enlarged, with each hand's skeleton, side and score."""
     scale = max(1, round(640 / max(image.shape[:2])))
     picture = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC)

@@ -68,7 +68,7 @@ class MeanTeacher:
         augment: Augmenter | None = None,
         rehearsal: Rehearsal | None = None,
     ):
-        """Start from `network`, which stays as it is, not one whose batch norms are folded (`runtime.networks.network.fused`).
+        """Start from `network`, which stays as it is and whose batch-norms are not folded (`fuse_batch_norms`).
 
         `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `begin`, tells it.
         `augment` changes what the student sees; `rehearsal` gives it drawn hands besides; both on `device`.

@@ -19,7 +19,7 @@ from capture.views import PerView, View
 from hand.errors import UserError
 from runtime.calibration.keyframes import Keyframe
 from runtime.calibration.self_calibrator import MOST_PIXEL_ERROR, CalibrationState
-from runtime.engines.engine import RenewableEngine
+from runtime.engines.engine import RefittableEngine
 from runtime.estimators.adaptable import Adaptable
 from runtime.estimators.crop import HandCrop
 from runtime.estimators.uncertainty import pixel_error
@@ -151,7 +151,7 @@ class LiveAdaptation:
                 # The older network would come after the newer one.
                 self._builder.join()
             engine = self._estimator.engine
-            assert isinstance(engine, RenewableEngine), engine
+            assert isinstance(engine, RefittableEngine), engine
             self._builder = EngineBuilder(engine, message.weights)
             if self._beside:
                 self._builder.start()
@@ -173,16 +173,16 @@ class LiveAdaptation:
 class EngineBuilder(threading.Thread):
     """Builds an engine of new weights, aside from the one in use."""
 
-    def __init__(self, engine: RenewableEngine, weights: Mapping[str, np.ndarray]):
+    def __init__(self, engine: RefittableEngine, weights: Mapping[str, np.ndarray]):
         super().__init__(name="duohand-builder", daemon=True)
         self._engine, self._weights = engine, weights
-        self.built: RenewableEngine | None = None
+        self.built: RefittableEngine | None = None
         self.refusal: str | None = None
         """Why there is none."""
 
     def run(self) -> None:
         manifest = self._engine.manifest
         try:
-            self.built = self._engine.renewed(network_of(self._weights, manifest), manifest)
+            self.built = self._engine.refitted(network_of(self._weights, manifest), manifest)
         except UserError as error:
             self.refusal = str(error)

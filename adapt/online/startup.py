@@ -9,7 +9,7 @@ from adapt.online.live_adaptation import LiveAdaptation
 from hand.errors import UserError
 from hand.folders import data_folder
 from runtime.camera_setup import CameraSetup
-from runtime.engines.engine import RenewableEngine
+from runtime.engines.engine import RefittableEngine
 from runtime.estimators.adaptable import Adaptable
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from runtime.pipeline import Pipeline
@@ -61,7 +61,7 @@ def _take_up(file: AdaptedWeightsFile, estimator: Adaptable) -> None:
             log.warning(f"what was learnt as {file.name} was learnt from other weights: it is left alone")
         return
     engine = estimator.engine
-    assert isinstance(engine, RenewableEngine), engine
+    assert isinstance(engine, RefittableEngine), engine
     network = learnt.network()
-    estimator.swap(engine.renewed(network, engine.manifest))
+    estimator.swap(engine.refitted(network, engine.manifest))
     log.info(f"what was learnt as {file.name} is taken up ({learnt.record.steps} steps, saved {learnt.record.saved_at})")

@@ -43,10 +43,10 @@ class Engine(Protocol):
 
 
 @runtime_checkable
-class RenewableEngine(Engine, Protocol):
+class RefittableEngine(Engine, Protocol):
     """One that can be had for other weights, too: what every engine of `runtime.engines.selection` is."""
 
-    def renewed(self, network: HandNetwork, manifest: Manifest) -> "RenewableEngine":
+    def refitted(self, network: HandNetwork, manifest: Manifest) -> "RefittableEngine":
         """This engine for other weights of the same network, built aside: this one goes on as it is. May be called on any thread.
 
         `network`, whose batch-norms were not folded, stays as it is. Raises EngineRefused.

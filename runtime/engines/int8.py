@@ -15,7 +15,7 @@ import onnxruntime
 
 from hand.errors import UserError
 from runtime.engines.refused import EngineRefused
-from runtime.networks.graph import INPUT, copied
+from runtime.networks.graph import INPUT, copy_model
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
 _QUANTISED = ("Add", "Concat", "Conv", "MaxPool", "Relu", "Resize")
@@ -90,7 +90,7 @@ def measure_ranges(model: onnx.ModelProto, crops: np.ndarray) -> dict[str, tuple
     """Least and largest value of everything that eight bits may hold, of a whole float model on crops (N, S, S, 3) uint8."""
     stored = {tensor.name for tensor in model.graph.initializer}
     names = list(dict.fromkeys(t for n in quantisable(model) for t in (*n.input, *n.output) if t and t not in stored))
-    watched = copied(model)
+    watched = copy_model(model)
     del watched.graph.output[:]
     watched.graph.output.extend(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in names)
     session = onnxruntime.InferenceSession(watched.SerializeToString(), providers=["CPUExecutionProvider"])
@@ -102,7 +102,7 @@ def measure_ranges(model: onnx.ModelProto, crops: np.ndarray) -> dict[str, tuple
     return {name: (float(a), float(b)) for name, a, b in zip(names, low, high, strict=True)}
 
 
-def quantised(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None, alone: str | None = None) -> onnx.ModelProto:
+def quantize(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None, alone: str | None = None) -> onnx.ModelProto:
     """The int8 model of a whole float one. `weight_bits`: 7 or 8; None takes as many as this machine multiplies rightly.
 
     `alone`: quantise this convolution and nothing else, whatever the plan keeps in float.
@@ -113,7 +113,7 @@ def quantised(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None
     from onnxruntime.quantization.calibrate import TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer
 
-    bits = weight_bits or (7 if saturates() else 8)
+    bits = weight_bits or (7 if int8_saturates() else 8)
     nodes = quantisable(model)
     stored = {tensor.name for tensor in model.graph.initializer}
     unknown = {t for n in nodes for t in (*n.input, *n.output) if t and t not in stored} - plan.ranges.keys()
@@ -127,7 +127,7 @@ def quantised(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None
     logging.getLogger().addFilter(_no_advice)
     try:
         quantiser = QDQQuantizer(
-            copied(model),
+            copy_model(model),
             per_channel=True,
             reduce_range=bits == 7,
             weight_qType=QuantType.QInt8,
@@ -145,7 +145,7 @@ def quantised(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None
 
 
 @cache
-def saturates() -> bool:
+def int8_saturates() -> bool:
     """Whether this machine's U8 × S8 products overflow: x86 before VNNI adds two of them in 16 bits (VPMADDUBSW).
 
     Weights of seven bits never do. Asked of ONNX Runtime itself, by a convolution whose products do overflow.

@@ -41,7 +41,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def multiplies_bf16() -> bool:
+def has_bf16() -> bool:
     """Whether the processor multiplies bf16 itself; in software it is slower than float32."""
     return bool({"avx512_bf16", "amx_bf16"} & set(_processor_says("flags").split()))
 

@@ -6,10 +6,10 @@ import onnxruntime
 
 from hand.errors import UserError
 from runtime.engines.engine import Precision, Predictions, check_images
-from runtime.engines.int8 import Plan, quantised
+from runtime.engines.int8 import Plan, quantize
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
-from runtime.networks.graph import INPUT, OUTPUTS, Weights, filled, graph_of, weights_of
+from runtime.networks.graph import INPUT, OUTPUTS, Weights, fill_weights, graph_of, weights_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
@@ -55,7 +55,7 @@ class OnnxEngine:
         joints, pixels, confidence = self._session.run(_ANSWERS, {INPUT: images})
         return Predictions(np.asarray(joints), np.asarray(pixels), np.asarray(confidence))
 
-    def renewed(self, network: HandNetwork, manifest: Manifest) -> "OnnxEngine":
+    def refitted(self, network: HandNetwork, manifest: Manifest) -> "OnnxEngine":
         gpu = self._providers[0] != "CPUExecutionProvider"
         engine = OnnxEngine(network, manifest, plan=self._plan, threads=self._threads, gpu=gpu, checked=self._checked)
         engine.description = self.description
@@ -69,7 +69,7 @@ class OnnxEngine:
         # A thread that spins for work takes the core from the cameras and the viewer.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self._plan is not None:
-            model = quantised(filled(graph, weights, self.manifest), self._plan)
+            model = quantize(fill_weights(graph, weights, self.manifest), self._plan)
         else:
             # Handed over as they are: writing them into the model first would hold the interpreter, and the stream with it.
             options.add_external_initializers(

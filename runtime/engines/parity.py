@@ -15,7 +15,7 @@ import torch
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.engines.engine import Precision, Predictions
 from runtime.engines.refused import EngineRefused
-from runtime.networks.network import HandNetwork, fused
+from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import ASSETS
 
 PROBE = ASSETS / "probe.png"
@@ -44,12 +44,12 @@ class Parity:
         )
 
 
-INFINITE = float("inf")
+UNLIMITED = float("inf")
 LIMITS: dict[Precision, Parity] = {
     "fp32": Parity(0.05, 0.05, 0.05, 0.05, 0.001, 0.001),
-    "fp16": Parity(INFINITE, 0.5, INFINITE, 1.0, INFINITE, 0.02),
-    "bf16": Parity(INFINITE, 0.5, INFINITE, 1.0, INFINITE, 0.02),
-    "int8": Parity(INFINITE, 1.5, INFINITE, 1.0, INFINITE, 0.03),
+    "fp16": Parity(UNLIMITED, 0.5, UNLIMITED, 1.0, UNLIMITED, 0.02),
+    "bf16": Parity(UNLIMITED, 0.5, UNLIMITED, 1.0, UNLIMITED, 0.02),
+    "int8": Parity(UNLIMITED, 1.5, UNLIMITED, 1.0, UNLIMITED, 0.03),
 }
 """What an engine may be off by. Of fewer bits the mean counts: where two cells of a heat map are nearly alike, a joint leaps."""
 
@@ -66,19 +66,19 @@ def probe(size: int) -> np.ndarray:
     return np.stack([cv2.resize(crop, (size, size), interpolation=how) for crop in crops])
 
 
-def reference(network: HandNetwork, images: np.ndarray) -> Predictions:
+def reference_predictions(network: HandNetwork, images: np.ndarray) -> Predictions:
     """What the network answers in torch, float32, on the CPU; it stays as it is."""
-    folded = fused(deepcopy(network).cpu().float())
+    folded = fuse_batch_norms(deepcopy(network).cpu().float())
 
     def run(part: np.ndarray) -> Predictions:
         with torch.inference_mode():
             hands = folded(torch.from_numpy(part))
         return Predictions(hands.joints.numpy(), hands.pixels.numpy(), hands.confidence.numpy())
 
-    return in_parts(run, images)
+    return predict_in_batches(run, images)
 
 
-def in_parts(engine: Callable[[np.ndarray], Predictions], images: np.ndarray) -> Predictions:
+def predict_in_batches(engine: Callable[[np.ndarray], Predictions], images: np.ndarray) -> Predictions:
     """An engine's answers to many crops, a few at a time."""
     parts = [engine(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
     return Predictions(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("joints", "pixels", "confidence")))
@@ -92,7 +92,7 @@ def compare(answer: Predictions, expected: Predictions) -> Parity:
     return Parity(*(float(figure) for off in (mm, px, sure) for figure in (off.max(), off.mean())))
 
 
-def broken_limits(parity: Parity, precision: Precision) -> list[str]:
+def exceeded_limits(parity: Parity, precision: Precision) -> list[str]:
     """The figures that are not within the limits, in words; NaN never is."""
     limit = LIMITS[precision]
     figures = ((name, getattr(parity, name), getattr(limit, name)) for name in Parity.__slots__)
@@ -108,8 +108,8 @@ def check(
 ) -> Parity:
     """How far `engine`, called `name` in sentences, is from `network` on crops of `size`. Raises EngineRefused."""
     images = probe(size)
-    parity = compare(in_parts(engine, images), reference(network, images))
-    broken = broken_limits(parity, precision)
+    parity = compare(predict_in_batches(engine, images), reference_predictions(network, images))
+    broken = exceeded_limits(parity, precision)
     if broken:
         raise EngineRefused(
             f"{name} fails the parity check against torch ({'; '.join(broken)}; the limits of {precision}): use another --engine",

@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from runtime.engines.engine import Engine, RenewableEngine
-from runtime.engines.machine import multiplies_bf16
+from runtime.engines.engine import Engine, RefittableEngine
+from runtime.engines.machine import has_bf16
 from runtime.engines.names import EngineKind, EngineName
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
@@ -31,7 +31,7 @@ _PAIR = 2
 """Crops of a pair."""
 
 
-def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RenewableEngine:
+def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RefittableEngine:
     """The engine called `name`; `auto` takes the fastest that this machine runs. `threads`: of a CPU; None takes all.
 
     Raises EngineRefused for an engine that cannot run here, UserError for weights that cannot be loaded.
@@ -43,7 +43,7 @@ def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *,
 
         torch.set_num_threads(threads)
 
-    def make(name: EngineKind) -> RenewableEngine:
+    def make(name: EngineKind) -> RefittableEngine:
         return make_engine(name, network, manifest, weights, threads=threads)
 
     return _automatic(make, EngineSelection.key(manifest, weights, threads)) if name == "auto" else make(name)
@@ -51,7 +51,7 @@ def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *,
 
 def make_engine(
     name: EngineKind, network: HandNetwork, manifest: Manifest, weights: Path, *, threads: int | None = None
-) -> RenewableEngine:
+) -> RefittableEngine:
     """The engine called `name` for a network whose weights are, or came from, `weights`; the network stays as it is.
 
     Raises EngineRefused where it cannot run here.
@@ -71,12 +71,12 @@ def make_engine(
     return OnnxEngine(network, manifest, plan=load_plan(weights, manifest.architecture), threads=threads)
 
 
-def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -> RenewableEngine:
+def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -> RefittableEngine:
     """In float32 or, where this processor multiplies short floats and that is faster and right, in bf16."""
     from runtime.engines.torch_engine import TorchEngine
 
     exact = TorchEngine(deepcopy(network), manifest, threads=threads)
-    if exact.device.type != "cpu" or not multiplies_bf16():
+    if exact.device.type != "cpu" or not has_bf16():
         return exact
     short = TorchEngine(deepcopy(network), manifest, threads=threads, precision="bf16")
     try:
@@ -108,7 +108,7 @@ def time_engines(
     return {name: float(np.median(times)) for name, times in spent.items()}
 
 
-def _automatic(make: Callable[[EngineKind], RenewableEngine], key: str) -> RenewableEngine:
+def _automatic(make: Callable[[EngineKind], RefittableEngine], key: str) -> RefittableEngine:
     known = load_selection(key)
     if known is not None:
         try:
@@ -118,7 +118,7 @@ def _automatic(make: Callable[[EngineKind], RenewableEngine], key: str) -> Renew
             clear_selection(key)
         else:
             return _described(engine, f"auto: {known.why}, remembered")
-    made: dict[EngineKind, RenewableEngine] = {}
+    made: dict[EngineKind, RefittableEngine] = {}
     refused: dict[EngineKind, EngineRefused] = {}
     for name in ENGINES:
         try:
@@ -136,6 +136,6 @@ def _automatic(make: Callable[[EngineKind], RenewableEngine], key: str) -> Renew
     return _described(made[best], "; ".join([f"auto: {why}", *out]))
 
 
-def _described(engine: RenewableEngine, why: str) -> RenewableEngine:
+def _described(engine: RefittableEngine, why: str) -> RefittableEngine:
     engine.description = f"{engine.description} ({why})"  # pyright: ignore[reportAttributeAccessIssue]
     return engine

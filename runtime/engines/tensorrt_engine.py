@@ -21,7 +21,7 @@ from runtime.engines.engine import Predictions, check_images
 from runtime.engines.machine import gpu, versions
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
-from runtime.networks.network import HandNetwork, Hands, Maps, fused, normalise, unit
+from runtime.networks.network import HandNetwork, Hands, Maps, fuse_batch_norms, normalise, unit
 from runtime.networks.weights import Manifest
 
 MOST_CROPS = 8
@@ -40,7 +40,7 @@ class ShortNetwork(nn.Module):
     def __init__(self, network: HandNetwork, precision: TensorRTPrecision):
         """`network` stays as it is."""
         super().__init__()
-        folded = fused(deepcopy(network))
+        folded = fuse_batch_norms(deepcopy(network))
         self.crop_size = folded.crop_size
         self.maps_type = _TYPES[precision]
         self.network = folded.network.to(self.maps_type)
@@ -90,7 +90,7 @@ class TensorRTEngine:
         joints, pixels, confidence = (torch.cat(values).cpu().numpy() for values in zip(*parts, strict=True))
         return Predictions(joints, pixels, confidence)
 
-    def renewed(self, network: HandNetwork, manifest: Manifest) -> "TensorRTEngine":
+    def refitted(self, network: HandNetwork, manifest: Manifest) -> "TensorRTEngine":
         """As every engine's; takes a second or two. The idle engine is refitted, so only the newest one may be renewed."""
         engine = object.__new__(TensorRTEngine)
         engine.manifest, engine.precision, engine.description = manifest, self.precision, self.description

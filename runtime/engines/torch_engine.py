@@ -8,7 +8,7 @@ from torch import Tensor
 
 from runtime.engines.engine import Precision, Predictions, check_images
 from runtime.engines.parity import check
-from runtime.networks.network import HandNetwork, fused
+from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import Manifest
 
 GRAPHED = 12
@@ -38,7 +38,7 @@ class TorchEngine:
         self.device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         self.precision: Precision = precision
         self.description = f"torch on {self.device.type}" + ("" if precision == "fp32" else f" in {precision}")
-        self._network = fused(network).to(self.device)
+        self._network = fuse_batch_norms(network).to(self.device)
         self._graphs: dict[int, _Graphed] = {}
 
     def __call__(self, images: np.ndarray) -> Predictions:
@@ -47,7 +47,7 @@ class TorchEngine:
             joints, pixels, confidence = self._run(torch.from_numpy(images))
         return Predictions(joints.float().cpu().numpy(), pixels.float().cpu().numpy(), confidence.float().cpu().numpy())
 
-    def renewed(self, network: HandNetwork, manifest: Manifest) -> "TorchEngine":
+    def refitted(self, network: HandNetwork, manifest: Manifest) -> "TorchEngine":
         engine = TorchEngine(deepcopy(network), manifest, device=str(self.device), precision=self.precision)
         engine.description = self.description
         if self.precision != "fp32":

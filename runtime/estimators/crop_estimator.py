@@ -19,9 +19,9 @@ from runtime.estimators.tracker import TrackSettings, ViewTracker
 from runtime.networks.weights import Manifest
 from runtime.types import HandBox, Side, ViewHand
 
-SECOND_LOOK_EVERY = 3
+RELOCATE_EVERY = 3
 """While a track is in doubt, every how many-th frame the locator is asked too."""
-MOST_CANDIDATES = 3
+MAX_CANDIDATES = 3
 """Boxes of the locator that are tried in a view."""
 _TRACK = TrackSettings()
 
@@ -112,7 +112,7 @@ class CropEstimator:
         box = tracker.box_at(frame.captured_ns)
         if box is None:
             return self._find(frame)
-        if tracker.doubtful and frame.seq % SECOND_LOOK_EVERY == 0 and self._follow.roi[frame.view] is None:
+        if tracker.uncertain and frame.seq % RELOCATE_EVERY == 0 and self._follow.roi[frame.view] is None:
             return [box, *self._find(frame)]
         return [box]
 
@@ -124,7 +124,7 @@ class CropEstimator:
             boxes = [HandBox(frame.view, "right", (x, y), size, 1.0)]
         else:
             assert self._locate is not None
-            boxes = self._locate(frame.image, frame.view)[:MOST_CANDIDATES]
+            boxes = self._locate(frame.image, frame.view)[:MAX_CANDIDATES]
         if fixed != "auto":
             boxes = [replace(box, side=fixed) for box in boxes]
         return [turned for box in boxes for turned in roll_hypotheses(box, self.manifest.upright)]

@@ -18,7 +18,7 @@ from runtime.estimators.crop import CropCamera, HandCrop
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.types import HandBox, ViewHand
 
-MOST_LOOKS = 3
+MAX_PREDICTIONS = 3
 """How often one frame is looked at, the first look included, until the box fits what is seen in it."""
 FAR_OFF_SHIFT = 0.12
 """Share of a box's side by which the hand in it may be off its middle before it is looked at again."""
@@ -104,7 +104,7 @@ def refine_predictions(engine: Engine, answers: Sequence[CropPrediction]) -> lis
     """The same hands, looked at anew where the box was far off the hand in it, as long as that does not make them less sure."""
     best = list(answers)
     open_ = [number for number, answer in enumerate(best) if _is_far_off(answer, engine.manifest.upright)]
-    for _ in range(MOST_LOOKS - 1):
+    for _ in range(MAX_PREDICTIONS - 1):
         again = predict_crops(engine, [_fitted(best[number], engine.manifest.upright) for number in open_])
         better = [(number, new) for number, new in zip(open_, again, strict=True) if new.sure >= best[number].sure]
         for number, new in better:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from capture.views import View
 from hand.errors import UserError
-from runtime.networks.network import Block, conv, fused, normalise
+from runtime.networks.network import Block, conv, fuse_batch_norms, normalise
 from runtime.networks.weights import ASSETS, fill, load_tensors
 from runtime.types import HandBox
 
@@ -123,7 +123,7 @@ class Locator:
                 maps = self.network(normalise(torch.from_numpy(boxed)[None]).contiguous(memory_format=torch.channels_last))
             found.append([hand.scaled(1 / scale) for hand in find_peaks(maps, LEAST_PEAK)[0]])
             shrunk = boxed[: round(image.shape[0] * scale), : round(image.shape[1] * scale)]
-        hands = [hand for hand in distinct(agreed(found)) if hand.score >= self._min_score]
+        hands = [hand for hand in suppress_overlaps(merge_searches(found)) if hand.score >= self._min_score]
         return [HandBox(view, "left" if hand.left else "right", hand.centre, hand.size, hand.score) for hand in hands]
 
 
@@ -164,10 +164,10 @@ def _boxes(peaks: Tensor, maps: LocatorMaps, min_score: float) -> list[FoundHand
         size = float(maps.size[0, row, column].clamp(-2, 5).exp()) * STRIDE
         left = maps.left[0, row, column].sigmoid().item() >= LEFT_FROM
         found.append(FoundHand(((column + 0.5 + dx) * STRIDE - 0.5, (row + 0.5 + dy) * STRIDE - 0.5), size, left, score))
-    return distinct(found)
+    return suppress_overlaps(found)
 
 
-def agreed(searches: list[list[FoundHand]]) -> list[FoundHand]:
+def merge_searches(searches: list[list[FoundHand]]) -> list[FoundHand]:
     """Every hand of all `searches` of one frame, its place, size and score the means over those searches that found it.
 
     Where a search did not find it, its score there is zero.
@@ -197,7 +197,7 @@ def _same(one: FoundHand, other: FoundHand) -> bool:
     return large < SAME_SIZE * small and math.dist(one.centre, other.centre) < OVERLAP_SHARE * large
 
 
-def distinct(hands: list[FoundHand]) -> list[FoundHand]:
+def suppress_overlaps(hands: list[FoundHand]) -> list[FoundHand]:
     """The best few hands, best first, each hand once."""
     kept: list[FoundHand] = []
     for hand in sorted(hands, key=lambda hand: hand.score, reverse=True):
@@ -219,7 +219,7 @@ def load_locator(path: Path = DEFAULT_WEIGHTS, min_score: float = MIN_SCORE) -> 
         raise UserError(f"{path} asks for the option {min(unknown)!r}, which a locator does not have: update the program")
     network = LocatorNetwork(**manifest.options)
     fill(network, tensors, path)
-    return Locator(fused(network), manifest.crop_size, min_score)
+    return Locator(fuse_batch_norms(network), manifest.crop_size, min_score)
 
 
 def _whole(pixels: int) -> int:

@@ -37,7 +37,7 @@ def model_file(name: str) -> Path:
     return file
 
 
-def are_there() -> bool:
+def models_installed() -> bool:
     """Whether all models were fetched."""
     try:
         for name in SHA256:

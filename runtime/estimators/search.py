@@ -35,7 +35,7 @@ SUPPORTED = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class SearchHit:
     """A hand in a picture."""
 
     hand: ViewHand
@@ -45,7 +45,7 @@ class Found:
     """That it was last seen in."""
 
 
-def grid(size_px: tuple[int, int], view: View = "left") -> list[HandBox]:
+def box_grid(size_px: tuple[int, int], view: View = "left") -> list[HandBox]:
     """Boxes all over a picture of (width, height), the large ones first; their score is 0."""
     boxes = []
     for share in GRID_SHARES:
@@ -62,7 +62,7 @@ def _spread(length: int, side: float) -> list[float]:
     return (np.linspace(side / 2, length - side / 2, count) - 0.5).tolist()
 
 
-def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iterable[HandBox]) -> list[Found]:
+def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iterable[HandBox]) -> list[SearchHit]:
     """The hands that the network sees in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the best first.
 
     A hand scores by the network's confidence and by the boxes' own scores around it. No two of them cover each other by more
@@ -81,8 +81,8 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
     answers = [answer for answer in answers if np.isfinite(answer.hand.pixels).all() and np.isfinite(answer.hand.joints).all()]
     finalists = sorted(answers, key=lambda a: a.sure + LOCATOR_WEIGHT * a.box.score, reverse=True)[:FINALISTS]
     refined = [answer for answer in refine_predictions(engine, finalists) if _is_in(answer, camera)]
-    found = (Found(a.hand, (a.sure + LOCATOR_WEIGHT * _support(a, boxes)) / (1 + LOCATOR_WEIGHT), a.box) for a in refined)
-    return distinct(sorted(found, key=lambda one: one.score, reverse=True))
+    found = (SearchHit(a.hand, (a.sure + LOCATOR_WEIGHT * _support(a, boxes)) / (1 + LOCATOR_WEIGHT), a.box) for a in refined)
+    return without_duplicates(sorted(found, key=lambda one: one.score, reverse=True))
 
 
 def _support(answer: CropPrediction, boxes: Iterable[HandBox]) -> float:
@@ -92,9 +92,9 @@ def _support(answer: CropPrediction, boxes: Iterable[HandBox]) -> float:
     return max(around, default=0.0)
 
 
-def distinct(found: Sequence[Found]) -> list[Found]:
+def without_duplicates(found: Sequence[SearchHit]) -> list[SearchHit]:
     """Those of `found`, best first, that are not the same hand as a better one."""
-    kept: list[Found] = []
+    kept: list[SearchHit] = []
     for one in found:
         if all(_covered(one.hand.pixels, other.hand.pixels) <= SAME_COVERED for other in kept):
             kept.append(one)

@@ -76,7 +76,7 @@ class ViewTracker:
         return self._track is not None
 
     @property
-    def doubtful(self) -> bool:
+    def uncertain(self) -> bool:
         """Whether the last hand was much less sure than those before: the track may be leaving the hand."""
         track = self._track
         return track is not None and track.sure < self._settings.doubt_ratio * track.surest

@@ -18,7 +18,7 @@ from torch import nn
 
 from hand.errors import UserError
 from hand.folders import cache_folder
-from runtime.networks.network import HandNetwork, fused
+from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import ASSETS, Manifest, build_network
 
 INPUT = "images"
@@ -36,7 +36,7 @@ Weights = dict[str, np.ndarray]
 
 def weights_of(network: HandNetwork) -> Weights:
     """What fills the network's graph; the network stays as it is."""
-    folded = fused(deepcopy(network).cpu())
+    folded = fuse_batch_norms(deepcopy(network).cpu())
     return {name: value.contiguous().numpy() for name, value in folded.state_dict().items()}
 
 
@@ -54,7 +54,7 @@ def graph_of(manifest: Manifest, weights: Weights) -> onnx.ModelProto:
         graph = onnx.load(cached, load_external_data=False)
         if fits(graph, manifest, weights):
             return graph
-    graph = draw_graph(manifest)
+    graph = export_graph(manifest)
     write(graph, cached)
     return graph
 
@@ -66,7 +66,7 @@ def fits(graph: onnx.ModelProto, manifest: Manifest, weights: Weights) -> bool:
     return size == [manifest.crop_size, manifest.crop_size, 3] and wanted == {k: v.shape for k, v in weights.items()}
 
 
-def draw_graph(manifest: Manifest) -> onnx.ModelProto:
+def export_graph(manifest: Manifest) -> onnx.ModelProto:
     """The graph of the manifest's architecture, drawn by torch's exporter (10 s or so), without weights.
 
     Raises UserError where the exporter's library is not installed.
@@ -80,7 +80,7 @@ def draw_graph(manifest: Manifest) -> onnx.ModelProto:
         ) from error
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = fused(build_network(manifest))
+        network = fuse_batch_norms(build_network(manifest))
         for value in network.parameters():
             # Exporters drop zeros, and merge what is equal.
             nn.init.normal_(value, std=0.02)
@@ -102,22 +102,22 @@ def draw_graph(manifest: Manifest) -> onnx.ModelProto:
     return _bare(program.model_proto, set(network.state_dict()))
 
 
-def filled(graph: onnx.ModelProto, weights: Weights, manifest: Manifest) -> onnx.ModelProto:
+def fill_weights(graph: onnx.ModelProto, weights: Weights, manifest: Manifest) -> onnx.ModelProto:
     """A model that is whole in itself; its metadata say whose weights it has."""
-    model = copied(graph)
+    model = copy_model(graph)
     for tensor in _empty(model):
         tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
-    describe(model, manifest, weights)
+    write_metadata(model, manifest, weights)
     return model
 
 
-def copied(model: onnx.ModelProto) -> onnx.ModelProto:
+def copy_model(model: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
     return copy
 
 
-def describe(model: onnx.ModelProto, manifest: Manifest, weights: Weights, **more: str) -> None:
+def write_metadata(model: onnx.ModelProto, manifest: Manifest, weights: Weights, **more: str) -> None:
     """Write into the model's metadata whose weights it has; `more` is added."""
     known = {"manifest": msgspec.json.encode(manifest).decode(), "weights_sha256": weights_sha256(weights), "opset": str(OPSET)}
     onnx.helper.set_model_props(model, known | more)

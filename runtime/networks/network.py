@@ -86,7 +86,7 @@ class HandNetwork(nn.Module):
 Network = TypeVar("Network", bound=nn.Module)
 
 
-def fused(network: Network) -> Network:
+def fuse_batch_norms(network: Network) -> Network:
     """The network for inference alone, changed in place: batch-norms are folded into the convolutions before them."""
     network.eval()
     for module in list(network.modules()):

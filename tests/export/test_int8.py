@@ -7,20 +7,20 @@ import pytest
 from export.crops import recorded_crops
 from export.int8 import find_plan
 from hand.errors import UserError
-from runtime.engines.int8 import convolutions, quantised
-from runtime.engines.parity import compare, probe, reference
-from runtime.networks.graph import filled, graph_of, weights_of
+from runtime.engines.int8 import convolutions, quantize
+from runtime.engines.parity import compare, probe, reference_predictions
+from runtime.networks.graph import fill_weights, graph_of, weights_of
 from tests.runtime.networks.test_graph import run
 
 
 def test_the_head_stays_in_float_and_the_rest_answers_nearly_as_before(shipped):
     network, manifest = shipped
     weights = weights_of(network)
-    model = filled(graph_of(manifest, weights), weights, manifest)
+    model = fill_weights(graph_of(manifest, weights), weights, manifest)
     plan = find_plan(model, manifest, probe(64), probe(64)[:6], 2.0, "the probe")
     assert plan.float_convolutions[0] == "head" and len(plan.float_convolutions) < len(convolutions(model)) / 2
-    joints, pixels, confidence, _ = run(quantised(model, plan, 7), probe(64))
-    expected = reference(network, probe(64))
+    joints, pixels, confidence, _ = run(quantize(model, plan, 7), probe(64))
+    expected = reference_predictions(network, probe(64))
     answer = type(expected)(joints, pixels, confidence)
     assert 0 < compare(answer, expected).mean_mm < 3
 

@@ -7,7 +7,7 @@ from export import onnx as export_onnx
 from export.parity import Settings as ParitySettings
 from export.parity import main as show_parity
 from hand.errors import UserError
-from runtime.engines.parity import compare, probe, reference
+from runtime.engines.parity import compare, probe, reference_predictions
 from runtime.networks.graph import INPUT, OUTPUTS
 
 
@@ -30,7 +30,7 @@ def test_the_file_is_a_checked_model_with_all_its_weights(file):
 def test_it_answers_as_torch_does(file, shipped):
     network, _ = shipped
     images = probe(64)
-    assert compare(export_onnx.file_engine(file)(images), reference(network, images)).largest_mm < 0.05
+    assert compare(export_onnx.file_engine(file)(images), reference_predictions(network, images)).largest_mm < 0.05
 
 
 def test_parity_tells_a_good_file_from_a_bad_one(file, tmp_path, capsys):

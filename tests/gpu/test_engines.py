@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from runtime.engines.parity import compare, in_parts, probe, reference
+from runtime.engines.parity import compare, predict_in_batches, probe, reference_predictions
 from runtime.engines.selection import make_engine, select_engine
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
@@ -30,7 +30,7 @@ def test_it_answers_as_on_a_cpu_whatever_the_batch(made, count):
     name, engine = made
     network, manifest = load_network(DEFAULT_WEIGHTS)
     images = probe(manifest.crop_size)[:count]
-    assert compare(engine(images), reference(network, images)).mean_mm < MOST_MM[name]
+    assert compare(engine(images), reference_predictions(network, images)).mean_mm < MOST_MM[name]
 
 
 def test_a_recorded_graph_gives_each_batch_its_own_answer(made):
@@ -51,13 +51,13 @@ def test_renewed_beside_the_stream_it_has_the_new_weights(made):
             value *= 1.01
     images = probe(manifest.crop_size)
     new: list = []
-    swap = threading.Thread(target=lambda: new.append(engine.renewed(other, manifest)))
+    swap = threading.Thread(target=lambda: new.append(engine.refitted(other, manifest)))
     swap.start()
     while swap.is_alive():
         engine(images[:2])
     swap.join()
-    assert compare(in_parts(new[0], images), reference(other, images)).mean_mm < MOST_MM[name]
-    assert compare(in_parts(engine, images), reference(network, images)).mean_mm < MOST_MM[name]
+    assert compare(predict_in_batches(new[0], images), reference_predictions(other, images)).mean_mm < MOST_MM[name]
+    assert compare(predict_in_batches(engine, images), reference_predictions(network, images)).mean_mm < MOST_MM[name]
 
 
 def test_auto_takes_an_engine_of_the_gpu(tmp_path, monkeypatch):

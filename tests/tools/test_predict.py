@@ -13,7 +13,7 @@ import pytest
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer
-from runtime.estimators.search import Found
+from runtime.estimators.search import SearchHit
 from runtime.types import HandBox, ViewHand
 from tests.paths import SHARED
 from tests.runtime.hands import flexed_hand
@@ -84,10 +84,10 @@ def test_a_picture_is_turned_as_its_camera_was(tmp_path):
     assert read[4, 16, 0] > 200 and read[44, 16, 0] < 50
 
 
-def found(score: float, centre: float) -> Found:
+def found(score: float, centre: float) -> SearchHit:
     pixels = flexed_hand()[:, :2] * 20 + centre
     hand = ViewHand("left", "right", flexed_hand(), pixels, np.full(21, score))
-    return Found(hand, score, HandBox("left", "right", (centre, centre), 60.0, 0.0))
+    return SearchHit(hand, score, HandBox("left", "right", (centre, centre), 60.0, 0.0))
 
 
 def test_the_best_hand_is_kept_whatever_its_score():

@@ -16,13 +16,13 @@ import torch
 from tqdm import tqdm
 
 from hand.errors import UserError
-from runtime.engines.engine import RenewableEngine
-from runtime.engines.int8 import Plan, load_plan, measure_ranges, quantised
+from runtime.engines.engine import RefittableEngine
+from runtime.engines.int8 import Plan, load_plan, measure_ranges, quantize
 from runtime.engines.names import EngineKind
-from runtime.engines.parity import compare, in_parts, probe, reference
+from runtime.engines.parity import compare, predict_in_batches, probe, reference_predictions
 from runtime.engines.refused import EngineRefused
 from runtime.engines.selection import ENGINES, make_engine, time_engines
-from runtime.networks.graph import filled, graph_of, weights_of
+from runtime.networks.graph import fill_weights, graph_of, weights_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, build_network, load_network
 
@@ -59,10 +59,10 @@ def bench_engines(detnet: Path | None = None, threads: int | None = None) -> lis
         made = _made(network, manifest, weights, threads)
         took = time_engines(made, TIMED_S[manifest.architecture])
         images = probe(manifest.crop_size)[: _PROBE[manifest.architecture]]
-        expected = reference(network, images)
+        expected = reference_predictions(network, images)
         for name, engine in tqdm(made.items(), desc=f"{manifest.architecture}: parity and swaps", unit=" engines"):
-            parity = compare(in_parts(engine, images), expected)
-            swap_s = _seconds(lambda engine=engine, network=network, manifest=manifest: engine.renewed(network, manifest))
+            parity = compare(predict_in_batches(engine, images), expected)
+            swap_s = _seconds(lambda engine=engine, network=network, manifest=manifest: engine.refitted(network, manifest))
             found.append(
                 EngineFigures(
                     manifest.architecture + ("" if weights else ", random"),
@@ -110,8 +110,8 @@ def random_detnet() -> tuple[HandNetwork, Manifest]:
     return network.eval(), manifest
 
 
-def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, threads: int) -> dict[str, RenewableEngine]:
-    made: dict[str, RenewableEngine] = {}
+def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, threads: int) -> dict[str, RefittableEngine]:
+    made: dict[str, RefittableEngine] = {}
     for name in ENGINES:
         try:
             if name == "onnx-int8" and weights is None:
@@ -123,7 +123,7 @@ def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, thread
     return made
 
 
-def _rough_int8(network: HandNetwork, manifest: Manifest, threads: int) -> RenewableEngine:
+def _rough_int8(network: HandNetwork, manifest: Manifest, threads: int) -> RefittableEngine:
     """Int8 for timing, all convolutions but the last in eight bits: nothing can be calibrated on random weights."""
     from runtime.engines.onnx_engine import OnnxEngine
 
@@ -132,7 +132,7 @@ def _rough_int8(network: HandNetwork, manifest: Manifest, threads: int) -> Renew
 
 def _rough_plan(network: HandNetwork, manifest: Manifest) -> Plan:
     weights = weights_of(network)
-    model = filled(graph_of(manifest, weights), weights, manifest)
+    model = fill_weights(graph_of(manifest, weights), weights, manifest)
     return Plan(
         architecture=manifest.architecture,
         calibrated_on="the probe, for timing alone",
@@ -146,7 +146,7 @@ def _megabytes(name: EngineKind | str, network: HandNetwork, manifest: Manifest,
     if name != "onnx-int8":
         return sum(value.nbytes for value in weights.values()) / 1e6
     plan = load_plan(path, manifest.architecture) if path else _rough_plan(network, manifest)
-    return quantised(filled(graph_of(manifest, weights), weights, manifest), plan).ByteSize() / 1e6
+    return quantize(fill_weights(graph_of(manifest, weights), weights, manifest), plan).ByteSize() / 1e6
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -11,16 +11,16 @@ from hand.errors import UserError
 from runtime.engines.int8 import (
     Plan,
     convolutions,
+    int8_saturates,
     load_plan,
     measure_ranges,
     plan_file,
     quantisable,
-    quantised,
-    saturates,
+    quantize,
     save_plan,
 )
 from runtime.engines.parity import probe
-from runtime.networks.graph import SHIPPED, filled, graph_of, weights_of
+from runtime.networks.graph import SHIPPED, fill_weights, graph_of, weights_of
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
 
@@ -28,7 +28,7 @@ from runtime.networks.weights import DEFAULT_WEIGHTS
 def model(shipped) -> onnx.ModelProto:
     network, manifest = shipped
     weights = weights_of(network)
-    return filled(graph_of(manifest, weights), weights, manifest)
+    return fill_weights(graph_of(manifest, weights), weights, manifest)
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def plan() -> Plan:
 
 @pytest.mark.parametrize(("bits", "most"), [(7, 64), (8, 127)])
 def test_weights_are_signed_and_as_long_as_was_asked_for(model, plan, bits, most):
-    stored = {t.name: onnx.numpy_helper.to_array(t) for t in quantised(model, plan, bits).graph.initializer}
+    stored = {t.name: onnx.numpy_helper.to_array(t) for t in quantize(model, plan, bits).graph.initializer}
     filters = [value for value in stored.values() if value.dtype == np.int8 and value.ndim == 4]
     assert len(filters) == len(convolutions(model)) - len(plan.float_convolutions)
     assert max(int(np.abs(value.astype(int)).max()) for value in filters) == most
@@ -64,7 +64,7 @@ def test_of_detnet_every_convolution_may_be_quantised_and_no_shape_is():
 
 
 def test_what_the_plan_keeps_stays_in_float(model, plan):
-    kept = [node for node in quantised(model, plan, 7).graph.node if node.op_type == "Conv" and node.input[1].endswith(".weight")]
+    kept = [node for node in quantize(model, plan, 7).graph.node if node.op_type == "Conv" and node.input[1].endswith(".weight")]
     assert sorted(convolutions_of(kept)) == sorted(plan.float_convolutions)
 
 
@@ -81,7 +81,7 @@ def test_ranges_hold_what_they_were_measured_on(model):
 def test_a_plan_of_another_graph_is_refused_by_name(model, plan):
     other = msgspec.structs.replace(plan, ranges={"elsewhere": (0.0, 1.0)})
     with pytest.raises(UserError, match="knows no range of"):
-        quantised(model, other)
+        quantize(model, other)
 
 
 def test_a_plan_is_found_beside_its_weights_before_the_one_that_ships(plan, tmp_path):
@@ -114,4 +114,4 @@ def test_machines_with_vnni_multiply_eight_bits_rightly():
     if not flags.is_file() or "avx2" not in flags.read_text():
         pytest.skip("not an x86 processor with AVX2 under Linux")
     words = set(flags.read_text().split())
-    assert saturates() == (not words & {"avx512_vnni", "avx_vnni"})
+    assert int8_saturates() == (not words & {"avx512_vnni", "avx_vnni"})

@@ -9,7 +9,7 @@ import torch
 
 from runtime.engines.int8 import load_plan
 from runtime.engines.onnx_engine import OnnxEngine
-from runtime.engines.parity import compare, probe, reference
+from runtime.engines.parity import compare, probe, reference_predictions
 from runtime.engines.refused import EngineRefused
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from tests.runtime.engines.test_parity import scaled_inside
@@ -53,10 +53,10 @@ def test_renewed_it_has_the_new_weights_and_the_old_one_goes_on(engine, shipped)
     network, manifest = shipped
     other = retrained(network)
     before = engine(probe(64)).joints
-    new = engine.renewed(other, manifest)
+    new = engine.refitted(other, manifest)
     assert np.array_equal(engine(probe(64)).joints, before)
-    away = compare(new(probe(64)), reference(network, probe(64)))
-    assert compare(new(probe(64)), reference(other, probe(64))).mean_mm < 1.5 < away.mean_mm
+    away = compare(new(probe(64)), reference_predictions(network, probe(64)))
+    assert compare(new(probe(64)), reference_predictions(other, probe(64))).mean_mm < 1.5 < away.mean_mm
     assert new.description == engine.description
 
 
@@ -64,7 +64,7 @@ def test_weights_that_the_kept_ranges_do_not_hold_are_refused_and_the_old_engine
     network, manifest = shipped
     engine = OnnxEngine(network, manifest, plan=load_plan(DEFAULT_WEIGHTS, manifest.architecture), threads=1)
     with pytest.raises(EngineRefused, match="onnx-int8 on cpu fails the parity check"):
-        engine.renewed(scaled_inside(network, 100.0), manifest)
+        engine.refitted(scaled_inside(network, 100.0), manifest)
     assert engine(probe(64)[:2]).joints.shape == (2, 21, 3)
 
 
@@ -77,7 +77,7 @@ def test_the_old_engine_answers_as_ever_while_another_is_built(engine, shipped):
     def build() -> None:
         for number in range(builds):
             begun.append(number)
-            engine.renewed(network, manifest)
+            engine.refitted(network, manifest)
             begun.append(None)
             if enough.is_set():
                 return

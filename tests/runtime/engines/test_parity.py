@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from runtime.engines.engine import Predictions
-from runtime.engines.parity import LIMITS, PROBE, broken_limits, check, compare, probe, reference
+from runtime.engines.parity import LIMITS, PROBE, check, compare, exceeded_limits, probe, reference_predictions
 from runtime.engines.refused import EngineRefused
 from runtime.engines.tensorrt_engine import ShortNetwork
 from runtime.engines.torch_engine import TorchEngine
@@ -72,8 +72,8 @@ def test_half_floats_pass_where_they_suffice_and_are_caught_where_they_overflow(
 
 def test_numbers_that_are_none_break_every_limit(shipped):
     network, manifest = shipped
-    expected = reference(network, probe(manifest.crop_size)[:4])
+    expected = reference_predictions(network, probe(manifest.crop_size)[:4])
     nothing = Predictions(*(np.full_like(getattr(expected, name), np.nan) for name in Predictions.__slots__))
     for precision in LIMITS:
-        assert not broken_limits(compare(expected, expected), precision)
-        assert len(broken_limits(compare(nothing, expected), precision)) == 6
+        assert not exceeded_limits(compare(expected, expected), precision)
+        assert len(exceeded_limits(compare(nothing, expected), precision)) == 6

@@ -103,7 +103,7 @@ class TimedEngine:
         self._clock.now_s += next(self._seconds)
         return Predictions(images, images, images)
 
-    def renewed(self, network, manifest):
+    def refitted(self, network, manifest):
         return self
 
 

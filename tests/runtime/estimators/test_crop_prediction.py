@@ -8,7 +8,7 @@ from hand.joints import FINGER_MCPS, unit_hand
 from runtime.engines.engine import Predictions
 from runtime.estimators.crop import CropCamera
 from runtime.estimators.crop_prediction import (
-    MOST_LOOKS,
+    MAX_PREDICTIONS,
     ROLLS_DEG,
     CropRequest,
     predict_best_roll,
@@ -103,7 +103,7 @@ def test_a_box_that_does_not_fit_is_moved_to_the_hand(pixels, upright):
     first = predict_crops(engine, [place()])
     (answer,) = refine_predictions(engine, first)
     # It sees the same wherever it looks, so it never comes to rest: so often and no more.
-    assert engine.calls == MOST_LOOKS and answer.sure > first[0].sure
+    assert engine.calls == MAX_PREDICTIONS and answer.sure > first[0].sure
     second = Fixed(pixels, upright=upright, surer=-0.01)
     (kept,) = refine_predictions(second, predict_crops(second, [place()]))
     assert second.calls == 2 and kept.box == place().box, "less sure, so the first look holds"

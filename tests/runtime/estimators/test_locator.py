@@ -18,12 +18,12 @@ from runtime.estimators.locator import (
     FoundHand,
     LocatorMaps,
     LocatorNetwork,
-    agreed,
     find_peaks,
     letter_box,
     load_locator,
+    merge_searches,
 )
-from runtime.networks.network import fused, normalise
+from runtime.networks.network import fuse_batch_norms, normalise
 from runtime.networks.weights import Manifest, save_tensors
 from tests.paths import SHARED
 from tools.evaluate.locator import SEARCH_SCORE, clip_pictures, find_drawn, score_drawn, score_real, still_pictures
@@ -93,7 +93,7 @@ def test_a_weaker_peak_within_a_box_is_the_same_hand_and_one_beyond_is_another()
 def test_searches_that_agree_are_surer_than_one_alone() -> None:
     hand, again = FoundHand((40.0, 50.0), 30.0, True, 0.8), FoundHand((43.0, 50.0), 36.0, False, 0.4)
     alone, small = FoundHand((90.0, 20.0), 30.0, False, 0.7), FoundHand((40.0, 50.0), 12.0, False, 0.3)
-    both, only, other = agreed([[hand, alone], [again, small]])
+    both, only, other = merge_searches([[hand, alone], [again, small]])
     assert both.score == pytest.approx(0.6) and both.left
     assert both.centre == pytest.approx((41.0, 50.0))
     assert 30 < both.size < 36
@@ -105,8 +105,8 @@ def test_searches_that_agree_are_surer_than_one_alone() -> None:
 def test_a_search_counts_a_hand_once() -> None:
     hand = FoundHand((40.0, 50.0), 30.0, True, 0.8)
     near = hand._replace(score=0.6)
-    assert [round(one.score, 3) for one in agreed([[hand, near], []])] == [0.4, 0.3]
-    assert agreed([[], []]) == []
+    assert [round(one.score, 3) for one in merge_searches([[hand, near], []])] == [0.4, 0.3]
+    assert merge_searches([[], []]) == []
 
 
 def test_the_loss_of_perfect_maps_is_nearly_nothing(drawn: Scenes) -> None:
@@ -152,7 +152,7 @@ def test_folding_the_batch_norms_changes_nothing() -> None:
     images = torch.rand(1, 3, 64, 96) - 0.5
     with torch.no_grad():
         expected = network.eval()(images)
-        for got, wanted in zip(fused(network)(images), expected, strict=True):
+        for got, wanted in zip(fuse_batch_norms(network)(images), expected, strict=True):
             torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-3)
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from hand.camera import PinholeCamera
 from runtime.engines.engine import Predictions
-from runtime.estimators.search import GRID_STEP, LOCATOR_WEIGHT, Found, distinct, grid, search
+from runtime.estimators.search import GRID_STEP, LOCATOR_WEIGHT, SearchHit, box_grid, search, without_duplicates
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.networks.weights import Manifest
 from runtime.types import HandBox, Side, ViewHand
@@ -73,7 +73,7 @@ class Reading:
 @pytest.mark.parametrize(("centre", "size", "roll_deg"), [((50, 60), 60, 20), ((110, 45), 40, 170), ((95, 80), 50, -80)])
 def test_the_hand_is_found_with_its_side_from_a_grid_alone(side, centre, size, roll_deg):
     truth = hand_at(centre, size, roll_deg, side)
-    best = search(Reading([truth], [side]), coordinates(), CAMERA, grid((WIDTH, HEIGHT)))[0]
+    best = search(Reading([truth], [side]), coordinates(), CAMERA, box_grid((WIDTH, HEIGHT)))[0]
     assert best.hand.side == best.box.side == side
     assert np.linalg.norm(best.hand.pixels - truth, axis=1).max() < 2
     assert best.score == pytest.approx(best.hand.confidence.mean() / (1 + LOCATOR_WEIGHT)), "no locator speaks for it"
@@ -82,15 +82,15 @@ def test_the_hand_is_found_with_its_side_from_a_grid_alone(side, centre, size, r
 
 def test_two_hands_are_found_once_each_the_surest_first():
     hands = [hand_at((40, 60), 50, 0, "right"), hand_at((120, 60), 50, 30, "left")]
-    found = search(Reading(hands, ["right", "left"]), coordinates(), CAMERA, grid((WIDTH, HEIGHT)))
+    found = search(Reading(hands, ["right", "left"]), coordinates(), CAMERA, box_grid((WIDTH, HEIGHT)))
     assert {one.hand.side for one in found[:2]} == {"right", "left"}
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
-    assert len(found) == len(distinct(found)) <= 3
+    assert len(found) == len(without_duplicates(found)) <= 3
 
 
 def test_a_locators_word_decides_between_hands_alike():
     hands = [hand_at((40, 60), 50, 0, "right"), hand_at((120, 60), 50, 0, "right")]
-    engine, everywhere = Reading(hands, ["right", "right"]), grid((WIDTH, HEIGHT))
+    engine, everywhere = Reading(hands, ["right", "right"]), box_grid((WIDTH, HEIGHT))
     for hand in hands:
         (x, y), size = box_around(hand)
         first, *_ = search(engine, coordinates(), CAMERA, [*everywhere, HandBox("left", "right", (x, y), size, 0.9)])
@@ -107,18 +107,18 @@ def test_given_boxes_are_where_it_looks():
 
 
 def test_of_hands_that_cover_each_other_the_better_stays():
-    def found(centre: tuple[float, float], size: float, score: float) -> Found:
+    def found(centre: tuple[float, float], size: float, score: float) -> SearchHit:
         pixels = hand_at(centre, size, 0, "right")
         hand = ViewHand("left", "right", flexed_hand(), pixels, np.full(21, score))
-        return Found(hand, score, HandBox("left", "right", centre, size, 0.0))
+        return SearchHit(hand, score, HandBox("left", "right", centre, size, 0.0))
 
     best, inside, beside = found((60, 60), 60, 0.9), found((65, 60), 20, 0.8), found((130, 60), 60, 0.7)
-    assert distinct([best, inside, beside]) == [best, beside]
+    assert without_duplicates([best, inside, beside]) == [best, beside]
 
 
 @pytest.mark.parametrize("size_px", [(640, 480), (224, 224), (200, 900)])
 def test_a_grid_covers_the_picture_at_every_scale(size_px):
-    boxes = grid(size_px)
+    boxes = box_grid(size_px)
     points = np.random.default_rng(0).uniform(0, 1, (200, 2)) * (np.array(size_px) - 1)
     for side in {box.size_px for box in boxes}:
         centres = np.array([box.centre_px for box in boxes if box.size_px == side])

@@ -9,8 +9,19 @@ import torch
 from export.graphs import manifests
 from runtime.engines.parity import probe
 from runtime.networks.detnet import DetNet
-from runtime.networks.graph import INPUT, OPSET, OUTPUTS, SHIPPED, draw_graph, filled, fits, graph_of, weights_of, weights_sha256
-from runtime.networks.network import HandNetwork, fused
+from runtime.networks.graph import (
+    INPUT,
+    OPSET,
+    OUTPUTS,
+    SHIPPED,
+    export_graph,
+    fill_weights,
+    fits,
+    graph_of,
+    weights_of,
+    weights_sha256,
+)
+from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import Manifest
 
 
@@ -22,7 +33,7 @@ def run(model: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
 def test_the_filled_graph_answers_what_the_network_does_for_any_number_of_crops(shipped):
     network, manifest = shipped
     weights = weights_of(network)
-    model = filled(graph_of(manifest, weights), weights, manifest)
+    model = fill_weights(graph_of(manifest, weights), weights, manifest)
     for images in (probe(64)[:1], probe(64)[1:6]):
         with torch.inference_mode():
             hands = network(torch.from_numpy(images))
@@ -33,7 +44,7 @@ def test_the_filled_graph_answers_what_the_network_does_for_any_number_of_crops(
 def test_a_filled_graph_says_whose_it_is(shipped):
     network, manifest = shipped
     weights = weights_of(network)
-    model = filled(graph_of(manifest, weights), weights, manifest)
+    model = fill_weights(graph_of(manifest, weights), weights, manifest)
     told = {entry.key: entry.value for entry in model.metadata_props}
     assert manifest.sha256 in told["manifest"] and told["opset"] == str(OPSET) == str(model.opset_import[0].version)
     assert told["weights_sha256"] == weights_sha256(weights)
@@ -68,7 +79,7 @@ def test_folding_leaves_detnets_answers_as_they_were():
     images = torch.rand(1, 3, 32, 32) - 0.5
     with torch.inference_mode():
         before = network(images)
-        after = fused(network)(images)
+        after = fuse_batch_norms(network)(images)
     for one, other in zip(before[:3], after[:3], strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
@@ -76,7 +87,7 @@ def test_folding_leaves_detnets_answers_as_they_were():
 def test_the_graph_that_ships_is_what_the_exporter_draws_now():
     pytest.importorskip("onnxscript", reason="onnxscript draws graphs: pip install onnxscript")
     manifest = manifests()[0]
-    drawn, kept = draw_graph(manifest), onnx.load(SHIPPED[manifest.architecture], load_external_data=False)
+    drawn, kept = export_graph(manifest), onnx.load(SHIPPED[manifest.architecture], load_external_data=False)
     for graph in (drawn, kept):
         # Who wrote it may differ, and which version of what.
         graph.ClearField("producer_version")
