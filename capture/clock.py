@@ -1,8 +1,8 @@
-"""How another host's clock stands to ours: offset, drift and a bound that holds, from probes that the host answers.
+"""Offset and drift of another host's clock, with a guaranteed bound, from probes that the host answers.
 
-A probe leaves at one time of ours, comes back at another, and tells what the other clock showed in between. So each probe gives
-an interval that holds the offset for certain, as wide as its round trip, whatever the way there and the way back took each.
-Intervals of earlier probes, widened by how far the clocks can have drifted apart since, narrow it down: all of them hold.
+A probe leaves at one local time, returns at another, and carries a time that the remote clock showed in between. So each probe
+gives an interval that contains the offset, as wide as its round trip, however asymmetric the path is. Intervals of earlier
+probes, widened by how far the clocks can have drifted since, are intersected: the offset lies in all of them.
 """
 
 from collections import deque
@@ -12,27 +12,27 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_DRIFT = 500e-6
-"""How much faster or slower than ours a clock runs at most: what Linux slews a clock by at most (MAXFREQ)."""
+"""Largest relative rate of two clocks: the most by which Linux slews a clock (MAXFREQ)."""
 WANDER = 1e-6
 """By how much a clock's rate may differ from its mean over the window: crystals follow their temperature."""
 SLOT_NS = 2_000_000_000
-"""Of the probes of each such time, the one with the smallest round trip is kept."""
+"""Of the probes in each slot of time, the one with the smallest round trip is kept."""
 SLOTS = 32
 SETTLED_NS = 2_000_000
-"""A bound that is good enough to begin with: a fraction of any camera's period."""
+"""A bound that is small enough for pairing: a fraction of any camera's period."""
 PATIENCE = 20
-"""Answers after which a clock is settled with whatever bound it has: its way is a long one."""
+"""Answers after which a clock counts as settled with any bound: its path is slow."""
 
 
 class Probe(NamedTuple):
     """One question and its answer."""
 
     sent_ns: int
-    """Our clock, before the question left."""
+    """Local clock, before the question was sent."""
     remote_ns: int
-    """The other clock, at some moment in between."""
+    """Remote clock, at some moment in between."""
     received_ns: int
-    """Our clock, after the answer came."""
+    """Local clock, after the answer arrived."""
 
     @property
     def round_trip_ns(self) -> int:
@@ -40,7 +40,7 @@ class Probe(NamedTuple):
 
 
 class Offset(NamedTuple):
-    """The other clock minus ours."""
+    """Remote clock minus local clock."""
 
     ns: int
     bound_ns: int
@@ -49,19 +49,19 @@ class Offset(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ClockReading:
-    """How another clock stands to ours at a moment."""
+    """A remote clock relative to the local one at a moment."""
 
     offset_ns: int
-    """It minus ours."""
+    """Remote minus local."""
     bound_ns: int
     """The truth is no farther from that."""
     drift_ppm: float
-    """By how much it runs faster than ours, parts in a million."""
+    """Relative rate, parts per million; positive where it runs faster."""
     drift_bound_ppm: float
     round_trip_ns: int
-    """The smallest of late."""
+    """The smallest of the kept probes."""
     steps: int
-    """How often it was found to have been set."""
+    """Count of clock steps."""
 
     def __str__(self) -> str:
         return (
@@ -71,18 +71,18 @@ class ClockReading:
 
 
 class RemoteClock:
-    """What is known of one other clock. Bounded memory; a clock that is set is known anew from the next probe."""
+    """Estimator of one remote clock. Bounded memory; after a clock step it starts again from the next probe."""
 
     def __init__(self) -> None:
         self.steps = 0
-        """How often the clock was found to have been set."""
+        """Count of clock steps."""
         self.answers = 0
-        """How many probes were answered in all."""
+        """Count of answered probes."""
         self.suspected = False
-        """Whether something speaks for its having been set, so that a probe should be sent at once."""
+        """Whether the clock seems to have been set, so that a probe should be sent at once."""
         self._probes: deque[Probe] = deque(maxlen=SLOTS)
         self._since_set = 0
-        """How many since the clock was last set."""
+        """Count since the last clock step."""
         self._newest: Probe | None = None
         self._base_ns = 0
         self._at = self._low = self._high = np.zeros(0)
@@ -90,25 +90,25 @@ class RemoteClock:
 
     @property
     def known(self) -> bool:
-        """Whether a probe was answered since the clock was last set."""
+        """Whether a probe was answered since the last clock step."""
         return bool(self._probes)
 
     @property
     def settled(self) -> bool:
-        """Whether it is known as well as can be expected: one answer that came late tells too little to pair frames by."""
+        """Whether the bound is small enough for pairing, or will not get smaller: one late answer alone is too little."""
         if not self.known or self._newest is None:
             return False
         return self._since_set >= PATIENCE or self.offset(self._newest.received_ns).bound_ns <= SETTLED_NS
 
     def reading(self, at_ns: int) -> ClockReading:
-        """All that is known when our clock shows `at_ns`."""
+        """The estimate at local time `at_ns`."""
         offset = self.offset(at_ns)
         slowest, fastest = (1e6 * drift for drift in self._drift)
         shortest_ns = min(probe.round_trip_ns for probe in self._probes)
         return ClockReading(*offset, (slowest + fastest) / 2, (fastest - slowest) / 2, shortest_ns, self.steps)
 
     def add(self, probe: Probe) -> None:
-        """Take in an answered probe; those of one clock come in the order of their answers."""
+        """Add an answered probe; probes are added in the order of their answers."""
         assert probe.round_trip_ns >= 0, probe
         self.suspected = False
         self.answers += 1
@@ -124,32 +124,32 @@ class RemoteClock:
             self._fits()
 
     def offset(self, at_ns: int) -> Offset:
-        """The offset when our clock shows `at_ns`."""
+        """The offset at local time `at_ns`."""
         assert self.known
         since = at_ns - self._base_ns - self._at
         slow, fast = (drift * since for drift in self._drift)
         low = float(np.max(self._low + np.minimum(slow, fast)))
         high = float(np.min(self._high + np.maximum(slow, fast)))
-        # Contradictions are found when a probe is added; what is left of them is rounding.
+        # Contradictions are found when a probe is added; a negative width here is rounding.
         middle = round((low + high) / 2)
         return Offset(middle + self._reference_ns, max(0, round((high - low) / 2)) + 1)
 
-    def ours(self, remote_ns: int) -> Offset:
-        """The time of our clock when the other showed `remote_ns`, and how sure that is."""
+    def to_local(self, remote_ns: int) -> Offset:
+        """Local time at which the remote clock showed `remote_ns`, with its bound."""
         assert self._newest is not None
         rough_ns = remote_ns - self.offset(self._newest.received_ns).ns
         there = self.offset(rough_ns)
-        # That moment is itself only known to within the bound, in which the clocks drift a little.
+        # That moment is known to within the bound only, during which the clocks drift a little.
         return Offset(remote_ns - there.ns, there.bound_ns + round(2 * MOST_DRIFT * there.bound_ns) + 2)
 
     def _forget(self) -> None:
-        """The clock was set."""
+        """Start again after a clock step."""
         self.steps += 1
         self._probes.clear()
         self._since_set = 0
 
     def _keep(self, probe: Probe) -> None:
-        """Into its slot, if it is the best of it."""
+        """Put a probe into its slot, if it is the best of it."""
         self._newest = probe
         self._since_set += 1
         if self._probes and self._probes[-1].received_ns // SLOT_NS == probe.received_ns // SLOT_NS:
@@ -159,7 +159,7 @@ class RemoteClock:
         self._probes.append(probe)
 
     def _fits(self) -> bool:
-        """Find what the kept probes say together; False where they contradict each other."""
+        """Intersect the intervals of the kept probes; False where they contradict each other."""
         first = self._probes[0]
         self._base_ns, self._reference_ns = first.received_ns, first.remote_ns - first.received_ns
         self._at = np.array([probe.received_ns - self._base_ns for probe in self._probes], float)
@@ -180,6 +180,6 @@ class RemoteClock:
 
 
 def _interval_ns(probe: Probe) -> tuple[int, int]:
-    """What the offset was when the answer came, at least and at most."""
+    """Lower and upper bound of the offset when the answer arrived."""
     drifted = int(MOST_DRIFT * probe.round_trip_ns) + 1
     return probe.remote_ns - probe.received_ns, probe.remote_ns - probe.sent_ns + drifted

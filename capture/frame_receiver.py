@@ -1,4 +1,4 @@
-"""From messages to pairs: what the receiving thread knows, without its sockets and clock."""
+"""How messages of both views become frame pairs: the receiving thread's state, without sockets and clock."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -20,22 +20,22 @@ NONE_LASTS = PerView(False, False)
 
 @dataclass(slots=True)
 class _ViewState:
-    """What one view's messages have told so far."""
+    """State of one view."""
 
     received: int = 0
     next_seq: int | None = None
     ahead_since: int | None = None
-    """Answers of its clock when frames were first stamped ahead of their arrival; None while they are not."""
+    """Count of its clock's answers when frames were first stamped ahead of their arrival; None while they are not."""
     held: tuple[wire.Packet, int] | None = None
     """A frame, and when it came, that waits for its clock to be known."""
 
 
 class FrameReceiver:
-    """Takes both views' messages, gives pairs, and counts what became of every frame.
+    """Takes messages of both views, returns pairs, and counts the outcome of every frame.
 
-    `newest`: of several messages that are read at once, only the last image is used; else all are, and pairs do not
-    depend on which view's message came first. `lasting` views are cameras that may go and come back (`capture.availability`).
-    `names` are the sources as the user wrote them.
+    `newest`: of several messages that are read at once, only the last image is used; else all are, and pairs do not depend on
+    which view's message came first. `lasting` views are cameras that may stop and come back (`capture.availability`). `names` are
+    the sources as the user wrote them.
     """
 
     def __init__(
@@ -49,10 +49,10 @@ class FrameReceiver:
         lasting: PerView[bool] = NONE_LASTS,
         clock_of: Callable[[View, int], RemoteClock | None] = lambda view, port: None,
     ) -> None:
-        """`clock_of` knows the clock that answers at a port of a view's host; None where that is our own."""
+        """`clock_of` returns the clock that answers at a port of a view's host; None where that is this host's."""
         self.drops: Counter[str] = Counter()
-        """Frames by reason: those of pairing, `lost` (a gap in the numbers), `malformed` (messages), `unsynchronised` (stamped by
-        a clock that is not known yet) and `ahead` (by one that seems to have been set)."""
+        """Frames by reason: those of pairing, `lost` (a gap in the sequence numbers), `malformed` (messages), `unsynchronised`
+        (stamped by a clock whose offset is not known yet) and `ahead` (by one that seems to have been set)."""
         self.complaint: str | None = None
         """What was wrong with the latest malformed message."""
         self._newest = newest
@@ -65,7 +65,7 @@ class FrameReceiver:
 
     @property
     def received(self) -> PerView[int]:
-        """Frames that arrived whole."""
+        """Valid frames that arrived."""
         return self._views.map(lambda view: view.received)
 
     @property
@@ -78,7 +78,7 @@ class FrameReceiver:
 
     @property
     def failure(self) -> str | None:
-        """Why the stream ended that should not have, one sentence."""
+        """Why the stream ended unexpectedly, one sentence."""
         return self._availability.failure
 
     @property
@@ -87,17 +87,17 @@ class FrameReceiver:
         return self._availability.ended
 
     def wants(self, view: View) -> bool:
-        """Whether to read on from `view`: where nothing may be lost, a view that is ahead waits for the other."""
+        """Whether to read more of `view`: where every pair counts, a view that is ahead waits for the other."""
         if self._availability.has_ended(view):
             return False
         return self._newest or not (self._pairer.full(view) or self._views[view].held)
 
     def silent_ns(self, view: View, now_ns: int) -> int:
-        """For how long `view` has given nothing."""
+        """Time since the last frame of `view`."""
         return self._availability.silent_ns(view, now_ns)
 
     def take(self, view: View, messages: Sequence[Sequence[wire.Part]], received_ns: int) -> list[FramePair]:
-        """Take messages of one view's socket, oldest first; give the pairs that they settle."""
+        """Process messages of one view's socket, oldest first; the pairs that are settled by them."""
         state, packets, end = self._views[view], [], None
         for message in messages:
             try:
@@ -131,16 +131,16 @@ class FrameReceiver:
         return pairs
 
     def lost(self, view: View, why: str, now_ns: int) -> list[FramePair]:
-        """Note that `view` is gone without a last message."""
+        """Note that `view` has stopped without an end message."""
         return self._availability.lost(view, why, now_ns)
 
     def held_up(self, now_ns: int) -> None:
-        """Note that no view was read until now, so that none was silent."""
+        """Note that no view was read until now, so that none counts as silent."""
         for view in VIEWS:
             self._availability.heard(view, now_ns)
 
     def check_silence(self, now_ns: int) -> list[FramePair]:
-        """Note which views have been read and yet have not given a frame for too long; go on with those that waited."""
+        """Find views that were read and had no frame for too long; retry frames that were held for their clock."""
         pairs = []
         for view in VIEWS:
             held = self._views[view].held
@@ -151,7 +151,7 @@ class FrameReceiver:
         return pairs + self._availability.check_silence(now_ns, self.wants, self.complaint)
 
     def _count_gap(self, view: View, seq: int) -> None:
-        """A sender that starts again, or is joined late, begins anew; a gap in between is a loss."""
+        """A sender that restarts, or that is joined late, starts a new count; a gap within a count is a loss."""
         expected = self._views[view].next_seq
         if expected is not None and seq > expected:
             self.drops["lost"] += seq - expected
@@ -170,22 +170,22 @@ class FrameReceiver:
             # Nothing may be lost, so the view is held up until its clock has answered.
             self._views[view].held = packet, received_ns
             return None
-        return frame if clock is None else self._in_our_time(frame, clock)
+        return frame if clock is None else self._in_local_time(frame, clock)
 
-    def _in_our_time(self, frame: Frame, clock: RemoteClock) -> Frame | None:
-        """The frame with its capture time in our clock; None, and counted, where that is not known."""
+    def _in_local_time(self, frame: Frame, clock: RemoteClock) -> Frame | None:
+        """The frame with its capture time in this host's clock; None, and counted, where the offset is not known."""
         if not clock.settled:
             self.drops["unsynchronised"] += 1
             return None
-        ours, state = clock.ours(frame.captured_ns), self._views[frame.view]
-        if ours.ns - ours.bound_ns <= frame.received_ns + _AHEAD_NS:
+        local, state = clock.to_local(frame.captured_ns), self._views[frame.view]
+        if local.ns - local.bound_ns <= frame.received_ns + _AHEAD_NS:
             state.ahead_since = None
         elif self._newest and state.ahead_since in (None, clock.answers):
             # Either the clock was set, or the sender is ahead of time, as a file at its reader's pace is: a probe tells.
             state.ahead_since, clock.suspected = clock.answers, True
             self.drops["ahead"] += 1
             return None
-        return replace(frame, captured_ns=ours.ns)
+        return replace(frame, captured_ns=local.ns)
 
     def _malformed(self, view: View, error: wire.WireError) -> None:
         self.drops["malformed"] += 1

@@ -1,4 +1,4 @@
-"""What a camera gives: one frame, and two frames that were captured together."""
+"""Frames: one image of a camera, and two that were captured together."""
 
 from dataclasses import dataclass, field, replace
 
@@ -23,23 +23,23 @@ class Frame:
     fov_deg: float | None = None
     """Horizontal field of view, where the camera says so."""
     absent: bool = False
-    """A black stand-in for a camera that gives nothing now; `seq` is its last real frame's, the times are the other view's."""
+    """A black stand-in for a camera that is absent; `seq` is its last real frame's, the times are the other view's."""
 
-    def stand_in(self, beside: "Frame") -> "Frame":
-        """What takes this view's place beside a frame of the other view, this frame being its last."""
+    def stand_in(self, partner: "Frame") -> "Frame":
+        """The stand-in for this view in a pair with a frame of the other view; this frame is its last."""
         blank = np.zeros_like(self.image)
         blank.flags.writeable = False
-        return replace(self, captured_ns=beside.captured_ns, received_ns=beside.received_ns, image=blank, absent=True)
+        return replace(self, captured_ns=partner.captured_ns, received_ns=partner.received_ns, image=blank, absent=True)
 
 
 @dataclass(frozen=True, slots=True)
 class FramePair:
-    """A frame of each view, captured within the pairing tolerance; or, live, one frame and a stand-in for a view that is gone."""
+    """A frame of each view, captured within the pairing tolerance; or, live, one frame and a stand-in for an absent view."""
 
     left: Frame
     right: Frame
     paired_ns: int | None = field(default=None, kw_only=True)
-    """When it was settled that they belong together; host monotonic clock. None until whoever has a clock says so."""
+    """When they were paired; host monotonic clock. None until the receiving thread has set it."""
 
     @property
     def skew_ns(self) -> int:

@@ -1,4 +1,4 @@
-"""Which frame of the left view goes with which of the right: the nearest in capture time, decided without delay."""
+"""Which frame of the left view is paired with which of the right: the nearest in capture time, without added latency."""
 
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -11,18 +11,18 @@ from capture.views import VIEWS, PerView, View
 DropReason = Literal["no_partner", "out_of_tolerance", "late", "superseded"]
 """Why a frame was not paired.
 
-no_partner: the other view gave nothing near it before it ended, or before the memory bound was reached.
+no_partner: the other view had no frame near it before it ended, or before the memory bound was reached.
 out_of_tolerance: the nearest frame left in the other view is too far in time.
-late: it came after a frame of its own view that was captured later (or at the same time).
+late: it arrived after a frame of its own view that was captured later (or at the same time).
 superseded: the next frame of its own view is nearer to the partner.
 """
 
 CAPACITY = 16
-"""Frames that wait for a partner, a view."""
+"""Frames of a view that wait for a partner."""
 _WINDOW = 31
-"""Intervals that the learned period looks back on."""
+"""Intervals from which the period is estimated."""
 RESTART_NS = 1_000_000_000
-"""A frame that is older than its stream's last by more than this is no straggler: its clock was set back, or it began anew."""
+"""A frame older than its stream's last by more than this is not late: its clock was set back, or its sender restarted."""
 
 
 @dataclass(slots=True)
@@ -44,13 +44,13 @@ class _Stream:
 class Pairer:
     """Pairs two streams; every frame is used once or dropped with a reason, and order is kept.
 
-    A pair is final as soon as no later frame can be closer. Of a stream whose next frame is not known yet, this takes
-    for granted that frames keep the smallest distance that they had lately, so that cameras of one rate are paired at
-    once. `patient` waits for that next frame instead; then pairs do not depend on the order in which views arrive.
+    A pair is final as soon as no later frame can be closer. Where a stream's next frame has not arrived, its distance is assumed
+    to be at least the smallest recent interval, so that cameras of one rate are paired at once. `patient` waits for that next
+    frame instead; then pairs do not depend on the order in which views arrive.
 
-    A stream whose clock is set back by more than RESTART_NS begins anew; by less, its frames are late until it has caught up.
+    A stream whose clock is set back by more than RESTART_NS starts again; by less, its frames are late until it has caught up.
 
-    `tolerance_ns` is the largest skew of a pair; None takes half a period of the faster stream, as learned so far.
+    `tolerance_ns` is the largest skew of a pair; None takes half a period of the faster stream, as estimated so far.
     """
 
     def __init__(self, tolerance_ns: int | None = None, *, patient: bool = False, capacity: int = CAPACITY) -> None:
@@ -63,7 +63,7 @@ class Pairer:
         self._streams = PerView.of(lambda view: _Stream())
 
     def push(self, frame: Frame) -> list[FramePair]:
-        """Take a frame in; give the pairs that it settles."""
+        """Process a frame; the pairs that are settled by it."""
         if not self._admit(frame):
             return []
         stream = self._streams[frame.view]
@@ -79,17 +79,17 @@ class Pairer:
             self._drop(frame.view, "no_partner")
         return pairs
 
-    def let_pass(self, frame: Frame) -> bool:
-        """Note a frame that goes on without a partner, since the other view is gone; False if it is late, and counted so."""
+    def pass_unpaired(self, frame: Frame) -> bool:
+        """Note a frame that is used without a partner, since the other view is absent; False if it is late, which is counted."""
         return self._admit(frame)
 
     def give_up(self, view: View) -> None:
-        """Drop what waits of a view: its partners will not come."""
+        """Drop the waiting frames of a view: their partners will not come."""
         while self._streams[view].waiting:
             self._drop(view, "no_partner")
 
     def finish(self, view: View) -> list[FramePair]:
-        """End a view's stream; give the pairs that this settles."""
+        """End a view's stream; the pairs that are settled by that."""
         self._streams[view].ended = True
         return self._settle()
 
@@ -103,7 +103,7 @@ class Pairer:
         return any(stream.ended and not stream.waiting for stream in self._streams)
 
     def _admit(self, frame: Frame) -> bool:
-        """Whether a frame follows its stream's last one, or begins it anew."""
+        """Whether a frame follows its stream's last one, or restarts the stream."""
         stream = self._streams[frame.view]
         assert not stream.ended, f"a frame of view {frame.view!r} after its end"
         if stream.last_ns is not None:
@@ -115,7 +115,7 @@ class Pairer:
                 self.drops["late"] += 1
                 return False
             else:
-                # A frame's number tells how many were lost before it: the camera's period is not that of what arrives.
+                # Lost frames, which the sequence numbers show, must not lengthen the camera's estimated period.
                 stream.intervals_ns.append(step_ns // max(1, frame.seq - stream.last_seq))
         stream.last_ns, stream.last_seq = frame.captured_ns, frame.seq
         return True
@@ -158,7 +158,7 @@ class Pairer:
         return min((w.half_period_ns for w in (left, right) if w.half_period_ns is not None), default=0)
 
     def _next_is_nearer(self, early: View, skew_ns: int) -> bool | None:
-        """Whether the early head's successor is nearer to the other head; None while that is open."""
+        """Whether the early head's successor is nearer to the other head; None while that is not known."""
         stream = self._streams[early]
         if len(stream.waiting) > 1:
             step_ns = stream.waiting[1].frame.captured_ns - stream.waiting[0].frame.captured_ns

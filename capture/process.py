@@ -1,4 +1,4 @@
-"""One process a camera: it opens its source, publishes it on a private socket, and never outlives its parent."""
+"""The process of one camera: opens its source, publishes it on a private socket, and ends with its parent."""
 
 import math
 import multiprocessing
@@ -22,14 +22,14 @@ from capture.views import View
 from hand.errors import UserError
 
 _GRACE_S = 1.0
-"""How long a camera may take to let go, e.g. out of a driver that waits for a frame."""
+"""Time for a camera to close, e.g. for a driver call that waits for a frame."""
 _NOTICE_S = 0.05
 """From a parent's death until its end of the pipe shows it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CameraJob:
-    """What one capture process does; the list of these is the list of processes."""
+    """What one capture process does."""
 
     view: View
     source: str
@@ -40,19 +40,19 @@ class CameraJob:
     """Every frame arrives, at the reader's pace; else frames come at the camera's pace and some may be lost."""
     mode: DeviceMode
     lasting: bool = False
-    """It is started again when it ends, so it does not wait for its reader to leave."""
+    """It is restarted when it ends, so it does not wait until its reader has disconnected."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Report:
-    """What the child says once: its camera is open and subscribed to, or why not."""
+    """The child's one report: its camera is open and its socket subscribed to, or the reason why not."""
 
     kind: Literal["ready", "failed"]
     sentence: str | None
 
 
 def forkserver_context() -> ForkServerContext:
-    """Starts processes within milliseconds: a server that has the libraries loaded forks them, the first time and every time."""
+    """Starts processes within milliseconds: they are forked from a server that has the libraries loaded."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["capture.sources.device", "capture.sources.video_file", "capture.sources.pattern", "capture.stream", "tyro"]
@@ -67,9 +67,9 @@ class CameraProcess:
         self.job = job
         context = forkserver_context()
         self._control, child_control = context.Pipe()
-        # What a parent that is killed cannot remove: its sockets' folder, and that of multiprocessing's own.
-        leavings = (Path(job.endpoint.removeprefix("ipc://")).parent, Path(get_temp_dir()))
-        self._process = context.Process(target=_run, args=(job, child_control, leavings), name=f"duohand-{job.view}", daemon=True)
+        # A parent that is killed cannot remove these: the folder of its sockets, and multiprocessing's own.
+        folders = (Path(job.endpoint.removeprefix("ipc://")).parent, Path(get_temp_dir()))
+        self._process = context.Process(target=_run, args=(job, child_control, folders), name=f"duohand-{job.view}", daemon=True)
         # Ctrl-C goes to every process of the terminal; the parent alone answers it. The mask is inherited, so that
         # not even a child that is still starting dies of it with a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -81,7 +81,7 @@ class CameraProcess:
             child_control.close()
 
     def wait_ready(self, timeout_s: float) -> str | None:
-        """Wait until the camera is open and its socket subscribed to; give its note to the user.
+        """Wait until the camera is open and its socket subscribed to; its note for the user.
 
         Raises UserError, with the child's own sentence where it gave one.
         """
@@ -99,7 +99,7 @@ class CameraProcess:
         return report.sentence
 
     def go(self, start_ns: int) -> None:
-        """Let the frames come, from `start_ns` for a source that makes its own time."""
+        """Start the frames, at `start_ns` for a source that makes its own time."""
         try:
             self._control.send(start_ns)
         except ConnectionError as error:
@@ -110,28 +110,32 @@ class CameraProcess:
         return self._control.poll(0)
 
     def kill(self) -> None:
-        """End a process that hangs; it is gone some moments later."""
+        """Kill a process that hangs; it ends some moments later."""
         self._process.kill()
+
+    @property
+    def pid(self) -> int | None:
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
         return self._process.is_alive()
 
     def exit_reason(self) -> str:
-        """One sentence about a process that ended and should not have."""
+        """Why a process ended unexpectedly, one sentence."""
         self._process.join(_GRACE_S)
         return f"the capture process of {self.job.source!r} ended unexpectedly (exit code {self._process.exitcode})"
 
     def ask_to_stop(self) -> None:
-        """Begin the end, without waiting for it."""
+        """Ask the process to end, without waiting for it."""
         try:
             self._control.send(None)
         except ConnectionError:
-            # Gone already, which is what was asked for.
+            # It has ended already.
             return
 
     def close(self) -> None:
-        """Return when the process is gone, by force if it must be."""
+        """Return when the process has ended; it is killed where it does not end in time."""
         self.ask_to_stop()
         self._process.join(2 * _GRACE_S)
         if self._process.is_alive():
@@ -141,14 +145,14 @@ class CameraProcess:
         self._control.close()
 
 
-class _Orders:
-    """What the parent wants of this process: a start time, then the end. The parent's death is an order to end."""
+class _ParentLink:
+    """The parent's commands to this process: a start time, then the end. The parent's death is a command to end."""
 
-    def __init__(self, control: Connection, leavings: tuple[Path, ...]) -> None:
-        """`leavings` are folders that an orphan removes."""
+    def __init__(self, control: Connection, folders: tuple[Path, ...]) -> None:
+        """`folders` are removed where the parent has died."""
         self.stop = threading.Event()
         self._start_ns: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._leavings = leavings
+        self._folders = folders
         self._orphaned = False
         self._control = control
         threading.Thread(target=self._listen, daemon=True).start()
@@ -158,37 +162,37 @@ class _Orders:
         return self._start_ns.get()
 
     def finish(self) -> None:
-        """Before this process ends: an orphan removes what its parent left, whichever of its threads is the first to end."""
+        """To be called before this process ends: removes the folders of a parent that has died."""
         if not self.stop.is_set() and self._control.poll(_NOTICE_S):
             self.stop.wait(_GRACE_S)
-        # Again: a socket may have been made while its folder was being removed.
+        # A second time: a socket may have been made while its folder was being removed.
         if self._orphaned:
-            self._remove_leavings()
+            self._remove_folders()
 
     def _listen(self) -> None:
         try:
-            while (order := self._control.recv()) is not None:
-                self._start_ns.put(order)
+            while (command := self._control.recv()) is not None:
+                self._start_ns.put(command)
         except (EOFError, ConnectionError):
             self._orphaned = True
-            # First: once told to stop, the main thread may end the process at any moment.
-            self._remove_leavings()
+            # First: after `stop`, the main thread may end the process at any moment.
+            self._remove_folders()
         self.stop.set()
         self._start_ns.put(None)
-        # This thread is a daemon: a main thread that returns in time ends the process before this does. One that
-        # hangs in a driver cannot be interrupted, and the system frees the camera anyway.
+        # This thread is a daemon: a main thread that returns in time ends the process first. One that hangs in a driver
+        # cannot be interrupted, and the system frees the camera anyway.
         time.sleep(_GRACE_S)
         os._exit(1)
 
-    def _remove_leavings(self) -> None:
-        for folder in self._leavings:
+    def _remove_folders(self) -> None:
+        for folder in self._folders:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _run(job: CameraJob, control: Connection, leavings: tuple[Path, ...]) -> None:
-    """The child: everything that the user can cause is reported as one sentence."""
+def _run(job: CameraJob, control: Connection, folders: tuple[Path, ...]) -> None:
+    """The child process; a UserError is reported as its sentence."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # The libraries' own complaints would stand beside our sentence and say less.
+    # The libraries' own messages would say less than ours.
     os.environ["OPENCV_FFMPEG_LOGLEVEL"] = "-8"
     import cv2
 
@@ -196,18 +200,18 @@ def _run(job: CameraJob, control: Connection, leavings: tuple[Path, ...]) -> Non
     # Capture, network and viewer share the cores; the conversions here gain nothing from threads.
     cv2.setNumThreads(1)
 
-    orders = _Orders(control, leavings)
+    parent = _ParentLink(control, folders)
     try:
         source = open_source(job.source, job.view, paced=not job.lossless, mode=job.mode)
         try:
             publisher = Publisher(job.endpoint, lossless=job.lossless)
             try:
-                publisher.wait_for_subscriber(orders.stop)
+                publisher.wait_for_subscriber(parent.stop)
                 control.send(_Report("ready", source.note))
-                start_ns = orders.start_ns()
+                start_ns = parent.start_ns()
                 if start_ns is not None:
                     leave_within_s = _GRACE_S if job.lasting else math.inf
-                    publish(source, publisher, job.view, start_ns, orders.stop, leave_within_s=leave_within_s)
+                    publish(source, publisher, job.view, start_ns, parent.stop, leave_within_s=leave_within_s)
             finally:
                 publisher.close()
         finally:
@@ -215,12 +219,12 @@ def _run(job: CameraJob, control: Connection, leavings: tuple[Path, ...]) -> Non
     except UserError as error:
         _report_failure(control, str(error))
     finally:
-        orders.finish()
+        parent.finish()
 
 
 def _report_failure(control: Connection, sentence: str) -> None:
     try:
         control.send(_Report("failed", sentence))
     except ConnectionError:
-        # The parent is gone; there is nobody to tell.
+        # The parent has died.
         return

@@ -1,4 +1,4 @@
-"""Two cameras in, frame pairs out: owns the capture processes, the receiving thread and what they leave behind."""
+"""Frame pairs of two cameras: owns the capture processes, the receiving thread and their temporary files."""
 
 import shutil
 import tempfile
@@ -29,14 +29,14 @@ _POLL_MS = 50
 _BATCH = 16
 
 Tap = Callable[[View, Sequence[Part], int, int], None]
-"""Told of every message of a view, before anything is made of it: when it arrived, and what its clock lacks of ours, ns."""
+"""Called with each message before it is decoded: view, parts, arrival time, and this host's clock minus the sender's, ns."""
 
 
 class PairStream:
     """The pairs of two cameras, each a SOURCE as `capture.sources.registry` reads it. A context manager.
 
-    Live (the default) only the newest unread pair is kept, and a camera that goes is waited for: meanwhile pairs hold the other
-    one's frames and a stand-in. With `every_pair` files play at the reader's pace, cameras are held up rather than dropped, and
+    Live (the default) only the newest unread pair is kept, and a camera that stops is waited for: meanwhile pairs hold the other
+    camera's frames and a stand-in. With `every_pair` files play at the reader's pace, cameras wait rather than drop frames, and
     all pairs come in order. A stream without a frame for `silence_s` counts as dead. `tolerance_ns` is the largest skew of a
     pair; None learns it. `keys` secure feeds over TCP.
     """
@@ -62,7 +62,7 @@ class PairStream:
         """Called on the receiving thread; to be set before the stream is entered."""
         self._keys = keys
         self.notes: list[str] = []
-        """One sentence for each thing a camera did otherwise than asked."""
+        """What each camera reported when it was opened, such as a mode that it refused; a sentence each."""
 
         self._directory: Path | None = None
         self._cameras: Supervisor | None = None
@@ -81,7 +81,7 @@ class PairStream:
         self._complaint: str | None = None
 
     def __enter__(self) -> "PairStream":
-        """Open both cameras. Raises UserError, with everything undone, if one cannot be."""
+        """Open both cameras. Raises UserError, with everything undone, if one cannot be opened."""
         try:
             self._open()
         except BaseException:
@@ -93,7 +93,7 @@ class PairStream:
         self.close()
 
     def next_pair(self, timeout_s: float) -> FramePair | None:
-        """The next pair, each at most once; None if none came in time or none will come (`ended`)."""
+        """The next pair, each at most once; None after the timeout, and where none will come (`ended`)."""
         with self._changed:
             self._changed.wait_for(lambda: self._pairs or self._finished, timeout_s)
             if not self._pairs:
@@ -104,13 +104,13 @@ class PairStream:
 
     @property
     def ended(self) -> bool:
-        """Whether all pairs that will ever come have been read."""
+        """Whether the last pair has been read."""
         with self._changed:
             return self._finished and not self._pairs
 
     @property
     def failure(self) -> str | None:
-        """Why the stream ended if it should not have: one sentence."""
+        """Why the stream ended unexpectedly, one sentence."""
         return self._failure
 
     @property
@@ -130,13 +130,13 @@ class PairStream:
 
     @property
     def faults(self) -> dict[str, int]:
-        """What happened and how often: a view was gone (`left_absent`), its process was started again (`left_restarts`), its
-        clock was found to have been set (`left_clock_steps`)."""
+        """Counts by fault: a view was absent (`left_absent`), its process was restarted (`left_restarts`), its clock was set
+        (`left_clock_steps`)."""
         return self._faults
 
     @property
     def clocks(self) -> dict[View, ClockReading]:
-        """How other hosts' clocks stand to this one's, for each view that has one."""
+        """Offsets of other hosts' clocks to this host's, for each view that has one."""
         return self._clocks
 
     def close(self) -> None:
@@ -179,11 +179,11 @@ class PairStream:
         return self._specs[view].feed_endpoint or f"ipc://{self._directory}/{view}"
 
     def _lasts(self, view: View) -> bool:
-        """Whether a view that goes is waited for: a recording that stops is at its end."""
+        """Whether a view that stops is waited for: a recording that stops is at its end."""
         return not self._every_pair and self._specs[view].lasting
 
     def _receive(self, feeds: Feeds, cameras: Supervisor) -> None:
-        """The receiving thread: read, hand over, until no pair can come."""
+        """The receiving thread: reads and hands over, until no further pair can come."""
         receiver = FrameReceiver(
             self.sources,
             newest=not self._every_pair,
@@ -195,7 +195,7 @@ class PairStream:
         )
         try:
             while not self._stop.is_set() and not receiver.ended:
-                # Asked before the sockets are read: what a dead process has sent is read before it is given up.
+                # Before the sockets are read: what a process sent before it died is read before it is reaped.
                 dead = cameras.dead()
                 ready = feeds.poll([view for view in VIEWS if receiver.wants(view)], _POLL_MS)
                 for view, socket in feeds.sockets.items():
@@ -216,7 +216,7 @@ class PairStream:
                 self._changed.notify_all()
 
     def _show(self, feeds: Feeds, view: View, messages: list[list[memoryview]], received_ns: int) -> None:
-        """Show messages to the tap."""
+        """Pass messages to the tap."""
         if self.tap is None:
             return
         clock = feeds.clocks().get(view)
@@ -224,7 +224,7 @@ class PairStream:
             self.tap(view, message, received_ns, -clock.offset_ns if clock else 0)
 
     def _read(self, socket: zmq.Socket) -> list[list[memoryview]]:
-        """What waits on a readable socket: one message if every pair counts, else all, for the newest to win."""
+        """Messages that wait on a readable socket: one if every pair counts, else all, of which the newest is used."""
         messages = []
         try:
             while len(messages) < (1 if self._every_pair else _BATCH):
@@ -250,7 +250,7 @@ class PairStream:
                 self._changed.notify_all()
 
     def _report(self, receiver: FrameReceiver, cameras: Supervisor, feeds: Feeds) -> None:
-        """Make known what happened."""
+        """Publish the counts."""
         restarts = {f"{view}_restarts": count for view, count in cameras.restarts.items()}
         self._faults = {**receiver.faults, **restarts, **feeds.steps()}
         self._clocks = feeds.clocks()

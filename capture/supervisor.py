@@ -1,4 +1,4 @@
-"""The capture processes of one stream: opened together, and, where they last, started again when they end."""
+"""The capture processes of one stream: opened together, and, for live cameras, restarted when they end."""
 
 import logging
 import time
@@ -11,26 +11,26 @@ from capture.views import View
 from hand.errors import UserError
 
 START_DELAY_NS = 20_000_000
-"""From the order to begin until the first frame: both processes have it by then."""
+"""From the start command until the first frame: both processes have received it by then."""
 _OPEN_TIMEOUT_S = 90.0
-"""The synthetic cameras draw their loop on opening: seconds, on a busy machine more."""
+"""The synthetic cameras render their loop when they are opened: seconds, on a busy machine more."""
 
 log = logging.getLogger(__name__)
 
 
 class Backoff:
-    """When to try again: at once, then after pauses that double, until a try has lasted."""
+    """Exponential backoff: the first retry at once, later ones after pauses that double, until a try has lasted."""
 
     FIRST_NS = 250_000_000
     MOST_NS = 2_000_000_000
     LASTED_NS = 5_000_000_000
-    """A camera that ran this long was no failure: the next try is a first one."""
+    """A camera that ran this long has not failed: the next retry is a first one."""
 
     def __init__(self) -> None:
         self._pause_ns = 0
 
     def next_ns(self, now_ns: int, ran_ns: int) -> int:
-        """When to try again after a try that ended now, having run for `ran_ns`."""
+        """Time of the next retry after a try that has ended now, having run for `ran_ns`."""
         if ran_ns >= self.LASTED_NS:
             self._pause_ns = 0
         due_ns = now_ns + self._pause_ns
@@ -40,28 +40,28 @@ class Backoff:
 
 @dataclass(slots=True)
 class _Slot:
-    """One camera's process, or when there will be one again."""
+    """One camera's process, or the time of its restart."""
 
     job: CameraJob
     backoff: Backoff
     process: CameraProcess | None
     opened_ns: int | None = None
-    """Since when its frames come; None while it opens."""
+    """Start of its frames; None while it opens."""
     started_ns: int = 0
     due_ns: int = 0
     failed: bool = False
-    """It could not open, and ends by itself."""
+    """It could not be opened, and ends by itself."""
     logged: str = ""
     """The latest sentence about it in the log."""
 
 
 class Supervisor:
-    """Owns the processes. `tend`, called often, does what is due and never waits."""
+    """Owns the processes. `tend`, to be called often, does what is due and never blocks."""
 
     def __init__(self, jobs: Iterable[CameraJob], clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
         """Starts the processes."""
         self.restarts: Counter[View] = Counter()
-        """How often each camera's process was started again."""
+        """Count of restarts by view."""
         self._clock_ns = clock_ns
         self._slots: dict[View, _Slot] = {}
         try:
@@ -72,7 +72,7 @@ class Supervisor:
             raise
 
     def open(self) -> list[str]:
-        """Wait for all cameras, then let their frames come; their notes. Raises UserError for the first that cannot be opened."""
+        """Wait until all cameras are open, then start their frames; their notes. Raises UserError for the first that fails."""
         deadline = time.monotonic() + _OPEN_TIMEOUT_S
         notes = []
         for slot in self._slots.values():
@@ -87,6 +87,7 @@ class Supervisor:
             assert slot.process is not None
             slot.process.go(start_ns)
             slot.opened_ns = start_ns
+            log.debug(f"{slot.job.view} camera: {slot.job.source} is open, process {slot.process.pid}")
         return notes
 
     def dead(self) -> list[View]:
@@ -94,10 +95,11 @@ class Supervisor:
         return [view for view, slot in self._slots.items() if slot.process is not None and not slot.process.alive]
 
     def reap(self, view: View) -> str:
-        """Let go of a process that has ended; why it did. A lasting camera gets another one when that is due."""
+        """Collect a process that has ended; the reason. A lasting camera gets a new process when that is due."""
         slot = self._slots[view]
         assert slot.process is not None
         why = slot.process.exit_reason()
+        log.debug(f"{view} camera: {why}")
         if slot.job.lasting:
             slot.process.close()
             slot.process = None
@@ -106,7 +108,7 @@ class Supervisor:
         return why
 
     def tend(self, silent_ns: Callable[[View, int], int], longest_ns: int) -> None:
-        """Start what is due, let go what has opened, end what hangs: silent for longer than `longest_ns`."""
+        """Restart processes that are due, start frames of opened cameras, kill processes silent for longer than `longest_ns`."""
         now_ns = self._clock_ns()
         for view, slot in self._slots.items():
             if not slot.job.lasting:
@@ -126,7 +128,7 @@ class Supervisor:
     def close(self) -> None:
         """Leave no process. May be called again."""
         processes = [slot.process for slot in self._slots.values() if slot.process is not None]
-        # Asked first and awaited after, all cameras let go at the same time.
+        # All are asked before any is awaited, so that they close at the same time.
         for process in processes:
             process.ask_to_stop()
         for process in processes:
@@ -137,12 +139,13 @@ class Supervisor:
         try:
             slot.process = CameraProcess(slot.job)
         except OSError as error:
-            # The system has no room for a process now.
+            # The system cannot start another process now.
             self._log(slot, logging.WARNING, f"{slot.job.view} camera: its process cannot be started: {error.strerror}")
             slot.due_ns = slot.backoff.next_ns(now_ns, 0)
             return
         slot.opened_ns, slot.failed, slot.started_ns = None, False, now_ns
         self.restarts[slot.job.view] += 1
+        log.debug(f"{slot.job.view} camera: process {slot.process.pid} is started, restart {self.restarts[slot.job.view]}")
 
     def _begin(self, slot: _Slot, process: CameraProcess) -> None:
         try:

@@ -1,6 +1,6 @@
-"""The wire: one camera message as bytes and back. PROTOCOL.md writes the format out for other programs.
+"""The wire format: one camera message as bytes and back. PROTOCOL.md specifies it for other programs.
 
-A message has three parts: topic (the view's name), msgpack header, payload. Nothing in it is ever unpickled.
+A message has three parts: topic (the view's name), msgpack header, payload. Pickle is not used.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from capture.views import View
 
 VERSION = 2
 VERSIONS = (1, 2)
-"""Those that are read; the first has no `clock_port`."""
+"""Versions that are read; the first has no `clock_port`."""
 HEADER_LIMIT = 4096
 """Largest header, bytes."""
 PAYLOAD_LIMIT = 64 * 2**20
@@ -36,7 +36,7 @@ T = TypeVar("T")
 
 
 class WireError(ValueError):
-    """A message that is not in the wire format; the sentence says what is wrong with it."""
+    """A message that does not follow the wire format; the text says why."""
 
 
 class _Versioned(msgspec.Struct, frozen=True):
@@ -46,7 +46,7 @@ class _Versioned(msgspec.Struct, frozen=True):
 
 
 class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="frame"):
-    """What goes with an image."""
+    """Header of an image."""
 
     version: int
     view: View
@@ -64,7 +64,7 @@ class FrameHeader(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, tag_field="kind", tag="end"):
-    """The camera sends nothing more."""
+    """Header of the last message of a camera."""
 
     version: int
     view: View
@@ -76,7 +76,7 @@ class End(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A message whose header is sound and whose image is not decoded yet."""
+    """A message with a valid header, whose image is not decoded yet."""
 
     header: FrameHeader | End
     payload: Part
@@ -115,14 +115,14 @@ def encode_end(view: View, seq: int, error: str | None = None) -> list[bytes]:
 
 
 def repack(header: FrameHeader | End, payload: bytes) -> list[bytes]:
-    """The message of a header and a payload; of a header that knows more, only what belongs on the wire."""
+    """The message of a header and a payload; fields of subclasses, which do not belong on the wire, are left out."""
     kind = FrameHeader if isinstance(header, FrameHeader) else End
     fields = {name: getattr(header, name) for name in kind.__struct_fields__}
     return [header.view.encode(), _encoder.encode(kind(**fields)), payload]
 
 
 def unpack(parts: Sequence[Part]) -> Packet:
-    """Check everything about a message but its image, in a few microseconds.
+    """Validate a message except for its image, in a few microseconds.
 
     Raises WireError.
     """
@@ -133,7 +133,7 @@ def unpack(parts: Sequence[Part]) -> Packet:
         raise WireError(f"a header of {len(raw_header)} bytes; at most {HEADER_LIMIT} are allowed")
     if len(payload) > PAYLOAD_LIMIT:
         raise WireError(f"a payload of {len(payload)} bytes; at most {PAYLOAD_LIMIT} are allowed")
-    # The version comes first: of another version, no other complaint would make sense.
+    # The version is checked first: for another version, no other message would make sense.
     version = _decode(_version_decoder, raw_header).version
     if version not in VERSIONS:
         raise WireError(f"a header of version {version}; expected {' or '.join(map(str, VERSIONS))}: update the older side")

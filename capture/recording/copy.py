@@ -1,4 +1,4 @@
-"""A recording copied into a whole file: all of it, which repairs one that was cut off, or a part."""
+"""Copies a recording, all of it, which repairs a truncated one, or a part."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Reads what `recorder` wrote, from its beginning, as far as it is whole: a truncated recording can still be read."""
+"""Reads recordings from the beginning as far as they are intact: a truncated recording can still be read."""
 
 import struct
 from collections.abc import Iterator
@@ -81,7 +81,7 @@ class Recording:
         self.size = 0
         """Bytes."""
         self.broken: str | None = None
-        """What is missing or damaged, as far as the pass has come."""
+        """What is missing or damaged, as far as the file was read."""
         self._epoch_ns = 0
         self._schemas: dict[int, Schema] = {}
         self._channels: dict[int, Channel] = {}
@@ -115,11 +115,11 @@ class Recording:
 
     @property
     def epoch_ns(self) -> int:
-        """What the time of day is ahead of the recording host's monotonic clock; 0 until it was read."""
+        """Time of day minus the recording host's monotonic clock; 0 until it was read."""
         return self._epoch_ns
 
     def items(self) -> Iterator[WireMessage | Note | RecordingMetadata]:
-        """Everything, in the order in which it was recorded. What is damaged is left out and said in `broken`."""
+        """All items in recorded order. Damaged ones are left out and described in `broken`."""
         headers: dict[str, RecordedFrame] = {}
         for entry in self.entries():
             if isinstance(entry, RecordingMetadata):

@@ -1,9 +1,8 @@
-"""Records what cameras sent, and what came of it, in an MCAP file, on a thread of its own that holds nobody up.
+"""Records camera messages and results in an MCAP file, on a thread of its own, without blocking the callers.
 
 Each frame is two messages: `/left/frame`, its header as it was sent and when it arrived (JSON), then `/left/image`
 (`/left/image/compressed` for JPEG), its payload as it was sent, as Foxglove's standard image. Everything else is JSON. A chunk
-is closed and brought to the disk every `FLUSH_S`: whatever kills the program, more than that and what waits in the queue is
-never lost.
+is closed and flushed to the disk every `FLUSH_S`: a program that is killed loses at most that time and what waits in the queue.
 """
 
 import threading
@@ -22,16 +21,16 @@ from hand.errors import UserError
 
 FLUSH_S = 0.4
 QUEUE_BYTES = 128 * 2**20
-"""Images that wait to be written. Half of it is for those of pairs that were taken: without these, nothing can be replayed."""
+"""Images that wait to be written. Half of it is reserved for frames of processed pairs: a replay needs these."""
 ASIDE_BYTES = 64 * 2**20
-"""Images that found no room and wait whether they will be taken; the oldest beyond are left out and counted."""
+"""Images without room in the queue, which are kept in case their pair is processed; the oldest beyond are dropped and counted."""
 QUEUE_NOTES = 10_000
 
 
 class Recorder:
     """Writes a new file. Its methods may be called from any thread and return at once, unless `lossless`.
 
-    What the disk cannot keep up with is left out and counted, or, `lossless`, waited for.
+    Where the disk is too slow, messages are dropped and counted, or, `lossless`, the caller waits.
     """
 
     def __init__(
@@ -43,8 +42,8 @@ class Recorder:
         lossless: bool = False,
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
-        """`topics`: those of `note`, and what their messages are. Raises UserError where the file is there already, or cannot be
-        made."""
+        """`topics`: those of `note`, with the types of their messages. Raises UserError where the file exists already, or cannot
+        be made."""
         self.failure: str | None = None
         """Why nothing more is recorded, one sentence."""
         self._path = path
@@ -58,16 +57,16 @@ class Recorder:
         self._closed = False
         self._file = _create(path)
         self._writer = RecordingWriter(self._file, topics, format)
-        # A daemon, so that a program that failed to close it still ends; what it has not written then is the last moment.
+        # A daemon, so that a program that did not close it still ends; then the queue is lost.
         self._thread = threading.Thread(target=self._run, name="duohand-record", daemon=True)
         self._thread.start()
 
     def message(self, view: View, parts: Sequence[wire.Part], received_ns: int, offset_ns: int = 0) -> None:
-        """Record a camera's message; one that is malformed is left to whoever counts those."""
+        """Record a camera's message; malformed ones are not recorded."""
         self._put(QueuedMessage(view, parts, received_ns, offset_ns), sum(map(len, parts)))
 
     def keep(self, view: View, seq: int) -> None:
-        """A pair was taken that holds this frame: it is to be recorded although there was no room for it."""
+        """Record a frame for which there was no room: its pair is processed."""
         with self._changed:
             for message in self._aside:
                 if message.view == view and _seq_of(message) == seq:
@@ -77,18 +76,18 @@ class Recorder:
 
     @property
     def waiting_bytes(self) -> int:
-        """Of images that are yet to be written."""
+        """Size of the images that wait to be written."""
         with self._changed:
             return self._waiting_bytes
 
     @property
     def unrecorded(self) -> int:
-        """Frames that are left out."""
+        """Count of frames that were not recorded."""
         with self._changed:
             return self._lost + len(self._aside)
 
     def note(self, topic: str, content: msgspec.Struct, time_ns: int | None = None) -> None:
-        """Record a message of one of the `topics`, now or at another time (monotonic clock)."""
+        """Record a message of one of the `topics`, at `time_ns` (monotonic clock) or now."""
         self._put(QueuedNote(topic, content, time.monotonic_ns() if time_ns is None else time_ns), 0)
 
     def about(self, name: str, content: dict[str, str]) -> None:
@@ -96,7 +95,7 @@ class Recorder:
         self._put(QueuedMetadata(name, content), 0)
 
     def close(self) -> None:
-        """Write what still waits, and the file's index; a file without a frame is removed. May be called again."""
+        """Write the queue and the file's index; a file without a frame is removed. May be called again."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""A recorded run's pairs again: the same ones in the same order, whatever was dropped then is left out again."""
+"""Replays the pairs of a recorded run: the same pairs in the same order; frames that were dropped stay dropped."""
 
 import time
 from collections import Counter, deque
@@ -24,7 +24,7 @@ _NOTES = 100
 
 
 class RecordedPair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A pair that a run took, and what came of it."""
+    """A pair that a run processed, with its outcome."""
 
     left_seq: int
     right_seq: int
@@ -37,17 +37,17 @@ class RecordedPair(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
     started_ns: int
     """When the pipeline took it up; monotonic clock of the recording host."""
     hands: int
-    """That were found in it."""
+    """Number of hands found in it."""
     absent: Literal["", "left", "right"] = ""
-    """The view that was gone; its number is its last real frame's, and there is a stand-in for its image."""
+    """The absent view; its number is its last real frame's, and its image is a stand-in."""
     solver: Literal["", "solved", "ended"] = ""
-    """What came from the solver of the cameras' places while this pair was worked on: a solution, or its end."""
+    """Event of the calibration solver while this pair was processed: a solution, or its end."""
 
 
 class ReplayPairs:
     """The pairs of a recording, in place of a `PairStream`. A context manager.
 
-    `paced`, they come when they came then; else as fast as they are taken. Their times are those of the recorded run.
+    `paced`: in recorded time; else as fast as they are read. Their times are those of the recorded run.
     """
 
     failure = None
@@ -60,9 +60,9 @@ class ReplayPairs:
         self.about: dict[str, dict[str, str]] = {}
         """The recording's metadata, as far as it was read."""
         self.current: RecordedPair | None = None
-        """What is recorded of the pair that was given last."""
+        """The record of the latest pair."""
         self.notes_of_current: tuple[Note, ...] = ()
-        """What else was recorded while it was worked on."""
+        """Other messages that were recorded while it was processed."""
         self._recording = Recording(path)
         self._items = self._recording.items()
         self._paced = paced
@@ -90,7 +90,7 @@ class ReplayPairs:
 
     @property
     def complaint(self) -> str | None:
-        """What is missing of the recording."""
+        """What is missing or damaged in the recording."""
         return self._recording.broken and f"the recording {self._recording.path}: {self._recording.broken}"
 
     @property

@@ -1,4 +1,4 @@
-"""A recording's file while it is written: its channels, its times, its bytes. `capture.recording.recorder` says what is in it."""
+"""How a recording is written: channels, times and bytes of the file that `capture.recording.recorder` describes."""
 
 import os
 import time
@@ -28,7 +28,7 @@ class RecordedFrame(
     tag_field="kind",
     tag="frame",
 ):
-    """A frame's header as it was sent, and what the receiver knew of it."""
+    """A frame's header as it was sent, with the receiver's times."""
 
     received_ns: int
     """When it arrived; monotonic clock of the receiver's host."""
@@ -104,7 +104,7 @@ class RecordingWriter:
                 self._writer.add_metadata(name, content)
 
     def flush(self) -> None:
-        """Bring everything to the disk."""
+        """Flush everything to the disk."""
         self._writer.flush()
         os.fsync(self._file.fileno())
 

@@ -1,4 +1,4 @@
-"""What every kind of camera has: a specification that is read from a SOURCE, and once opened, a source of frames."""
+"""Interfaces of a camera source: its specification, read from a SOURCE, and the open source of frames."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from capture.views import View
 
 @dataclass(frozen=True, slots=True)
 class DeviceMode:
-    """What a device is asked for; it may give something else."""
+    """The mode that is requested of a device; the actual one may differ."""
 
     width: int = 640
     height: int = 480
@@ -25,7 +25,7 @@ DEFAULT_MODE = DeviceMode()
 
 
 class CapturedImage(NamedTuple):
-    """One image as its source yields it."""
+    """One image, as a source yields it."""
 
     seq: int
     captured_ns: int
@@ -58,7 +58,7 @@ class Source(Protocol):
 
 
 class SourceSpec(ABC):
-    """A SOURCE that was read, and is not open yet; a subclass, a frozen dataclass, for each kind of camera."""
+    """A SOURCE that was read and is not open yet. Each kind of camera has a subclass, a frozen dataclass."""
 
     __slots__ = ()
 
@@ -86,5 +86,5 @@ class SourceSpec(ABC):
 
     @property
     def name(self) -> str | None:
-        """What tells it from other cameras, however it was written; None for its SOURCE."""
+        """Its identity, however the SOURCE was written; None where that is the SOURCE itself."""
         return None

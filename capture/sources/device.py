@@ -1,4 +1,4 @@
-"""A camera of this host through V4L2: asked for a mode, read back, stamped by its driver or as early as OpenCV allows."""
+"""A V4L2 camera of this host: its mode is set and read back; frames are stamped by the driver, or when they are grabbed."""
 
 import os
 import stat
@@ -16,9 +16,9 @@ from hand.errors import UserError
 _AUTO, _MANUAL = 3, 1
 """V4L2_EXPOSURE_APERTURE_PRIORITY and V4L2_EXPOSURE_MANUAL: what webcams call automatic and manual."""
 _OLDEST_NS = 500_000_000
-"""A frame that waited longer in the driver than its few buffers hold was not stamped by our clock."""
+"""A frame that seems to have waited longer than the driver's few buffers hold was not stamped by the monotonic clock."""
 _TRIAL = 10
-"""Frames after which it is settled whose times are used."""
+"""Frames after which the choice of time stamps is final."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Device(SourceSpec):
 
 
 class DeviceSource:
-    """Yields a device's frames as they come: grabbed first, stamped, decoded last."""
+    """Yields a device's frames: grabbed, stamped, then decoded."""
 
     fov_deg = None
 
@@ -114,10 +114,10 @@ class DeviceSource:
 
 
 class StampChoice:
-    """Whose time a frame bears: the driver's where it is plausible, else that of the grab; settled after some frames, for good.
+    """Which time stamp a frame gets: the driver's where it is plausible, else that of the grab; final after some frames.
 
-    V4L2 stamps a buffer when its first byte came in, by the monotonic clock if the driver does as it should. Some give nothing,
-    or another clock's time: then the grab's is taken throughout. A single odd time of a good driver is left out alone.
+    V4L2 stamps a buffer when its first byte arrives, by the monotonic clock if the driver conforms. Some drivers give no time, or
+    another clock's: then the time of the grab is used throughout. A single implausible time of a good driver is replaced alone.
     """
 
     def __init__(self) -> None:
@@ -126,7 +126,7 @@ class StampChoice:
         self._last_ns = 0
 
     def choose(self, grabbed_ns: int, driver_ns: int) -> int:
-        """The frame's time, of when it was grabbed and what the driver says; both in ns, ours monotonic."""
+        """The frame's time, from the time of the grab (monotonic clock) and the driver's, ns."""
         plausible = self._last_ns < driver_ns <= grabbed_ns and grabbed_ns - driver_ns < _OLDEST_NS
         self._last_ns = max(self._last_ns, driver_ns)
         if self._seen < _TRIAL:
@@ -138,21 +138,21 @@ class StampChoice:
 
 
 def difference(asked: DeviceMode, given: DeviceMode, fourcc: str, exposure: float) -> str | None:
-    """Both values of what a camera gives otherwise than it was asked; None where it does as asked."""
+    """Requested and actual mode of a camera where they differ; None where they agree."""
     exposure_differs = asked.exposure is not None and exposure != asked.exposure
     same = (asked.width, asked.height, asked.fps) == (given.width, given.height, given.fps) and fourcc == "MJPG"
     if same and not exposure_differs:
         return None
 
-    def say(code: str, mode: DeviceMode, exposure: float | None) -> str:
+    def describe(code: str, mode: DeviceMode, exposure: float | None) -> str:
         exposed = "" if asked.exposure is None else f" exposed {exposure:g}"
         return f"{code} {mode.width}×{mode.height} at {mode.fps:g}/s{exposed}"
 
-    return f"{say('MJPG', asked, asked.exposure)} and gives {say(fourcc, given, exposure)}"
+    return f"{describe('MJPG', asked, asked.exposure)} and gives {describe(fourcc, given, exposure)}"
 
 
 def _check_node(path: str) -> None:
-    """Say what OpenCV would not: it answers only that a camera did not open."""
+    """Raise UserError with the reason: OpenCV only reports that a camera did not open."""
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:

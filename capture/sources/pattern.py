@@ -1,4 +1,4 @@
-"""A camera whose pictures show their own number: for tests and timings of everything but the hand."""
+"""A test camera whose images show their own number: for tests and timings without a hand."""
 
 import re
 import time

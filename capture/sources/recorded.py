@@ -1,4 +1,4 @@
-"""One camera of a recording as a camera: `session.mcap#left`. Frames, numbers and the gaps between them are the recording's."""
+"""One camera of a recording as a source, `session.mcap#left`, with the recorded frame numbers and times."""
 
 import time
 from collections.abc import Iterator

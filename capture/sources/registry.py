@@ -1,4 +1,4 @@
-"""Which kinds of camera there are: reads the SOURCE that a user writes, and opens it."""
+"""The registry of camera sources: reads a SOURCE as the user writes it, and opens it."""
 
 import re
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ class SourceKind:
     pattern: str
     """Regular expression of the texts that may be of this kind."""
     module: str
-    """Imported once a text matches, so that a kind's libraries are loaded only where it is used."""
+    """Imported once a text matches, so that its libraries are loaded only where the kind is used."""
     spec: str
     """Its `SourceSpec` in that module."""
     form: str = ""
-    """How a user writes it; empty for what is no user's."""
+    """How a user writes it; empty for sources of tests and benchmarks."""
 
     def parse(self, text: str, *, secured: bool) -> SourceSpec | None:
         """As `SourceSpec.parse`."""

@@ -1,7 +1,7 @@
-"""A headset that does not exist: two cameras that watch a drawn hand go through a loop of poses, with its truth.
+"""A synthetic headset: two cameras that see a rendered hand in a loop of poses, with the ground truth.
 
 The loop runs on the host's monotonic clock, so that both cameras, in processes of their own, show the same moment, and
-so that a capture time alone tells the truth.
+the ground truth follows from a capture time.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""A video file as a camera: frame numbers and times are the file's own."""
+"""A video file as a source, with the file's frame numbers and times."""
 
 import time
 from collections.abc import Iterator

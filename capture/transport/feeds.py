@@ -1,4 +1,4 @@
-"""The receiving sockets: one for each view's frames, one for each clock that its frames are stamped by."""
+"""The receiving sockets: one for the frames of each view, one for each remote clock that stamps them."""
 
 import logging
 import time
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class Feeds:
-    """Connects to both views, and to their clocks when their frames say that these answer. Used by one thread, once connected."""
+    """Connects to both views, and to the clocks that their frames name. Used by one thread, once connected."""
 
     def __init__(self, context: zmq.Context, endpoints: PerView[str], specs: PerView[SourceSpec], keys: Keys | None) -> None:
         """Raises UserError for an address that cannot be used."""
@@ -43,7 +43,7 @@ class Feeds:
         """Of clocks that a view has no more."""
 
     def poll(self, wanted: Sequence[View], timeout_ms: int) -> list[View]:
-        """Wait until one of the wanted views has a message; clocks' answers are read meanwhile."""
+        """Wait until one of the wanted views has a message; answers of clocks are read meanwhile."""
         poller = zmq.Poller()
         for view in wanted:
             poller.register(self.sockets[view], zmq.POLLIN)
@@ -56,7 +56,7 @@ class Feeds:
         return [view for view in wanted if self.sockets[view] in ready]
 
     def clock(self, view: View, port: int) -> RemoteClock | None:
-        """The clock at a port of a view's host, asked from now on; None where it is this host's, or does not answer."""
+        """The clock at a port of a view's host, probed from now on; None where it is this host's, or does not answer."""
         endpoint = self._clock_endpoint(view, port)
         before = self._link_of.get(view)
         if endpoint != before:
@@ -67,7 +67,7 @@ class Feeds:
         return None if link is None or link.unanswered else link.clock
 
     def tend(self) -> None:
-        """Ask the clocks what is due to be asked."""
+        """Send the clock probes that are due."""
         now_ns = time.monotonic_ns()
         for endpoint, link in self._links.items():
             if link.ask(now_ns):
@@ -77,15 +77,15 @@ class Feeds:
                 )
 
     def steps(self) -> dict[str, int]:
-        """How often each view's clock was found to have been set."""
+        """Count of clock steps by view."""
         now = {view: self._links[endpoint].clock.steps for view, endpoint in self._link_of.items()}
         found = {view: self._steps[view] + now.get(view, 0) for view in VIEWS}
         return {f"{view}_clock_steps": steps for view, steps in found.items() if steps}
 
     def clocks(self) -> dict[View, ClockReading]:
-        """How the clock of each view that has one of its own stands, where it is known."""
+        """Reading of each remote clock whose offset is known, by view."""
         now_ns = time.monotonic_ns()
-        # Not more often than there are new probes.
+        # No more often than there are new probes.
         if now_ns - self._read_ns > _READ_NS or len(self._readings) < len(self._link_of):
             self._read_ns = now_ns
             clocks: dict[View, RemoteClock] = {view: self._links[at].clock for view, at in self._link_of.items()}
@@ -126,8 +126,9 @@ class Feeds:
         return f"{endpoint.rpartition(':')[0]}:{port}"
 
     def _link(self, view: View, endpoint: str) -> None:
+        log.debug(f"{view} camera: its clock is probed at {endpoint}")
         self._link_of[view] = endpoint
-        # A clock that both views name is asked once, and both are corrected alike.
+        # A clock that both views name is probed once, and both views are corrected alike.
         if endpoint not in self._links:
             self._links[endpoint] = ClockLink(self._context, endpoint, lambda socket: self._secure(socket, view))
 

@@ -1,7 +1,7 @@
-"""Keys for what leaves this host: CURVE encryption and an allow list, of files that `python -m tools.keys` makes.
+"""Keys for connections beyond this host: CURVE encryption and an allow list, from files that `python -m tools.keys` makes.
 
-A folder of keys holds `own.key_secret`, `own.key` (the same key's public half, for others) and `peers/NAME.key`, the public
-halves of those that one talks to: a sender sends to no one else, a receiver believes no one else.
+A folder of keys holds `own.key_secret`, `own.key` (its public key, for peers) and `peers/NAME.key`, the public keys of the peers:
+a sender serves these alone, a receiver connects to these alone.
 """
 
 import os
@@ -33,7 +33,7 @@ class Keys:
     folder: Path
 
     def __repr__(self) -> str:
-        # Not even a traceback shows the secret.
+        # The secret must not appear in a traceback.
         return f"Keys({str(self.folder)!r})"
 
     def peer(self, name: str | None) -> bytes:
@@ -84,7 +84,7 @@ def secure_client(socket: zmq.Socket, keys: Keys, server: bytes) -> None:
 
 
 class Gate:
-    """Lets a context's server sockets talk to the peers of `keys` alone; counts whom it turned away."""
+    """Authenticates the clients of a context's server sockets against the peers of `keys`; counts those refused."""
 
     def __init__(self, context: zmq.Context, keys: Keys) -> None:
         self._keys = keys
@@ -98,13 +98,13 @@ class Gate:
 
     @property
     def refused(self) -> int:
-        """Connections that did not get in, one that still shakes hands included; whoever is refused tries again and again."""
+        """Connections without a successful handshake, pending ones included; refused clients reconnect again and again."""
         self.look()
         return self._refused
 
     def look(self) -> None:
-        """Count who came and who got in; to be called often: what ZeroMQ has to tell of it is queued."""
-        # A socket is one thread's at a time: whoever sends looks, and whoever asks who was refused.
+        """Count connections and handshakes; to be called often, because ZeroMQ queues these events."""
+        # A socket belongs to one thread at a time; the sender's thread and readers of `refused` both poll.
         with self._looking:
             for monitor in self._monitors:
                 while monitor.poll(0):
@@ -112,7 +112,7 @@ class Gate:
                     self._refused += 1 if event == zmq.EVENT_ACCEPTED else -1
 
     def secure(self, socket: zmq.Socket) -> None:
-        """Encrypt a socket that will bind, and ask at the gate who may connect."""
+        """Encrypt a socket that will bind, and authenticate its clients."""
         socket.curve_server = True
         socket.curve_publickey, socket.curve_secretkey = self._keys.public, self._keys.secret
         socket.zap_domain = _DOMAIN

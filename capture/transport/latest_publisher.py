@@ -1,4 +1,4 @@
-"""Hands between programs: one message each on a bound socket; whoever is too slow for them gets the newest."""
+"""Hands for other programs: one message each on a bound socket; a slow receiver gets the newest."""
 
 import zmq
 

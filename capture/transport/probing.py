@@ -1,4 +1,4 @@
-"""Clock probes on the wire: a feed's clock answers on a socket of its own, a receiver asks and learns (`capture.clock`)."""
+"""Clock probes on the wire: a feed answers on a socket of its own, a receiver estimates the offset (`capture.clock`)."""
 
 import threading
 import time
@@ -18,16 +18,16 @@ _EVERY_NS = 200_000_000
 _AT_FIRST_NS = 20_000_000
 """Between probes while the clock is not settled."""
 _UNANSWERED_NS = 2_000_000_000
-"""A clock that does not answer for so long, and is not known, is not waited for."""
+"""A clock without an answer for this long, whose offset is not known, is not waited for."""
 _OUTSTANDING = 64
-"""Questions whose answer is still taken."""
+"""Latest questions whose answers are accepted."""
 _POLL_MS = 100
 _LIMIT = 1024
 """Largest question or answer, bytes; CURVE's handshake needs 257 and more."""
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind", tag="probe"):
-    """What does your clock show?"""
+    """A question: the sender's clock."""
 
     version: int
     number: Count
@@ -67,7 +67,7 @@ def _read(decoder: msgspec.msgpack.Decoder[Read], raw: bytes) -> Read | None:
 
 
 class ClockLink:
-    """The asking end: one DEALER socket to one clock, without a thread: the loop that polls `socket` calls `ask` and `read`."""
+    """The probing end: one DEALER socket to one clock, without a thread: the loop that polls `socket` calls `ask` and `read`."""
 
     def __init__(self, context: zmq.Context, endpoint: str, secure: Callable[[zmq.Socket], None]) -> None:
         """`secure` sets the socket's keys, if there are any."""
@@ -75,7 +75,7 @@ class ClockLink:
         self.clock = RemoteClock()
         self.malformed = 0
         self.unanswered = False
-        """Whether it has not answered for so long that its times are better than none."""
+        """Whether it has not answered for so long that its times are used uncorrected."""
         self._known_ns = time.monotonic_ns()
         self.socket: zmq.Socket = context.socket(zmq.DEALER)
         self.socket.linger = 0
@@ -91,7 +91,7 @@ class ClockLink:
         self._sent_ns: OrderedDict[int, int] = OrderedDict()
 
     def ask(self, now_ns: int) -> bool:
-        """Send a question if one is due; whether the clock is given up at this moment."""
+        """Send a question if one is due; True at the moment when the clock counts as unanswered."""
         if now_ns < self._due_ns and not (self.clock.suspected and now_ns >= self._sent_at_ns + _AT_FIRST_NS):
             return False
         if self.clock.known:
@@ -111,7 +111,7 @@ class ClockLink:
         return self.unanswered and not before
 
     def read(self) -> None:
-        """Take in what was answered."""
+        """Process the answers that have arrived."""
         while True:
             try:
                 parts = self.socket.recv_multipart(zmq.NOBLOCK)
@@ -120,7 +120,7 @@ class ClockLink:
             received_ns = time.monotonic_ns()
             answer = read_answer(parts[-1]) if len(parts) == 2 else None
             sent_ns = None if answer is None else self._sent_ns.pop(answer.number, None)
-            # An answer to nothing that was asked, or a second one, is none.
+            # An answer to no open question, or a second one.
             if answer is None or sent_ns is None:
                 self.malformed += 1
                 continue

@@ -1,4 +1,4 @@
-"""The sending end of the wire: one socket that publishes one camera."""
+"""The sending end of the wire format: one socket that publishes one camera."""
 
 import math
 import threading
@@ -22,8 +22,8 @@ _RETRY_MS = 50
 class Publisher:
     """Publishes messages on a bound socket.
 
-    Lossless, a full queue holds the sender up. Otherwise a message that finds the queue of a receiver full is left out
-    for that receiver, which sees it as a gap in `seq`.
+    Lossless, a full queue blocks the sender. Otherwise a message is dropped for a receiver whose queue is full; that receiver
+    sees a gap in `seq`.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class Publisher:
 
     @property
     def refused(self) -> int:
-        """Connections that were not let in, or not yet; whoever is refused tries again and again."""
+        """Connections that are not authenticated, or not yet; refused clients reconnect again and again."""
         return 0 if self._gate is None else self._gate.refused
 
     def wait_for_subscriber(self, stop: threading.Event) -> None:
@@ -91,12 +91,12 @@ class Publisher:
     def send_end(self, message: list[bytes], stop: threading.Event, timeout_s: float) -> None:
         """Send a stream's last message and wait for its receivers to leave, `timeout_s` at most or until `stop` is set.
 
-        Closing at once would lose what they have not read: of an ipc peer that is gone, ZeroMQ reads no further.
+        Closing at once would lose what they have not read: ZeroMQ reads no further from an ipc peer that has closed.
         """
         deadline = time.monotonic() + timeout_s
         self.send(message, stop)
         while self._subscribed(_RETRY_MS) and not stop.is_set() and time.monotonic() < deadline:
-            # A receiver whose queue was full has missed it; ZeroMQ does not tell.
+            # ZeroMQ does not report whether a receiver's queue was full.
             if not self._lossless:
                 self.send(message, stop)
 
@@ -134,9 +134,9 @@ def publish(
     format: wire.Format = "rgb8",
     leave_within_s: float = math.inf,
 ) -> None:
-    """Send a source's frames until they end, then say so on the wire, with the reason if the camera failed.
+    """Send a source's frames until they end, then an end message, with the reason if the camera failed.
 
-    Returns when all receivers have left, or `leave_within_s` after the end.
+    Returns when all receivers have disconnected, or `leave_within_s` after the end.
     """
     next_seq, error = 0, None
     try:

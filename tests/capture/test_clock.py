@@ -62,7 +62,7 @@ def test_the_truth_is_always_within_the_bound(host, count, every_ns):
         for at_ns in (probe.received_ns, probe.received_ns + every_ns, max(0, probe.sent_ns - 100 * MS)):
             told = clock.offset(at_ns)
             assert abs(told.ns - host.true_offset_ns(at_ns)) <= told.bound_ns
-            ours = clock.ours(host.shows(at_ns))
+            ours = clock.to_local(host.shows(at_ns))
             assert abs(ours.ns - at_ns) <= ours.bound_ns
         drift = clock.reading(probe.received_ns)
         assert abs(drift.drift_ppm - host.drift * 1e6) <= drift.drift_bound_ppm + 1e-6
