@@ -25,7 +25,7 @@ class PipelineSettings:
     """How two views become one hand; every default is what the live program uses."""
 
     merge: MergeChoice = "auto"
-    """By what two views become one hand (`runtime.fusion.rig`)."""
+    """By rotation, by geometry, or by the better of both (`runtime.fusion.rig`)."""
     hand_size_mm: float = DEFAULT_HAND_SIZE_MM
     merge_rule: MergeRule = "softmax"
     merge_beta: float = DEFAULT_BETA
@@ -71,7 +71,7 @@ class Pipeline:
             self.estimator.lose(inconsistent)
             hands = PerView.of(lambda view: None if view == inconsistent else hands[view])
         fused = self.track.fuse(captured_ns, hands)
-        # Where joints are seen says along which rays only with the cameras' focal lengths.
+        # Crops and rays depend on the focal lengths, which calibration refines.
         self._cameras = self.rig.cameras(self._cameras)
         self.calibration_status = self.rig.status
         if fused is None:

@@ -1,4 +1,4 @@
-"""What flows through the pipeline, from a box around a hand to the merged hand."""
+"""Data that flows through the pipeline, from a box around a hand to the merged hand."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -25,7 +25,7 @@ class HandBox:
     score: float
     """In [0, 1]; 1 for a box that the user gave."""
     roll_deg: float = 0.0
-    """By how much the square's up is turned clockwise from the frame's."""
+    """Clockwise rotation of the square in the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,32 +43,32 @@ class ViewHand:
     pixel_share: float = 0.5
     """Standard deviation of a pixel along one axis, as a share of the joint's expected 3D error (`estimators.uncertainty`).
 
-    DetNet-lite's is measured on drawn recordings. What judges depth worse than it sees has a smaller one.
+    DetNet-lite's is measured on synthetic recordings. It is smaller for estimators whose depth is worse than their pixels.
     """
     cropped_ns: int | None = None
-    """When it was cut out to be looked at; monotonic clock. None where the estimator does not tell."""
+    """When the crop was cut; monotonic clock. None where the estimator does not give it."""
     inferred_ns: int | None = None
-    """When the network's answer was there; the same clock."""
+    """When the network's prediction was ready; the same clock."""
 
 
 STAGES = ("captured", "received", "paired", "started", "cropped", "inferred", "merged", "shown")
-"""The stations of a hand, in order."""
+"""The stages that a hand passes, in order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """When a hand passed each station, for the later of its two views; monotonic clock, ns. None: it has not, or nobody tells."""
+    """When a hand passed each stage, for the later of its two views; monotonic clock, ns. None: not passed, or unknown."""
 
     captured_ns: int
     received_ns: int
     paired_ns: int | None = None
-    """It was settled that the two frames belong together."""
+    """The two frames were paired."""
     started_ns: int
-    """The pipeline took the pair up; until then it waited for the pair before."""
+    """The pipeline started on the pair; until then it was busy with the pair before."""
     cropped_ns: int | None = None
-    """The hand was located and cut out, in the way that was looked at first."""
+    """The hand was located and its first crop was cut."""
     inferred_ns: int | None = None
-    """The last answer of the network was there."""
+    """The last prediction of the network was ready."""
     merged_ns: int
     """The merged hand was ready."""
     shown_ns: int | None = None
@@ -87,7 +87,7 @@ class Timings:
 
 @dataclass(frozen=True, slots=True)
 class DualHand:
-    """The hand that both views agree on."""
+    """One hand, merged or fitted from both views."""
 
     side: Side
     joints: np.ndarray
@@ -106,5 +106,5 @@ class DualHand:
     wrist_mm: np.ndarray | None = None
     """(3,) wrist in the left camera's axes; None without a geometry."""
     reprojection_px: float | None = None
-    """Root mean square distance of the hand, projected into the views that see it, from the joints seen there, weighted by how
-    sure each is; None without a geometry."""
+    """Root mean square distance of the hand, projected into the views that see it, from the joints seen there,
+    weighted by inverse variance; None without a geometry."""

@@ -1,4 +1,4 @@
-"""From each view's hand to the one hand, and what the pipeline learns, doubts and forgets on the way."""
+"""From each view's hand to the one hand, and what the pipeline learns and forgets on the way."""
 
 import itertools
 
@@ -13,6 +13,7 @@ from hand.joints import unit_hand
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
+from runtime.calibration.status import CalibrationPhase
 from runtime.estimators.estimator import FORGET_SIDE_NS
 from runtime.fusion.cross_view import PATIENCE
 from runtime.geometry.rotation_estimator import SURE_DEG
@@ -131,7 +132,7 @@ def test_a_view_that_follows_something_else_is_told_to_lose_it(elbow):
     for scene.seq in range(30, 30 + PATIENCE):
         assert seer.lost == []
         (hand,) = pipeline.step(scene.pair())
-    assert seer.lost == [elbow] and hand.views[elbow] is None, "the doubted hand is not merged"
+    assert seer.lost == [elbow] and hand.views[elbow] is None, "the inconsistent hand is not merged"
     scene.seq += 1
     (hand,) = pipeline.step(scene.pair())
     np.testing.assert_allclose(hand.joints, scene.truth(), atol=0.05)
@@ -186,7 +187,7 @@ def test_a_hand_that_comes_back_as_the_same_makes_nothing_forgotten():
             assert hand.R_right_from_left is not None
 
 
-def test_the_estimator_is_told_the_cameras_as_they_are_known_by_then():
+def test_the_estimator_gets_the_cameras_of_the_calibration():
     scene = Scene()
     seer = Seer(scene)
     known = PerView(PinholeCamera.from_fov(640, 480, 60), PinholeCamera.from_fov(320, 240, 70))
@@ -196,6 +197,19 @@ def test_the_estimator_is_told_the_cameras_as_they_are_known_by_then():
     for scene.seq in range(2):
         pipeline.step(scene.pair())
     assert seer.told == [CAMERAS, known]
+
+
+def test_the_calibration_status_is_that_of_the_last_step():
+    scene = Scene()
+    calibrator = SelfCalibrator(SIZES_PX, PerView(None, None))
+    pipeline = Pipeline(Seer(scene), CAMERAS, UNSMOOTHED, calibrator=calibrator, solver=InlineSolver())
+    before = pipeline.calibration_status
+    assert before is not None and (before.phase, before.progress) == (CalibrationPhase.NO_HANDS, 0)
+    for scene.seq in range(3):
+        pipeline.step(scene.pair())
+    after = pipeline.calibration_status
+    assert after is not None and after.phase is CalibrationPhase.COLLECTING and 0 < after.progress < 0.5
+    assert pipeline_on(scene).calibration_status is None, "nothing is calibrated"
 
 
 def test_a_camera_that_changes_its_size_is_named():

@@ -106,7 +106,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_the_slopes_of_half_the_cost(exact: Drawn, kind: str):
+def test_gradients_are_the_derivatives_of_half_the_cost(exact: Drawn, kind: str):
     bundle, scene = problems(exact)[kind], disturbed(exact.scene, np.random.default_rng(2))
     system, step = bundle.linearise(scene), 1e-5
     shared = np.array([_slope(bundle, scene, unknown, np.zeros_like(scene.joints)) for unknown in step * np.eye(GLOBALS)])
@@ -161,7 +161,7 @@ def test_joints_alone_are_linearised_as_with_the_cameras(exact: Drawn, kind: str
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_descending_never_costs_more_and_leaves_alone_what_is_given(exact: Drawn, kind: str):
+def test_minimizing_never_raises_the_cost_and_keeps_what_is_given(exact: Drawn, kind: str):
     bundle, start = problems(exact)[kind], disturbed(exact.scene, np.random.default_rng(4))
     scene, costs = start, [bundle.cost(start)]
     for _ in range(3):
@@ -189,7 +189,7 @@ def test_joints_behind_a_camera_come_back(exact: Drawn):
 
 
 @pytest.mark.parametrize("equal_sigma", [0.3, np.inf])
-def test_without_noise_a_start_some_degrees_off_leads_to_the_truth(exact: Drawn, equal_sigma: float):
+def test_without_noise_an_initialization_some_degrees_off_converges_to_the_truth(exact: Drawn, equal_sigma: float):
     truth, prior = exact.scene, prior_at(exact.scene, equal_sigma=equal_sigma)
     scene = _start_near(exact, np.array([0.12, -0.1]), turn_deg=5, shift=0.1)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) > 4
@@ -291,7 +291,7 @@ def test_what_is_given_has_no_variance(exact: Drawn):
 
 
 @pytest.mark.parametrize("shared", [False, True])
-def test_errors_that_go_together_are_told_from_independent_ones(shared: bool):
+def test_correlated_errors_are_distinguished_from_independent_ones(shared: bool):
     drawn = noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), 32, seconds=1.5)
     rng, cluster = np.random.default_rng(8), np.arange(32) // 4
     off = rng.normal(0, 3, (2, 8 if shared else 32, 21, 2))

@@ -45,7 +45,7 @@ def test_a_hand_twice_as_far_is_half_as_large(exact: Drawn):
     np.testing.assert_allclose(far / near, 2, rtol=0.1)
 
 
-def test_hands_pixels_count_by_how_sure_they_are(exact: Drawn):
+def test_pixels_are_weighted_by_their_standard_deviations(exact: Drawn):
     keypoints, rng = exact.views.left, np.random.default_rng(0)
     wild = rng.random(keypoints.sigma_px.shape) < 0.2
     off = replace(
@@ -107,7 +107,7 @@ def test_views_of_no_hand_do_not_turn_the_cameras(exact: Drawn):
     assert angle_deg(start.R_right_from_left, exact.scene.R_right_from_left) < 1e-3
 
 
-def test_joints_of_a_true_start_are_the_true_ones(exact: Drawn):
+def test_joints_of_the_true_cameras_are_the_true_ones(exact: Drawn):
     truth = exact.scene
     scene = scene_at(true_start(truth), exact.views, np.exp(truth.log_bones))
     np.testing.assert_allclose(scene.joints, truth.joints, atol=1e-3)
@@ -116,7 +116,7 @@ def test_joints_of_a_true_start_are_the_true_ones(exact: Drawn):
 
 
 @pytest.mark.parametrize("larger", [1.0, 3.0])
-def test_a_start_without_scale_takes_that_of_the_bones(exact: Drawn, larger: float):
+def test_an_estimate_without_scale_takes_that_of_the_bones(exact: Drawn, larger: float):
     truth = exact.scene
     unit = truth.t_right_from_left / np.linalg.norm(truth.t_right_from_left)
     start = replace(true_start(truth), t_right_from_left=unit, scaled=False)

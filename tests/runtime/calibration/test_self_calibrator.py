@@ -1,4 +1,4 @@
-"""The self-calibrator is sure only of what is right, and says why it is not; what it learnt, it knows to be out of date."""
+"""Only right solutions are accepted, rejections have a typed reason, and a moved camera is noticed."""
 
 from dataclasses import replace
 
@@ -72,7 +72,7 @@ def calibrated(hand: Observed) -> tuple[SelfCalibrator, list[tuple[CalibrationSt
     return by, watch(hand, by)
 
 
-def test_a_varied_motion_comes_to_be_sure_and_is_right(calibrated):
+def test_a_varied_motion_is_calibrated_within_its_uncertainty(calibrated):
     by, states = calibrated
     state = by.state
     assert states[0][1].geometry is None, "one solution alone is not believed"
@@ -225,7 +225,7 @@ def test_the_same_pairs_ask_the_same_and_come_to_the_same_state(quick: Observed)
     assert one[0].status == other[0].status and one[0].state.version == other[0].state.version
 
 
-def test_unsure_hands_and_hands_of_two_sides_are_passed_over(quick: Observed):
+def test_hands_of_low_confidence_or_different_handedness_are_skipped(quick: Observed):
     pairs = [pair for pair in quick.pairs if pair is not None]
     for change in ({"side": "left"}, {"confidence": np.full(21, 0.1)}):
         by = calibrator()
@@ -244,7 +244,7 @@ def test_rejected_solutions_are_not_believed_however_often_they_come(quick: Obse
     by, _ = knowing(quick)
     before, status = by.state, by.status
     by.accept(doubtful)
-    assert by.state.geometry is before.geometry, "what was sure before does not go for one bad solution"
+    assert by.state.geometry is before.geometry, "one rejected solution does not replace an accepted one"
     assert by.status == status
 
 
@@ -277,7 +277,7 @@ def test_a_moved_camera_is_noticed_within_two_seconds_and_its_new_place_found(mo
     assert off_deg(by.state.geometry, moved.rig.geometry) < 1e-6
 
 
-def test_a_camera_that_stays_is_not_thought_moved(quick: Observed):
+def test_a_camera_that_stays_does_not_count_as_moved(quick: Observed):
     for seed in range(3):
         longer = seen(moving(6, 30, seed=seed + 10), fps=30, seed=seed)
         by, solver = calibrator(), Prepared(RIG.geometry, bones_of(longer))

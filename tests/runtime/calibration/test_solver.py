@@ -82,7 +82,7 @@ def test_unknown_equal_cameras_are_found_and_found_equal(equal: tuple[Problem, D
     assert solution.inliers > 0.7 and solution.error_correlation >= 1
 
 
-def test_known_cameras_keep_their_focal_lengths_and_stand_surer(equal: tuple[Problem, Drawn, Solution]):
+def test_known_focal_lengths_are_kept_and_lower_the_uncertainty(equal: tuple[Problem, Drawn, Solution]):
     asked, truth = problem(PerView(72.0, 72.0), given=True)
     solution = solved(asked)
     assert_near(solution, truth, 3, 4)
@@ -111,7 +111,7 @@ def test_the_same_problem_has_the_same_solution_bit_for_bit():
     np.testing.assert_array_equal(one.bones, again.bones)
 
 
-def test_without_a_search_the_known_cameras_are_where_it_begins(equal: tuple[Problem, Drawn, Solution]):
+def test_without_a_search_the_known_cameras_are_the_initialization(equal: tuple[Problem, Drawn, Solution]):
     asked, truth, solution = equal
     assert solve(replace(asked, search=False)) is None
     again = solved(replace(asked, known=true_start(truth), search=False))
@@ -121,7 +121,7 @@ def test_without_a_search_the_known_cameras_are_where_it_begins(equal: tuple[Pro
 
 
 @pytest.mark.parametrize("count", [1, 5, PAIRS - 1])
-def test_a_thinned_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem, Drawn, Solution], count: int):
+def test_a_subsampled_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem, Drawn, Solution], count: int):
     asked = equal[0]
     few, again = asked.subsampled(count), asked.subsampled(count)
     assert len(few.time_ns) == count and (np.diff(few.time_ns) > 0).all()

@@ -82,7 +82,7 @@ def test_on_the_spot_the_solution_is_there_at_once_and_once(problem: Problem, so
     assert solver.done() is None
 
 
-def test_beside_the_stream_the_solution_is_the_same_bit_for_bit(problem: Problem, solution: Solution, beside: BackgroundSolver):
+def test_in_the_background_the_solution_is_the_same_bit_for_bit(problem: Problem, solution: Solution, beside: BackgroundSolver):
     assert beside.done() is None
     beside.submit(problem)
     found = awaited(beside)

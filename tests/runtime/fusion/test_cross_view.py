@@ -29,7 +29,7 @@ def test_two_views_of_one_hand_are_never_doubted():
         assert agreement.inconsistent_view(pair(poor), R) is None
 
 
-def test_of_views_that_disagree_for_long_the_less_sure_is_doubted():
+def test_of_views_that_disagree_for_long_the_one_of_lower_confidence_is_named():
     for sure, expected in (((0.5, 0.4), "right"), ((0.3, 0.4), "left")):
         agreement = CrossViewConsistency()
         answers = [agreement.inconsistent_view(pair(ELBOW, *sure), R) for _ in range(PATIENCE + 1)]

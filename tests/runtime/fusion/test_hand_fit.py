@@ -188,7 +188,7 @@ def test_a_still_hand_is_calmer_with_time_than_pair_by_pair():
     assert spread(FitSettings()) < 0.7 * spread(ALONE)
 
 
-def test_a_hand_that_leaps_is_followed_within_three_pairs():
+def test_a_hand_that_jumps_is_followed_within_three_pairs():
     fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     turn, middle = from_vector(np.array([0.1, 0.6, 0.2])), TRUTH_MM.mean(0)
     leapt = (TRUTH_MM - middle) @ turn.T + middle + [50, 10, -20]
@@ -212,7 +212,7 @@ def test_another_hand_starts_anew(what):
     np.testing.assert_array_equal(found.joints_mm, fitted(hands).joints_mm)
 
 
-def test_what_is_less_sure_is_less_certain_and_weighs_less():
+def test_lower_confidence_gives_a_larger_variance_and_less_weight():
     hands = views_of(TRUTH_MM)
     doubt = np.where(np.arange(21) == INDEX_TIP, 0.05, 0.7)
     found = fitted(PerView(replace(hands.left, confidence=doubt), replace(hands.right, confidence=np.full(21, 0.7))))
@@ -264,7 +264,7 @@ def test_the_same_pairs_give_the_same_hands_bit_for_bit():
         np.testing.assert_array_equal(first.sigma_mm, second.sigma_mm)
 
 
-def test_a_hand_does_not_leap_when_its_cameras_become_known_better():
+def test_a_hand_does_not_jump_when_its_cameras_are_refined():
     rng = np.random.default_rng(6)
     fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     for number in range(20):

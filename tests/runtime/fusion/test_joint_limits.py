@@ -22,7 +22,7 @@ def test_bones_run_from_parent_to_child():
     np.testing.assert_allclose(BONES_FROM_JOINTS @ joints, [joints[child] - joints[parent] for parent, child in BONES])
 
 
-def test_drawn_hands_keep_the_limits_of_their_side_and_break_those_of_the_other():
+def test_synthetic_hands_keep_the_limits_of_their_side_and_break_those_of_the_other():
     model = HandModel.load()
     pose, _ = sample_poses(200, torch.Generator().manual_seed(0), model)
     hands = unit_hand(model.pose_joints(torch.zeros(200, model.components), pose).double().numpy())

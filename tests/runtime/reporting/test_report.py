@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from hand.errors import UserError
+from runtime.calibration.status import CalibrationPhase, CalibrationStatus
 from runtime.reporting.report import Report
 from runtime.reporting.run_stats import Stats, write_stats
 from tests.runtime.dual_hands import MS, R_RIGHT_FROM_LEFT, dual_hand, frame_pair
@@ -64,6 +65,13 @@ def test_the_status_line_is_plain_ascii_because_the_viewer_draws_nothing_else():
     report = Report(live=True, hand_size_mm=90)
     for seen in ([("left", "right")] * 3, [("left",)], [()]):
         assert fed(report, seen).status().isascii()
+
+
+def test_the_status_line_says_how_calibration_stands_or_else_the_rotation():
+    report = Report(live=True, hand_size_mm=90)
+    assert "+- 1.5 deg apart" in fed(report, [("left", "right")] * 3).status()
+    report.calibration = lambda: CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
+    assert "move and turn the hand" in report.status() and "deg apart" not in report.status()
 
 
 def test_the_figures_are_written_whole_and_read_back(tmp_path):
