@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from types import ModuleType
 
 from hand.errors import UserError
 from tools.commands import COMMANDS, GROUPS, PROG, Command, load
@@ -92,19 +91,7 @@ def run(command: Command, arguments: list[str]) -> int:
         return module.main(arguments, prog=prog)
     import tyro
 
-    if not is_plain(module):
-        import runpy
-
-        runpy.run_module(command.module, run_name="__main__")
-        return 0
     return module.main(tyro.cli(module.Settings, prog=prog, args=arguments)) or 0
-
-
-def is_plain(module: ModuleType) -> bool:
-    """Whether a module has `Settings` and `main(settings)`."""
-    from inspect import signature
-
-    return hasattr(module, "Settings") and hasattr(module, "main") and [*signature(module.main).parameters] == ["settings"]
 
 
 def _refuse(prog: str, error: UserError) -> int:

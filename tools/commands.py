@@ -73,6 +73,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("bench", "tools.bench", "Time the parts on this machine.", reads_line=True),
         Command("bench transport", "tools.bench.transport", "Time frames between processes."),
         Command("bench record", "tools.bench.record", "Time the recorder."),
+        Command("compare-runs", "tools.compare_runs", "Compare the hands of two checkouts byte for byte."),
         Command("soak", "tools.stress.soak", "Stream for long while faults are injected."),
         Command("fuzz", "tools.stress.fuzz", "Send malformed messages to all that reads from a socket."),
     ),

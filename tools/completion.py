@@ -15,6 +15,9 @@ LINES = {
     "stream": ("runtime.command_line", "CommandLine"),
     "demo": ("runtime.command_line", "CommandLine"),
     "adapt": ("adapt.offline.adapt_recording", "Settings"),
+    "bench": ("tools.bench.suite", "Settings"),
+    "feed": ("tools.feed", "feed"),
+    "listen": ("tools.listen", "Settings"),
     "session": ("tools.session", "COMMANDS"),
 }
 """What describes the command line of those that read it themselves: a module, and its settings or functions by command."""
@@ -61,7 +64,7 @@ def _options(command: Command) -> Any:
         return _union([_leaf(key, "", function) for key, function in found.items()]) if isinstance(found, dict) else found
     try:
         return load(command).Settings
-    except (ImportError, AttributeError):
+    except ImportError:
         # It needs an extra that is not installed, so nobody completes its options here.
         return make_dataclass(command.name.replace(" ", "_"), [])
 

@@ -82,14 +82,13 @@ def _clock_address(bind: str, port: int | None) -> str | None:
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "tools.feed") -> int:
-    """Publish until the camera ends or Ctrl-C; the exit code."""
-    try:
-        tyro.cli(feed, prog=prog, args=arguments)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    """Publish until the camera ends or Ctrl-C; the exit code. Raises UserError."""
+    tyro.cli(feed, prog=prog, args=arguments)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except UserError as error:
+        sys.exit(f"error: {error}")
