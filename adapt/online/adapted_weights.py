@@ -16,7 +16,7 @@ from torch import Tensor
 
 from adapt.online.promotion import ValidationRound
 from hand.errors import UserError
-from hand.files import write_whole
+from hand.files import write_atomically
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, build_network, fill
 
@@ -110,7 +110,7 @@ class AdaptedWeightsFile:
         file = self._file(self._number)
         data = save(learnt.tensors, {KEY: msgspec.json.encode(learnt.record).decode()})
         try:
-            write_whole(file, data)
+            write_atomically(file, data)
         except OSError as error:
             raise UserError(f"cannot keep what was learnt in {file}: {error.strerror}; make room or rights for it") from error
         return file

@@ -1,4 +1,4 @@
-"""Where the cameras of crops stand: all around the hand, turned to it, rolled so that it stands upright."""
+"""Sampling of crop cameras: all around the hand, aimed at it, rolled so that it is upright."""
 
 import math
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ ROLL_JITTER_DEG = 15.0
 
 @dataclass(frozen=True, slots=True)
 class Aim:
-    """Where the crop cameras stand."""
+    """Poses of crop cameras."""
 
     rotation: torch.Tensor
     """(N, 3, 3) R_camera_from_hand."""

@@ -1,4 +1,4 @@
-"""What a hand's surface looks like: skin, nails, cloth, rings, per fragment, in linear RGB."""
+"""Appearance of a hand's surface: skin, nails, cloth, rings, per fragment, in linear RGB."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -55,7 +55,7 @@ def grain(points: torch.Tensor, texture: int) -> torch.Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """How N hands look."""
+    """Appearance of N hands."""
 
     tone: torch.Tensor
     """(N,) in [0, 9] along the Monk scale, light to dark."""
@@ -126,7 +126,7 @@ def sample_appearance(n: int, generator: torch.Generator, device: torch.device, 
 
 
 class Surface(NamedTuple):
-    """What K places of a surface are made of."""
+    """Material of K surface points."""
 
     colour: torch.Tensor
     """(K, 3) albedo, linear."""

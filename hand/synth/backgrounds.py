@@ -1,4 +1,4 @@
-"""Pictures to draw hands in front of: photographs where they were collected, procedural ones always."""
+"""Background images for synthetic hands: photographs where they were collected, and procedural images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ Split = Literal["train", "held_out"]
 
 @dataclass(frozen=True, slots=True)
 class Backgrounds:
-    """A bank of pictures."""
+    """A bank of background images."""
 
     pictures: torch.Tensor
     """(P, H, W, 3) uint8 sRGB."""

@@ -1,4 +1,4 @@
-"""Drawn hands to learn from: random right hands in front of random places, as a crop camera sees them, with their truth."""
+"""Synthetic training crops: random right hands before random backgrounds, as a crop camera sees them, with the ground truth."""
 
 from dataclasses import dataclass
 
@@ -19,18 +19,18 @@ from hand.synth.sleeves import sleeved
 from hand.synth.spectrum import SpectrumMixer
 
 ANY_ROLL = 0.2
-"""Share of crops of any roll, as a hand is when it is first found."""
+"""Share of crops with a uniformly random roll, as of a hand that was just located."""
 SHADOWED = 0.6
-"""Share of pictures with a desk or wall behind the hand on which its shadow falls."""
+"""Share of images with a desk or wall behind the hand that receives its shadow."""
 PRINT_SIDE = 48
-"""Side of the pictures that things are printed with, px."""
+"""Side of the textures of objects, px."""
 SURFACE_CELL = 4
-"""Pixels a cell of the surface maps."""
+"""Side of a cell of the surface maps, px."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyntheticCrops:
-    """N pictures of one right hand each."""
+    """N images of one right hand each, with the ground truth."""
 
     images: torch.Tensor
     """(N, S, S, 3) uint8 sRGB."""
@@ -39,7 +39,7 @@ class SyntheticCrops:
     pixels: torch.Tensor
     """(N, 21, 2) in the crop."""
     visible: torch.Tensor
-    """(N, 21) bool: nothing stands before the joint but the finger around it."""
+    """(N, 21) bool: the joint is not occluded, except by its own finger."""
     family: torch.Tensor
     """(N,) pose family, an index into `hand.prior.FAMILIES`."""
     facing: torch.Tensor
@@ -47,18 +47,18 @@ class SyntheticCrops:
     tone: torch.Tensor
     """(N,) skin tone in [0, 9], light to dark."""
     present: torch.Tensor
-    """(N,) bool: false where the picture shows no hand at all, only a place; the other fields then mean nothing."""
+    """(N,) bool: false where the image shows the background alone; the other fields are then undefined."""
     mirrored: torch.Tensor
-    """(N,) bool: true where the picture was mirrored into one of a left hand; the joints and pixels then mean nothing."""
+    """(N,) bool: true where the image was mirrored and shows a left hand; the joints and pixels are then undefined."""
     focal: torch.Tensor
-    """(N,) px; the principal point is the picture's middle."""
+    """(N,) px; the principal point is the image centre."""
     surface: torch.Tensor
     """(N, 5, S/4, S/4) float16: the share of each cell in which the hand is seen, and, times that share, where on the rest
     hand it is (x, y, z, hand axes) and how far behind the wrist (unit hands)."""
     weight: torch.Tensor
-    """(N, 21) how much each joint teaches, in [0, 1]; 1 for drawn ones, which are certain."""
+    """(N, 21) weight of each joint in the loss, in [0, 1]; 1 for synthetic ones, whose labels are exact."""
     taught: torch.Tensor
-    """(N,) bool: true for a real hand, whose joints a teacher told; surface, visible, family, facing, tone then mean nothing."""
+    """(N,) bool: true for a real hand with pseudo-labels; surface, visible, family, facing, tone are then undefined."""
 
     @classmethod
     def joined(cls, parts: "list[SyntheticCrops]") -> "SyntheticCrops":
@@ -73,7 +73,7 @@ class SyntheticCrops:
 
 
 class CropRenderer:
-    """Draws batches of crops; deterministic by seed on one kind of device."""
+    """Renders batches of crops; deterministic by seed on one kind of device."""
 
     def __init__(
         self,
@@ -87,9 +87,9 @@ class CropRenderer:
         model: HandModel | None = None,
         texture: int | None = None,
     ):
-        """Crops of `size` px, with `border` px more of the same picture on each side; the sum divisible by 16.
+        """Crops of `size` px, with `border` px more of the same image on each side; the sum divisible by 16.
 
-        `model` is another hand to draw; `texture` the number of the skin's noise, if not that of the backgrounds' split.
+        `model` is another hand model; `texture` the number of the skin's noise, if not that of the backgrounds' split.
         """
         self.size, self.border, self.backgrounds, self.any_roll = size + 2 * border, border, backgrounds, any_roll
         self.device = torch.device(device)
@@ -105,7 +105,7 @@ class CropRenderer:
 
     @torch.no_grad()
     def draw(self, n: int, absent: float = 0.0, mirrored: float = 0.0) -> SyntheticCrops:
-        """`n` pictures and their truth; a share `absent` of them is without the hand, a share `mirrored` shows a left one."""
+        """`n` images with the ground truth; a share `absent` shows no hand, a share `mirrored` a left hand."""
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
         hand = self.model.pose(shape, pose)
@@ -126,7 +126,7 @@ class CropRenderer:
         alpha = hand_layer.alpha * present[:, None, None, None]
         depth = torch.where(present[:, None, None, None], hand_layer.depth, 1e3)
         place = self._surroundings(hand_layer, alpha, joints, view)
-        # Hands and places share their light's level only loosely.
+        # The light levels of hand and background are only loosely correlated.
         level = 0.75 + 0.5 * self._uniform(n, 1, 1, 1)
         light, front = thing_layer.around(hand_layer.light * level, alpha, depth, place)
         images = self._camera.shoot(light, self._mix_spectrum)
@@ -160,7 +160,7 @@ class CropRenderer:
         """What is behind the hand (N, 3, S, S): a room, other hands, and the hand's own shadow on it."""
         n, side = len(alpha), self.size
         place = self.backgrounds.crops(n, side, self.generator, view.roll)
-        # Rooms, walls and desks have less colour than wallpapers.
+        # Rooms, walls and desks are less saturated than the bank's pictures.
         place = torch.lerp(place.mean(1, keepdim=True), place, self._uniform(n, 1, 1, 1) ** 0.7)
         place = self._distract(place, hand.light, alpha)
         return place * self._own_shadow(hand, alpha, joints, view)
@@ -174,7 +174,7 @@ class CropRenderer:
         if m:
             slant = (self._uniform(m, 2) - 0.5) * 1.6
             normal = normalize(torch.cat([slant, -slant.new_ones(m, 1)], 1), dim=1)
-            # As far behind the joint that is nearest to the plane as a finger is thick, or farther.
+            # The plane's distance behind the nearest joint is a finger's thickness or more.
             height = (joints[chosen] * normal[:, None]).sum(-1).amin(1)
             gap = 0.08 + (self._uniform(m) - 0.5).clamp_min(0) * 2
             point = normal * (height - gap)[:, None]
@@ -192,7 +192,7 @@ class CropRenderer:
             angle = self._uniform(len(chosen)) * 2 * torch.pi
             size = 0.7 + 0.9 * self._uniform(len(chosen))
             cos, sin = angle.cos() / size, angle.sin() / size
-            # Pushed towards the border, so that the hand in the middle stays the one that is meant.
+            # Pushed towards the border, so that the target hand stays the one in the middle.
             away = self._uniform(len(chosen)) * 2 * torch.pi
             reach = 0.9 + 0.6 * self._uniform(len(chosen))
             flip = torch.where(self._uniform(len(chosen)) < 0.5, -1.0, 1.0)

@@ -1,4 +1,4 @@
-"""Hands with their forearms, and whole people, each drawn alone, to be laid into whole frames."""
+"""Cut-outs for compositing: hands with their forearms, and whole people, each rendered alone."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -44,7 +44,7 @@ class ArmEnds:
 
 
 class SyntheticCutOuts(NamedTuple):
-    """N hands with their forearms, alone, many of them with things that they hold or that lie about."""
+    """N hands with their forearms, rendered alone, many with objects that they hold or that lie around."""
 
     layers: torch.Tensor
     """(N, 4, SIZE, SIZE) linear light times coverage, and coverage."""
@@ -145,7 +145,7 @@ class CutOutBank:
 
     @torch.no_grad()
     def renew(self, n: int) -> None:
-        """Draw `n` hands in place of the oldest."""
+        """Render `n` hands in place of the oldest."""
         drawn = render_cutouts(n, self._generator, self.device)
         spot = (self._drawn + torch.arange(n, device=self.device)) % len(self)
         ends = arm_ends(drawn.bare, drawn.joints, drawn.elbows)
@@ -163,7 +163,7 @@ class PeopleBank:
     """People, each as one camera sees them; the oldest can be renewed."""
 
     def __init__(self, count: int, seed: int, device: torch.device | str = "cpu"):
-        self._drawer = PeopleRenderer(PEOPLE_SIZE, seed, device)
+        self._renderer = PeopleRenderer(PEOPLE_SIZE, seed, device)
         self.layers = torch.zeros(count, 4, PEOPLE_SIZE, PEOPLE_SIZE, dtype=torch.float16, device=device)
         """(count, 4, S, S)."""
         self.joints = torch.zeros(count, HANDS, JOINTS, 2, device=device)
@@ -180,8 +180,8 @@ class PeopleBank:
         return len(self.layers)
 
     def renew(self, n: int) -> None:
-        """Draw `n` people in place of the oldest."""
-        drawn = self._drawer.draw(n)
+        """Render `n` people in place of the oldest."""
+        drawn = self._renderer.draw(n)
         spot = (self._drawn + torch.arange(n, device=self.layers.device)) % len(self)
         self.layers[spot] = drawn.layers.half()
         self.joints[spot], self.seen[spot], self.heads[spot] = drawn.joints, drawn.seen, drawn.heads

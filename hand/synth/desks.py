@@ -3,7 +3,7 @@
 import torch
 
 TILES = 10
-"""Along each side of a desk; a tile with a corner behind the camera is not drawn."""
+"""Along each side of a desk; a tile with a corner behind the camera is not rendered."""
 THINGS = 4
 PRESENT = 0.6
 """Share of the people who have a desk."""

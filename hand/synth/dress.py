@@ -1,4 +1,4 @@
-"""What people and the things on their desks look like: faces, hair, clothes, per fragment, in linear RGB."""
+"""Appearance of people and of objects on their desks: faces, hair, clothes, per fragment, in linear RGB."""
 
 from dataclasses import dataclass, replace
 

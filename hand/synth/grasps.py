@@ -1,4 +1,4 @@
-"""Which things a picture has, and where: held ones lie against the hand's flesh, others stand before and behind it."""
+"""Sampling of objects: held ones in contact with the hand's surface, others before and behind it."""
 
 from dataclasses import dataclass
 

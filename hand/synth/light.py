@@ -1,4 +1,4 @@
-"""What light does: lights of rooms, and what a lit surface sends to the camera, per fragment, in linear RGB."""
+"""Lighting: lights of rooms, and shading of a surface towards the camera, per fragment, in linear RGB."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""Things in a picture: bodies before, in and behind the hand, their light, their shadows on it, and what they hide."""
+"""Rendering of objects before, in and behind the hand: shading, shadows on the hand, occlusion."""
 
 from dataclasses import dataclass
 from functools import reduce

@@ -1,4 +1,4 @@
-"""Whole people with both hands, as a webcam, a camera over their desk or their own headset sees them, drawn alone.
+"""Rendering of whole people with both hands, alone, as a webcam, a camera over their desk or their own headset sees them.
 
 Bodies come posed from `hand/assets/people.safetensors` (made by `tools.make.people`); their hands are the hand model's own.
 Body axes: x to the left hand, −y to the front, z up, metres. A left hand is a right one in a mirror.
@@ -29,7 +29,7 @@ HANDS = 2
 THICKNESS = 0.035
 """A joint is in sight where nothing stands nearer to the camera than the finger around it, metres."""
 BODY, RIGHT, LEFT, DESK, THING = range(5)
-"""What is drawn of each person."""
+"""What is rendered of each person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class People:
 
 
 class SyntheticPeople(NamedTuple):
-    """N people, each alone in front of nothing."""
+    """N people, each rendered alone."""
 
     layers: torch.Tensor
     """(N, 4, S, S) linear light times coverage, and coverage."""
@@ -79,7 +79,7 @@ class SyntheticPeople(NamedTuple):
 
 
 class PeopleRenderer:
-    """Draws batches of people; deterministic by seed on one kind of device."""
+    """Renders batches of people; deterministic by seed on one kind of device."""
 
     def __init__(self, size: int, seed: int, device: torch.device | str = "cpu", texture: int = 0):
         """Pictures of `size` px, divisible by 4; `texture` as in `hand.synth.appearance.Appearance`."""
@@ -157,7 +157,7 @@ class PeopleRenderer:
         return attached(hand.joints), attached(hand.vertices)
 
     def _hair(self, bodies: torch.Tensor, worn: torch.Tensor) -> torch.Tensor:
-        """Bodies (N, V, 3) with the volume of their hair; whoever wears the camera loses their head."""
+        """Bodies (N, V, 3) with the volume of their hair; the wearer of the camera has no head."""
         people, n = self._people, len(bodies)
         head = people.parts[:, HEAD] > 0.5
         middle = bodies[:, head].mean(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""What a camera does to an image: lens, exposure, white balance, blur, sharpening, noise, JPEG, batched in torch."""
+"""Camera simulation: lens, exposure, white balance, blur, sharpening, noise, JPEG, batched in torch."""
 
 import math
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Where cut-outs go in scenes: turned, scaled, perhaps mirrored; and what they look like there."""
+"""Placement of cut-outs in scenes: rotation, scale, mirroring; resampling there."""
 
 from dataclasses import dataclass
 

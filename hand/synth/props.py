@@ -1,4 +1,4 @@
-"""What stands about in drawn scenes: desks, things, heads and bare limbs, painted over one another."""
+"""Distractors in synthetic scenes: desks, objects, heads and bare limbs, composited over one another."""
 
 import torch
 

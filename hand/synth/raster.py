@@ -1,4 +1,4 @@
-"""Triangles to pixels in torch: exact, batched, deterministic, on CPU and GPU alike.
+"""Triangle rasterisation in torch: exact, batched, deterministic, on CPU and GPU alike.
 
 Hand triangles are about a pixel in size, so every pixel centre inside a triangle's bounding box is a candidate; candidates are
 tested against the triangle's edges, and the nearest wins by a scatter-min over (depth, face) keys.
@@ -49,13 +49,13 @@ class Fragments:
 def rasterise(
     pixels: torch.Tensor, depth: torch.Tensor, faces: torch.Tensor, size: tuple[int, int], samples: int = 1
 ) -> Fragments:
-    """Draw N meshes.
+    """Rasterise N meshes.
 
     Each pixel is tested at samples² points: what covers any of them is a fragment, the nearest triangle stands for the pixel.
 
     `pixels` (N, V, 2) vertices in the image, pixel (0, 0) is the centre of the top left one; `depth` (N, V) their z, positive
     in front of the camera; `faces` (F, 3), F < 65,536, counter-clockwise from outside, seen from behind they are not
-    drawn; `size` (height, width). A triangle with a vertex at depth ≤ 0.05 is not drawn.
+    drawn; `size` (height, width). A triangle with a vertex at depth ≤ 0.05 is left out.
     """
     n, count = len(pixels), len(faces)
     height, width = (side * samples for side in size)

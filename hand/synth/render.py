@@ -1,4 +1,4 @@
-"""One hand in one light before one camera: posed skin in, light, coverage and depth out, batched in torch."""
+"""Rendering of a hand: radiance, coverage and depth of posed skin under given lights, batched in torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ FINGER_RADIUS = 0.1
 
 @dataclass(frozen=True, slots=True)
 class ShadowMap:
-    """What a light sees of N hands."""
+    """Shadow maps of N hands."""
 
     turn: torch.Tensor
     """(N, 3, 3) R_light_from_camera."""
@@ -82,7 +82,7 @@ class ShadowMap:
 
 
 class Rendered(NamedTuple):
-    """N hands, alone."""
+    """N hands, rendered alone."""
 
     light: torch.Tensor
     """(N, 3, H, W) linear RGB, 0 where there is no hand."""
@@ -108,7 +108,7 @@ def render(
     per_vertex: bool = False,
     things: Things | None = None,
 ) -> Rendered:
-    """Draw N posed hands.
+    """Render N posed hands.
 
     `vertices` (N, V, 3) in camera axes, unit hands; `pixels` (N, V, 2) where the camera sees them; `size` (height, width).
     A pixel is the mean of its four corners, which it shares with its neighbours: one sample a pixel, and soft edges; with
@@ -173,7 +173,7 @@ def _of_nearest_corners(image: torch.Tensor, depth: torch.Tensor, nearest: torch
 def render_things(
     things: Things, joints: torch.Tensor, focal: torch.Tensor, side: int, lights: Lights, shadow: ShadowMap, prints: torch.Tensor
 ) -> ThingLayer:
-    """Draw the things around N hands, which do not hide them, but cast their `shadow` on them.
+    """Render the objects around N hands; the hands do not occlude them, but cast their `shadow` on them.
 
     `joints` (N, 21, 3) camera axes; `focal` (N,) px of pictures of `side` px; `prints` (N, 3, T, T) linear light, with which
     some things are printed.

@@ -1,4 +1,4 @@
-"""Whole frames to search hands in: none to three drawn hands with arms, among furniture, people and things; and their boxes."""
+"""Synthetic frames for the locator: up to three hands with arms among furniture, people and objects, with their boxes."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ SHOWN, UNSURE = 0.75, 0.12
 
 @dataclass(frozen=True, slots=True)
 class Scenes:
-    """N pictures of up to `HANDS` hands each."""
+    """N images of up to `HANDS` hands each."""
 
     images: torch.Tensor
     """(N, S, S, 3) uint8 sRGB."""
@@ -42,7 +42,7 @@ class Scenes:
 
 
 class SceneRenderer:
-    """Draws batches of scenes; deterministic by seed on one kind of device."""
+    """Renders batches of scenes; deterministic by seed on one kind of device."""
 
     def __init__(
         self, size: int, bank: CutOutBank, backgrounds: Backgrounds, seed: int,
@@ -64,7 +64,7 @@ class SceneRenderer:
 
     @torch.no_grad()
     def draw(self, n: int) -> Scenes:
-        """`n` pictures and their truth."""
+        """`n` images with the ground truth."""
         canvas = Canvas(self._place_around(n), HANDS)
         self._props.desk(canvas, self._some(n, 0.5))
         for share in (0.6, 0.5, 0.4, 0.3):

@@ -1,4 +1,4 @@
-"""Sleeves stand off the arm: forearms are widened below the cuff, in folds, as far as each hand's appearance says."""
+"""Geometry of sleeves: forearms are widened below the cuff, with folds, as each hand's appearance asks."""
 
 import torch
 from torch.nn.functional import normalize

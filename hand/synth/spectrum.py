@@ -1,8 +1,8 @@
-"""Drawn pictures with the amplitude spectra of photographs: what a drawing lacks in frequency statistics, and not its contents.
+"""Transfer of photographs' amplitude spectra to synthetic images, which closes the gap in frequency statistics.
 
-Low frequencies carry light, tint and contrast, which a photograph may lend a drawing while the phase keeps every edge in its
+Low frequencies carry light, tint and contrast, which are taken from a photograph, while the phase keeps every edge in its
 place: Yang & Soatto, "FDA", CVPR 2020, section 2.1; Zhao et al., "Analyzing the Synthetic-to-Real Domain Gap in 3D Hand Pose
-Estimation", CVPR 2025, measure what it is worth for hands.
+Estimation", CVPR 2025, measure its benefit for hands.
 """
 
 import torch

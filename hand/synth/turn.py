@@ -1,4 +1,4 @@
-"""How a picture of a hand is used anew: rolled and zoomed about its middle, as another camera at the same place would take it."""
+"""Augmentation by roll and zoom about the image centre, as another camera at the same place would see the hand."""
 
 import math
 from dataclasses import dataclass, replace

@@ -14,7 +14,7 @@ from capture.sources.registry import parse_source
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
-from hand.files import write_whole
+from hand.files import write_atomically
 from hand.folders import data_folder
 from hand.rotations import project_to_rotation
 from runtime.geometry.two_view import TwoViewGeometry
@@ -151,7 +151,7 @@ def save_profile(file: Path, profile: Profile) -> None:
     """Write `profile`, whole or not at all; folders are made. Raises UserError where it cannot be written."""
     content = msgspec.json.format(msgspec.json.encode(profile), indent=2) + b"\n"
     try:
-        write_whole(file, content)
+        write_atomically(file, content)
     except OSError as error:
         raise UserError(
             f"cannot keep what is known of the cameras in {file}: {error.strerror}; make room or rights for it"

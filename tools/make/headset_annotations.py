@@ -9,7 +9,7 @@ import numpy as np
 
 from adapt.datasets.assembly_annotations import OURS_FROM_ASSEMBLY, SIDES, annotation_names
 from hand.errors import UserError
-from hand.files import write_whole
+from hand.files import write_atomically
 from hand.joints import JOINT_NAMES, JOINTS, PARENTS
 
 
@@ -52,6 +52,6 @@ def _skeleton() -> str:
 def save(file: Path, data: bytes) -> None:
     """Write a file whole or not at all. Raises UserError where that may not be."""
     try:
-        write_whole(file, data)
+        write_atomically(file, data)
     except OSError as error:
         raise UserError(f"cannot write {file}: {error}: give a folder that may be written to") from error
