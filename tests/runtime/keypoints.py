@@ -9,7 +9,8 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.bundle import Keypoints
 from runtime.calibration.variables import CHILD, PARENT, Prior, Scene
 from runtime.estimators.uncertainty import shape_sigma, sigma_px
-from tools.evaluate.two_views import Rig, observe, sample_motion
+from tools.evaluate.motion import sample_motion
+from tools.evaluate.two_views import Rig, observe
 
 FLAT_PX = 3.0
 """Standard deviation that noiseless keypoints claim."""

@@ -13,7 +13,8 @@ from runtime.fusion.rig import MergeChoice, Rig
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
 from tests.runtime.solutions import Prepared, bones_of
-from tools.evaluate.two_views import Observed, observe, sample_motion, sample_person, sample_rig
+from tools.evaluate.motion import sample_motion, sample_person
+from tools.evaluate.two_views import Observed, observe, sample_rig
 
 FPS = 30
 SETTINGS = HandTrackSettings("softmax", 8.0, DEFAULT_HAND_SIZE_MM, None)

@@ -100,7 +100,7 @@ def _seen(count: int) -> "TwoViewPredictions":
 
     from adapt.core.targets import TwoViewPredictions
     from hand.joints import unit_hand
-    from tools.evaluate.two_views import sample_motion
+    from tools.evaluate.motion import sample_motion
 
     random = np.random.default_rng(0)
     motion = np.resize(unit_hand(sample_motion(random, 10)), (count, 21, 3))

@@ -36,7 +36,8 @@ def make_fit() -> Timed:
     from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
     from runtime.fusion.hand_fit import HandFit
     from runtime.fusion.joint_limits import BONES_FROM_JOINTS
-    from tools.evaluate.two_views import observe, sample_motion, sample_rig
+    from tools.evaluate.motion import sample_motion
+    from tools.evaluate.two_views import observe, sample_rig
 
     random = np.random.default_rng(0)
     seen = observe(random, sample_rig(random, 60), sample_motion(random, 10))

@@ -18,11 +18,12 @@ from tqdm import tqdm
 
 from capture.views import PerView
 from hand.errors import UserError
-from tools.evaluate import two_views
+from tools.evaluate import faults, motion, two_views
 from tools.evaluate.clip import observed_clip
 from tools.evaluate.geometry_errors import Outcome, follow
 from tools.evaluate.geometry_report import clip_report, fault_report, report
-from tools.evaluate.two_views import Observed, Rig, observe, sample_motion, sample_rig
+from tools.evaluate.motion import sample_motion
+from tools.evaluate.two_views import Observed, Rig, observe, sample_rig
 from tools.report.figures import save_figure
 from tools.report.geometry_page import draw_page
 
@@ -65,10 +66,10 @@ def _observe(settings: Settings, rng: np.random.Generator, rig: Rig, joints_mm: 
     return observe(rng, rig, joints_mm, settings.noise_px, settings.outliers, assumed_fov_deg=fov)
 
 
-def faults(settings: Settings, number: int) -> dict[str, Observed]:
+def faulty_streams(settings: Settings, number: int) -> dict[str, Observed]:
     """By name: what no two standing cameras could see of one hand, or what does not determine where they are."""
     rng = np.random.default_rng([settings.seed, number, 1])
-    rig, person, seconds = sample_rig(rng), two_views.sample_person(rng), settings.seconds
+    rig, person, seconds = sample_rig(rng), motion.sample_person(rng), settings.seconds
 
     def seen(joints_mm: np.ndarray) -> Observed:
         return _observe(settings, rng, rig, joints_mm)
@@ -76,15 +77,15 @@ def faults(settings: Settings, number: int) -> dict[str, Observed]:
     hand, other_hand = (seen(sample_motion(rng, seconds, person=person)) for _ in range(2))
     after = _observe(settings, rng, two_views.moved(rng, rig, 20), rig.in_space(hand.joints_mm))
     return {
-        "still hand": seen(two_views.still(rng, seconds)),
-        "hand in one place": seen(two_views.in_place(rng, seconds)),
-        "swapped hands": two_views.two_hands(hand, other_hand),
-        "hands of two people": two_views.two_hands(hand, seen(sample_motion(rng, seconds))),
-        "5 frames late": two_views.unsynchronised(hand, 5),
-        "30 frames late": two_views.unsynchronised(hand, 30),
-        "mirrored": two_views.mirrored(hand),
-        "frozen after a second": two_views.frozen(hand, 1.0),
-        "camera turned 20 deg at half time": two_views.then(hand, after, seconds / 2),
+        "still hand": seen(motion.still(rng, seconds)),
+        "hand in one place": seen(motion.in_place(rng, seconds)),
+        "swapped hands": faults.two_hands(hand, other_hand),
+        "hands of two people": faults.two_hands(hand, seen(sample_motion(rng, seconds))),
+        "5 frames late": faults.unsynchronised(hand, 5),
+        "30 frames late": faults.unsynchronised(hand, 30),
+        "mirrored": faults.mirrored(hand),
+        "frozen after a second": faults.frozen(hand, 1.0),
+        "camera turned 20 deg at half time": faults.then(hand, after, seconds / 2),
     }
 
 
@@ -127,7 +128,7 @@ def main(settings: Settings) -> None:
     elif settings.faults:
         by_fault: dict[str, list[Outcome]] = {}
         for number in tqdm(range(settings.rigs), desc="faults", unit="rig"):
-            for name, observed in faults(settings, number).items():
+            for name, observed in faulty_streams(settings, number).items():
                 by_fault.setdefault(name, []).append(follow(observed, known_fov(settings, observed.rig)))
         print(fault_report(by_fault))
         return

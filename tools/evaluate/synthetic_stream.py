@@ -19,7 +19,8 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.light import Lights
 from hand.synth.render import render
 from hand.synth.sleeves import sleeved
-from tools.evaluate.two_views import PALM_MM, Rig, sample_path, smooth_poses
+from tools.evaluate.motion import PALM_MM, sample_path, smooth_poses
+from tools.evaluate.two_views import Rig
 from tools.make.headset_picture import Room
 
 _PLACE_SIDE = 160

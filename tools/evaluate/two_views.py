@@ -1,23 +1,21 @@
-"""Drawn two-camera motion: a hand of known joints, two cameras of known places, and what a network would tell of it.
+"""Synthetic two-view observations: a hand of known joints, two cameras of known places, and a network's errors.
 
 Nothing is rendered. The hand moves in "space axes": origin in the middle of the space it moves in, x right, y down as the left
-camera roughly sees it, mm of a hand of 90 mm. What each view tells is the truth, disturbed as we measured our network to be.
+camera roughly sees it, mm of a hand of 90 mm. Each view observes the truth with errors as measured of our network.
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
-from hand.model import HandModel, HandPose
-from hand.prior import sample_poses
 from hand.rotations import between, from_vector
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.types import ViewHand
+from tools.evaluate.motion import smooth_noise
 
 SIZE_PX = (640, 480)
 ANGLES_DEG, FOVS_DEG = (15.0, 165.0), (45.0, 110.0)
@@ -29,10 +27,6 @@ NEAREST_MM = 320.0
 """A camera keeps this far from the middle of the space: the hand moves up to 200 mm to each side."""
 IN_FRONT_MM = 60.0
 """A joint nearer to a camera than this has no pixel worth the name: the hand counts as out of the picture."""
-TRAVEL_MM, SPEED_MM_S = (200.0, 400.0), 1000.0
-"""Room that a moving hand takes along each axis, and the fastest that its wrist's path gets."""
-PERSON_SPREAD = 0.5
-"""Of the hand model's deviations: people's finger bones differ by 7 % (standard deviation) against the length of their palms."""
 TIP_DEG = 10.0
 """By how much a view's own hand is tipped as a whole, root mean square."""
 DEPTH_NOISE, LATERAL_NOISE = 0.15, 0.06
@@ -45,10 +39,6 @@ DOUBT_SCATTER = 0.25
 """Standard deviation of the logarithm of the expected error about that."""
 GROSS = 0.4
 """Standard deviation of an outlier's pixel, in spans of the hand."""
-
-
-PALM_MM = np.array([0.0, DEFAULT_HAND_SIZE_MM, 0.0])
-"""What counts as the middle of a moving hand, hand axes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +67,7 @@ class Rig:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """N frames of both views at 30 Hz or so: what is seen, beside what is true."""
+    """N frames of both views at 30 Hz or so: observations and truth."""
 
     rig: Rig
     joints_mm: np.ndarray
@@ -140,72 +130,6 @@ def _mounted(rng: np.random.Generator, forward: np.ndarray) -> np.ndarray:
     return from_vector(np.array([0, 0, roll])) @ np.stack([right, np.cross(forward, right), forward])
 
 
-def sample_person(rng: np.random.Generator) -> torch.Tensor:
-    """(K,) the shape of one person's hand, for `HandModel`."""
-    return torch.from_numpy(rng.normal(0, PERSON_SPREAD, HandModel.load().components)).float()
-
-
-def sample_motion(rng: np.random.Generator, seconds: float, fps: float = 30, person: torch.Tensor | None = None) -> np.ndarray:
-    """(N, 21, 3) mm, space axes: a hand that changes its pose, turns and travels, as if shown to the cameras."""
-    hand = _posed(rng, round(seconds * fps), fps, person)
-    R, path = sample_path(rng, len(hand), fps)
-    return hand @ R.swapaxes(1, 2) + path[:, None]
-
-
-def sample_path(rng: np.random.Generator, count: int, fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """How a hand turns and travels: (count, 3, 3) R_space_from_hand and (count, 3) mm, the palm's middle, space axes."""
-    R = from_vector(smooth_noise(rng, count, 3, 1.0, fps) * 0.6) @ from_vector(rng.normal(0, 1.2, 3))
-    path = smooth_noise(rng, count, 3, rng.uniform(0.4, 1.0), fps) * (rng.uniform(*TRAVEL_MM) / 4)
-    path = path.clip(-TRAVEL_MM[1] / 2, TRAVEL_MM[1] / 2)
-    if count > 1:
-        path *= min(1.0, SPEED_MM_S / (np.linalg.norm(np.diff(path, axis=0), axis=1).max() * fps))
-    return R, path
-
-
-def in_place(rng: np.random.Generator, seconds: float, fps: float = 30, person: torch.Tensor | None = None) -> np.ndarray:
-    """(N, 21, 3) mm, space axes: only the fingers move; the palm neither turns nor travels."""
-    return _posed(rng, round(seconds * fps), fps, person) @ from_vector(rng.normal(0, 1.2, 3)).T + rng.normal(0, 25, 3)
-
-
-def still(rng: np.random.Generator, seconds: float, fps: float = 30, person: torch.Tensor | None = None) -> np.ndarray:
-    """(N, 21, 3) mm, space axes: a hand that does not move."""
-    return np.repeat(in_place(rng, 1 / fps, fps, person), round(seconds * fps), axis=0)
-
-
-def _posed(rng: np.random.Generator, count: int, fps: float, person: torch.Tensor | None) -> np.ndarray:
-    """(count, 21, 3) mm in hand axes, about the palm's middle: from one of the prior's poses to the next, one a second."""
-    model = HandModel.load()
-    generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
-    person = sample_person(rng) if person is None else person
-    pose = smooth_poses(generator, count, fps, model)
-    joints = unit_hand(model.pose_joints(person.expand(count, -1), pose).double().numpy()) * DEFAULT_HAND_SIZE_MM
-    return joints - PALM_MM
-
-
-def smooth_poses(generator: torch.Generator, count: int, fps: float, model: HandModel) -> HandPose:
-    """`count` poses, from one of the prior's to the next, one a second."""
-    time = np.arange(count) / fps
-    first, share = time.astype(int), torch.from_numpy(time % 1).float()
-    share = share * share * (3 - 2 * share)
-    keys, _ = sample_poses(int(first.max(initial=0)) + 2, generator, model)
-
-    def mixed(values: torch.Tensor) -> torch.Tensor:
-        s = share.view(-1, *[1] * (values.ndim - 1))
-        return values[first] * (1 - s) + values[first + 1] * s
-
-    return HandPose(mixed(keys.flex), mixed(keys.spread), mixed(keys.twist), mixed(keys.wrist))
-
-
-def smooth_noise(rng: np.random.Generator, count: int, width: int, period_s: float, fps: float) -> np.ndarray:
-    """(count, width) of about unit variance: cubic B-splines through one random number every `period_s`."""
-    at = np.arange(count) / fps / period_s
-    first, u = at.astype(int), (at % 1)[:, None]
-    knots = rng.normal(size=(int(at[-1]) + 4 if count else 4, width))
-    basis = ((1 - u) ** 3, 3 * u**3 - 6 * u**2 + 4, -3 * u**3 + 3 * u**2 + 3 * u + 1, u**3)
-    # Without the factor the variance lies between 16.5 and 18.
-    return np.sum([b * knots[first + k] for k, b in enumerate(basis)], axis=0) / np.sqrt(17.3)
-
-
 def observe(
     rng: np.random.Generator,
     rig: Rig,
@@ -216,7 +140,7 @@ def observe(
     own_noise: float = 1,
     assumed_fov_deg: float | None = None,
 ) -> Observed:
-    """What both views tell of joints (N, 21, 3) in space axes.
+    """Observations by both views of joints (N, 21, 3) in space axes.
 
     Pixels have white noise of `noise_px`, and a share of `outliers` of them is anywhere about the hand. Each view's own 3D hand
     has `own_noise` times the errors measured of the network; where a field of view is assumed, it is turned, too, as a hand off
@@ -238,8 +162,8 @@ def observe(
         expected = np.sqrt(TYPICAL_ERROR * real) * np.exp(rng.normal(0, DOUBT_SCATTER, real.shape))
         if assumed_fov_deg is not None:
             own = own @ _misread(rig.geometry.cameras[view], assumed_fov_deg, pixels[view].mean(1)).swapaxes(1, 2)
-        told = zip(own, pixels[view] + off, np.exp(-expected / CONFIDENCE_SCALE), strict=True)
-        return [ViewHand(view, "right", *hand) for hand in told]
+        hands = zip(own, pixels[view] + off, np.exp(-expected / CONFIDENCE_SCALE), strict=True)
+        return [ViewHand(view, "right", *hand) for hand in hands]
 
     both = zip(*PerView.of(hands), whole("left") & whole("right"), strict=True)
     pairs = [PerView(left, right) if there else None for left, right, there in both]
@@ -265,58 +189,3 @@ def _pixel_errors(rng: np.random.Generator, pixels: np.ndarray, noise_px: float,
     """(N, 21, 2) px to add to `pixels` (N, 21, 2)."""
     gross = rng.normal(size=pixels.shape) * np.ptp(pixels, axis=1).max(-1)[:, None, None] * GROSS
     return np.where(rng.random(pixels.shape[:2])[..., None] < outliers, gross, rng.normal(0, noise_px, pixels.shape))
-
-
-def mirrored(observed: Observed, view: View = "right") -> Observed:
-    """One view's pictures flipped left to right."""
-    width = observed.rig.geometry.cameras[view].size_px[0]
-
-    def flipped(hand: ViewHand) -> ViewHand:
-        return replace(hand, joints=hand.joints * [-1, 1, 1], pixels=hand.pixels * [-1, 1] + [width - 1, 0])
-
-    return _with_view(observed, view, [pair and flipped(pair[view]) for pair in observed.pairs])
-
-
-def unsynchronised(observed: Observed, frames: int, view: View = "right") -> Observed:
-    """One view shows what it saw `frames` frames before."""
-    late = [None] * frames + [pair and pair[view] for pair in observed.pairs[: len(observed.pairs) - frames]]
-    return _with_view(observed, view, late)
-
-
-def frozen(observed: Observed, at_s: float, view: View = "right") -> Observed:
-    """One view repeats, from `at_s` on, the last hand that it saw before."""
-    hands = [pair and pair[view] for pair in observed.pairs]
-    start = _frame_at(observed, at_s)
-    last = next((hand for hand in reversed(hands[:start]) if hand), None)
-    return _with_view(observed, view, hands[:start] + [last] * (len(hands) - start))
-
-
-def two_hands(left: Observed, right: Observed) -> Observed:
-    """The left view as in `left`, the right one as in `right`: two hands of one person, swapped, or of two people."""
-    return _with_view(left, "right", [pair and pair.right for pair in right.pairs])
-
-
-def then(before: Observed, after: Observed, at_s: float) -> Observed:
-    """`before` until `at_s`, then `after`: a camera is moved (other rig), or another person comes (other motion).
-
-    The rig is that of the end, in whose left camera's axes all true joints are.
-    """
-    start = _frame_at(before, at_s)
-    first = after.rig.in_left(before.rig.in_space(before.joints_mm[:start]))
-    joints_mm = np.concatenate([first, after.joints_mm[start:]])
-    return replace(after, joints_mm=joints_mm, pairs=before.pairs[:start] + after.pairs[start:])
-
-
-def _frame_at(observed: Observed, at_s: float) -> int:
-    return int(np.searchsorted(observed.captured_ns, observed.captured_ns[0] + at_s * 1e9))
-
-
-def _with_view(observed: Observed, view: View, hands: list[ViewHand | None]) -> Observed:
-    """Other hands in one view; pairs that lack one are none."""
-
-    def pair(old: PerView[ViewHand] | None, hand: ViewHand | None) -> PerView[ViewHand] | None:
-        if old is None or hand is None:
-            return None
-        return PerView(hand, old.right) if view == "left" else PerView(old.left, hand)
-
-    return replace(observed, pairs=[pair(*both) for both in zip(observed.pairs, hands, strict=True)])

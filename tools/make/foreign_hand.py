@@ -19,16 +19,8 @@ from safetensors.numpy import save_file
 from hand.errors import UserError
 from hand.joints import FINGERS, MIDDLE_MCP, PARENTS, unit_hand
 from hand.model import BONE_JOINTS, FOREARM, FOREIGN_ASSET, HandModel
-from tools.make.hand import (
-    FOREARM_LENGTH,
-    FOREARM_RINGS,
-    boundary_loop,
-    forearm_faces,
-    hand_axes,
-    regions,
-    smoothstep,
-    vertex_normals,
-)
+from tools.make.hand_mesh import FOREARM_LENGTH, FOREARM_RINGS, boundary_loop, forearm_faces, smoothstep, vertex_normals
+from tools.make.hand_rig import hand_axes, regions
 from tools.make.webxr_rig import PACKAGE, VERSION, Rig, bone_frame, read_package, read_rig
 
 WRIST_SHIFT = 0.08

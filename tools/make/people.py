@@ -19,7 +19,8 @@ from tqdm import tqdm
 
 from hand.joints import FINGERS, MIDDLE_MCP
 from hand.synth.people import ASSET
-from tools.make.hand import ANNY_VERSION, KNUCKLE_SHIFT, WRIST_SHIFT, hand_axes
+from tools.make.hand import ANNY_VERSION
+from tools.make.hand_rig import KNUCKLE_SHIFT, WRIST_SHIFT, hand_axes
 
 TOPOLOGY = "notoes_collapse10pc"
 SIDES = ("R", "L")

@@ -14,9 +14,10 @@ from runtime.calibration.solver import Problem, solve
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, RejectionReason
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import Prepared, bones_of, elsewhere, solution_at, turned
-from tools.evaluate import two_views
+from tools.evaluate import faults, motion, two_views
 from tools.evaluate.geometry_errors import problems
-from tools.evaluate.two_views import Observed, observe, sample_motion, sample_person, sample_rig
+from tools.evaluate.motion import sample_motion, sample_person
+from tools.evaluate.two_views import Observed, observe, sample_rig
 
 UNKNOWN: PerView[float | None] = PerView(None, None)
 SLOW = 8.0
@@ -87,13 +88,13 @@ def test_a_varied_motion_is_calibrated_within_its_uncertainty(calibrated):
 
 def test_a_still_hand_determines_nothing_and_costs_no_solution():
     by = calibrator()
-    assert watch(seen(two_views.still(np.random.default_rng(3), 4.0, SLOW)), by) == []
+    assert watch(seen(motion.still(np.random.default_rng(3), 4.0, SLOW)), by) == []
     assert by.state.geometry is None and by.status.phase is CalibrationPhase.NEEDS_MOTION and by.status.progress <= 0.5
 
 
 def test_a_hand_in_one_place_is_believed_only_where_it_is_right():
     by = calibrator(FOVS)
-    for status, state in watch(seen(two_views.in_place(np.random.default_rng(3), 3.6, SLOW)), by):
+    for status, state in watch(seen(motion.in_place(np.random.default_rng(3), 3.6, SLOW)), by):
         if state.geometry is None:
             more_motion = {RejectionReason.TOO_UNCERTAIN, RejectionReason.AMBIGUOUS}
             assert status.phase is CalibrationPhase.VERIFYING or status.rejection in more_motion
@@ -106,10 +107,10 @@ def test_a_hand_in_one_place_is_believed_only_where_it_is_right():
 def test_what_no_two_cameras_see_of_one_hand_is_refused_with_the_reason(hand: Observed, fault: str):
     short = replace(hand, captured_ns=hand.captured_ns[:30], pairs=hand.pairs[:30], joints_mm=hand.joints_mm[:30])
     stream, reason = {
-        "another hand": (two_views.two_hands(short, seen(moving(30 / SLOW, seed=6))), RejectionReason.VIEWS_DISAGREE),
+        "another hand": (faults.two_hands(short, seen(moving(30 / SLOW, seed=6))), RejectionReason.VIEWS_DISAGREE),
         # 2 frames of 8 a second are 8 of 30.
-        "late": (two_views.unsynchronised(short, 2), RejectionReason.VIEWS_DISAGREE),
-        "mirrored": (two_views.mirrored(short), RejectionReason.SHAPE_MISMATCH),
+        "late": (faults.unsynchronised(short, 2), RejectionReason.VIEWS_DISAGREE),
+        "mirrored": (faults.mirrored(short), RejectionReason.SHAPE_MISMATCH),
     }[fault]
     by = calibrator(FOVS)
     states = watch(stream, by)
@@ -119,7 +120,7 @@ def test_what_no_two_cameras_see_of_one_hand_is_refused_with_the_reason(hand: Ob
 
 def test_a_frozen_picture_is_named_and_costs_no_solution(hand: Observed):
     by = calibrator()
-    assert watch(two_views.frozen(hand, 0.1), by) == []
+    assert watch(faults.frozen(hand, 0.1), by) == []
     assert by.state.geometry is None and by.status.phase is CalibrationPhase.VIEW_FROZEN and by.status.view == "right"
 
 
@@ -254,7 +255,7 @@ def moved() -> Observed:
     rng = np.random.default_rng(7)
     joints = moving(4.5, 30)
     before, after = seen(joints, fps=30), seen(joints, two_views.moved(rng, RIG, 20), fps=30, seed=6)
-    return two_views.then(before, after, 2.0)
+    return faults.then(before, after, 2.0)
 
 
 def test_a_moved_camera_is_noticed_within_two_seconds_and_its_new_place_found(moved: Observed):

@@ -15,7 +15,8 @@ from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.variables import CHILD, PARENT, Prior
 from tests.runtime.keypoints import Drawn, direction_deg, drawn
-from tools.evaluate.two_views import SIZE_PX, sample_motion, sample_rig
+from tools.evaluate.motion import sample_motion
+from tools.evaluate.two_views import SIZE_PX, sample_rig
 
 PAIRS = 16
 SHAPE_DISTRUST = 4.0

@@ -10,7 +10,8 @@ from runtime.estimators.uncertainty import LEAST_ERROR, expected_error, px_per_h
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.types import ViewHand
 from tests.runtime.hands import moving_hand
-from tools.evaluate.two_views import observe, sample_motion, sample_rig
+from tools.evaluate.motion import sample_motion
+from tools.evaluate.two_views import observe, sample_rig
 
 
 def test_expected_errors_are_those_that_the_confidence_stands_for():

@@ -15,7 +15,8 @@ from runtime.fusion.merge_validation import MergeErrors
 from runtime.types import ViewHand
 from tests.runtime.solutions import Prepared, bones_of
 from tests.runtime.tracked import FPS, SETTINGS, Tracked, moving_hand, tracked
-from tools.evaluate.two_views import Observed, observe, sample_rig, still
+from tools.evaluate.motion import still
+from tools.evaluate.two_views import Observed, observe, sample_rig
 
 
 @pytest.fixture(scope="module")

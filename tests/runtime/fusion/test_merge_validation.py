@@ -8,7 +8,8 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.fusion.merge_validation import EVERY, LEAST_HELD_OUT, MOST_HELD_OUT, MergeErrors, MergeValidation
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import bones_of, elsewhere, turned
-from tools.evaluate.two_views import Observed, observe, sample_motion, sample_rig
+from tools.evaluate.motion import sample_motion
+from tools.evaluate.two_views import Observed, observe, sample_rig
 
 
 @pytest.fixture(scope="module")

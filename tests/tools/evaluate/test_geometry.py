@@ -12,7 +12,7 @@ from hand.rotations import from_vector
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.paths import SHARED
 from tools.evaluate.clip import CLIP_CONFIDENCE, observed_clip
-from tools.evaluate.geometry import Settings, faults, known_fov, synthetic_stream
+from tools.evaluate.geometry import Settings, faulty_streams, known_fov, synthetic_stream
 from tools.evaluate.geometry_errors import Errors, Outcome, Update, errors_of, follow
 from tools.evaluate.geometry_report import fault_report, report
 from tools.evaluate.two_views import Observed
@@ -80,7 +80,7 @@ def test_a_runs_rigs_are_its_seeds():
 
 
 def test_each_fault_is_another_stream_of_the_same_cameras():
-    streams = faults(replace(SHORT, seconds=3.0), 0)
+    streams = faulty_streams(replace(SHORT, seconds=3.0), 0)
     told = {b"".join(hand.pixels.tobytes() for pair in one.pairs if pair for hand in pair) for one in streams.values()}
     assert len(told) == len(streams) and b"" not in told
     cameras = [one.rig.geometry.cameras for one in streams.values()]

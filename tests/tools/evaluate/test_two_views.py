@@ -1,4 +1,4 @@
-"""Laws of drawn two-camera motion: views and truth agree but for what was asked for, and each disturbance does what it says."""
+"""Laws of synthetic two-view observations: they are the truth but for the errors asked for; each fault does what it says."""
 
 import numpy as np
 import pytest
@@ -10,8 +10,9 @@ from hand.joints import BONES, DEFAULT_HAND_SIZE_MM, unit_hand
 from hand.model import HandModel
 from hand.rotations import angle_deg
 from runtime.types import ViewHand
-from tools.evaluate import two_views
-from tools.evaluate.two_views import Observed, Rig, observe, sample_motion, sample_rig
+from tools.evaluate import faults, motion, two_views
+from tools.evaluate.motion import sample_motion
+from tools.evaluate.two_views import Observed, Rig, observe, sample_rig
 
 SECONDS = 3.0
 
@@ -57,23 +58,23 @@ def test_undisturbed_views_agree_with_the_rig_and_the_joints(seed: int):
         np.testing.assert_allclose(own, unit_hand(truth[view]), atol=1e-12)
 
 
-@pytest.mark.parametrize("motion", [sample_motion, two_views.in_place, two_views.still])
-def test_bones_keep_their_length_and_the_palm_is_90_mm(motion):
-    lengths = bones_mm(motion(np.random.default_rng(3), SECONDS))
+@pytest.mark.parametrize("sample", [sample_motion, motion.in_place, motion.still])
+def test_bones_keep_their_length_and_the_palm_is_90_mm(sample):
+    lengths = bones_mm(sample(np.random.default_rng(3), SECONDS))
     np.testing.assert_allclose(lengths, np.broadcast_to(lengths[0], lengths.shape), rtol=1e-4)
     np.testing.assert_allclose(lengths[:, BONES.index((0, 9))], DEFAULT_HAND_SIZE_MM, rtol=1e-6)
 
 
 def test_people_differ_as_people_do():
     model = HandModel.load()
-    people = torch.stack([two_views.sample_person(np.random.default_rng(seed)) for seed in range(200)])
+    people = torch.stack([motion.sample_person(np.random.default_rng(seed)) for seed in range(200)])
     rest = model.joints + torch.einsum("nk,kjc->njc", people, model.shape_joints)
     fingers = bones_mm(unit_hand(rest.numpy()))[:, [number for number, (parent, _) in enumerate(BONES) if parent != 0]]
     assert 0.05 < (fingers.std(0) / fingers.mean(0)).mean() < 0.09
 
 
 def test_one_person_keeps_the_bones_from_motion_to_motion():
-    person = two_views.sample_person(np.random.default_rng(0))
+    person = motion.sample_person(np.random.default_rng(0))
     one, other = (sample_motion(np.random.default_rng(seed), 0.2, person=person) for seed in (1, 2))
     np.testing.assert_allclose(bones_mm(one)[0], bones_mm(other)[0], rtol=1e-4)
     assert np.abs(one - other).max() > 10
@@ -158,7 +159,7 @@ def test_hands_are_of_a_usual_size_in_the_picture_and_move_as_hands_do():
 
 
 def test_a_still_hand_is_still_and_one_in_place_moves_fingers_alone():
-    still, fingers = (motion(np.random.default_rng(1), SECONDS) for motion in (two_views.still, two_views.in_place))
+    still, fingers = (sample(np.random.default_rng(1), SECONDS) for sample in (motion.still, motion.in_place))
     assert np.ptp(still, axis=0).max() == 0
     palm = [0, 5, 9, 13, 17]
     assert np.ptp(fingers[:, palm], axis=0).max() < 1e-2 < 10 < np.ptp(fingers, axis=0).max()
@@ -166,7 +167,7 @@ def test_a_still_hand_is_still_and_one_in_place_moves_fingers_alone():
 
 def test_mirroring_flips_one_view_and_twice_is_identity():
     observed = drawn(2)
-    flipped = two_views.mirrored(observed)
+    flipped = faults.mirrored(observed)
     width = observed.rig.geometry.cameras.right.size_px[0]
     for old, new in zip(hands(observed, "right"), hands(flipped, "right"), strict=True):
         if old and new:
@@ -174,14 +175,14 @@ def test_mirroring_flips_one_view_and_twice_is_identity():
             np.testing.assert_array_equal(new.pixels[:, 1], old.pixels[:, 1])
             np.testing.assert_array_equal(new.joints, old.joints * [-1, 1, 1])
     assert all(same(a, b) for a, b in zip(hands(observed, "left"), hands(flipped, "left"), strict=True))
-    there, pixels = seen(two_views.mirrored(flipped))
+    there, pixels = seen(faults.mirrored(flipped))
     np.testing.assert_array_equal(there, seen(observed)[0])
     np.testing.assert_allclose(pixels.right, seen(observed)[1].right, atol=1e-9)
 
 
 def test_a_late_view_shows_what_it_saw_before():
     observed = drawn(2)
-    late = two_views.unsynchronised(observed, 5)
+    late = faults.unsynchronised(observed, 5)
     right, now = hands(observed, "right"), hands(late, "right")
     assert any(now) and not any(now[:5]) and len(now) == len(right)
     for number, hand in enumerate(now):
@@ -192,7 +193,7 @@ def test_a_late_view_shows_what_it_saw_before():
 
 def test_a_frozen_view_repeats_one_hand():
     observed = drawn(2)
-    stuck = two_views.frozen(observed, 1.0, "left")
+    stuck = faults.frozen(observed, 1.0, "left")
     assert stuck.pairs[:30] == observed.pairs[:30]
     later = {id(hand) for hand in hands(stuck, "left")[30:] if hand}
     assert len(later) == 1 and later == {id([hand for hand in hands(observed, "left")[:30] if hand][-1])}
@@ -203,7 +204,7 @@ def test_two_hands_come_from_two_motions_before_the_same_cameras():
     rng = np.random.default_rng(4)
     rig = sample_rig(rng)
     one, other = (observe(rng, rig, sample_motion(rng, SECONDS), noise_px=0, outliers=0) for _ in range(2))
-    mixed = two_views.two_hands(one, other)
+    mixed = faults.two_hands(one, other)
     assert all(same(hand, hands(one, "left")[number]) for number, hand in enumerate(hands(mixed, "left")) if hand)
     assert all(same(hand, hands(other, "right")[number]) for number, hand in enumerate(hands(mixed, "right")) if hand)
     assert np.median(np.abs(rig.geometry.sampson_px(seen(mixed)[1]))) > 5
@@ -217,7 +218,7 @@ def test_a_moved_camera_turns_by_what_is_asked_and_only_from_then_on():
     middle = rig.in_left(np.zeros(3))
     np.testing.assert_allclose(pushed.geometry.seen(middle).right, rig.geometry.seen(middle).right, atol=1e-9)
     before, after = (observe(rng, one, joints, noise_px=0, outliers=0) for one in (rig, pushed))
-    both = two_views.then(before, after, 1.0)
+    both = faults.then(before, after, 1.0)
     assert both.pairs[:30] == before.pairs[:30] and both.pairs[30:] == after.pairs[30:] and both.rig is pushed
     there, pixels = seen(both)
     early = there < 30
@@ -231,7 +232,7 @@ def test_another_person_takes_over():
     rng = np.random.default_rng(9)
     rig = sample_rig(rng)
     one, other = (observe(rng, rig, sample_motion(rng, SECONDS)) for _ in range(2))
-    lengths = bones_mm(two_views.then(one, other, 1.0).joints_mm)
+    lengths = bones_mm(faults.then(one, other, 1.0).joints_mm)
     np.testing.assert_allclose(lengths[:30], bones_mm(one.joints_mm)[:30], rtol=1e-9)
     np.testing.assert_allclose(lengths[30:], bones_mm(other.joints_mm)[30:], rtol=1e-9)
 

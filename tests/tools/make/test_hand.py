@@ -5,21 +5,17 @@ import pytest
 
 from hand.joints import FINGERS
 from hand.model import HandModel
-from tools.make.hand import (
+from tools.make.hand_mesh import (
     FOREARM_LENGTH,
     FOREARM_RINGS,
-    KNUCKLE_DEPTH,
-    KNUCKLE_SHIFT,
     boundary_loop,
-    centred,
     first_hit,
     forearm,
     forearm_faces,
-    hand_axes,
-    place_joints,
     smoothstep,
     vertex_normals,
 )
+from tools.make.hand_rig import KNUCKLE_DEPTH, KNUCKLE_SHIFT, centred, hand_axes, place_joints
 
 SIDES = 7
 CUP = np.array([(SIDES, k, (k + 1) % SIDES) for k in range(SIDES)])
