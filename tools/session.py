@@ -1,4 +1,4 @@
-"""Look into a recording, cut it, take it out into other files, or make whole one that was cut off.
+"""Describe a recording, cut it, export it to other files, or repair one that was interrupted.
 
 python -m tools.session info session.mcap
 python -m tools.session cut session.mcap part.mcap --start 2 --end 10
@@ -24,10 +24,10 @@ from tools.session_info import SessionInfo
 
 
 def info(recording: Positional[Path]) -> None:
-    """Say what is in a recording: its length, its cameras, skew, drops, hands, settings, weights' hash.
+    """Describe a recording: length, cameras, skew, drops, hands, settings, hash of the weights.
 
     Args:
-        recording: What --record has written.
+        recording: A file that --record wrote.
     """
     with _opened(recording, "reading") as (opened, tick):
         told = SessionInfo(opened, tick)
@@ -38,7 +38,7 @@ def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, e
     """Copy a part of a recording to a new one.
 
     Args:
-        recording: What --record has written.
+        recording: A file that --record wrote.
         to: The new file.
         start: Where the part begins, seconds from the first frame's arrival.
         end: Where it ends.
@@ -59,23 +59,23 @@ def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, e
 
 
 def repair(recording: Positional[Path], to: Positional[Path]) -> None:
-    """Copy all that is whole of a recording that was cut off or damaged, so that any reader of MCAP opens it.
+    """Copy all intact messages of an interrupted or damaged recording to a file that any reader of MCAP opens.
 
     Args:
-        recording: What --record has written.
+        recording: A file that --record wrote.
         to: The new file.
     """
     with _opened(recording, "copying") as (opened, tick):
         kept = copy_recording(opened, to, on_entry=tick)
         broken = opened.broken
-    print(f"{kept:,} messages in {to}; {f'of the first file, {broken}' if broken else 'the first file was whole'}")
+    print(f"{kept:,} messages in {to}; {f'of the first file, {broken}' if broken else 'the first file was intact'}")
 
 
 def export(recording: Positional[Path], to: Positional[Path]) -> None:
-    """Write the hands, or a video of both views, to another file.
+    """Write the hands or a video of both views to another file.
 
     Args:
-        recording: What --record has written.
+        recording: A file that --record wrote.
         to: A new .jsonl (a hand a line), .npz (arrays; python -c "help('tools.session_export')" lists them) or .mp4 (both views
             side by side, with the joints).
     """
@@ -96,7 +96,7 @@ def export(recording: Positional[Path], to: Positional[Path]) -> None:
 
 @contextmanager
 def _opened(path: Path, doing: str) -> Iterator[tuple[Recording, Callable[[], None]]]:
-    """A recording, and what moves its progress bar on."""
+    """A recording, and a function that updates its progress bar."""
     with Recording(path) as recording, tqdm(desc=doing, total=recording.size, unit="B", unit_scale=True, disable=None) as bar:
         yield recording, lambda: _to(bar, recording.position)
 
@@ -106,7 +106,7 @@ def _to(bar: tqdm, position: int) -> None:
 
 
 def _first_ns(path: Path) -> int:
-    """When the first camera's message arrived, as MCAP has it."""
+    """Arrival time of the first frame, ns, by the log time of MCAP."""
     with Recording(path) as recording:
         for entry in recording.entries():
             if isinstance(entry, Entry) and entry.channel.topic.endswith("/frame"):

@@ -1,4 +1,4 @@
-"""A recording's hands and pictures for other programs: .jsonl, .npz, .mp4."""
+"""How a recording's hands and images are exported for other programs: .jsonl, .npz, .mp4."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +21,7 @@ JOINTS = 21
 
 
 def export_lines(recording: Recording, to: Path, on_item: Callable[[], object]) -> int:
-    """One JSON line for each hand, unrounded; returns how many."""
+    """One JSON line a hand, unrounded; returns the number of hands."""
     count = 0
     with _created(to).open("wb") as file:
         for item in recording.items():
@@ -33,7 +33,7 @@ def export_lines(recording: Recording, to: Path, on_item: Callable[[], object]) 
 
 
 def export_arrays(recording: Recording, to: Path, on_item: Callable[[], object]) -> int:
-    """Arrays of N hands; returns N. NaN is what is not known.
+    """Arrays of N hands; returns N. NaN where a value is unknown.
 
     captured_ns (N,), index (N,), skew_ns (N,), side (N,) str, joints (N, 21, 3), weight_left (N, 21), wrist_mm (N, 3),
     R_right_from_left (N, 3, 3), and, of each view, joints_* (N, 21, 3), pixels_* (N, 21, 2) and confidence_* (N, 21).
@@ -65,7 +65,7 @@ def export_arrays(recording: Recording, to: Path, on_item: Callable[[], object])
 
 
 def export_video(replay: ReplayPairs, to: Path, on_pair: Callable[[], object]) -> int:
-    """Both views side by side, with each view's joints as they were found; returns how many pairs."""
+    """Both views side by side with the joints predicted in each; returns the number of pairs."""
     video = VideoFile(to)
     count = 0
     try:
@@ -95,7 +95,7 @@ def _hands(line: HandLine) -> PerView[ViewHand | None]:
 
 
 def _stack(values: list, shape: tuple[int, ...]) -> np.ndarray:
-    """(N, *shape), NaN for what is None."""
+    """(N, *shape), NaN in place of None."""
     nothing = np.full(shape, np.nan)
     return np.array([nothing if value is None else value for value in values], float).reshape(-1, *shape)
 

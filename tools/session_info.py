@@ -1,4 +1,4 @@
-"""What is in a recording: how long it is, what its cameras gave, what was made of it."""
+"""What a recording contains: length, frames of each camera, pairs, hands, drops, run metadata."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -19,7 +19,7 @@ from runtime.settings import Settings
 
 @dataclass(slots=True)
 class Camera:
-    """What one camera gave."""
+    """Frames of one camera."""
 
     frames: int = 0
     first_ns: int = 0
@@ -27,9 +27,9 @@ class Camera:
     sizes: Counter[str] = field(default_factory=Counter)
     """Frames by size and format."""
     recoded: int = 0
-    """Frames that were made JPEGs for the recording."""
+    """Frames that were compressed to JPEG for the recording."""
     lost: int = 0
-    """Numbers that are missing between two frames."""
+    """Sequence numbers that are missing between two frames."""
     next_seq: int | None = None
 
     def add(self, frame: RecordedFrame) -> None:
@@ -50,7 +50,7 @@ class Camera:
 
 
 class SessionInfo:
-    """Gathered in one pass."""
+    """Statistics of a recording, gathered in one pass."""
 
     def __init__(self, recording: Recording, on_item: Callable[[], object] = lambda: None) -> None:
         self.cameras = PerView.of(lambda view: Camera())
@@ -60,7 +60,7 @@ class SessionInfo:
         self.drops: dict[str, int] = {}
         self.about: dict[str, str] = {}
         self.broken: str | None = None
-        """What is missing or damaged."""
+        """What is missing or damaged, in a sentence; None where nothing is."""
         for item in recording.items():
             if isinstance(item, WireMessage):
                 if isinstance(item.header, RecordedFrame):
@@ -81,34 +81,34 @@ class SessionInfo:
 
     @property
     def run(self) -> RunMetadata | None:
-        """None where nothing is said of it."""
+        """None where the recording has no metadata, or of another version."""
         try:
             return RunMetadata.from_metadata(self.path, self.about) if self.about else None
         except UserError:
             return None
 
     def lines(self) -> list[str]:
-        """One page."""
+        """The statistics as text, one page."""
         megabytes = self.size / 1e6
         lines = [f"{'recording':<11}{self.path}: {self.seconds:.1f} s, {megabytes:.1f} MB"]
         if self.broken:
-            lines.append(f"{'broken':<11}{self.broken}; python -m tools.session repair makes what is there whole")
+            lines.append(f"{'broken':<11}{self.broken}; python -m tools.session repair saves what is intact")
         for view in VIEWS:
             camera = self.cameras[view]
             sizes = ", ".join(camera.sizes) or "nothing"
-            lost = f", {camera.lost} lost" * (camera.lost > 0) + ", made JPEG for the recording" * (camera.recoded > 0)
+            lost = f", {camera.lost} lost" * (camera.lost > 0) + ", compressed to JPEG for the recording" * (camera.recoded > 0)
             lines.append(f"{view:<11}{camera.frames} frames at {camera.per_s:.1f}/s, {sizes}{lost}")
         lines.append(f"{'pairs':<11}{self.pairs} taken, {self.hands} hands ({self._counts(self.sides)}), {self.solved} solutions")
         lines += [f"{'skew' if not number else '':<11}{line}" for number, line in enumerate(self.skew.lines())]
         lines.append(f"{'dropped':<11}{self._counts(self.drops)}")
         run = self.run
         if run is None:
-            return [*lines, f"{'run':<11}nothing that this version understands is said of it"]
+            return [*lines, f"{'run':<11}no metadata that this version understands"]
         settings = {key: getattr(run.settings, key) for key in Settings.__struct_fields__}
         changed = {key: value for key, value in settings.items() if value != getattr(Settings(), key)}
         lines.append(f"{'began':<11}{run.started_at}")
         lines.append(f"{'engine':<11}{run.engine}")
-        lines.append(f"{'weights':<11}sha256 {run.weights_sha256 or 'of none of ours'}")
+        lines.append(f"{'weights':<11}sha256 {run.weights_sha256 or 'not known'}")
         lines.append(f"{'settings':<11}{', '.join(f'{key} {value}' for key, value in changed.items())}")
         return lines
 

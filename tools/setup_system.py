@@ -1,4 +1,4 @@
-"""Install the system libraries that pip cannot bring, or name the command that does.
+"""Install the system libraries that pip cannot install, or name the command that does.
 
     python3 tools/setup_system.py
 
@@ -27,7 +27,7 @@ LIBRARIES = {
     "libudev.so.1": "libudev1",
     "libusb-1.0.so.0": "libusb-1.0-0",
 }
-"""Shared libraries that open3d links or its window loads at run time, and the Debian package of each."""
+"""Shared libraries that open3d links or loads at run time, and the Debian package of each."""
 
 VENV_PACKAGE = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
 """Debian takes `ensurepip` out of Python and ships it in this package."""
@@ -47,7 +47,7 @@ def main() -> int:
         packages = _missing_packages()
     if packages:
         print(f"Missing system packages: {' '.join(packages)}. Install them with:\n    sudo {' '.join(command)}", file=sys.stderr)
-    # Only the virtual environment cannot do without; the viewer says for itself what it lacks.
+    # Only the virtual environment cannot be made without its package; the viewer reports missing libraries itself.
     return 1 if VENV_PACKAGE in packages else 0
 
 
@@ -67,7 +67,7 @@ def _loads(library: str) -> bool:
 
 
 def _root_prefix() -> list[str] | None:
-    """What to put before a command so that it runs as root without asking for a password; None if nothing does."""
+    """Prefix of a command that runs it as root without a password; None where there is none."""
     if os.geteuid() == 0:
         return []
     if shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0:

@@ -23,7 +23,7 @@ def make_adapt_labels() -> Timed:
     from adapt.core.batch_rotation import batch_rotation
     from adapt.core.targets import Recipe, delta_target, location_target, pseudo_labels
 
-    seen, R = _seen(ADAPT_BATCH), torch.eye(3)
+    seen, R = _predictions(ADAPT_BATCH), torch.eye(3)
 
     def labels() -> None:
         made = pseudo_labels(seen, R, 0, Recipe())
@@ -41,7 +41,7 @@ def make_adapt_step(labels: "LabelSource") -> Timed:
     from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
     network, manifest = load_network(DEFAULT_WEIGHTS)
-    pairs, joints = _pairs(manifest.crop_size), _seen(ADAPT_TIMED).joints
+    pairs, joints = _pairs(manifest.crop_size), _predictions(ADAPT_TIMED).joints
     pixels = torch.rand(ADAPT_TIMED, 21, 2) * manifest.crop_size
     taught = joints.map(lambda joints: GeometryLabelBatch(joints, pixels, torch.ones(ADAPT_TIMED, 21)))
     adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
@@ -62,7 +62,7 @@ def make_adapt_published() -> Timed:
 
     network, manifest = load_network(DEFAULT_WEIGHTS)
     pairs = _pairs(manifest.crop_size)
-    joints = _seen(ADAPT_TIMED).joints.map(lambda x: x.double().numpy())
+    joints = _predictions(ADAPT_TIMED).joints.map(lambda x: x.double().numpy())
     adaptation = MeanTeacher(network, manifest, FAITHFUL, np.eye(3))
 
     def refine(left: np.ndarray, right: np.ndarray) -> None:
@@ -73,7 +73,7 @@ def make_adapt_published() -> Timed:
         minimize(objective, np.stack([left, right]).ravel(), method="BFGS", options={"maxiter": 20})
 
     def step() -> None:
-        # Our own refinement, a thousandth of this time, is made besides.
+        # It includes our own refinement, a thousandth of this time.
         adaptation.step(pairs)
         for pair in zip(*joints, strict=True):
             refine(*pair)
@@ -83,7 +83,7 @@ def make_adapt_published() -> Timed:
 
 
 def _pairs(size: int) -> "CropPairs":
-    """Noise in crops of `size` px, enough to time a step on."""
+    """Crops of noise of `size` px, to time a step on."""
     import torch
 
     from adapt.core.crop_pairs import CropPairs
@@ -94,8 +94,8 @@ def _pairs(size: int) -> "CropPairs":
     return CropPairs(images, turns, torch.zeros(ADAPT_TIMED, dtype=torch.bool))
 
 
-def _seen(count: int) -> "TwoViewPredictions":
-    """So many hands as a network sees them in two cameras that stand alike, 0.1 hands off."""
+def _predictions(count: int) -> "TwoViewPredictions":
+    """Predictions of `count` hands in two cameras of the same orientation, with noise of 0.1 unit hands."""
     import torch
 
     from adapt.core.targets import TwoViewPredictions

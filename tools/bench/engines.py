@@ -1,7 +1,7 @@
-"""How fast and how true every engine is, for each network: what `python -m tools.bench engines` shows.
+"""How fast and how accurate every engine is, for each network: `python -m tools.bench engines`.
 
-DetNet is timed with weights drawn at random where none of its own are given: how long it takes does not depend on them, but how
-far int8 is off does, and for random ones that says nothing.
+Without weights of DetNet it is timed with random ones: its time does not depend on them, but the parity of int8 does and means
+nothing for random weights.
 """
 
 import os
@@ -27,14 +27,14 @@ from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, build_network, load_network
 
 TIMED_S = {"detnet-lite": 1.0, "detnet": 6.0}
-"""Each engine of a network is timed for so long, in turns with the others."""
+"""Seconds that each engine of a network is timed for, in turns with the others."""
 _PROBE = {"detnet-lite": 20, "detnet": 4}
-"""Crops that answers are compared on."""
+"""Crops that parity is measured on."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineFigures:
-    """One engine of one network."""
+    """Figures of one engine of one network."""
 
     network: str
     engine: str
@@ -44,13 +44,13 @@ class EngineFigures:
     parity_mm: float
     largest_mm: float
     megabytes: float
-    """Of the numbers that it computes with, as a file."""
+    """Size of its weights in a file."""
     swap_s: float
-    """To build it anew for other weights, beside the stream."""
+    """Time to build it for other weights in the background."""
 
 
 def bench_engines(detnet: Path | None = None, threads: int | None = None) -> list[EngineFigures]:
-    """Every engine that this machine has, of both networks; `detnet`: a checkpoint of it. Says what cannot be had, and why."""
+    """Every engine that this machine has, of both networks; `detnet`: a checkpoint of it. Prints refused engines with reasons."""
     threads = threads or os.cpu_count() or 1
     torch.set_num_threads(threads)
     found: list[EngineFigures] = []
@@ -80,7 +80,7 @@ def bench_engines(detnet: Path | None = None, threads: int | None = None) -> lis
 
 
 def show(detnet: Path | None) -> list[dict[str, Any]]:
-    """Measure, print the table, and give its figures for a file."""
+    """Measure and print the table; returns its figures for a file."""
     figures = bench_engines(detnet)
     print(engines_table(figures))
     return [asdict(one) for one in figures]
@@ -99,7 +99,7 @@ def engines_table(figures: list[EngineFigures]) -> str:
 
 
 def random_detnet() -> tuple[HandNetwork, Manifest]:
-    """DetNet untrained, its batch-norms as a trained one's would be: neither ones nor zeros."""
+    """Untrained DetNet; its batch-norms are neither ones nor zeros, as in a trained one."""
     manifest = Manifest(architecture="detnet", root=0, crop_size=128, map_size=32, axes="frame", training_data="none")
     torch.manual_seed(0)
     network = build_network(manifest)
@@ -124,7 +124,7 @@ def _made(network: HandNetwork, manifest: Manifest, weights: Path | None, thread
 
 
 def _rough_int8(network: HandNetwork, manifest: Manifest, threads: int) -> RefittableEngine:
-    """Int8 for timing, all convolutions but the last in eight bits: nothing can be calibrated on random weights."""
+    """Int8 for timing only, all convolutions but the last in eight bits: random weights cannot be calibrated."""
     from runtime.engines.onnx_engine import OnnxEngine
 
     return OnnxEngine(network, manifest, plan=_rough_plan(network, manifest), threads=threads, checked=False)

@@ -64,7 +64,7 @@ def make_estimator(load: "Callable[[PerView[PinholeCamera]], Estimator]") -> Tim
 
 
 _shown: "dict[View, SyntheticSource]" = {}
-"""Drawing the synthetic cameras takes seconds: once is enough."""
+"""Rendered once, as that takes seconds."""
 
 
 def make_named(name: "EstimatorName", threads: int | None = None) -> Timed:

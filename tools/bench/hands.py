@@ -11,7 +11,7 @@ def make_draw() -> Timed:
     from hand.synth.crops import CropRenderer
 
     drawer = CropRenderer(64, Backgrounds.load(None, "train"), 0)
-    return Timed(lambda: drawer.draw(16), 16, "one drawn training picture, 64 px")
+    return Timed(lambda: drawer.draw(16), 16, "one rendered training image, 64 px")
 
 
 def make_rotation() -> Timed:

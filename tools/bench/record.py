@@ -1,4 +1,4 @@
-"""How fast a recording is written: two cameras' frames through the real recorder to a real disk, sent and JPEG, noisy and smooth.
+"""How fast a recording is written: frames of two cameras through the recorder to disk, as sent and as JPEG, noisy and smooth.
 
 python -m tools.bench.record --folder /tmp
 """
@@ -20,21 +20,21 @@ from capture.views import VIEWS
 
 SIZE_PX = (640, 480)
 KINDS = ("noisy", "smooth")
-"""The worst for compression, and about what a video gives."""
+"""The worst for compression, and roughly like a video."""
 
 
 @dataclass
 class Settings:
-    """Time the recorder."""
+    """Time the recorder with frames of two cameras."""
 
     folder: Path = Path(".")
-    """On the disk to write to."""
+    """Folder on the disk to write to."""
     frames: int = 300
-    """Of each camera."""
+    """Frames of each camera."""
 
 
 def images(kind: str, count: int = 8) -> list[np.ndarray]:
-    """Different pictures (480, 640, 3) uint8."""
+    """Different images (480, 640, 3) uint8."""
     random = np.random.default_rng(0)
     noise = [random.integers(0, 256, (SIZE_PX[1], SIZE_PX[0], 3), np.uint8) for _ in range(count)]
     return noise if kind == "noisy" else [cv2.GaussianBlur(image, (0, 0), 6) for image in noise]

@@ -1,7 +1,7 @@
-"""How long the whole pipeline takes for a pair of frames, stage by stage: what `python -m tools.bench stream` shows.
+"""How long the whole pipeline takes for a pair of frames, stage by stage: `python -m tools.bench stream`.
 
-As in the live program the solver runs beside it, in a process of its own, and the network on half of the cores. Frames are
-decoded before, as an application that owns them would have them. A peer's command may be run in turns with it.
+As in the live program the solver runs in a background process and the network on half of the cores. Frames are decoded in
+advance. Another program's command may be run in turns with it.
 """
 
 import itertools
@@ -36,20 +36,20 @@ from runtime.networks.weights import DEFAULT_WEIGHTS
 from runtime.pipeline import Pipeline
 
 WARM_UP = 10
-"""Pairs at a clip's beginning that are not timed: the hand is searched, libraries wake."""
+"""Pairs at the start of a clip that are not timed: the hand is located, libraries warm up."""
 STAGES = {
-    "locate": "the locator, where a view follows nothing",
+    "locate": "the locator, where a view has no track",
     "network": "the engine, on both views' crops",
-    "crop": "cutting the crops out, answers into the frames' axes, tracks, the side's vote",
-    "learn": "rotation between the cameras, pairs for their calibration",
-    "fuse": "one hand of two, by geometry or rotation, smoothed",
-    "rest": "what is left of the whole",
+    "crop": "cutting crops, predictions in the frames' axes, tracks, handedness filter",
+    "learn": "rotation between the cameras, keyframes for their calibration",
+    "fuse": "merging both views by geometry or rotation, smoothing",
+    "rest": "the remainder",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class StreamFigures:
-    """What one run over a clip took."""
+    """Figures of the runs over a clip."""
 
     engine: str
     pairs: int
@@ -65,7 +65,7 @@ class StreamFigures:
 
 
 def show(clip: PerView[Path] | None, engine_name: EngineName, peer: str | None) -> dict[str, Any]:
-    """Measure, print the table, and give its figures for a file. Raises UserError as `bench_stream` does."""
+    """Measure and print the table; returns its figures for a file. Raises UserError as `bench_stream` does."""
     figures = bench_stream(clip, engine_name, peer)
     print(stream_table(figures))
     return stream_json(figures)
@@ -139,7 +139,7 @@ def read_pairs(clip: PerView[Path] | None) -> list[FramePair]:
 
 
 def run_once(pairs: list[FramePair], engine: Engine) -> dict[str, list[float]]:
-    """Milliseconds of every pair by stage, of a pipeline that knows nothing at first."""
+    """Milliseconds of every pair by stage, of a pipeline that starts uncalibrated."""
     sizes = PerView.of(lambda view: (pairs[0][view].image.shape[1], pairs[0][view].image.shape[0]))
     cameras = sizes.map(lambda size: PinholeCamera.from_fov(*size))
     watch = Watch()
@@ -160,7 +160,7 @@ def run_once(pairs: list[FramePair], engine: Engine) -> dict[str, list[float]]:
 
 
 def peer_rate(command: str) -> float:
-    """Pairs a second that a peer's command says of itself. Raises UserError where it says nothing."""
+    """Pairs a second that a peer's command prints. Raises UserError where it prints none."""
     try:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True)
     except OSError as error:
@@ -173,7 +173,7 @@ def peer_rate(command: str) -> float:
 
 
 class Watch:
-    """Adds up what each stage takes of a pair."""
+    """Sums the time of each stage, pair by pair."""
 
     def __init__(self) -> None:
         self._now: dict[str, float] = defaultdict(float)
@@ -213,7 +213,7 @@ class _Measuring:
 
 
 class _Watched:
-    """Something that is called, with a watch beside it."""
+    """A callable whose calls are timed."""
 
     def __init__(self, inner: Any, watch: Watch, stage: str):
         self._inner, self._watch, self._stage = inner, watch, stage

@@ -1,10 +1,10 @@
-"""How fast frames travel, from a publishing process through the real sockets and classes to pairs of decoded frames.
+"""How fast frames are transported, from a publishing process through the sockets to pairs of decoded frames.
 
 python -m tools.bench transport
 
-Throughput: one process publishes both views as fast as they are taken, none is lost. Latency: both views at 60 a second, from
-the moment of capture, before the image is encoded, to the pair in the reader's hands. Medians of interleaved rounds; on a busy
-machine compare ratios within one run.
+Throughput: one process publishes both views as fast as they are received, without loss. Latency: both views at 60 a second, from
+capture, before the image is encoded, until the pair is received. Medians of interleaved rounds; on a busy machine compare ratios
+within one run.
 """
 
 import itertools
@@ -42,7 +42,7 @@ _PATIENCE_S = 30.0
 
 @dataclass
 class Settings:
-    """Time the transport."""
+    """Time the transport of frames between processes."""
 
     sizes: tuple[Size, ...] = ("640x480", "1280x720")
     formats: tuple[Literal["rgb8", "jpeg"], ...] = ("rgb8", "jpeg")
@@ -56,7 +56,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One way of travelling."""
+    """One size, format and transport."""
 
     size: Size
     format: wire.Format
@@ -70,19 +70,19 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a case came to."""
+    """Figures of a case."""
 
     case: Case
     frames_per_s: float
     """Of both views together."""
     mb_per_s: float
-    """Of image data as it travels."""
+    """Of image data as it is sent."""
     latency_p50_ms: float
     latency_p99_ms: float
 
 
 def publish(control: Connection, endpoints: PerView[str], case: Case, keys_folder: Path | None, paced: bool) -> None:
-    """The publishing process: both views until told to end; says at last how many bytes an image takes."""
+    """The publishing process: both views until `control` gives something; then sends the bytes of an image."""
     stop = threading.Event()
     threading.Thread(target=lambda: (control.poll(None), stop.set()), daemon=True).start()
     keys = load_keys(keys_folder) if keys_folder else None
@@ -111,7 +111,7 @@ def publish(control: Connection, endpoints: PerView[str], case: Case, keys_folde
 def published(
     case: Case, keys: Keys | None, peer: Path | None, directory: Path, *, paced: bool
 ) -> Iterator[tuple[PairStream, list[int]]]:
-    """Both ends of one case: the stream, and a list that gets an image's size at the end."""
+    """Both ends of one case: the stream, and a list that receives the size of an image at the end."""
     if case.transport == "ipc":
         endpoints = PerView.of(lambda view: f"ipc://{directory}/{view}")
     else:
@@ -147,7 +147,7 @@ def throughput(case: Case, seconds: float, keys: Keys | None, peer: Path | None,
 
 
 def latencies_ms(case: Case, seconds: float, keys: Keys | None, peer: Path | None, directory: Path) -> list[float]:
-    """Of each pair that came."""
+    """Of each pair received."""
     found: list[float] = []
     with published(case, keys, peer, directory, paced=True) as (stream, _):
         for _ in range(_WARM_PAIRS):
@@ -163,7 +163,7 @@ def _next(stream: PairStream) -> int:
     """Wait for a pair; its capture time."""
     pair = stream.next_pair(_PATIENCE_S)
     if pair is None:
-        raise UserError(f"no pair came within {_PATIENCE_S:g} s: {stream.failure or 'the publisher is silent'}")
+        raise UserError(f"no pair was received within {_PATIENCE_S:g} s: {stream.failure or 'the publisher is silent'}")
     return pair.left.captured_ns
 
 

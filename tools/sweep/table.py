@@ -1,7 +1,7 @@
-"""The table of a sweep in the published form, next to what was published, and its picture.
+"""What a sweep gained, as a table next to the published figures, and as a picture.
 
-Baseline, adapted, change in %, pair by pair and overall, for each setting; overall counts every tested pair alike, as the
-published total does. Of recordings, which are many, it tells sums.
+Baseline, adapted and change in %, by camera pair and overall, for each setting; overall weighs every tested hand pair alike, as
+the published total does. Recordings, which are many, are only summed up.
 """
 
 from collections import Counter
@@ -21,9 +21,9 @@ PUBLISHED = {"Mono-M": -14.0, "Dual-M": -9.0}
 """Change in % that S2DHand (Liu et al., CVPR 2024) reports over AssemblyHands' 12 pairs for a network that was trained on other
 data sets (cross-dataset)."""
 PUBLISHED_ROTATIONS_DEG = (2, 33)
-"""How far off its estimates of the rotations are, by the table of its repository."""
+"""Range of its rotation errors, by the table of its repository."""
 MOST_ERRORS = 5
-"""Different ones that are told."""
+"""Different errors that are listed."""
 _HEAD = (
     f"{'pair':<10}{'tested':>7}  {'Mono-M, mm':^24}  {'Dual-M, mm':^24}  {'same rotation':>13}  {'rotation off, deg':^19}",
     f"{'':<10}{'':>7}  {'baseline':>8}{'adapted':>8}{'%':>8}  {'baseline':>8}{'adapted':>8}{'%':>8}  {'Dual-M, %':>13}"
@@ -39,7 +39,7 @@ class Pairs:
     rows: list[Row]
 
     def mean(self, name: str) -> float:
-        """Of a figure, each tested pair counting alike."""
+        """Mean of a figure, weighed by tested hand pairs."""
         values = np.array([getattr(row, name) for row in self.rows], float)
         return float(np.average(values, weights=[row.tested or 0 for row in self.rows]))
 
@@ -79,8 +79,8 @@ def table_of(rows: Iterable[Row]) -> str:
     lines: list[str] = []
     for setting in settings_of(pairs):
         lines += ["", f"adapted by {setting.labels}", *_HEAD, *map(_line, setting.rows), *_overall(setting)]
-    for labels, told in recordings.items():
-        lines += ["", *_recordings(labels, told)]
+    for labels, sums in recordings.items():
+        lines += ["", *_recordings(labels, sums)]
     lines += [f"{count} x {error}" for error, count in errors.most_common()]
     return "\n".join(lines)
 
@@ -125,7 +125,7 @@ def _overall(pairs: Pairs) -> list[str]:
 
 
 def _worse(row: Row) -> bool:
-    """Whether a pair ends worse than it began."""
+    """Whether a pair is worse after adaptation."""
     return bool((row.mono_after_mm or 0) > (row.mono_before_mm or 0) or (row.dual_after_mm or 0) > (row.dual_before_mm or 0))
 
 
@@ -167,7 +167,7 @@ _BEFORE, _AFTER = "#c9ccd1", ("#2f6fb2", "#d9822b", "#3a9d5d", "#8a5bb0")
 
 
 def _draw_panel(axis: Any, settings: list[Pairs], title: str, before: str, unit: str) -> None:
-    """Grey bars as it began, coloured ones as it ended."""
+    """Grey bars before adaptation, coloured ones after."""
     rows = settings[0].rows
     places, width = np.arange(len(rows)), 0.8 / (len(settings) + 1)
     axis.bar(places - 0.4 + width / 2, [getattr(row, before) for row in rows], width, color=_BEFORE, label="as shipped")
