@@ -153,7 +153,11 @@ def _best(old: PerView[CropPrediction], new: PerView[CropPrediction], R_right_fr
     """Of each view's two answers those that both are surest of and that agree best."""
 
     def worth(both: PerView[CropPrediction]) -> float:
-        return both.left.sure + both.right.sure - DISAGREEMENT * _apart(both.map(lambda answer: answer.hand), R_right_from_left)
+        return (
+            both.left.confidence
+            + both.right.confidence
+            - DISAGREEMENT * _apart(both.map(lambda answer: answer.hand), R_right_from_left)
+        )
 
     return max((PerView(left, right) for left in (old.left, new.left) for right in (old.right, new.right)), key=worth)
 
@@ -175,5 +179,5 @@ def _place(hand: TrueHand) -> CropRequest:
 
 
 def _crop(answer: CropPrediction, size: int) -> HandCrop:
-    place = answer.place
+    place = answer.request
     return HandCrop.cut(place.box, place.camera, place.image, size)

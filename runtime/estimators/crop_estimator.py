@@ -1,4 +1,4 @@
-"""The estimator that looks at crops: locate or track, crop, predict, and let the network vote on which hand it is."""
+"""The estimator `detnet`: locate or track the hand, crop, predict its joints, and filter its handedness."""
 
 import time
 from dataclasses import replace
@@ -20,9 +20,9 @@ from runtime.networks.weights import Manifest
 from runtime.types import HandBox, Side, ViewHand
 
 RELOCATE_EVERY = 3
-"""While a track is in doubt, every how many-th frame the locator is asked too."""
+"""While a track is uncertain, the locator runs in every so many-th frame too."""
 MAX_CANDIDATES = 3
-"""Boxes of the locator that are tried in a view."""
+"""Most boxes of the locator that are tried in a view."""
 _TRACK = TrackSettings()
 
 
@@ -47,7 +47,7 @@ def load_detnet(options: EstimatorOptions) -> LoadedEstimator:
 
 
 class CropEstimator:
-    """An `Estimator` that asks a crop network (DetNet, DetNet-lite) what is in boxes. Holds each view's track and the vote."""
+    """An `Adaptable` estimator that predicts by a crop network (DetNet, DetNet-lite). Holds the tracks."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class CropEstimator:
         self._follow = follow
         self._min_confidence = track.min_confidence
         self._trackers = sizes_px.map(lambda size_px: ViewTracker(size_px, track, upright=engine.manifest.upright))
-        self._vote = HandednessFilter() if follow.hand_side == "auto" else None
+        self._handedness = HandednessFilter() if follow.hand_side == "auto" else None
         self._seen_ns = 0
-        """When a view last followed a hand."""
+        """When a view last tracked a hand."""
 
     @property
     def description(self) -> str:
@@ -90,21 +90,21 @@ class CropEstimator:
         self._engine = engine
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
-        boxes = self._agree_on_side(PerView.of(lambda view: self._candidates(pair[view])))
+        boxes = self._with_one_side(PerView.of(lambda view: self._candidates(pair[view])))
         hands = self._predict(pair, cameras, boxes)
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if any(tracker.tracking for tracker in self._trackers):
             self._seen_ns = captured_ns
-        elif self._vote and captured_ns - self._seen_ns > FORGET_SIDE_NS:
+        elif self._handedness and captured_ns - self._seen_ns > FORGET_SIDE_NS:
             # The next hand may be the other one.
-            self._vote = HandednessFilter()
+            self._handedness = HandednessFilter()
         return hands
 
     def lose(self, view: View) -> None:
         self._trackers[view].lose()
 
     def _candidates(self, frame: Frame) -> list[HandBox]:
-        """Where the hand may be in this frame: the track's box; where there is none or it is in doubt, what the locator finds."""
+        """Boxes that may hold the hand: the track's; those of the locator where there is no track or it is uncertain."""
         tracker = self._trackers[frame.view]
         if frame.absent:
             tracker.lose()
@@ -127,19 +127,19 @@ class CropEstimator:
             boxes = self._locate(frame.image, frame.view)[:MAX_CANDIDATES]
         if fixed != "auto":
             boxes = [replace(box, side=fixed) for box in boxes]
-        return [turned for box in boxes for turned in roll_hypotheses(box, self.manifest.upright)]
+        return [hypothesis for box in boxes for hypothesis in roll_hypotheses(box, self.manifest.upright)]
 
-    def _agree_on_side(self, boxes: PerView[list[HandBox]]) -> PerView[list[HandBox]]:
-        """Both views see the same hand of the person: what the vote says, at first what the locator says where it is surest."""
-        if self._vote is None:
+    def _with_one_side(self, boxes: PerView[list[HandBox]]) -> PerView[list[HandBox]]:
+        """The boxes with one side for both views: that of the handedness filter, at first that of the locator's best box."""
+        if self._handedness is None:
             return boxes
-        if self._vote.side is None:
+        if self._handedness.side is None:
             found = [box for view_boxes in boxes for box in view_boxes]
             if not found:
                 return boxes
-            surest = max(found, key=lambda box: box.score)
-            self._vote.start(surest.side, surest.score)
-        side = self._vote.side
+            best = max(found, key=lambda box: box.score)
+            self._handedness.start(best.side, best.score)
+        side = self._handedness.side
         assert side is not None
         self._take_side(side)
         return boxes.map(lambda view_boxes: [replace(box, side=side) for box in view_boxes])
@@ -151,45 +151,48 @@ class CropEstimator:
     def _predict(
         self, pair: FramePair, cameras: PerView[PinholeCamera], boxes: PerView[list[HandBox]]
     ) -> PerView[ViewHand | None]:
-        """Each view's hand, of its candidates the one that the network is surest of; None where no answer is believed."""
-        asked = [box for view_boxes in boxes for box in view_boxes]
-        if not asked:
+        """Each view's hand, of its candidates the most confident one; None where no prediction is plausible."""
+        candidates = [box for view_boxes in boxes for box in view_boxes]
+        if not candidates:
             return PerView(None, None)
-        both_ways = self._vote is not None and self._vote.due()
-        others = [replace(box, side=_other(box.side)) for box in asked] if both_ways else []
-        places = [CropRequest(box, cameras[box.view], pair[box.view].image) for box in asked + others]
-        answers = predict_crops(self._engine, places)
-        chosen, otherwise = _surest(answers[: len(asked)]), _surest(answers[len(asked) :])
-        if both_ways and self._changes_side(chosen, otherwise):
-            chosen = otherwise
+        both_sides = self._handedness is not None and self._handedness.due()
+        others = [replace(box, side=_other(box.side)) for box in candidates] if both_sides else []
+        requests = [CropRequest(box, cameras[box.view], pair[box.view].image) for box in candidates + others]
+        predictions = predict_crops(self._engine, requests)
+        chosen, other_side = (
+            _most_confident(predictions[: len(candidates)]),
+            _most_confident(predictions[len(candidates) :]),
+        )
+        if both_sides and self._update_handedness(chosen, other_side):
+            chosen = other_side
             self._take_side(chosen[0].box.side)
         found: dict[View, ViewHand] = {}
         final = refine_predictions(self._engine, chosen)
         inferred_ns = time.monotonic_ns()
-        for first, answer in zip(chosen, final, strict=True):
-            tracker, captured_ns = self._trackers[answer.hand.view], pair[answer.hand.view].captured_ns
+        for first, prediction in zip(chosen, final, strict=True):
+            tracker, captured_ns = self._trackers[prediction.hand.view], pair[prediction.hand.view].captured_ns
             if first.box != tracker.box_at(captured_ns):
                 tracker.start(captured_ns, first.box)
-            if tracker.update(captured_ns, answer.hand):
-                found[answer.hand.view] = replace(answer.hand, inferred_ns=inferred_ns)
+            if tracker.update(captured_ns, prediction.hand):
+                found[prediction.hand.view] = replace(prediction.hand, inferred_ns=inferred_ns)
         return PerView.of(found.get)
 
-    def _changes_side(self, answers: list[CropPrediction], otherwise: list[CropPrediction]) -> bool:
-        """Let the vote see both answers of each view; whether it now says the other side."""
-        assert self._vote is not None
-        before = self._vote.side
-        for answer, mirrored in zip(answers, otherwise, strict=True):
-            if max(answer.sure, mirrored.sure) < self._min_confidence:
+    def _update_handedness(self, predictions: list[CropPrediction], other_side: list[CropPrediction]) -> bool:
+        """Give the filter both predictions of each view; whether its side changed."""
+        assert self._handedness is not None
+        before = self._handedness.side
+        for prediction, mirrored in zip(predictions, other_side, strict=True):
+            if max(prediction.confidence, mirrored.confidence) < self._min_confidence:
                 continue
-            sure = {answer.box.side: answer.sure, mirrored.box.side: mirrored.sure}
-            self._vote.add(sure["right"], sure["left"])
-        return self._vote.side != before
+            confidences = {prediction.box.side: prediction.confidence, mirrored.box.side: mirrored.confidence}
+            self._handedness.add(confidences["right"], confidences["left"])
+        return self._handedness.side != before
 
 
-def _surest(answers: list[CropPrediction]) -> list[CropPrediction]:
-    """Of each view's answers the surest, left view first."""
-    of_view = (tuple(answer for answer in answers if answer.hand.view == view) for view in VIEWS)
-    return [max(same, key=lambda answer: answer.sure) for same in of_view if same]
+def _most_confident(predictions: list[CropPrediction]) -> list[CropPrediction]:
+    """Of each view's predictions the most confident one, left view first."""
+    of_view = (tuple(prediction for prediction in predictions if prediction.hand.view == view) for view in VIEWS)
+    return [max(same, key=lambda prediction: prediction.confidence) for same in of_view if same]
 
 
 def _other(side: Side) -> Side:

@@ -1,7 +1,7 @@
-"""What a network sees in boxes: crops cut, joints predicted and turned into the frame camera's axes; and a second look.
+"""Network predictions for crops of a frame: crops cut, joints predicted and rotated into the frame camera's axes, and refined.
 
-Networks whose manifest says `upright` are shown the hand standing on its wrist: that much less to learn, and a look at a
-hand of unknown roll tells how to turn the next crop.
+Networks whose manifest says `upright` take crops in which the fingers' knuckles stand above the wrist: that much less to learn.
+A prediction for a hand of unknown roll tells the roll of the next crop.
 """
 
 import time
@@ -19,64 +19,64 @@ from runtime.estimators.tracker import box_around, roll_of
 from runtime.types import HandBox, ViewHand
 
 MAX_PREDICTIONS = 3
-"""How often one frame is looked at, the first look included, until the box fits what is seen in it."""
-FAR_OFF_SHIFT = 0.12
-"""Share of a box's side by which the hand in it may be off its middle before it is looked at again."""
-FAR_OFF_RATIO = 1.25
-"""And by what factor it may be larger or smaller."""
-FAR_OFF_ROLL_DEG = 25.0
-"""And by how much it may be rolled, for networks that want it upright."""
+"""Predictions for one hand in one frame, the first included, until its box fits the predicted joints."""
+MISSED_SHIFT = 0.12
+"""Share of a box's side by which the hand may be off its middle before it is predicted again."""
+MISSED_RATIO = 1.25
+"""Factor by which it may be larger or smaller."""
+MISSED_ROLL_DEG = 25.0
+"""Roll that it may have, for networks with upright crops."""
 SMALLEST_BOX_PX = 8.0
 ROLLS_DEG = (0.0, 120.0, 240.0)
-"""How a box of unknown roll is turned for networks that want hands upright; they find their way from the nearest."""
+"""Roll hypotheses of a box, for networks with upright crops; refinement finds the roll from the nearest."""
 
 
 @dataclass(frozen=True, slots=True)
 class CropRequest:
-    """A box in a picture."""
+    """A box in a frame, whose hand is to be predicted."""
 
     box: HandBox
     camera: PinholeCamera
-    """That took the picture."""
+    """The one that took the frame."""
     image: np.ndarray
     """(H, W, 3) uint8 RGB."""
 
 
 @dataclass(frozen=True, slots=True)
 class CropPrediction:
-    """What the network says of one box."""
+    """The network's hand in one box."""
 
-    place: CropRequest
+    request: CropRequest
     hand: ViewHand
 
     @property
     def box(self) -> HandBox:
-        return self.place.box
+        return self.request.box
 
     @property
-    def sure(self) -> float:
+    def confidence(self) -> float:
         """Mean confidence of the joints."""
         return float(self.hand.confidence.mean())
 
 
 def roll_hypotheses(box: HandBox, upright: bool) -> list[HandBox]:
-    """The box, of which no roll is known, in all the ways that a first look tries."""
+    """The box, whose roll is unknown, at each roll that is to be tried."""
     return [replace(box, roll_deg=box.roll_deg + roll_deg) for roll_deg in (ROLLS_DEG if upright else (0.0,))]
 
 
-def predict_crops(engine: Engine, places: Sequence[CropRequest]) -> list[CropPrediction]:
-    """The network's hand in each place, all in one run."""
-    if not places:
+def predict_crops(engine: Engine, requests: Sequence[CropRequest]) -> list[CropPrediction]:
+    """The network's prediction for each request, all in one batch."""
+    if not requests:
         return []
     size, axes = engine.manifest.crop_size, engine.manifest.axes
-    crops = [HandCrop.cut(place.box, place.camera, place.image, size) for place in places]
+    crops = [HandCrop.cut(request.box, request.camera, request.image, size) for request in requests]
     cropped_ns = time.monotonic_ns()
-    answer = engine(np.stack([crop.image for crop in crops]))
+    prediction = engine(np.stack([crop.image for crop in crops]))
     inferred_ns = time.monotonic_ns()
-    rows = zip(places, crops, answer.joints, answer.pixels, answer.confidence, strict=True)
+    rows = zip(requests, crops, prediction.joints, prediction.pixels, prediction.confidence, strict=True)
     return [
         CropPrediction(
-            place,
+            request,
             ViewHand(
                 crop.view,
                 crop.side,
@@ -87,55 +87,57 @@ def predict_crops(engine: Engine, places: Sequence[CropRequest]) -> list[CropPre
                 inferred_ns=inferred_ns,
             ),
         )
-        for place, crop, joints, pixels, confidence in rows
+        for request, crop, joints, pixels, confidence in rows
     ]
 
 
-def predict_best_roll(engine: Engine, places: Sequence[CropRequest]) -> list[CropPrediction]:
-    """To each place of unknown roll, the surest answer of those to all its turns."""
-    ways = [roll_hypotheses(place.box, engine.manifest.upright) for place in places]
-    answers = iter(
-        predict_crops(engine, [replace(place, box=box) for place, boxes in zip(places, ways, strict=True) for box in boxes])
+def predict_best_roll(engine: Engine, requests: Sequence[CropRequest]) -> list[CropPrediction]:
+    """For each request of unknown roll, the most confident prediction over its roll hypotheses."""
+    hypotheses = [roll_hypotheses(request.box, engine.manifest.upright) for request in requests]
+    predictions = iter(
+        predict_crops(
+            engine, [replace(request, box=box) for request, boxes in zip(requests, hypotheses, strict=True) for box in boxes]
+        )
     )
-    return [max((next(answers) for _ in boxes), key=lambda answer: answer.sure) for boxes in ways]
+    return [max((next(predictions) for _ in boxes), key=lambda prediction: prediction.confidence) for boxes in hypotheses]
 
 
-def refine_predictions(engine: Engine, answers: Sequence[CropPrediction]) -> list[CropPrediction]:
-    """The same hands, looked at anew where the box was far off the hand in it, as long as that does not make them less sure."""
-    best = list(answers)
-    open_ = [number for number, answer in enumerate(best) if _is_far_off(answer, engine.manifest.upright)]
+def refine_predictions(engine: Engine, predictions: Sequence[CropPrediction]) -> list[CropPrediction]:
+    """The same hands, predicted again where the box missed the hand, as long as that does not lower the confidence."""
+    best = list(predictions)
+    unfit = [number for number, prediction in enumerate(best) if _misses_hand(prediction, engine.manifest.upright)]
     for _ in range(MAX_PREDICTIONS - 1):
-        again = predict_crops(engine, [_fitted(best[number], engine.manifest.upright) for number in open_])
-        better = [(number, new) for number, new in zip(open_, again, strict=True) if new.sure >= best[number].sure]
+        refined = predict_crops(engine, [_fitted(best[number], engine.manifest.upright) for number in unfit])
+        better = [(number, new) for number, new in zip(unfit, refined, strict=True) if new.confidence >= best[number].confidence]
         for number, new in better:
             best[number] = replace(new, hand=replace(new.hand, cropped_ns=best[number].hand.cropped_ns))
-        open_ = [number for number, new in better if _is_far_off(new, engine.manifest.upright)]
+        unfit = [number for number, new in better if _misses_hand(new, engine.manifest.upright)]
     return best
 
 
-def _is_far_off(answer: CropPrediction, upright: bool) -> bool:
-    """Whether the box missed the hand that was seen in it by more than training crops do."""
-    box, pixels = answer.box, answer.hand.pixels
+def _misses_hand(prediction: CropPrediction, upright: bool) -> bool:
+    """Whether the box misses the predicted hand by more than training crops do."""
+    box, pixels = prediction.box, prediction.hand.pixels
     centre, size = box_around(pixels, box.roll_deg)
     if not np.isfinite(size) or size <= 0:
         return False
     shift = np.abs(centre - np.array(box.centre_px)).max() / box.size_px
     ratio = size / box.size_px
     rolled = abs((roll_of(pixels) - box.roll_deg + 180) % 360 - 180) if upright else 0.0
-    return bool(shift > FAR_OFF_SHIFT or not 1 / FAR_OFF_RATIO < ratio < FAR_OFF_RATIO or rolled > FAR_OFF_ROLL_DEG)
+    return bool(shift > MISSED_SHIFT or not 1 / MISSED_RATIO < ratio < MISSED_RATIO or rolled > MISSED_ROLL_DEG)
 
 
-def _fitted(answer: CropPrediction, upright: bool) -> CropRequest:
-    """The place whose box holds the hand that was seen."""
-    pixels = answer.hand.pixels
-    roll_deg = roll_of(pixels) if upright else answer.box.roll_deg
+def _fitted(prediction: CropPrediction, upright: bool) -> CropRequest:
+    """The request whose box fits the predicted hand."""
+    pixels = prediction.hand.pixels
+    roll_deg = roll_of(pixels) if upright else prediction.box.roll_deg
     centre, size = box_around(pixels, roll_deg)
     x, y = centre.tolist()
-    box = replace(answer.box, centre_px=(x, y), size_px=max(size, SMALLEST_BOX_PX), roll_deg=roll_deg)
-    return replace(answer.place, box=box)
+    box = replace(prediction.box, centre_px=(x, y), size_px=max(size, SMALLEST_BOX_PX), roll_deg=roll_deg)
+    return replace(prediction.request, box=box)
 
 
 def _in_camera_axes(joints: np.ndarray, camera: CropCamera, axes: Literal["crop", "frame"]) -> np.ndarray:
-    """Unit hand (21, 3) in the frame camera's axes from a network's answer."""
+    """Unit hand (21, 3) in the frame camera's axes from the network's joints (21, 3)."""
     joints = joints.astype(float)
     return unit_hand(camera.joints_in_frame(joints) if axes == "crop" else camera.unmirrored(joints))

@@ -1,4 +1,4 @@
-"""What finds joints in frames: every way of doing so gives the same `ViewHand`s, and nothing downstream knows which it was."""
+"""What an estimator is: it finds the joints of each view in a frame pair, and nothing downstream knows which one it was."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -26,7 +26,7 @@ class FollowSettings:
 
 
 ANY_HAND = FollowSettings()
-"""Whichever hand there is, wherever it is."""
+"""Either hand, anywhere in the frame."""
 
 
 class EstimatorNotInstalled(UserError):
@@ -42,13 +42,13 @@ class Estimator(Protocol):
         ...
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
-        """Each view's hand, both of one side; None where none is seen or the answer is not believed, and for an absent frame.
+        """Each view's hand, both of one side; None where none is found or it is not plausible, and for an absent frame.
 
-        A side that changes within FORGET_SIDE_NS is a correction of what was said before: all that was learnt of the cameras is
-        then forgotten, so do not let it flicker. `cameras` are as well known as they are by now; frames have their size.
+        A side that changes within FORGET_SIDE_NS corrects the earlier one, and the calibration starts anew: it must not flicker.
+        `cameras` hold the current intrinsics; frames have their size.
         """
         ...
 
     def lose(self, view: View) -> None:
-        """What `view` followed is not the hand: search it anew."""
+        """What `view` tracks is not the hand: locate it anew."""
         ...

@@ -1,4 +1,4 @@
-"""A hand's 21 joints in a square around it, by MediaPipe's landmark model, and the square in which to look next.
+"""A hand's 21 joints in a square around it, by MediaPipe's landmark model, and the square of the next frame.
 
 Sources: Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking" (2020), sections 2 and 3.2, and the model's published
 parameters (MediaPipe's graphs of hand landmarks, Apache-2.0).
@@ -23,7 +23,7 @@ _NEXT_SHIFT, _NEXT_SCALE = -0.1, 2.0
 
 @dataclass(frozen=True, slots=True)
 class Landmarks:
-    """What the model says of one square."""
+    """The model's prediction for one square."""
 
     square: Square
     pixels: np.ndarray
@@ -37,7 +37,7 @@ class Landmarks:
     cropped_ns: int | None = None
     """When the square was cut out; monotonic clock."""
     inferred_ns: int | None = None
-    """When the model's answer was there."""
+    """When the model had run."""
 
 
 class LandmarkModel:
@@ -61,7 +61,7 @@ class LandmarkModel:
 
 
 def next_square(pixels: np.ndarray) -> Square:
-    """Where to look for the hand of joints (21, 2) px in the next frame: around its palm, standing on the wrist."""
+    """The square for the next frame around the palm of joints (21, 2) px, upright on the wrist."""
     above = sum(share * pixels[joint] for joint, share in _ABOVE_WRIST.items()) - pixels[0]
     roll = np.arctan2(above[0], -above[1])
     cos, sin = np.cos(roll), np.sin(roll)

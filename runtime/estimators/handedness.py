@@ -1,31 +1,31 @@
-"""Which hand of the person it is, told by the joint network itself: it knows right hands only, and doubts itself on left ones."""
+"""Which hand of the person it is, by the network's confidence: it knows right hands only, and is less confident on left ones."""
 
 from runtime.types import Side
 
 FIRST_PAIRS = 12
-"""Pairs after a hand was found in which both answers are asked for."""
+"""Pairs after a hand was found in which both sides are predicted."""
 LATER_EVERY = 10
-"""Of the later pairs, every how many-th."""
+"""Both sides are predicted in every so many-th of the later pairs."""
 MEMORY = 0.97
-"""What is left of the evidence after another test: a wrong start is forgotten."""
+"""Share of the evidence that is kept at each update: a wrong start is forgotten."""
 LOCATOR_WEIGHT = 0.02
-"""What the locator's word counts, in mean confidence; it sees the whole frame, but coarsely."""
+"""Weight of the locator's side, in mean confidence; it sees the whole frame, but coarsely."""
 MARGIN = 0.2
-"""Evidence that it takes to change one's mind."""
+"""Evidence from which the side changes."""
 CLEAR = 0.5
-"""Evidence from which on later pairs are tested now and then only."""
+"""Evidence from which only every `LATER_EVERY`-th pair is tested."""
 VOTE_FROM = 0.35
-"""Mean confidence, the better way round, from which a crop has a vote: what is hardly a hand has no side."""
+"""Mean confidence, as the better side, from which a crop counts: what is hardly a hand has no side."""
 
 
 class HandednessFilter:
-    """Collects evidence while one hand is followed. The views see the same hand, so they vote together."""
+    """Collects evidence while one hand is followed; both views see the same hand and share it."""
 
     def __init__(self) -> None:
         self.side: Side | None = None
-        """The answer so far; None before a hand was found."""
+        """The current estimate; None before a hand was found."""
         self._evidence = 0.0
-        """For a right hand, in mean confidence."""
+        """Mean confidence as a right hand minus that as a left hand, decaying sum."""
         self._pairs = 0
 
     def start(self, side: Side, score: float) -> None:
@@ -35,14 +35,14 @@ class HandednessFilter:
         self._pairs = 0
 
     def due(self) -> bool:
-        """Whether this pair's crops are to be tried both ways; to be asked once a pair."""
+        """Whether this pair's crops are to be predicted as both sides; call it once a pair."""
         self._pairs += 1
         unclear = self._pairs <= FIRST_PAIRS or abs(self._evidence) < CLEAR
         return unclear or self._pairs % LATER_EVERY == 0
 
     def add(self, right: float, left: float) -> None:
-        """Take in the mean confidences of one view's crop, taken as a right and as a left hand."""
-        assert self.side is not None, "a vote needs a start"
+        """Add the mean confidences of one view's crop as a right and as a left hand."""
+        assert self.side is not None, "start comes first"
         if max(right, left) < VOTE_FROM:
             return
         self._evidence = MEMORY * self._evidence + right - left

@@ -1,4 +1,4 @@
-"""How far MediaPipe's landmarks may be off: its models tell of each hand whether it is there, of no joint how sure they are.
+"""How uncertain MediaPipe's landmarks are: its models give a presence for each hand, and no confidence for a joint.
 
 What ranks errors was looked for on drawn hands of known joints (`tools.evaluate.landmark_confidence`, which also gave the
 figures below): the presence; how badly the two outputs of the model, joints in space and in the picture, fit each other; and how
@@ -17,7 +17,7 @@ PIXEL_SHARE = 0.16
 TYPICAL_ERROR = np.array(
     [0.34, 0.23, 0.29, 0.44, 0.58, 0.34, 0.47, 0.52, 0.6, 0.32, 0.48, 0.54, 0.59, 0.34, 0.48, 0.52, 0.57, 0.35, 0.47, 0.48, 0.53]
 )
-"""(21,) hands, where all signs are as is usual; the wrist, where hands are laid over each other, counts like a knuckle."""
+"""(21,) hands, at the usual indicators; the wrist, where hands are laid over each other, counts like a knuckle."""
 POWERS = np.array([0.099, 0.347, 0.072])
 """(3,) of absence, misfit and bones, each as a share of what is usual."""
 USUAL = np.array([0.043, 0.071, 0.204])
@@ -29,7 +29,7 @@ BONES = np.array(
 """(20,) lengths in hands that the model's hands have in the middle; from each joint's parent to it."""
 
 
-def signs(seen: Landmarks, bones: np.ndarray = BONES) -> np.ndarray:
+def error_indicators(seen: Landmarks, bones: np.ndarray = BONES) -> np.ndarray:
     """(3,) positive: 1 − presence; misfit of space and picture, hands; misfit of bones with lengths (20,), a logarithm.
 
     The misfits are root mean squares.
@@ -49,7 +49,7 @@ def bone_lengths(joints: np.ndarray) -> np.ndarray:
 
 def expected_error(seen: Landmarks) -> np.ndarray:
     """(21,) expected distance of the unit hand's joints from the truth, hands."""
-    return TYPICAL_ERROR * np.prod((signs(seen) / USUAL) ** POWERS)
+    return TYPICAL_ERROR * np.prod((error_indicators(seen) / USUAL) ** POWERS)
 
 
 def confidence(seen: Landmarks) -> np.ndarray:

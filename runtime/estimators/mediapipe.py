@@ -1,8 +1,8 @@
 """MediaPipe's hand models as an estimator: palms found, landmarks followed, both views at once.
 
-Written from Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking" (2020). A palm is looked for only where no hand is
-followed; else the last landmarks say where to look. Beyond the paper: both views must show one hand of the person, and a hand
-off the middle of the picture is turned as it was seen, since these crops are no cameras that look at it.
+Written from Zhang et al., "MediaPipe Hands: On-device Real-time Hand Tracking" (2020). Palms are detected only where no hand is
+tracked; else the last landmarks give the next square. Beyond the paper: both views must show one hand of the person, and a hand
+off the middle of the picture is rotated to the camera's axes, since these crops are no cameras that look at it.
 """
 
 import logging
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 MIN_PRESENCE = 0.5
 MOST_PALMS = 2
-"""Palms that are looked at in a view: a person has two hands."""
+"""Most palms that are tried in a view: a person has two hands."""
 _CONTRADICTS = 0.2
 """A hand that fits its side less shows the other one."""
 WRONG_SIDE_PATIENCE = 15
@@ -48,21 +48,21 @@ class _Follower:
     landmarks: LandmarkModel
     roi: Square | None
     square: Square | None = None
-    """Where the hand is looked for next; None while there is none."""
+    """Of the hand in the next frame; None while none is tracked."""
     contradicted: int = 0
     """Frames in a row that showed the other side."""
 
     def __call__(self, image: np.ndarray, side: Side | None) -> Landmarks | None:
         """The hand in a frame (H, W, 3) uint8 RGB, of `side` if there is a choice; None where there is none."""
-        seen = self._believed(image, self.square) if self.square is not None else None
+        seen = self._plausible(image, self.square) if self.square is not None else None
         if seen is None or self.contradicted >= WRONG_SIDE_PATIENCE:
             self.contradicted = 0
-            found = [self._believed(image, palm.hand) for palm in self.palms(image, self.roi)[:MOST_PALMS]]
+            found = [self._plausible(image, palm.hand) for palm in self.palms(image, self.roi)[:MOST_PALMS]]
             seen = max((hand for hand in (seen, *found) if hand is not None), key=lambda hand: _fits(hand, side), default=None)
         self.square = None if seen is None else next_square(seen.pixels)
         return seen
 
-    def _believed(self, image: np.ndarray, square: Square) -> Landmarks | None:
+    def _plausible(self, image: np.ndarray, square: Square) -> Landmarks | None:
         seen = self.landmarks(image, square)
         return seen if seen.presence >= MIN_PRESENCE and np.isfinite(seen.pixels).all() else None
 
@@ -103,9 +103,9 @@ class MediaPipeEstimator:
                 PalmDetector(Model(palms, threads=each)), LandmarkModel(Model(landmarks, threads=each)), roi and _square(*roi)
             )
         )
-        self._beside = ThreadPoolExecutor(1, "right-view") if threads > 1 else None
+        self._second_thread = ThreadPoolExecutor(1, "right-view") if threads > 1 else None
         self._fixed: Side | None = None if follow.hand_side == "auto" else follow.hand_side
-        self._vote = HandednessFilter()
+        self._handedness = HandednessFilter()
         self._seen_ns = 0
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
@@ -113,7 +113,7 @@ class MediaPipeEstimator:
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if captured_ns - self._seen_ns > FORGET_SIDE_NS:
             # The next hand may be the other one.
-            self._vote = HandednessFilter()
+            self._handedness = HandednessFilter()
         seen = self._seen(pair)
         if seen.left is not None or seen.right is not None:
             self._seen_ns = captured_ns
@@ -127,8 +127,8 @@ class MediaPipeEstimator:
         self._views[view].square = None
 
     def _seen(self, pair: FramePair) -> PerView[Landmarks | None]:
-        """What each view shows; the right one is looked at beside the left one where there are threads for it."""
-        side = self._fixed or self._vote.side
+        """Landmarks of each view; the right one's are computed in parallel where there are threads for it."""
+        side = self._fixed or self._handedness.side
 
         def look(view: View) -> Landmarks | None:
             if pair[view].absent:
@@ -136,29 +136,29 @@ class MediaPipeEstimator:
                 return None
             return self._views[view](pair[view].image, side)
 
-        if self._beside is None:
+        if self._second_thread is None:
             return PerView.of(look)
-        right = self._beside.submit(look, "right")
+        right = self._second_thread.submit(look, "right")
         try:
             left = look("left")
         finally:
-            # What the other thread works on must not be let go of meanwhile.
+            # The frame must outlive the other thread's work on it.
             wait([right])
         return PerView(left, right.result())
 
     def _decide(self, seen: PerView[Landmarks | None]) -> Side | None:
-        """Both views' side: the user's word, else what they were most often taken for."""
+        """Both views' side: the user's setting, else the handedness filter's."""
         if self._fixed:
             return self._fixed
         shown = [hand for hand in seen if hand is not None]
         if not shown:
             return None
-        if self._vote.side is None:
-            surest = max(shown, key=lambda hand: abs(hand.right - 0.5))
-            self._vote.start("right" if surest.right >= 0.5 else "left", 1.0)
+        if self._handedness.side is None:
+            clearest = max(shown, key=lambda hand: abs(hand.right - 0.5))
+            self._handedness.start("right" if clearest.right >= 0.5 else "left", 1.0)
         for hand in shown:
-            self._vote.add(hand.right, 1 - hand.right)
-        return self._vote.side
+            self._handedness.add(hand.right, 1 - hand.right)
+        return self._handedness.side
 
     def _hand(self, view: View, side: Side, seen: Landmarks | None, camera: PinholeCamera) -> ViewHand | None:
         follower = self._views[view]

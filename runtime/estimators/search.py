@@ -1,8 +1,8 @@
-"""Hands in a single picture, where time is free: many boxes, each looked at from all sides, and the surest answers kept.
+"""Which hands are in a single picture, where time is free: many boxes, each at all rolls and as both hands; the best are kept.
 
 A stream may miss a hand in one frame and find it in the next; a photograph has no next. So boxes over the whole picture are
 tried beside those that a locator finds, each at several rolls, and as a right and as a left hand: the network knows upright
-right hands only and doubts itself on all else, so that the surest answer also tells roll and side.
+right hands only and doubts itself on all else, so that the surest prediction also tells roll and side.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,7 +24,7 @@ GRID_SHARES = (1.0, 0.75, 0.55, 0.4)
 GRID_STEP = 0.4
 """Most that neighbouring boxes are apart, as a share of their side."""
 FINALISTS = 12
-"""Answers that are looked at again."""
+"""Predictions that are refined."""
 SAME_COVERED = 0.5
 """Share of the smaller hand's box that the other's covers above which they are the same hand."""
 BATCH = 64
@@ -42,7 +42,7 @@ class SearchHit:
     score: float
     """In [0, 1]."""
     box: HandBox
-    """That it was last seen in."""
+    """Of its last prediction."""
 
 
 def box_grid(size_px: tuple[int, int], view: View = "left") -> list[HandBox]:
@@ -63,31 +63,39 @@ def _spread(length: int, side: float) -> list[float]:
 
 
 def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iterable[HandBox]) -> list[SearchHit]:
-    """The hands that the network sees in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the best first.
+    """The hands that the network finds in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the best first.
 
     A hand scores by the network's confidence and by the boxes' own scores around it. No two of them cover each other by more
     than `SAME_COVERED`; how good is good enough is left to the caller.
     """
     boxes = list(boxes)
-    places = [
+    requests = [
         CropRequest(replace(box, side=side, roll_deg=box.roll_deg + roll), camera, image)
         for box in boxes
         for roll in (ROLLS_DEG if engine.manifest.upright else ROLLS_DEG[:1])
         for side in SIDES
     ]
-    answers = [
-        answer for start in range(0, len(places), BATCH) for answer in predict_crops(engine, places[start : start + BATCH])
+    predictions = [
+        prediction
+        for start in range(0, len(requests), BATCH)
+        for prediction in predict_crops(engine, requests[start : start + BATCH])
     ]
-    answers = [answer for answer in answers if np.isfinite(answer.hand.pixels).all() and np.isfinite(answer.hand.joints).all()]
-    finalists = sorted(answers, key=lambda a: a.sure + LOCATOR_WEIGHT * a.box.score, reverse=True)[:FINALISTS]
-    refined = [answer for answer in refine_predictions(engine, finalists) if _is_in(answer, camera)]
-    found = (SearchHit(a.hand, (a.sure + LOCATOR_WEIGHT * _support(a, boxes)) / (1 + LOCATOR_WEIGHT), a.box) for a in refined)
+    predictions = [
+        prediction
+        for prediction in predictions
+        if np.isfinite(prediction.hand.pixels).all() and np.isfinite(prediction.hand.joints).all()
+    ]
+    finalists = sorted(predictions, key=lambda p: p.confidence + LOCATOR_WEIGHT * p.box.score, reverse=True)[:FINALISTS]
+    refined = [prediction for prediction in refine_predictions(engine, finalists) if _is_in(prediction, camera)]
+    found = (
+        SearchHit(p.hand, (p.confidence + LOCATOR_WEIGHT * _support(p, boxes)) / (1 + LOCATOR_WEIGHT), p.box) for p in refined
+    )
     return without_duplicates(sorted(found, key=lambda one: one.score, reverse=True))
 
 
-def _support(answer: CropPrediction, boxes: Iterable[HandBox]) -> float:
+def _support(prediction: CropPrediction, boxes: Iterable[HandBox]) -> float:
     """The highest score among `boxes` that overlap the box around the hand."""
-    centre, size = box_around(answer.hand.pixels)
+    centre, size = box_around(prediction.hand.pixels)
     around = (box.score for box in boxes if overlap(box.centre_px, box.size_px, centre, size) >= SUPPORTED)
     return max(around, default=0.0)
 
@@ -101,9 +109,9 @@ def without_duplicates(found: Sequence[SearchHit]) -> list[SearchHit]:
     return kept
 
 
-def _is_in(answer: CropPrediction, camera: PinholeCamera) -> bool:
-    """Whether the middle of the hand lies in the picture."""
-    centre, _ = box_around(answer.hand.pixels)
+def _is_in(prediction: CropPrediction, camera: PinholeCamera) -> bool:
+    """Whether the middle of the hand is in the picture."""
+    centre, _ = box_around(prediction.hand.pixels)
     return bool(np.all(centre >= 0) and np.all(centre <= np.array(camera.size_px) - 1))
 
 

@@ -1,4 +1,4 @@
-"""Where the hand is next: a box around the last joints, and when to give up and search again."""
+"""Where the hand is in the next frame of a view: a box around the last joints, and when the track is lost."""
 
 import math
 from dataclasses import dataclass, replace
@@ -45,9 +45,9 @@ class TrackSettings:
     min_confidence: float = 0.22
     """Mean joint confidence below which the hand is lost."""
     start_confidence: float = 0.26
-    """Mean joint confidence that a box newly found must reach: a locator finds elbows too."""
-    doubt_ratio: float = 0.85
-    """A confidence below this share of the track's best, which fades by a hundredth a frame, puts the track in doubt."""
+    """Mean joint confidence that a new track needs: a locator finds elbows too."""
+    uncertain_ratio: float = 0.85
+    """A track is uncertain below this share of its best confidence, which decays by a hundredth a frame."""
     max_size_ratio: float = 1.8
     """A box that grows or shrinks by more between two frames is implausible; the first, after a search, may do so twice over."""
     min_size_px: float = 16.0
@@ -77,12 +77,12 @@ class ViewTracker:
 
     @property
     def uncertain(self) -> bool:
-        """Whether the last hand was much less sure than those before: the track may be leaving the hand."""
+        """Whether the confidence has dropped far below the best of the track, which may be leaving the hand."""
         track = self._track
-        return track is not None and track.sure < self._settings.doubt_ratio * track.surest
+        return track is not None and track.confidence < self._settings.uncertain_ratio * track.best_confidence
 
     def box_at(self, captured_ns: int) -> HandBox | None:
-        """Where to look in the frame captured then; None where the hand must be searched."""
+        """Predicted box in the frame captured then; None where the hand must be located."""
         track = self._track
         if track is None or abs(captured_ns - track.captured_ns) > self._settings.max_gap_ns:
             self._track = None
@@ -97,7 +97,7 @@ class ViewTracker:
         self._track = _Track(captured_ns, box, np.zeros(2), settled=False)
 
     def take_side(self, side: Side) -> None:
-        """Correct which hand is tracked."""
+        """Correct the handedness of the track."""
         if self._track is not None:
             self._track = replace(self._track, box=replace(self._track.box, side=side))
 
@@ -105,7 +105,7 @@ class ViewTracker:
         self._track = None
 
     def update(self, captured_ns: int, hand: ViewHand) -> bool:
-        """Follow the joints found in the frame captured then; False where they are not believed and the hand is lost."""
+        """Follow the joints predicted in the frame captured then; False where they are not plausible and the track is lost."""
         track, settings = self._track, self._settings
         assert track is not None, "update needs a started track"
         roll_deg = roll_of(hand.pixels) if self._upright else track.box.roll_deg
@@ -121,8 +121,15 @@ class ViewTracker:
         gain = settings.size_gain if track.settled else 1.0
         size = track.box.size_px * (size / track.box.size_px) ** gain
         box = replace(track.box, centre_px=(float(centre[0]), float(centre[1])), size_px=float(size), roll_deg=roll_deg)
-        sure = float(hand.confidence.mean())
-        self._track = _Track(captured_ns, box, velocity, settled=True, sure=sure, surest=max(sure, 0.99 * track.surest))
+        confidence = float(hand.confidence.mean())
+        self._track = _Track(
+            captured_ns,
+            box,
+            velocity,
+            settled=True,
+            confidence=confidence,
+            best_confidence=max(confidence, 0.99 * track.best_confidence),
+        )
         return True
 
     def _plausible(self, track: "_Track", hand: ViewHand, centre: np.ndarray, size: float) -> bool:
@@ -145,7 +152,7 @@ class _Track:
     """(2,) px/ns."""
     settled: bool
     """False until joints have placed the box."""
-    sure: float = 0.0
+    confidence: float = 0.0
     """Mean confidence of the last hand."""
-    surest: float = 0.0
-    """The highest of them, fading."""
+    best_confidence: float = 0.0
+    """The highest so far, decaying."""

@@ -1,4 +1,4 @@
-"""How far off a view's joints may be: standard deviations, from how sure its network says it is."""
+"""How uncertain a view's joints are: standard deviations from the network's confidence."""
 
 import numpy as np
 
@@ -6,17 +6,17 @@ from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.types import ViewHand
 
 LEAST_ERROR = 0.05
-"""Hands; no network is surer than this."""
+"""Smallest expected error, hands."""
 _LEAST_CONFIDENCE = 1e-30
 
 
 def expected_error(confidence: np.ndarray) -> np.ndarray:
-    """Expected distance of joints from the truth, hands, as DetNet-lite's confidences (...) in [0, 1] tell it."""
+    """Expected distance of joints from the truth, hands, from confidences (...) in [0, 1] as DetNet-lite gives them."""
     return np.maximum(-CONFIDENCE_SCALE * np.log(np.clip(confidence, _LEAST_CONFIDENCE, 1)), LEAST_ERROR)
 
 
 def shape_sigma(hand: ViewHand) -> np.ndarray:
-    """(21,) how far each joint of the view's own unit hand may be off, hands."""
+    """(21,) standard deviation of each joint of the view's own unit hand, hands."""
     return expected_error(hand.confidence)
 
 

@@ -22,7 +22,7 @@ from hand.rotations import align, angle_deg, between, from_vector
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer
 from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_square
-from runtime.estimators.landmark_confidence import bone_lengths, signs
+from runtime.estimators.landmark_confidence import bone_lengths, error_indicators
 from runtime.estimators.litert import Model
 from runtime.estimators.mediapipe import MIN_PRESENCE
 from runtime.estimators.mediapipe_files import LANDMARKS, model_file
@@ -112,7 +112,7 @@ def _aside(
 
 
 def fit(signs_: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(21,) typical errors and (3,) powers for logarithms of signs (N, 3), as shares of the usual, and errors (N, 21), hands."""
+    """(21,) typical errors and (3,) powers of log indicators (N, 3), as shares of the usual, and errors (N, 21), hands."""
     logs = np.log(np.maximum(errors[:, 1:], 0.01))
     powers = np.linalg.lstsq(signs_ - signs_.mean(0), (logs - logs.mean(0)).mean(1), rcond=None)[0]
     # Means of distances, not of their logarithms.
@@ -131,7 +131,7 @@ def report(middle: list[LandmarkSample], off: list[LandmarkSample], asked: int) 
     """The figures, line by line."""
     errors = np.array([sample.error for sample in middle])
     lengths = np.median([bone_lengths(unit_hand(sample.predicted.world)) for sample in middle], axis=0)
-    shown = np.array([signs(sample.predicted, lengths) for sample in middle])
+    shown = np.array([error_indicators(sample.predicted, lengths) for sample in middle])
     pixel_errors = np.array([sample.pixel_error for sample in middle])
     usual = np.median(shown, axis=0)
     logs = np.log(shown / usual)

@@ -128,7 +128,7 @@ def score_stills(engine: Engine, locate: Locator, folder: Path) -> StillsScores:
         image, truth = read_picture(folder / name), np.array(reference["keypoints_px"])
         size = box_side(truth[None])[0]
         both = refine_predictions(engine, predict_best_roll(engine, [_place(image, truth, "left", side) for side in SIDES]))
-        given.append(np.linalg.norm(max(both, key=lambda prediction: prediction.sure).hand.pixels - truth, axis=1) / size)
+        given.append(np.linalg.norm(max(both, key=lambda prediction: prediction.confidence).hand.pixels - truth, axis=1) / size)
         hands = find_hands(engine, locate, image)
         if not hands:
             searched.append(np.full(len(truth), np.inf))

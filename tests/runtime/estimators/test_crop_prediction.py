@@ -71,7 +71,7 @@ def test_answers_come_back_in_the_frame_and_its_cameras_axes(side, roll_deg):
     camera = CropCamera.looking_at(where.box, CAMERA, 64)
     np.testing.assert_allclose(camera.crop_from_frame(answer.hand.pixels), standing(), atol=1e-9)
     np.testing.assert_allclose(camera.joints_in_crop(answer.hand.joints), HAND, atol=1e-9)
-    assert answer.hand.side == side and answer.sure == pytest.approx(0.51)
+    assert answer.hand.side == side and answer.confidence == pytest.approx(0.51)
 
 
 def test_of_a_first_looks_turns_the_surest_is_taken_for_each_place():
@@ -103,7 +103,7 @@ def test_a_box_that_does_not_fit_is_moved_to_the_hand(pixels, upright):
     first = predict_crops(engine, [place()])
     (answer,) = refine_predictions(engine, first)
     # It sees the same wherever it looks, so it never comes to rest: so often and no more.
-    assert engine.calls == MAX_PREDICTIONS and answer.sure > first[0].sure
+    assert engine.calls == MAX_PREDICTIONS and answer.confidence > first[0].confidence
     second = Fixed(pixels, upright=upright, surer=-0.01)
     (kept,) = refine_predictions(second, predict_crops(second, [place()]))
     assert second.calls == 2 and kept.box == place().box, "less sure, so the first look holds"

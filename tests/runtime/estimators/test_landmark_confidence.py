@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from hand.rotations import from_vector
 from runtime.estimators.hand_landmarks import Landmarks
-from runtime.estimators.landmark_confidence import BONES, bone_lengths, confidence, expected_error, signs
+from runtime.estimators.landmark_confidence import BONES, bone_lengths, confidence, error_indicators, expected_error
 from runtime.estimators.square import Square
 from runtime.estimators.uncertainty import expected_error as as_told
 from runtime.types import ViewHand
@@ -38,7 +38,7 @@ def test_space_and_picture_that_contradict_each_other_are_trusted_less():
 def test_bones_of_unusual_length_are_trusted_less():
     longer = HAND.copy()
     longer[6:9] += 1.5 * (HAND[6] - HAND[5])
-    assert signs(landmarks(longer))[2] > signs(landmarks(HAND))[2]
+    assert error_indicators(landmarks(longer))[2] > error_indicators(landmarks(HAND))[2]
 
 
 @given(st.floats(0.2, 5), st.floats(-300, 300), st.floats(-np.pi, np.pi), st.booleans())
@@ -46,7 +46,7 @@ def test_where_how_large_and_how_rolled_a_hand_is_does_not_matter(scale, shift, 
     R = from_vector(np.array([0, 0, roll])) @ np.diag([-1.0 if mirror else 1.0, 1.0, 1.0])
     seen = landmarks(HAND)
     moved = replace(seen, world=scale * seen.world @ R.T, pixels=scale * seen.pixels @ R[:2, :2].T + shift)
-    np.testing.assert_allclose(signs(moved), signs(seen), rtol=1e-6)
+    np.testing.assert_allclose(error_indicators(moved), error_indicators(seen), rtol=1e-6)
 
 
 def test_confidences_say_the_expected_error_as_all_do():
