@@ -131,7 +131,8 @@ class PairStream:
     @property
     def faults(self) -> dict[str, int]:
         """Counts by fault: a view was absent (`left_absent`), its process was restarted (`left_restarts`), its clock was set
-        (`left_clock_steps`)."""
+        (`left_clock_steps`).
+        """
         return self._faults
 
     @property

@@ -75,4 +75,4 @@ def _leaf(word: str, help: str, options: Any) -> Any:
 
 def _union(members: Sequence[Any]) -> Any:
     # tyro takes a union of two or more for subcommands.
-    return Union[(*members, Annotated[None, tyro.conf.Suppress])]  # noqa: UP007
+    return Union[(*members, Annotated[None, tyro.conf.Suppress])]

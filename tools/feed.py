@@ -44,6 +44,7 @@ def feed(
         every_frame: Wait for a receiver and send at its pace, losing no frame; otherwise send at the camera's pace.
         keys: Folder of keys (python -m tools.keys makes them); only the peers in it are served.
         clock_port: TCP port that answers clock probes; by default ten above the port of --bind; 0 for none.
+
     """
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

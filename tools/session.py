@@ -28,6 +28,7 @@ def info(recording: Positional[Path]) -> None:
 
     Args:
         recording: A file that --record wrote.
+
     """
     with _opened(recording, "reading") as (opened, tick):
         told = SessionInfo(opened, tick)
@@ -42,6 +43,7 @@ def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, e
         to: The new file.
         start: Where the part begins, seconds from the first frame's arrival.
         end: Where it ends.
+
     """
     if not 0 <= start < end:
         raise UserError(f"a part from {start:g} to {end:g} s: expected a start of 0 or more and an end after it")
@@ -64,6 +66,7 @@ def repair(recording: Positional[Path], to: Positional[Path]) -> None:
     Args:
         recording: A file that --record wrote.
         to: The new file.
+
     """
     with _opened(recording, "copying") as (opened, tick):
         kept = copy_recording(opened, to, on_entry=tick)
@@ -78,6 +81,7 @@ def export(recording: Positional[Path], to: Positional[Path]) -> None:
         recording: A file that --record wrote.
         to: A new .jsonl (a hand a line), .npz (arrays; python -c "help('tools.session_export')" lists them) or .mp4 (both views
             side by side, with the joints).
+
     """
     kind = to.suffix.lower()
     if kind == ".mp4":

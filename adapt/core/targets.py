@@ -46,7 +46,8 @@ class Recipe:
     @classmethod
     def of(cls, labels: LabelSource) -> "Recipe":
         """For what teaches. Where the geometry does, a teacher that remembers ten steps gets further in the same time; labels
-        that are the teacher's own are better made by one that does not run after its student."""
+        that are the teacher's own are better made by one that does not run after its student.
+        """
         return cls(memory=0.99 if labels == "s2dhand" else 0.9)
 
     def joint_weight(self, confidence: PerView[Tensor], visible: PerView[Tensor]) -> Tensor:

@@ -89,7 +89,8 @@ class Adapter:
         device: torch.device | str = "cpu",
     ):
         """`shipped` is what everything is measured against; `serving` the network in use, if another one; `drawn` are hands
-        with their truth by which forgetting is measured, `bank` others to rehearse (`adapt.core.rehearsal.draw_bank`)."""
+        with their truth by which forgetting is measured, `bank` others to rehearse (`adapt.core.rehearsal.draw_bank`).
+        """
         self._manifest, self._drawn, self._device = manifest, drawn, device
         self._labels: LabelSource = labels
         self._pace, self._bank = pace, bank

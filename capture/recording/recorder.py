@@ -43,7 +43,8 @@ class Recorder:
         queue_bytes: int = QUEUE_BYTES,
     ) -> None:
         """`topics`: those of `note`, with the types of their messages. Raises UserError where the file exists already, or cannot
-        be made."""
+        be made.
+        """
         self.failure: str | None = None
         """Why nothing more is recorded, one sentence."""
         self._path = path

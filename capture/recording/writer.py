@@ -54,6 +54,8 @@ class RecordedEnd(
 
 @dataclass(frozen=True, slots=True)
 class QueuedMessage:
+    """A camera's message as it came, and the offset of its clock."""
+
     view: View
     parts: Sequence[wire.Part]
     received_ns: int
@@ -62,6 +64,8 @@ class QueuedMessage:
 
 @dataclass(frozen=True, slots=True)
 class QueuedNote:
+    """A message of ours about the run, on its topic."""
+
     topic: str
     content: msgspec.Struct
     time_ns: int
@@ -69,6 +73,8 @@ class QueuedNote:
 
 @dataclass(frozen=True, slots=True)
 class QueuedMetadata:
+    """A named record of the file's own."""
+
     name: str
     content: dict[str, str]
 

@@ -15,7 +15,8 @@ class LatestPublisher:
 
     def __init__(self, endpoint: str, keys: Keys | None = None) -> None:
         """With `keys`, only their peers are served. Raises UserError where the address cannot be bound, or leaves this host
-        without keys."""
+        without keys.
+        """
         check_endpoint(endpoint, secured=keys is not None)
         self._context = zmq.Context()
         self._gate: Gate | None = None

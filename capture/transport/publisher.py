@@ -36,7 +36,8 @@ class Publisher:
         clock_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """With `keys`, only their peers are served. At the address `clock` the clock that stamps the frames, `clock_ns`, answers
-        probes. Raises UserError if an address cannot be bound."""
+        probes. Raises UserError if an address cannot be bound.
+        """
         self._lossless = lossless
         self._has_subscriber = False
         self._context = zmq.Context()

@@ -116,7 +116,8 @@ def scene_at(cameras: CameraEstimate, views: PerView[Keypoints], bones: np.ndarr
 
 def _gathered(joints: np.ndarray, bones: np.ndarray) -> np.ndarray:
     """Joints (F, 21, 3) moved along their left rays to the depth of the rest of their hand: outliers, whose rays meet anywhere,
-    would take many iterations to return."""
+    would take many iterations to return.
+    """
     reach = 0.7 * float(bones.sum() / 5)
     middle = np.clip(np.median(joints[..., 2], axis=1, keepdims=True), 2 * reach, FARTHEST)
     depth = joints[..., 2]

@@ -51,7 +51,8 @@ class KeyframeBuffer(Generic[Pair]):
         self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS, least_apart: float = 0.0
     ):  # fmt: skip
         """A pair that differs from a keyframe by less than `least_apart` replaces it; 1 is a step of the hand's place, size or
-        shape."""
+        shape.
+        """
         self._least_apart = least_apart
         self._widths_px = widths_px
         self._capacity = capacity

@@ -94,7 +94,8 @@ class SelfCalibrator:
     ):
         """`fov_deg`: horizontal fields of view that are known; the others are estimated. `bones` (20,): prior lengths, the hand
         model's if not given. `remembered`: an earlier run's geometry, used once a solution confirms it. `given`: a user's
-        calibration, which replaces all that; only the hand's bones are estimated."""
+        calibration, which replaces all that; only the hand's bones are estimated.
+        """
         self._hand_size_mm = hand_size_mm
         self._bones = mean_bone_lengths() if bones is None else bones
         self._fixed = given is not None

@@ -144,7 +144,8 @@ def _ideal_camera(lens: Lens, size_px: tuple[int, int]) -> PinholeCamera:
 
 def _maps(lens: Lens, camera: PinholeCamera) -> tuple[np.ndarray, np.ndarray] | None:
     """Where each pixel of `camera` is in the lens' frame, in the fixed-point form that `cv2.remap` is fastest with; None
-    where it already is."""
+    where it already is.
+    """
     width, height = camera.size_px
     make = cv2.fisheye.initUndistortRectifyMap if lens.distortion == "equidistant" else cv2.initUndistortRectifyMap
     x, y = make(lens.matrix, np.array(lens.coefficients), np.eye(3), camera.matrix, camera.size_px, cv2.CV_32FC1)

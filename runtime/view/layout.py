@@ -181,7 +181,7 @@ class ViewerLayout:
             self._rotation = geometry.R_right_from_left
         is_hidden = self._transition.current.measured_share[0] < _INVISIBLE_SHARE
         knuckle = wrist_mm + self._knuckle_mm
-        if self._recent_sphere is None or is_hidden and self._framed_sphere is None:
+        if self._recent_sphere is None or (is_hidden and self._framed_sphere is None):
             self._recent_sphere = BoundingSphere(knuckle, _SPHERE_RADII_MM[0])
         self._recent_sphere = self._recent_sphere.follow(knuckle, seconds)
         if (

@@ -1,5 +1,6 @@
 """A camera that goes is told of within a second, the other goes on beside a stand-in, and it is taken up when it comes back."""
 
+import itertools
 import logging
 from collections.abc import Iterable
 
@@ -139,7 +140,7 @@ def test_whoever_comes_and_goes_order_is_kept_and_every_frame_is_accounted_for(s
         assert sum(1 + pair.complete for pair in pairs) + sum(availability._pairer.drops.values()) == pushed
     for view in VIEWS:
         times = [pair[view].captured_ns for pair in pairs if not pair[view].absent]
-        assert all(a < b for a, b in zip(times, times[1:], strict=False))
+        assert all(a < b for a, b in itertools.pairwise(times))
 
 
 def test_a_pause_below_the_limit_is_no_absence():

@@ -1,6 +1,7 @@
 """Two real cameras' processes and sockets: every pair in order, the newest live, and nothing left behind."""
 
 import contextlib
+import itertools
 import logging
 import multiprocessing
 import os
@@ -101,9 +102,7 @@ def test_a_shorter_file_ends_the_stream_and_the_rest_has_no_partner(tmp_path):
 def test_live_files_play_at_their_pace_and_account_for_every_frame(tmp_path):
     with PairStream(clips(tmp_path, 20, 20)) as stream:
         pairs = read_all(stream)
-    lengths = [
-        (b.left.captured_ns - a.left.captured_ns) / (b.left.seq - a.left.seq) for a, b in zip(pairs, pairs[1:], strict=False)
-    ]
+    lengths = [(b.left.captured_ns - a.left.captured_ns) / (b.left.seq - a.left.seq) for a, b in itertools.pairwise(pairs)]
     np.testing.assert_allclose(lengths, 1e9 / 30, rtol=1e-6)
     assert all(pair[view].received_ns >= pair[view].captured_ns for pair in pairs for view in VIEWS)
     lost = stream.drops.get("lost", 0)
@@ -143,7 +142,7 @@ def test_live_only_the_newest_unread_pair_is_kept(tmp_path):
 
 
 def test_a_feed_that_never_delivers_ends_the_stream_by_name(tmp_path):
-    with feeds(tmp_path) as (sockets, sources), PairStream(sources, silence_s=0.2) as stream:
+    with feeds(tmp_path) as (_sockets, sources), PairStream(sources, silence_s=0.2) as stream:
         assert stream.next_pair(PATIENCE_S) is None
         assert stream.ended
         assert stream.failure is not None and sources.left in stream.failure

@@ -15,7 +15,7 @@ def test_cameras_that_share_a_bus_are_reported(monkeypatch, capsys):
 
 
 def test_a_missing_or_busy_camera_is_reported(monkeypatch, capsys):
-    monkeypatch.setattr(cameras, "cameras", lambda: [])
+    monkeypatch.setattr(cameras, "cameras", list)
     assert cameras.main(cameras.Settings()) == 1
     assert capsys.readouterr().out.startswith("no camera found: ")
     assert cameras.describe(CameraInfo("/dev/video4", "Cam", "", None, (), "Permission denied"), all_sizes=True) == [

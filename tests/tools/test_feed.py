@@ -71,6 +71,6 @@ def test_feeds_over_tcp_answer_for_their_clock_and_lose_nothing_to_that(tmp_path
 )
 def test_a_mistake_is_one_sentence(source, bind, complaint):
     process = start_feed("--source", source, "--view", "left", "--bind", bind)
-    output, errors = process.communicate(timeout=120)
+    _output, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert errors.startswith(complaint) and errors.count("\n") == 1

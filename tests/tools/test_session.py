@@ -77,7 +77,7 @@ def test_info_says_what_is_in_it(recorded, tool):
 
 
 def test_a_part_holds_what_came_in_its_seconds(recorded, tmp_path, tool):
-    code, out, err = tool("cut", recorded, tmp_path / "part.mcap", "--start", 1, "--end", 2)
+    code, _out, err = tool("cut", recorded, tmp_path / "part.mcap", "--start", 1, "--end", 2)
     assert code == 0, err
     with Recording(tmp_path / "part.mcap") as part:
         frames = [message for message in part.wire_messages() if message.view == "left"]

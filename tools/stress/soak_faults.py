@@ -51,7 +51,8 @@ class Faults:
         wait_until: Callable[[Callable[[], bool], float], None],
     ) -> None:
         """`stranger`: keys that the feed does not know; `feed_key`: the feed's public key. `wait_for` takes seconds, `wait_until`
-        a condition and the most seconds."""
+        a condition and the most seconds.
+        """
         self._chance, self._headset = chance, headset
         self._stranger, self._feed_key = stranger, feed_key
         self._for, self._until = wait_for, wait_until

@@ -41,6 +41,7 @@ def run_jobs(jobs: Iterable[Job], workers: int, keep: str | None = None, ray: st
             or an address. All its machines have this checkout at the same path.
 
     Raises UserError where Ray is missing or the cluster cannot be reached.
+
     """
     if ray is None:
         yield from _rows(jobs, workers, _process, keep)

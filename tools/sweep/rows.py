@@ -27,7 +27,8 @@ class Rows:
 
     def __init__(self, folder: Path, retry: bool = False):
         """With `retry`, rows with an error do not count as done. Raises UserError where the folder cannot be made, or pyarrow is
-        missing."""
+        missing.
+        """
         self._pa, self._schema = _pyarrow(), _schema()
         self.folder = folder
         try:

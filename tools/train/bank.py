@@ -96,7 +96,8 @@ class HandBank:
 
     def __init__(self, folder: Path, crop_size: int, seed: int, maker: str = "tools.train.bank"):
         """`maker` is the tool that fills such folders. Raises UserError where this one is empty, or its crops are not of
-        `crop_size` px."""
+        `crop_size` px.
+        """
         self._folder = folder
         self._random = torch.Generator().manual_seed(seed)
         self._files: list[Path] = []

@@ -1,5 +1,7 @@
 """Rotations of pairs, of batches and over time: exact without noise, never a reflection, moved little by bad pairs."""
 
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -67,7 +69,7 @@ def test_a_rotation_drifts_to_what_it_is_told_and_stays_one(rng):
     for _ in range(60):
         R = drift(R, goal, 0.9)
         far.append(float(angle_deg(R, goal)))
-    assert all(after < before for before, after in zip(far, far[1:], strict=False)) and far[-1] < 2
+    assert all(after < before for before, after in itertools.pairwise(far)) and far[-1] < 2
     torch.testing.assert_close(R @ R.mT, torch.eye(3, dtype=torch.float64))
     torch.testing.assert_close(torch.linalg.det(R), torch.tensor(1.0, dtype=torch.float64))
 

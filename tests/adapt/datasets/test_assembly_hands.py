@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from itertools import chain
 
 import cv2
 import numpy as np
@@ -84,7 +85,7 @@ def test_shards_share_nothing_and_leave_nothing_out(published):
     published.write()
     pairs = AssemblyHands(published.root).pairs(0, PAIR)
     shards = [[(one.frame, one.side) for one in pairs.shard(number, 4)] for number in range(4)]
-    assert sorted(sum(shards, [])) == sorted(EVERY)
+    assert sorted(chain.from_iterable(shards)) == sorted(EVERY)
     assert shards == [[(one.frame, one.side) for one in pairs.shard(number, 4)] for number in range(4)]
     assert [len(pairs.shard(number, 4)) for number in range(4)] == [2, 2, 1, 1]
 

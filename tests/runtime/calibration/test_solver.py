@@ -71,7 +71,7 @@ def equal() -> tuple[Problem, Drawn, Solution]:
 
 
 def test_unknown_equal_cameras_are_found_and_found_equal(equal: tuple[Problem, Drawn, Solution]):
-    asked, truth, solution = equal
+    _asked, truth, solution = equal
     assert_near(solution, truth, 4, 6)
     start, claimed = solution.cameras, solution.uncertainty.focal_percent
     for view, true in zip(VIEWS, np.exp(truth.scene.log_focal), strict=True):
