@@ -6,7 +6,7 @@ the published total does. Recordings, which are many, are only summed up.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,6 @@ class _Recordings:
     better: int = 0
     before: float = 0.0
     after: float = 0.0
-    errors: Counter[str] = field(default_factory=Counter)
 
     def add(self, row: Row) -> None:
         if row.off_before is not None and row.off_after is not None:
