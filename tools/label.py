@@ -1,8 +1,8 @@
-"""Label real hands for training by what another engine's geometry says: `python -m tools.label data/taught --left A --right B`.
+"""Pseudo-labels for real hands, triangulated from two clips: `python -m tools.label data/taught --left A --right B`.
 
-Both clips are watched twice: on the first pass the cameras calibrate themselves, on the second every pair is labelled by where
-both views' rays meet. Crops go into shards that `tools.train --taught` mixes with drawn hands; a picture of some of them is for
-a look. The same clips always go into the same shards.
+Both clips are read twice: on the first pass the cameras calibrate themselves, on the second every pair is labelled by
+triangulation. Crops go into shards that `tools.train --taught` mixes with synthetic hands; a page shows some of them. The same
+clips always give the same shards.
 """
 
 import hashlib
@@ -36,18 +36,18 @@ from tools.train.bank import SHARD, save_shard
 
 @dataclass
 class Settings(RecordingSettings):
-    """Label real hands for training."""
+    """Make pseudo-labels of real hands for training."""
 
     taught: tyro.conf.Positional[Path]
     """Folder of shards; those of other recordings are kept."""
     estimator: Annotated[EstimatorName, tyro.conf.arg(aliases=["--engine"])] = "mediapipe"
     """What finds the joints."""
     crop_size: int = 64
-    """Of the network that is to learn, px."""
+    """Crop size of the network to be trained, px."""
     looks: int = 4
-    """Crops of each hand in each view, in boxes that are all a little off."""
+    """Crops of each hand in each view, each with a slightly displaced box."""
     sheet: Path | None = None
-    """PNG file to draw some labelled crops into; sheet.png beside the shards if not given."""
+    """PNG file to draw some labelled crops into; sheet.png in the folder of shards if not given."""
     seed: int = 0
 
 
@@ -75,7 +75,7 @@ class LabelledCropPair:
 
 
 class Shards:
-    """Crops of one recording on their way into its shards, and a picture of some."""
+    """Collects a recording's crops, writes them into its shards and keeps a sample of them."""
 
     def __init__(self, settings: Settings):
         self.files: list[Path] = []
@@ -95,7 +95,7 @@ class Shards:
             self._save()
 
     def finish(self) -> None:
-        """Write what is left, and remove what an earlier call wrote beyond."""
+        """Write the last shard, and remove shards that an earlier call wrote beyond it."""
         if self._pending:
             self._save()
         for file in self._name.parent.glob(f"{self._name.name}-*.safetensors"):
@@ -127,7 +127,7 @@ def estimator(settings: Settings) -> Estimator:
 
 
 def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = None) -> Shards:
-    """Label a recording. Raises UserError where it cannot be read, shows no hand, or never tells the cameras' places."""
+    """Label a recording. Raises UserError where it cannot be read, shows no hand, or does not determine the cameras' places."""
     make = make_estimator or (lambda: estimator(settings))
     watched = settings.calibrated(make())
     print(f"{describe(watched.status)}, from {watched.both:,} pairs that show the hand to both")
@@ -146,7 +146,7 @@ def write(settings: Settings, make_estimator: Callable[[], Estimator] | None = N
 
 
 def shard_of(crops: list[LabelledCrop]) -> SyntheticCrops:
-    """The crops as `tools.train` reads them, beside drawn ones."""
+    """The crops in the form of `tools.train`."""
     count, cells = len(crops), crops[0].camera.size // SURFACE_CELL
     joints, pixels, weight = (
         torch.from_numpy(np.stack([getattr(crop, name) for crop in crops])).float() for name in ("joints", "pixels", "weight")
@@ -171,7 +171,7 @@ def shard_of(crops: list[LabelledCrop]) -> SyntheticCrops:
 
 
 def _name(settings: Settings) -> str:
-    """Of a recording's shards: always the same for the same part of the same clips."""
+    """Name of a recording's shards: the same for the same part of the same clips."""
     left, right = settings.clips
     what = [str(left.resolve()), str(right.resolve()), str(settings.pairs)]
     return f"{left.stem}-{right.stem}-{hashlib.sha256(repr(what).encode()).hexdigest()[:8]}"

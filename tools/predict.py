@@ -28,7 +28,7 @@ from runtime.estimators.search import SearchHit, box_grid, search
 from runtime.networks import weights
 
 LOCATOR_SCORE = 0.02
-"""The search sorts out what is no hand, so the locator may name much that is none."""
+"""A low threshold: the search rejects boxes without a hand."""
 MOST_HANDS = 4
 COLOURS = ((255, 90, 80), (255, 200, 60), (90, 220, 110), (80, 190, 255), (200, 130, 255))
 """RGB of the fingers, from the thumb on."""
@@ -49,7 +49,7 @@ class Settings:
     fov: float = DEFAULT_FOV_DEG
     """Horizontal field of view of the cameras, degrees."""
     min_score: float = 0.35
-    """Hands that score less are left out, but for the best of each picture."""
+    """Threshold of the score; the best hand of each picture is kept whatever its score."""
     threads: int = 1
     """Of a CPU."""
 

@@ -1,4 +1,4 @@
-"""Make `hand/assets/foreign_hand.safetensors`, the hand that judges and never teaches, from WebXR's generic hand (MIT).
+"""Make `hand/assets/foreign_hand.safetensors`, the hand for evaluation, never for training, from WebXR's generic hand (MIT).
 
     npm pack @webxr-input-profiles/assets@1.0.20 --pack-destination data
     pip install -e '.[make]' && python -m tools.make.foreign_hand

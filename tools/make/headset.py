@@ -1,4 +1,4 @@
-"""A headset that does not exist, with real ones' rotations: how its cameras are turned, and whose hands are before it.
+"""A synthetic headset with real ones' rotations: where its cameras are, and whose hands are before it.
 
 Head axes: x right, y down, z forward, mm, the origin between the eyes. World axes are those of a head that looks straight on.
 """
@@ -105,7 +105,7 @@ class Headset:
 
 @dataclass(frozen=True, slots=True)
 class HeldHand:
-    """A hand that is held out."""
+    """A hand before the headset."""
 
     side: Side
     joints_mm: np.ndarray

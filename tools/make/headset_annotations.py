@@ -1,4 +1,4 @@
-"""What AssemblyHands' annotation files say, written; `adapt.datasets.assembly_annotations` has the layout."""
+"""AssemblyHands' annotation files, written; `adapt.datasets.assembly_annotations` has the layout."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +15,7 @@ from hand.joints import JOINT_NAMES, JOINTS, PARENTS
 
 @dataclass(frozen=True, slots=True)
 class AnnotationFiles:
-    """What the three files are going to say, by their own keys."""
+    """The contents of the three files, by their own keys."""
 
     images: list[dict[str, Any]] = field(default_factory=list)
     annotations: list[dict[str, Any]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""What a headset's cameras see: drawn hands under lamps, in front of a blurred room, as a grey-scale sensor takes them."""
+"""Pictures of a headset's cameras: rendered hands under lamps before a blurred background, by a grey-scale sensor."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from hand.synth.render import render
 from tools.make.headset import Headset, HeldHand, Person
 
 _RED, _GREEN, _BLUE = 0.55, 0.3, 0.15
-"""Sensors without colours see more red than eyes do."""
+"""Monochrome sensors are more sensitive to red than eyes are."""
 _PLACE_SIDE = 240
 """Side of the pictures that places are made of, px: what is behind hands is out of focus."""
 _MARGIN_PX = 2
@@ -60,7 +60,7 @@ class Painter:
     def paint(
         self, number: int, hands: list[HeldHand], R_camera_from_world: np.ndarray, generator: torch.Generator
     ) -> np.ndarray:  # fmt: skip
-        """(H, W) uint8: what camera `number` sees of the hands."""
+        """(H, W) uint8: camera `number`'s picture of the hands."""
         light = self._place(generator)
         lights = self.room.seen(R_camera_from_world)
         seen = [(hand, self.headset.in_camera(number, hand.skin_mm)) for hand in hands]
@@ -78,7 +78,7 @@ class Painter:
         return cv2.GaussianBlur(grown, (0, 0), 1.3 * scale).clip(0) * 0.6
 
     def _paint_hand(self, light: np.ndarray, skin_mm: np.ndarray, lights: Lights, *, mirrored: bool) -> None:
-        """Paint one hand into the linear light (H, W): of left hands the mirror image is drawn, which is a right hand."""
+        """Paint one hand into the linear light (H, W): a left hand is rendered as a right one and mirrored."""
         if mirrored:
             light, skin_mm = light[:, ::-1], skin_mm * [-1, 1, 1]
             flip = torch.tensor([-1.0, 1, 1])

@@ -1,8 +1,8 @@
-"""Draw a data set in AssemblyHands' layout: `python -m tools.make.headset_set data/headsets --frames 128`.
+"""Render a data set in AssemblyHands' layout: `python -m tools.make.headset_set data/headsets --frames 128`.
 
-Two headsets of four grey-scale cameras each, turned to each other as the real ones are, watch drawn hands: the foreign hand,
-which networks never learn from, or our own. Light, skin and backgrounds are others than training's. What is there already is
-kept, so a run that was broken off goes on, and more frames or sequences may be asked for. `adapt.datasets.assembly_hands` reads
+Two headsets of four grey-scale cameras each, rotated to each other as the real ones are, view synthetic hands: the foreign hand,
+which networks are never trained on, or our own. Light, skin and backgrounds differ from training's. Existing pictures are kept,
+so an interrupted run resumes, and more frames or sequences may be added. `adapt.datasets.assembly_hands` reads
 such a folder as it reads the real data set.
 """
 
@@ -38,10 +38,10 @@ _SAME = ("headsets", "hand", "sides", "width", "split", "seed")
 
 @dataclass
 class Settings:
-    """Draw a data set in AssemblyHands' layout."""
+    """Render a data set in AssemblyHands' layout."""
 
     folder: tyro.conf.Positional[Path]
-    """Where `annotations` and `images` go; pictures that are there already are kept."""
+    """Where `annotations` and `images` go; existing pictures are kept."""
     frames: int = 128
     """Of each sequence; each shows each hand to four cameras."""
     sequences: int = 1
@@ -49,20 +49,20 @@ class Settings:
     headsets: tuple[int, ...] = (0, 1)
     """Which of them."""
     hand: Literal["foreign", "our"] = "foreign"
-    """Whose hand: WebXR's, which training never draws, or the one that it draws."""
+    """Whose hand: WebXR's, which training never renders, or the one that it renders."""
     sides: Literal["both", "right", "left"] = "both"
-    """Hands that are held out."""
+    """Hands before the cameras."""
     split: str = "val"
     width: int = WIDTH
     """Of the pictures, px; their height goes with it."""
     seed: int = 0
     backgrounds: Path | None = DEFAULT_BANK
-    """Bank made by tools.train.backgrounds; where it is missing, procedural backgrounds stand in."""
+    """Bank made by tools.train.backgrounds; procedural backgrounds are used where it is missing."""
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A frame that is to be drawn, and what is true of it."""
+    """A frame to be rendered, with its ground truth."""
 
     frame: int
     head: Head
@@ -96,7 +96,7 @@ class Sequence:
         return f"{folder}/{frame:06d}.jpg"
 
     def draw(self, moment: Moment) -> int:
-        """Draw the pictures of a moment that are not there; how many those were."""
+        """Render the missing pictures of a moment; returns their number."""
         world_to_camera = self._cameras.world_to_camera(moment.head)
         seeds = torch.randint(2**31, (len(world_to_camera),), generator=moment.generator).tolist()
         drawn = 0
@@ -108,26 +108,26 @@ class Sequence:
                 drawn += 1
         return drawn
 
-    def tell(self, moment: Moment, told: AnnotationFiles) -> None:
-        """Write down what is true of a moment."""
+    def annotate(self, moment: Moment, files: AnnotationFiles) -> None:
+        """Add the ground truth of a moment."""
         key = f"{moment.frame:06d}"
         names = [name + CAMERA_SUFFIX for name in HEADSETS[self.headset]]
         seen_by = self._cameras.camera
-        calib = told.calibration.setdefault(self.name, {"intrinsics": {name: seen_by.matrix.tolist() for name in names}})
+        calib = files.calibration.setdefault(self.name, {"intrinsics": {name: seen_by.matrix.tolist() for name in names}})
         extrinsics = self._cameras.world_to_camera(moment.head)
         calib.setdefault("extrinsics", {})[key] = dict(zip(names, extrinsics.tolist(), strict=True))
         world, held = np.zeros((len(SIDES), JOINTS, 3)), np.zeros((len(SIDES), JOINTS))
         for hand in moment.hands:
             world[SIDES.index(hand.side)] = moment.head.in_world(hand.joints_mm)
             held[SIDES.index(hand.side)] = 1
-        told.joints.setdefault(self.name, {})[key] = {
+        files.joints.setdefault(self.name, {})[key] = {
             "world_coord": assembly_order(world).tolist(),
             "joint_valid": assembly_order(held).tolist(),
         }
         for camera, name in enumerate(HEADSETS[self.headset]):
-            number = len(told.images)
+            number = len(files.images)
             width, height = seen_by.size_px
-            told.images.append(
+            files.images.append(
                 {
                     "id": number,
                     "file_name": self.picture_name(moment.frame, camera),
@@ -138,7 +138,7 @@ class Sequence:
                     "height": height,
                 }
             )
-            told.annotations.append({"id": number, "image_id": number, **self._seen(moment, camera)})
+            files.annotations.append({"id": number, "image_id": number, **self._seen(moment, camera)})
 
     def _seen(self, moment: Moment, camera: int) -> dict[str, Any]:
         """Boxes, pixels and valid joints of a picture: a joint is valid in it that lies in it; a hand has a box that has one."""
@@ -169,7 +169,7 @@ class Sequence:
 
 
 def make(settings: Settings) -> int:
-    """Draw what is missing, and tell the truth of all; how many pictures were drawn.
+    """Render the missing pictures and write the annotations of all; returns the number of rendered pictures.
 
     Raises UserError for a folder that holds another set.
     """
@@ -178,18 +178,18 @@ def make(settings: Settings) -> int:
     if bank is not None and not bank.is_file():
         print(f"{bank} is not there ('python -m tools.train.backgrounds' makes it): procedural backgrounds only")
         bank = None
-    backgrounds, told, drawn = Backgrounds.load(bank, "held_out"), AnnotationFiles(), 0
+    backgrounds, files, drawn = Backgrounds.load(bank, "held_out"), AnnotationFiles(), 0
     sequences = [
         Sequence(settings, headset, number, backgrounds) for headset in settings.headsets for number in range(settings.sequences)
     ]
-    with tqdm(desc="drawing", unit="frame", total=len(sequences) * settings.frames) as bar:
+    with tqdm(desc="rendering", unit="frame", total=len(sequences) * settings.frames) as bar:
         for sequence in sequences:
             for number in range(settings.frames):
                 moment = sequence.moment(number)
                 drawn += sequence.draw(moment)
-                sequence.tell(moment, told)
+                sequence.annotate(moment, files)
                 bar.update()
-    told.save(settings.folder, settings.split)
+    files.save(settings.folder, settings.split)
     return drawn
 
 
@@ -224,7 +224,7 @@ def _save_picture(file: Path, image: np.ndarray) -> None:
 def main(settings: Settings) -> None:
     drawn = make(settings)
     frames = len(settings.headsets) * settings.sequences * settings.frames
-    print(f"{settings.folder}: {frames:,} frames before {len(HEADSETS[0])} cameras, {drawn:,} pictures drawn now")
+    print(f"{settings.folder}: {frames:,} frames before {len(HEADSETS[0])} cameras, {drawn:,} pictures rendered now")
 
 
 if __name__ == "__main__":

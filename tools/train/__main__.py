@@ -1,4 +1,4 @@
-"""`python -m tools.train`: train a hand network on drawn hands."""
+"""`python -m tools.train`: train a hand network on synthetic hands."""
 
 import tyro
 

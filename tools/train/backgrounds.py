@@ -1,4 +1,4 @@
-"""Collect background photographs for drawing hands: `python -m tools.train.backgrounds`.
+"""Collect background photographs for rendered hands: `python -m tools.train.backgrounds`.
 
 The pictures come from Debian's wallpaper packages (downloaded and unpacked, not installed) and from the samples of
 scikit-image and scikit-learn where those are installed. They are shrunk into one file under `data/`, which is not committed:

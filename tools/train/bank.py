@@ -1,8 +1,7 @@
-"""Draw a bank of hands to learn from, once for many runs: `python -m tools.train.bank data/hands --shards 60`.
+"""Render a bank of hands to train on, once for many runs: `python -m tools.train.bank data/hands --shards 60`.
 
-On a CPU drawing a hand takes longer than learning from it, so hands are drawn ahead, in shards. Each shard comes from a seed of
-its own: several processes may fill one bank, a bank may be added to while networks learn from it, and the same shards teach
-the same things.
+On a CPU rendering a hand takes longer than training on it, so hands are rendered in advance, in shards. Each shard has its own
+seed: several processes may fill one bank, shards may be added while networks are trained, and a shard is always the same.
 """
 
 import os
@@ -29,10 +28,10 @@ _DRAWN_AT_ONCE = 20
 
 @dataclass
 class Settings:
-    """Draw a bank of hands to learn from."""
+    """Render a bank of synthetic hands to train on."""
 
     bank: tyro.conf.Positional[Path]
-    """Folder of the bank; shards that are there already are kept."""
+    """Folder of the bank; existing shards are kept."""
     shards: int = 60
     """Shards that the bank is to hold, of 2,000 hands each."""
     crop_size: int = 64
@@ -40,7 +39,7 @@ class Settings:
     absent: float = 0.05
     """Share of pictures without a hand."""
     mirrored: float = 0.06
-    """Share of pictures of a left hand, about which DetNet-lite learns only that it must doubt itself."""
+    """Share of pictures of a left hand, for which DetNet-lite learns only a low confidence."""
     backgrounds: Path | None = DEFAULT_BANK
     """Bank made by tools.train.backgrounds; 'None' for procedural backgrounds alone."""
     backwards: bool = False
@@ -62,7 +61,7 @@ def draw_shard(settings: Settings, number: int, count: int = SHARD) -> Synthetic
 
 
 def main(settings: Settings) -> None:
-    """Draw the shards that the bank lacks. Raises UserError for backgrounds that are not there."""
+    """Render the shards that the bank lacks. Raises UserError for backgrounds that are not there."""
     settings.bank.mkdir(parents=True, exist_ok=True)
     numbers = range(settings.shards)
     for number in reversed(numbers) if settings.backwards else numbers:
@@ -77,9 +76,9 @@ def main(settings: Settings) -> None:
 def save_shard(crops: SyntheticCrops, file: Path) -> None:
     tensors = {name: getattr(crops, name) for name in SyntheticCrops.__slots__}
     if not crops.taught.any():
-        # Of drawn hands that goes without saying.
+        # Synthetic hands have full weight and no pseudo-labels.
         del tensors["weight"], tensors["taught"]
-    # Learners look for whole files only.
+    # Training reads complete files only.
     part = file.with_suffix(f".{os.getpid()}.part")
     save_file(tensors, part)
     part.rename(file)
@@ -92,7 +91,7 @@ def load_shard(file: Path) -> SyntheticCrops:
 
 
 class HandBank:
-    """Random batches out of a bank's shards, all held in memory."""
+    """Random batches from a bank's shards, all held in memory."""
 
     def __init__(self, folder: Path, crop_size: int, seed: int, maker: str = "tools.train.bank"):
         """`maker` is the tool that fills such folders. Raises UserError where this one is empty, or its crops are not of
@@ -112,12 +111,12 @@ class HandBank:
         """Side of the bank's crops in px. Raises UserError where the folder holds no shard."""
         file = next(iter(sorted(folder.glob("*.safetensors"))), None)
         if file is None:
-            raise UserError(f"{folder} holds no hands to learn from; make them with 'python -m {maker} {folder}'")
+            raise UserError(f"{folder} holds no hands to train on; make them with 'python -m {maker} {folder}'")
         with safe_open(file, "pt") as shard:
             return shard.get_slice("images").get_shape()[1] - 2 * BORDER
 
     def refresh(self) -> None:
-        """Take in the shards that were drawn since."""
+        """Load the shards that were added since."""
         for file in sorted(set(self._folder.glob("*.safetensors")) - set(self._files)):
             self._shards.append(load_shard(file))
             self._files.append(file)

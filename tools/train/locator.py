@@ -1,7 +1,7 @@
-"""Train the locator on drawn scenes: `python -m tools.train.locator runs/locator --minutes 25`.
+"""Train the locator on synthetic scenes: `python -m tools.train.locator runs/locator --minutes 25`.
 
-Scenes are composed as training goes, from cut-out hands and people that are renewed all the time; each scene is used a few
-times, mirrored and turned by right angles. Runs are resumed from their checkpoint, and ready weights are saved every few minutes.
+Scenes are composed during training from cut-out hands and people, which are renewed continuously; each scene is used a few
+times, mirrored and rotated by right angles. Runs are resumed from their checkpoint; the weights are saved every few minutes.
 """
 
 from dataclasses import asdict, dataclass
@@ -28,7 +28,7 @@ from tools.train.loop import PIECE_BYTES, learning_rate, log, optimiser_step, ru
 from tools.train.scene_pool import ScenePool, join, varied
 
 HELD_OUT_SEED = 1_000_000
-"""Validation scenes are drawn from this seed on; training seeds stay below."""
+"""Seed of the validation scenes; training seeds stay below."""
 MEMORY = 0.999
 """The teacher is the mean of about the last thousand steps."""
 STEM = 3
@@ -37,7 +37,7 @@ STEM = 3
 
 @dataclass
 class Settings:
-    """Train the locator on drawn scenes."""
+    """Train the locator on synthetic scenes."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run: checkpoint, weights and log; a run that is there already is resumed."""
@@ -46,7 +46,7 @@ class Settings:
     size: int = 96
     """Side of the scenes in px, divisible by 32."""
     longer_side: int = 96
-    """What frames are shrunk to, px. Scenes may be smaller: hands are told by their size in pixels, whatever is around them."""
+    """What frames are shrunk to, px. Scenes may be smaller: what counts is a hand's size in pixels, not what is around it."""
     width: int = 24
     """Channels of the network's first stages."""
     batch: int = 24
@@ -56,7 +56,7 @@ class Settings:
     backgrounds: Path | None = DEFAULT_BANK
     """Bank made by tools.train.backgrounds; 'None' for procedural backgrounds alone."""
     frozen_stem: bool = False
-    """Leave the first stages as they are, which takes a third off a step: their filters are the first to be good."""
+    """Freeze the first stages, which saves a third of a step; their filters converge first."""
     start: Path | None = None
     """A locator's weights to start from instead of random ones."""
     device: str = "auto"
@@ -100,7 +100,7 @@ class Run:
         self.steps = 0
         held_out = self._drawer("held_out", HELD_OUT_SEED, settings.held_out_hands, settings.held_out_people)
         self.held_out = join([held_out.draw(32) for _ in range(max(1, settings.validate // 32))])
-        # A resumed run draws other scenes than before.
+        # A resumed run renders other scenes than before.
         seed = settings.seed + 1 + self.seen % 900_000
         self.pool = ScenePool(self._drawer("train", seed, settings.hands, settings.people), settings.pool, settings.reuse)
         self._random = np.random.default_rng(seed)
@@ -125,7 +125,7 @@ class Run:
         return seen
 
     def step(self, progress: float) -> dict[str, Tensor]:
-        """Learn from one batch at `progress` in [0, 1] of the run; its figures."""
+        """Train on one batch at `progress` in [0, 1] of the run; its losses by name."""
         set_rate(self.optimiser, learning_rate(self.settings.rate, progress))
         scenes = varied(self.pool.take(self.settings.batch), self._random)
         self.student.train()

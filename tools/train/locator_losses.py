@@ -1,4 +1,4 @@
-"""What the locator learns from: maps that scenes should give, and how far its own are from them."""
+"""The locator's losses: target maps of scenes, and the distance of predicted maps from them."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from tools.train.muon import Muon, muon
 
 
 class LocatorStudent(nn.Module):
-    """A locator that must also say where the joints are, from which it learns what a hand is; only the locator is kept."""
+    """A locator with an auxiliary head for the joints, which improves its features; only the locator is kept."""
 
     def __init__(self, width: int):
         super().__init__()
@@ -59,7 +59,7 @@ def locator_loss(maps: LocatorMaps, joints: Tensor, scenes: Scenes) -> tuple[Ten
     found = -((1 - probability) ** 2) * F.logsigmoid(logit) * at_peak
     false = -((1 - target) ** 4) * probability**2 * F.logsigmoid(-logit) * (1 - at_peak) * counts
     centre_loss = (found.sum() + false.sum()) / count
-    # Where the peak is a cell off, its answers must hold too.
+    # Where the peak is a cell off, its predictions must hold too.
     weight = torch.where(target > 0.3, target, torch.zeros_like(target))
     total = weight.sum().clamp_min(1)
 

@@ -1,4 +1,4 @@
-"""What training a network takes, whichever it is: rate, steps, the averaged teacher, the loop with its bar and saves, the log."""
+"""The training loop of all networks: learning rate, optimiser step, averaged teacher, progress bar, saves and log."""
 
 import time
 from collections.abc import Mapping
@@ -20,15 +20,15 @@ class Run(Protocol):
     """A training run."""
 
     seen: int
-    """Pictures learnt from, uses counted."""
+    """Pictures trained on, counting each use."""
     steps: int
 
     def step(self, progress: float) -> dict[str, Tensor]:
-        """Learn from one batch at `progress` in [0, 1] of the run; its figures by name."""
+        """Train on one batch at `progress` in [0, 1] of the run; its losses by name."""
         ...
 
     def save(self, progress: float) -> None:
-        """Validate and write everything that is kept."""
+        """Validate, and write log, weights and checkpoint."""
         ...
 
 
@@ -45,7 +45,7 @@ def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 
 
 def optimiser_step(student: nn.Module, optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
-    """One step down the loss; gradients of broken batches are cut short."""
+    """One gradient step with the gradient's norm clipped."""
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(student.parameters(), _GRADIENT_NORM)
@@ -54,7 +54,7 @@ def optimiser_step(student: nn.Module, optimiser: torch.optim.Optimizer, loss: T
 
 @torch.no_grad()
 def update_teacher(teacher: nn.Module, student: nn.Module, steps: int, most: float) -> None:
-    """Let the teacher be the mean of the student's last 1 / (1 − `most`) steps, of fewer in the beginning."""
+    """Move the teacher to the average of the student's last 1 / (1 − `most`) steps, of fewer in the beginning."""
     decay = min(most, 1 - 1 / (1 + steps / 3))
     for kept, new in zip(teacher.state_dict().values(), student.state_dict().values(), strict=True):
         if kept.is_floating_point():
@@ -82,7 +82,7 @@ def run_training(run: Run, batch: int, minutes: float, pictures: int | None, sav
     smooth: dict[str, float] = {}
     with tqdm(unit="img", unit_scale=True, initial=run.seen, smoothing=0.05, mininterval=5) as bar:
         done = 0.0
-        # However short the time, a run learns something.
+        # However short the time, there is at least one step.
         while done < 1:
             figures = run.step(done)
             if run.steps % _SHOWN_EVERY == 0:

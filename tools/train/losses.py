@@ -1,4 +1,4 @@
-"""What the networks are trained by: the losses of drawn hands, and what DetNet-lite learns beside them."""
+"""The training losses of the networks on synthetic hands, and DetNet-lite's auxiliary surface loss."""
 
 from functools import singledispatch
 
@@ -32,16 +32,16 @@ def lite_loss(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """DetNet-lite's.
 
-    With a `surface` head the features must also tell, everywhere, which part of the hand is seen. Joints count by their weight.
+    With a `surface` head it also predicts, everywhere, which part of the hand is visible. Joints count by their weight.
     """
     fine, features = network.features(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
     logits, delta, location, doubt = (m.float() for m in network.read(features))
     loss = lite_drawn_loss((logits, delta, location, doubt), drawn, size)
     total, figures = loss.total, _figures(loss)
     if surface is not None:
-        told = surface_loss(surface(fine, features).float(), drawn)
-        total = total + SURFACE_WEIGHT * told
-        figures["surface"] = told.detach()
+        auxiliary = surface_loss(surface(fine, features).float(), drawn)
+        total = total + SURFACE_WEIGHT * auxiliary
+        figures["surface"] = auxiliary.detach()
     return total, figures
 
 
@@ -49,21 +49,22 @@ def _figures(loss: DrawnLoss) -> dict[str, Tensor]:
     return {"3d_mm": loss.joints.detach() * DEFAULT_HAND_SIZE_MM, "2d_px": loss.pixels.detach()}
 
 
-def surface_loss(told: Tensor, drawn: SyntheticCrops) -> Tensor:
+def surface_loss(predicted: Tensor, drawn: SyntheticCrops) -> Tensor:
     """Of maps (N, 5, S/4, S/4): cross-entropy of where the hand is, distance of which part of it and how deep."""
     share = drawn.surface[:, :1].float() * drawn.present[:, None, None, None]
-    # Left hands' surfaces are right ones' mirror images, of which nothing is asked; real hands' are not known.
+    # No loss for left hands, whose surfaces are mirror images, nor for real hands, whose surfaces are not known.
     counts = (~drawn.mirrored & ~drawn.taught)[:, None, None, None].float()
-    mask_loss = (F.binary_cross_entropy_with_logits(told[:, :1], share, reduction="none") * counts).mean()
+    mask_loss = (F.binary_cross_entropy_with_logits(predicted[:, :1], share, reduction="none") * counts).mean()
     where = drawn.surface[:, 1:].float() / drawn.surface[:, :1].float().clamp_min(1e-3)
-    off = (told[:, 1:] - where.clamp(-2, 2)).abs() * told.new_tensor([1.0, 1.0, 2.0, 1.0])[:, None, None]
+    off = (predicted[:, 1:] - where.clamp(-2, 2)).abs() * predicted.new_tensor([1.0, 1.0, 2.0, 1.0])[:, None, None]
     weight = share * counts
     return mask_loss + (off * weight).sum() / (4 * weight.sum().clamp_min(1))
 
 
 class SurfaceHead(nn.Module):
-    """What is learnt beside the joints and thrown away afterwards: at every fourth pixel, whether the hand is seen, which part
-    of it, and how deep. Twenty-one joints teach a picture's few cells, a surface all of them (cf. Güler et al. 2018, DensePose).
+    """Auxiliary head, dropped after training: at every fourth pixel, whether the hand is visible, its part, and its depth.
+
+    Twenty-one joints supervise a picture's few cells, a surface all of them (cf. Güler et al. 2018, DensePose).
     """
 
     def __init__(self, network: DetNetLite):
@@ -75,8 +76,8 @@ class SurfaceHead(nn.Module):
 
     def forward(self, fine: Tensor, features: Tensor) -> Tensor:
         """(N, 5, S/4, S/4): a logit, then x, y, z on the rest hand and the depth behind the wrist."""
-        grown = F.interpolate(self.lateral(features), scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.read(self.fuse(F.relu(fine + grown)))
+        upsampled = F.interpolate(self.lateral(features), scale_factor=2.0, mode="bilinear", align_corners=False)
+        return self.read(self.fuse(F.relu(fine + upsampled)))
 
 
 @singledispatch

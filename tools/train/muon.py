@@ -1,6 +1,6 @@
 """Muon (Jordan et al. 2024): momentum whose singular values are all made alike, for the weights between a network's ends.
 
-Such a weight learns in all of its directions at one speed, so that a picture teaches more. Updates are scaled as in Liu et
+Such a weight changes in all of its directions at one rate, so fewer pictures are needed. Updates are scaled as in Liu et
 al. 2025 ("Muon is scalable for LLM training", section 2.2), so that AdamW's rates and decay hold for both.
 """
 

@@ -1,10 +1,9 @@
-"""Train a hand network on drawn hands: `python -m tools.train runs/lite --minutes 60`.
+"""Train a hand network on synthetic hands: `python -m tools.train runs/lite --minutes 60`.
 
-On a GPU every hand is drawn for the step that uses it; on a CPU, where drawing takes longer than learning, hands come from a
-bank drawn before (`tools.train.bank`), each use rolled, scaled and lit anew. Runs are resumed from their checkpoint; the best
-guess so far is saved every few minutes as ready weights. With `--pictures` the same bank and seed give the same weights. With
-`--taught` a share of each batch are real hands that a teacher labelled (`tools.label`), beside drawn ones, so that nothing is
-forgotten.
+On a GPU every hand is rendered for the step that uses it; on a CPU, where rendering takes longer than a training step, hands come
+from a bank rendered before (`tools.train.bank`), with a new roll, scale and light at each use. Runs are resumed from their
+checkpoint; the current weights are saved every few minutes. With `--pictures` the same bank and seed give the same weights. With
+`--taught` a share of each batch are real hands with pseudo-labels (`tools.label`); the rest stays synthetic, as rehearsal.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -32,7 +31,7 @@ from tools.train.losses import surface_head, training_loss
 from tools.train.muon import muon
 
 HELD_OUT_SEED = 1_000_000
-"""Validation hands are drawn from this seed on; training seeds stay below."""
+"""Seed of the validation hands; training seeds stay below."""
 MEMORY = 0.998
 """The teacher is the mean of about the last five hundred steps."""
 DRAWN = "drawn hands (hand.draw)"
@@ -40,7 +39,7 @@ DRAWN = "drawn hands (hand.draw)"
 
 @dataclass
 class Settings:
-    """Train a hand network on drawn hands."""
+    """Train a hand network on synthetic hands."""
 
     run: tyro.conf.Positional[Path]
     """Folder of the run: checkpoint, weights and log; a run that is there already is resumed."""
@@ -52,11 +51,11 @@ class Settings:
     pictures: int | None = None
     """Pictures to train on in this call, in place of a time."""
     bank: Path = Path("data/hands")
-    """Hands to learn from on a CPU, drawn by tools.train.bank."""
+    """Synthetic hands to train on on a CPU, rendered by tools.train.bank."""
     taught: Path | None = None
-    """Real hands to learn from too, labelled by tools.label."""
+    """Real hands with pseudo-labels to train on too, made by tools.label."""
     taught_share: float = 0.5
-    """Their share of each batch; the rest is drawn."""
+    """Share of the --taught hands in each batch; the rest is synthetic."""
     crop_size: int = 64
     batch: int = 32
     optimiser: Literal["muon", "adamw"] = "muon"
@@ -71,11 +70,11 @@ class Settings:
     threads: int = 1
     """Threads of a CPU."""
     surface: bool = True
-    """Whether DetNet-lite learns beside the joints which part of the hand each pixel shows."""
+    """Whether DetNet-lite also learns, as an auxiliary task, which part of the hand each pixel shows."""
     absent: float = 0.05
-    """Share of pictures without a hand, where they are drawn on a GPU."""
+    """Share of pictures without a hand, where they are rendered on a GPU."""
     mirrored: float = 0.06
-    """Likewise of pictures of a left hand, about which DetNet-lite learns only that it must doubt itself."""
+    """The same of pictures of a left hand, for which DetNet-lite learns only a low confidence."""
     validate: int = 512
     """Held-out hands a validation."""
     validate_minutes: float = 5.0
@@ -100,7 +99,7 @@ def validate(hand_network: HandNetwork, held_out: SyntheticCrops, batch: int) ->
 
 
 class Learner(nn.Module):
-    """What learns: the network that will ship, and what only helps it to learn."""
+    """What is trained: the network that will ship, and its auxiliary heads."""
 
     def __init__(self, manifest: Manifest, surface: bool):
         super().__init__()
@@ -167,7 +166,7 @@ class Run:
         self.held_out = CropRenderer(
             settings.crop_size, Backgrounds.load(bank, "held_out", self.device), HELD_OUT_SEED, self.device
         ).draw(settings.validate, 0.05, 0.1)
-        # A resumed run sees other hands than before.
+        # A resumed run trains on other hands than before.
         seed = settings.seed + 1 + self.seen % 900_000
         self.bank: HandBank | None = None
         self._generator = torch.Generator(device=self.device).manual_seed(seed)
@@ -194,7 +193,7 @@ class Run:
         return seen
 
     def batch(self) -> SyntheticCrops:
-        """Crops to learn from in one step, all used anew."""
+        """Crops of one training step, augmented."""
         settings = self.settings
         real = max(1, round(settings.batch * settings.taught_share)) if self._taught else 0
         if self.bank:
@@ -206,7 +205,7 @@ class Run:
         return turned(crops, settings.crop_size, self._generator)
 
     def step(self, progress: float) -> dict[str, Tensor]:
-        """Learn from one batch at `progress` in [0, 1] of the run; its figures."""
+        """Train on one batch at `progress` in [0, 1] of the run; its losses by name."""
         set_rate(self.optimiser, learning_rate(self.settings.rate, progress))
         drawn = self.batch()
         self.student.train()

@@ -1,4 +1,4 @@
-"""A pool of drawn scenes that is renewed as it is used, for training the locator."""
+"""A pool of synthetic scenes that is renewed as it is used, to train the locator on."""
 
 import numpy as np
 import torch
@@ -9,11 +9,11 @@ from runtime.estimators.locator import DEEPEST_STRIDE, PAD_VALUE
 
 DRAWN_AT_ONCE = 64
 FIRST_SCENES = 768
-"""Scenes drawn before the first batch."""
+"""Scenes rendered before the first batch."""
 RENEW_HANDS = 16
-"""Hands drawn anew for every `RENEW_SCENES` scenes."""
+"""Hands rendered anew for every `RENEW_SCENES` scenes."""
 RENEW_PEOPLE = 8
-"""People drawn anew for as many."""
+"""People rendered anew for as many."""
 RENEW_SCENES = 1024
 
 
@@ -22,7 +22,7 @@ def join(parts: list[Scenes]) -> Scenes:
 
 
 class ScenePool:
-    """Random batches out of the latest scenes; new ones are drawn so that each is used about `reuse` times."""
+    """Random batches from the latest scenes; new ones are rendered so that each is used about `reuse` times."""
 
     def __init__(self, drawer: SceneRenderer, capacity: int, reuse: float):
         self._drawer, self._capacity, self._reuse = drawer, capacity, reuse
@@ -51,7 +51,7 @@ class ScenePool:
 
 
 def varied(scenes: Scenes, random: np.random.Generator) -> Scenes:
-    """The same scenes mirrored, turned by a right angle, or cut to the shape of a wide frame; sides are swapped by the mirror."""
+    """The same scenes mirrored (which swaps left and right hands), rotated by right angles, or cut to a wide frame's shape."""
     images, left = scenes.images, scenes.left
     points = torch.cat([scenes.centres[:, :, None], scenes.joints], 2)
     size = images.shape[1]

@@ -1,7 +1,7 @@
 """Which trunk DetNet-lite should have: `python -m tools.train.trunks runs/trunks --bank data/hands data/hands96`.
 
-Each trunk is trained from nothing on the same pictures, in the same order, for each size of crop, and timed on one thread. The
-result is a table and a plot of error against time; what is there already is not trained again.
+Each trunk is trained from random weights on the same pictures, in the same order, for each crop size, and timed on one thread.
+The result is a table and a plot of error against time; runs that exist already are not repeated.
 """
 
 import time
@@ -47,11 +47,11 @@ class Settings:
     bank: tuple[Path, ...] = (Path("data/hands"),)
     """Banks of hands, one for each size of crop (tools.train.bank --crop-size)."""
     trunks: tuple[Trunk, ...] = get_args(Trunk)
-    """Which to train where they have not been yet; the plot shows all that have."""
+    """Which to train where they are not yet; the plot shows all that are."""
     pictures: int = 9600
     """Pictures that each trunk is trained on."""
     validate: int = 512
-    """Held-out hands that each trunk is judged by."""
+    """Held-out hands that each trunk is validated on."""
     rounds: int = 40
     """Runs that each trunk is timed over; the median counts."""
     backgrounds: Path | None = DEFAULT_BANK
