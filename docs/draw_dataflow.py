@@ -78,8 +78,8 @@ def draw() -> Figure:
         (75, 33, 26, 34),
         "thread: hands",
         "estimator: locate, crop,\n  network (runtime.estimators,\n  runtime.engines)\n\n"
-        "consistency of both views,\nlearn rotation and geometry,\nfuse two views into one hand\n"
-        "  (runtime.pipeline,\n  runtime.fusion)\n\n"
+        "rig: rotation, calibration,\n  merge validation\nhand track: consistency,\n  fit or merge, smoothing\n"
+        "  (runtime.fusion)\n\n"
         "lines, messages, recording\n  (runtime.outputs)",
         colour=THREAD,
         dashed=True,
