@@ -1,14 +1,17 @@
-"""The examples of CONTRIBUTING.md run as they are printed: a camera source, an estimator, an output."""
+"""The examples of CONTRIBUTING.md run as they are printed: a camera source, an estimator, an output, a label method."""
 
 import re
 import sys
 from dataclasses import replace
 from types import ModuleType
+from typing import get_args
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
+from adapt.core.targets import LABEL_METHODS, LabelMethod, LabelSource, Recipe, TwoViewPredictions, pseudo_labels
 from capture.sources.base import DEFAULT_MODE
 from capture.sources.registry import SourceKind
 from capture.views import PerView
@@ -66,3 +69,20 @@ def test_the_output_writes_a_line_for_each_hand_with_a_position(tmp_path, monkey
     assert (
         tmp_path / "new" / "wrists.csv"
     ).read_text() == f"captured_ns,x_mm,y_mm,z_mm\n{hand.timings.captured_ns},1.0,-2.0,300.0\n"
+
+
+def test_the_label_method_trains_on_the_merged_hand_alone():
+    [entry] = [block for block in BLOCKS if block.startswith('"merged"')]
+    printed: dict[str, LabelMethod] = eval(f"{{{entry}}}", {"LabelMethod": LabelMethod, "Recipe": Recipe})
+    method = printed["merged"]
+    joints = PerView.of(lambda view: torch.randn(4, 21, 3, generator=torch.Generator().manual_seed(int(view == "left"))))
+    confidence, visible = joints.map(lambda x: torch.full(x.shape[:2], 0.5)), joints.map(lambda x: torch.ones(x.shape[:2]).bool())
+    seen = TwoViewPredictions(joints, confidence, visible)
+    rotation = torch.eye(3)
+    labels = pseudo_labels(seen, rotation, 0, method.recipe).joints.map(lambda x: x - x[:, :1])
+    lengths = labels.map(lambda x: x[:, 9].norm(dim=-1)[:, None, None])
+    torch.testing.assert_close(labels.left / lengths.left, labels.right / lengths.right)
+
+
+def test_every_label_source_has_its_method():
+    assert tuple(LABEL_METHODS) == get_args(LabelSource)

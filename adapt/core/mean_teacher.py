@@ -17,6 +17,7 @@ from adapt.core.losses import Loss, adaptation_loss
 from adapt.core.rehearsal import Rehearsal
 from adapt.core.synthetic_losses import drawn_loss
 from adapt.core.targets import (
+    LABEL_METHODS,
     GeometryLabelBatch,
     LabelSource,
     PseudoLabels,
@@ -119,7 +120,8 @@ class MeanTeacher:
         A rotation (3, 3) that is given, of cameras that know their places, is used as it is and kept; else the one in use goes a
         little towards what this batch tells.
         """
-        assert labels == "s2dhand" or taught is not None, f"labels {labels!r} need what the geometry taught"
+        method = LABEL_METHODS[labels]
+        assert taught is not None or not method.geometry, f"labels {labels!r} need what the geometry taught"
         pairs = pairs.to(self.device)
         if R_right_from_left is not None:
             self._rotation = self._tensor(R_right_from_left)
@@ -134,9 +136,9 @@ class MeanTeacher:
             self._rotation = drift(rotation, told, self.recipe.eta)
         turns = pairs.images.map(lambda images: None if self._augment is None else self._augment.turn(len(images)))
         asked: list[PerView[Targets]] = []
-        if labels != "geometry":
+        if method.agreement:
             asked.append(self._targets(pairs, agreed.joints, maps, seen, turns))
-        if labels != "s2dhand" and taught is not None:
+        if method.geometry and taught is not None:
             asked.append(self._targets(pairs, taught.map(lambda t: t.joints.to(self.device)), maps, taught, turns))
         losses, rehearsed = self._learn(pairs, asked, turns)
         self._follow()

@@ -45,10 +45,8 @@ class Recipe:
 
     @classmethod
     def of(cls, labels: LabelSource) -> "Recipe":
-        """For what teaches. Where the geometry does, a teacher that remembers ten steps gets further in the same time; labels
-        that are the teacher's own are better made by one that does not run after its student.
-        """
-        return cls(memory=0.99 if labels == "s2dhand" else 0.9)
+        """Of a label method."""
+        return LABEL_METHODS[labels].recipe
 
     def joint_weight(self, confidence: PerView[Tensor], visible: PerView[Tensor]) -> Tensor:
         """(N, 21) how much each joint counts in a pair's rotation: nothing where a view does not see it."""
@@ -56,6 +54,26 @@ class Recipe:
         return both if self.published_rotation else both * (confidence.left * confidence.right).sqrt()
 
 
+@dataclass(frozen=True, slots=True)
+class LabelMethod:
+    """Which pseudo-labels a label source trains on, and how."""
+
+    agreement: bool
+    """Whether it trains on what both views agree on."""
+    geometry: bool
+    """Whether it trains on joints triangulated by the geometry."""
+    rehearse: float
+    """Share of synthetic hands in offline training, unless another is asked for."""
+    recipe: Recipe
+
+
+LABEL_METHODS: dict[LabelSource, LabelMethod] = {
+    "s2dhand": LabelMethod(agreement=True, geometry=False, rehearse=0.0, recipe=Recipe(memory=0.99)),
+    "geometry": LabelMethod(agreement=False, geometry=True, rehearse=0.33, recipe=Recipe(memory=0.9)),
+    "both": LabelMethod(agreement=True, geometry=True, rehearse=0.33, recipe=Recipe(memory=0.9)),
+}
+"""With labels by geometry, a teacher that averages ten steps gets further in the same time; labels that are the teacher's own are
+more stable with a longer memory."""
 FAITHFUL = Recipe(merge="max", beta=1.0, pixel_term=False, published_rotation=True)
 """As published: joints from the surer view alone, the rotation as pseudo-labels tell it."""
 

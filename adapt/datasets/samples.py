@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.geometry_labels import LabelledPair
-from adapt.core.targets import GeometryLabelBatch, LabelSource
+from adapt.core.targets import LABEL_METHODS, GeometryLabelBatch, LabelSource
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.datasets.assembly_hands import HandPairs
 from adapt.datasets.geometry import DatasetCameras, Labeller, calibrate_dataset
@@ -42,7 +42,7 @@ def dataset_samples(
         return DatasetSamples(crops_of(looked), None, "s2dhand", table), note
     places, note = calibrate_dataset(looked)
     if places is None:
-        if labels == "geometry":
+        if not LABEL_METHODS[labels].agreement:
             raise UserError(f"the cameras' places are not sure ({note}): give more pairs with --pic, or --labels s2dhand")
         told = f"the cameras' places are not sure ({note}): the network's own hands tell the rotation, and s2dhand teaches alone"
         return DatasetSamples(crops_of(looked), None, "s2dhand", rotation_of(looked)), told

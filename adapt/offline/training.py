@@ -1,6 +1,6 @@
 """How a network learns from a recording's hands: so many times over, in shuffled batches, with what its settings switch on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -9,7 +9,7 @@ from tqdm import tqdm
 from adapt.core.augment import Augmenter
 from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.rehearsal import Rehearsal, draw_bank
-from adapt.core.targets import LabelSource, Recipe
+from adapt.core.targets import LABEL_METHODS, LabelSource, Recipe
 from adapt.core.training_samples import TrainingSet
 from hand.errors import UserError
 from hand.synth.crops import SyntheticCrops
@@ -50,9 +50,7 @@ class LearningSettings:
 
     @property
     def rehearsed(self) -> float:
-        if self.rehearse is not None:
-            return self.rehearse
-        return 0.0 if self.labels == "s2dhand" else 0.33
+        return LABEL_METHODS[self.labels].rehearse if self.rehearse is None else self.rehearse
 
     @property
     def teacher_memory(self) -> float:
@@ -100,7 +98,7 @@ def make_mean_teacher(
     return MeanTeacher(
         network,
         manifest,
-        Recipe(rate=settings.rate, memory=settings.teacher_memory, pixel_term=settings.pixel_term),
+        replace(Recipe.of(settings.labels), rate=settings.rate, memory=settings.teacher_memory, pixel_term=settings.pixel_term),
         geometry.R_right_from_left,
         device,
         augment=Augmenter(settings.seed, device) if settings.augment else None,
