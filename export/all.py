@@ -20,7 +20,7 @@ class Settings:
 
 
 def main(settings: Settings) -> int:
-    """Make one after the other; what cannot be made is said. Returns the exit code: 0 where something was made."""
+    """Make one after the other, and print why one cannot be made. Returns the exit code: 0 where something was made."""
     steps = {
         "onnx": lambda: onnx.main(onnx.Settings(weights=settings.weights)),
         "int8": lambda: int8.main(int8.Settings(weights=settings.weights, crops=settings.crops)),

@@ -1,4 +1,4 @@
-"""Draw the graphs that ship, without weights: `python -m export.graphs`. Needed after a network's code changed."""
+"""Export the graphs that ship, without weights: `python -m export.graphs`. Needed after a network's code changed."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS, Manifest, load_net
 
 @dataclass
 class Settings:
-    """Draw the graphs that ship."""
+    """Export the graphs that ship, without weights."""
 
     to: Path = ASSETS
 

@@ -49,31 +49,36 @@ class Settings:
 
 
 def find_plan(
-    model: onnx.ModelProto, manifest: Manifest, crops: np.ndarray, judged: np.ndarray, target_mm: float, of: str
+    model: onnx.ModelProto, manifest: Manifest, crops: np.ndarray, judged: np.ndarray, target_mm: float, calibrated_on: str
 ) -> Plan:
-    """The plan of a whole float model: ranges from `crops`, harm measured on `judged`, both (N, S, S, 3) uint8.
+    """The plan of a whole float model: ranges from `crops`, joint error measured on `judged`, both (N, S, S, 3) uint8.
 
     Raises UserError where even the head alone in eight bits moves joints too far.
     """
-    plan = Plan(architecture=manifest.architecture, calibrated_on=of, float_convolutions=(), ranges=measure_ranges(model, crops))
-    expected = _answers(model, judged)
+    plan = Plan(
+        architecture=manifest.architecture,
+        calibrated_on=calibrated_on,
+        float_convolutions=(),
+        ranges=measure_ranges(model, crops),
+    )
+    expected = _predictions(model, judged)
 
     def moved_mm(plan: Plan, alone: str | None = None) -> float:
-        return compare(_answers(quantize(model, plan, WEIGHT_BITS, alone), judged), expected).mean_mm
+        return compare(_predictions(quantize(model, plan, WEIGHT_BITS, alone), judged), expected).mean_mm
 
     names = convolutions(model)
-    harm = {name: moved_mm(plan, name) for name in tqdm(names, desc="convolutions alone in int8")}
-    for name in sorted(names, key=lambda name: -harm[name]):
+    moved_alone_mm = {name: moved_mm(plan, name) for name in tqdm(names, desc="convolutions alone in int8")}
+    for name in sorted(names, key=lambda name: -moved_alone_mm[name]):
         moved = moved_mm(plan)
         print(f"{len(plan.float_convolutions):3} convolutions in float: joints move by {moved:.2f} mm")
         if moved <= target_mm:
             return plan
-        print(f"    {name}, which alone moves them by {harm[name]:.2f} mm, stays in float")
+        print(f"    {name}, which alone moves them by {moved_alone_mm[name]:.2f} mm, stays in float")
         plan = msgspec.structs.replace(plan, float_convolutions=(*plan.float_convolutions, name))
     raise UserError(f"no convolution of this {manifest.architecture} can be int8 within {target_mm} mm: use another --engine")
 
 
-def _answers(model: onnx.ModelProto, crops: np.ndarray) -> Predictions:
+def _predictions(model: onnx.ModelProto, crops: np.ndarray) -> Predictions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
@@ -85,13 +90,13 @@ def main(settings: Settings) -> None:
     network, manifest = load_network(settings.weights)
     size = manifest.crop_size
     drawn = drawn_crops(size, settings.drawn + settings.judged, DRAWN_SEED)
-    crops, judged, of = drawn[: settings.drawn], drawn[settings.drawn :], f"{settings.drawn} drawn hands"
+    crops, judged, calibrated_on = drawn[: settings.drawn], drawn[settings.drawn :], f"{settings.drawn} drawn hands"
     if settings.crops:
         recorded = recorded_crops(settings.crops, size)
-        crops, of = np.concatenate([crops, recorded]), f"{of} and {len(recorded)} recorded crops"
+        crops, calibrated_on = np.concatenate([crops, recorded]), f"{calibrated_on} and {len(recorded)} recorded crops"
     weights = weights_of(network)
     model = fill_weights(graph_of(manifest, weights), weights, manifest)
-    plan = find_plan(model, manifest, crops, judged, settings.target_mm, of)
+    plan = find_plan(model, manifest, crops, judged, settings.target_mm, calibrated_on)
     to = settings.to or Path("out") / f"{settings.weights.stem}-int8.onnx"
     plan_to = settings.plan or plan_file(settings.weights)
     save_plan(plan, plan_to)

@@ -2,7 +2,7 @@
 
 uint8 crops (N, S, S, 3) in; joints, pixels, confidence and heat maps out, for any N. The file's metadata hold the weights'
 manifest and the hash of its numbers. It runs wherever ONNX does; the program itself needs no such file: it fills its graphs
-as it starts.
+with weights as it starts.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class Settings:
 
 
 def file_engine(path: Path) -> Callable[[np.ndarray], Predictions]:
-    """What a file of ours answers, in ONNX Runtime on the CPU. Raises UserError where the file cannot be loaded."""
+    """Runs one of our files in ONNX Runtime on the CPU. Raises UserError where the file cannot be loaded."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -1,4 +1,4 @@
-"""Hold engines to the reference: `python -m export.parity [ENGINE ...] [--weights W]`, or `--file FILE` for an ONNX file of ours.
+"""How far engines are from torch: `python -m export.parity [ENGINE ...] [--weights W]`, or `--file FILE` for our ONNX file.
 
 The check is the one that every engine passes when it is loaded (`runtime.engines.parity`); this shows its figures.
 """
@@ -21,7 +21,7 @@ from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 @dataclass
 class Settings:
-    """Hold engines to what the network answers in torch, float32."""
+    """Compare engines with the network in torch, float32."""
 
     engines: tyro.conf.Positional[tuple[EngineKind, ...]] = get_args(EngineKind)
     weights: Path = DEFAULT_WEIGHTS

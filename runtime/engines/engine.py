@@ -1,4 +1,4 @@
-"""What runs a network, whichever way: crops in, joints out, as numpy."""
+"""What an engine is: it runs a network, crops in and joints out, as numpy arrays."""
 
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
@@ -9,12 +9,12 @@ from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
-"""Of the numbers that an engine computes with."""
+"""Number format that an engine computes with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """Hands in N crops."""
+    """Predicted hands in N crops."""
 
     joints: np.ndarray
     """(N, 21, 3) float32 unit hands, in the axes that the manifest names; right hands only."""
@@ -44,12 +44,12 @@ class Engine(Protocol):
 
 @runtime_checkable
 class RefittableEngine(Engine, Protocol):
-    """One that can be had for other weights, too: what every engine of `runtime.engines.selection` is."""
+    """An engine that can be made again for other weights; every engine of `runtime.engines.selection` is one."""
 
     def refitted(self, network: HandNetwork, manifest: Manifest) -> "RefittableEngine":
-        """This engine for other weights of the same network, built aside: this one goes on as it is. May be called on any thread.
+        """A new engine of this kind for other weights of the same architecture; this one stays in use. For any thread.
 
-        `network`, whose batch-norms were not folded, stays as it is. Raises EngineRefused.
+        `network`, whose batch-norms are not folded, stays as it is. Raises EngineRefused.
         """
         ...
 

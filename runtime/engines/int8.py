@@ -1,7 +1,7 @@
-"""A network's graph in eight bits: U8 activations and S8 weights, per channel, by what calibration found.
+"""How a network's graph becomes int8: U8 activations and S8 weights, per channel, with the ranges of a calibration.
 
 A plan holds the range of every activation and which convolutions stay in float. It outlives the weights: new ones are quantised
-with the kept ranges, and the parity gate says whether that was good enough.
+with the kept ranges, and the parity check decides whether that is accurate enough.
 """
 
 import logging
@@ -23,7 +23,7 @@ _BATCH = 16
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a network becomes int8; JSON."""
+    """Quantization of a network; a JSON file."""
 
     architecture: str
     """As in the weights' manifest."""
@@ -36,7 +36,7 @@ class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
 
 def plan_file(weights: Path) -> Path:
-    """Where the plan of a weights file is: beside it."""
+    """The plan's file, next to a weights file."""
     return weights.with_suffix(".int8.json")
 
 
@@ -55,9 +55,7 @@ def load_plan(weights: Path, architecture: str) -> Plan:
             f"{path} is no plan for int8 ({error}): make it anew, python -m export.int8 --weights {weights}"
         ) from error
     if plan.architecture != architecture:
-        raise EngineRefused(
-            f"nothing says how {weights} becomes int8: calibrate it once, python -m export.int8 --weights {weights}"
-        )
+        raise EngineRefused(f"there is no int8 plan for {weights}: calibrate it once, python -m export.int8 --weights {weights}")
     return plan
 
 
@@ -74,20 +72,20 @@ def convolutions(graph: onnx.ModelProto) -> list[str]:
 
 
 def quantisable(graph: onnx.ModelProto) -> list[onnx.NodeProto]:
-    """The nodes that eight bits may run: convolutions and what leads up to them, but not how joints are read off."""
-    ahead: set[str] = set()
+    """The nodes that may be int8: convolutions and what precedes them, not the decoding of joints."""
+    used: set[str] = set()
     found: list[onnx.NodeProto] = []
     floats = {value.name for value in graph.graph.value_info if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
     for node in reversed(graph.graph.node):
-        if node.op_type == "Conv" or ahead & set(node.output):
-            ahead |= set(node.input)
+        if node.op_type == "Conv" or used & set(node.output):
+            used |= set(node.input)
             if node.op_type in _QUANTISED and node.output[0] in floats:
                 found.append(node)
     return found[::-1]
 
 
 def measure_ranges(model: onnx.ModelProto, crops: np.ndarray) -> dict[str, tuple[float, float]]:
-    """Least and largest value of everything that eight bits may hold, of a whole float model on crops (N, S, S, 3) uint8."""
+    """Least and largest value of each tensor that may be int8, of a self-contained float model on crops (N, S, S, 3) uint8."""
     stored = {tensor.name for tensor in model.graph.initializer}
     names = list(dict.fromkeys(t for n in quantisable(model) for t in (*n.input, *n.output) if t and t not in stored))
     watched = copy_model(model)
@@ -103,7 +101,7 @@ def measure_ranges(model: onnx.ModelProto, crops: np.ndarray) -> dict[str, tuple
 
 
 def quantize(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None, alone: str | None = None) -> onnx.ModelProto:
-    """The int8 model of a whole float one. `weight_bits`: 7 or 8; None takes as many as this machine multiplies rightly.
+    """The int8 model of a self-contained float one. `weight_bits`: 7 or 8; None takes 7 where products of 8 overflow here.
 
     `alone`: quantise this convolution and nothing else, whatever the plan keeps in float.
 
@@ -123,8 +121,8 @@ def quantize(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None,
         )
     ranges = TensorsData(CalibrationMethod.MinMax, {name: (np.float32(a), np.float32(b)) for name, (a, b) in plan.ranges.items()})
     chosen = [node.name for node in nodes if _is_chosen(node, plan, alone)]
-    # It warns of what its own command line would do before.
-    logging.getLogger().addFilter(_no_advice)
+    # It warns that its own command line would pre-process the model first.
+    logging.getLogger().addFilter(_is_no_advice)
     try:
         quantiser = QDQQuantizer(
             copy_model(model),
@@ -140,7 +138,7 @@ def quantize(model: onnx.ModelProto, plan: Plan, weight_bits: int | None = None,
         )
         quantiser.quantize_model()
     finally:
-        logging.getLogger().removeFilter(_no_advice)
+        logging.getLogger().removeFilter(_is_no_advice)
     return quantiser.model.model
 
 
@@ -167,8 +165,8 @@ def int8_saturates() -> bool:
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    answer = np.asarray(session.run(["y"], {"x": np.full((1, channels, 8, 8), 255, np.uint8)})[0])
-    return bool((answer < 127).any())
+    output = np.asarray(session.run(["y"], {"x": np.full((1, channels, 8, 8), 255, np.uint8)})[0])
+    return bool((output < 127).any())
 
 
 def _is_chosen(node: onnx.NodeProto, plan: Plan, alone: str | None) -> bool:
@@ -182,5 +180,5 @@ def _module(convolution: onnx.NodeProto) -> str:
     return convolution.input[1].removesuffix(".weight").removeprefix("network.")
 
 
-def _no_advice(record: logging.LogRecord) -> bool:
+def _is_no_advice(record: logging.LogRecord) -> bool:
     return "pre-processing" not in record.getMessage()

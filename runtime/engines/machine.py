@@ -1,4 +1,4 @@
-"""Which machine this is, and with which libraries: what engines and measurements are only good for."""
+"""Which processor, GPU and libraries this machine has: selections and compiled engines are valid for these alone."""
 
 import os
 import platform
@@ -47,7 +47,7 @@ def has_bf16() -> bool:
 
 
 def _processor_says(key: str) -> str:
-    """What Linux tells of the first processor; empty elsewhere."""
+    """A value of /proc/cpuinfo for the first processor; empty elsewhere."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -13,7 +13,7 @@ from runtime.networks.graph import INPUT, OUTPUTS, Weights, fill_weights, graph_
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
-_ANSWERS = list(OUTPUTS[:3])
+_OUTPUTS = list(OUTPUTS[:3])
 """Heat maps, which only adaptation wants, are not fetched."""
 
 
@@ -32,7 +32,7 @@ class OnnxEngine:
     ):
         """With a `plan`, in int8, on the CPU. `threads`: of a CPU; None takes all. `gpu`: use one where the package can.
 
-        `checked`: hold it to the parity gate; only to time it may that be left out.
+        `checked`: run the parity check; only benchmarks leave it out.
 
         `network` stays as it is. Raises EngineRefused where the graph cannot be had, or the engine fails the parity check.
         """
@@ -52,7 +52,7 @@ class OnnxEngine:
 
     def __call__(self, images: np.ndarray) -> Predictions:
         check_images(images, self.manifest.crop_size)
-        joints, pixels, confidence = self._session.run(_ANSWERS, {INPUT: images})
+        joints, pixels, confidence = self._session.run(_OUTPUTS, {INPUT: images})
         return Predictions(np.asarray(joints), np.asarray(pixels), np.asarray(confidence))
 
     def refitted(self, network: HandNetwork, manifest: Manifest) -> "OnnxEngine":

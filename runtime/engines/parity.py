@@ -1,6 +1,6 @@
-"""Whether an engine answers what the network answers in torch: the gate that every engine passes when it is made or renewed.
+"""Whether an engine predicts what the network predicts in torch: the parity check of every engine that is made or refitted.
 
-On a stored probe of drawn hands; beyond its precision's limits an engine is refused, with the figures.
+On a stored probe of synthetic hands; beyond its precision's limits an engine is refused, with the figures.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,16 @@ from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import ASSETS
 
 PROBE = ASSETS / "probe.png"
-"""Drawn hands in rows of crops; `python -m export.probe` draws it."""
+"""Synthetic hands in rows of crops; `python -m export.probe` renders it."""
 PROBE_PX = 96
 """Side of a crop of it."""
 _BATCH = 4
-"""Crops a run: few, so that a check beside a stream does not hold it up."""
+"""Crops a batch: few, so that a check during a stream does not delay it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far an engine's answers are from the reference's, over all joints of the probe; NaN where an answer is not finite."""
+    """How far an engine's predictions are from torch's, over all joints of the probe; NaN where one is not finite."""
 
     largest_mm: float
     mean_mm: float
@@ -51,7 +51,7 @@ LIMITS: dict[Precision, Parity] = {
     "bf16": Parity(UNLIMITED, 0.5, UNLIMITED, 1.0, UNLIMITED, 0.02),
     "int8": Parity(UNLIMITED, 1.5, UNLIMITED, 1.0, UNLIMITED, 0.03),
 }
-"""What an engine may be off by. Of fewer bits the mean counts: where two cells of a heat map are nearly alike, a joint leaps."""
+"""Largest differences. With fewer bits the mean counts: where two cells of a heat map are nearly equal, a joint jumps."""
 
 
 @cache
@@ -67,7 +67,7 @@ def probe(size: int) -> np.ndarray:
 
 
 def reference_predictions(network: HandNetwork, images: np.ndarray) -> Predictions:
-    """What the network answers in torch, float32, on the CPU; it stays as it is."""
+    """Predictions of the network in torch, float32, on the CPU; it stays as it is."""
     folded = fuse_batch_norms(deepcopy(network).cpu().float())
 
     def run(part: np.ndarray) -> Predictions:
@@ -79,17 +79,17 @@ def reference_predictions(network: HandNetwork, images: np.ndarray) -> Predictio
 
 
 def predict_in_batches(engine: Callable[[np.ndarray], Predictions], images: np.ndarray) -> Predictions:
-    """An engine's answers to many crops, a few at a time."""
+    """An engine's predictions for many crops, a few at a time."""
     parts = [engine(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
     return Predictions(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("joints", "pixels", "confidence")))
 
 
-def compare(answer: Predictions, expected: Predictions) -> Parity:
-    """How far two answers to the same crops are apart."""
-    mm = np.linalg.norm(answer.joints - expected.joints, axis=-1) * DEFAULT_HAND_SIZE_MM
-    px = np.linalg.norm(answer.pixels - expected.pixels, axis=-1)
-    sure = np.abs(answer.confidence - expected.confidence)
-    return Parity(*(float(figure) for off in (mm, px, sure) for figure in (off.max(), off.mean())))
+def compare(predicted: Predictions, expected: Predictions) -> Parity:
+    """How far two predictions for the same crops are apart."""
+    mm = np.linalg.norm(predicted.joints - expected.joints, axis=-1) * DEFAULT_HAND_SIZE_MM
+    px = np.linalg.norm(predicted.pixels - expected.pixels, axis=-1)
+    confidence = np.abs(predicted.confidence - expected.confidence)
+    return Parity(*(float(figure) for off in (mm, px, confidence) for figure in (off.max(), off.mean())))
 
 
 def exceeded_limits(parity: Parity, precision: Precision) -> list[str]:

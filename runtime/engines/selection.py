@@ -1,8 +1,8 @@
-"""Which engine runs the network: the one that was asked for, or the fastest that this machine runs rightly.
+"""Which engine runs the network: the one that was asked for, or the fastest that passes the parity check on this machine.
 
-`auto` makes every engine that can be had, drops those that the parity gate refuses, and times the rest for about a second. Eight
-bits cost a millimetre, so that they are taken only where nothing exact is fast enough for a stream.
-What it chose is remembered for this machine, these libraries and these weights, so that the next start only makes that one.
+`auto` makes every engine that this machine can run, drops those that fail the parity check, and times the rest for about a
+second. Int8 costs a millimetre, so it is taken only where no exact engine is fast enough for a stream. The selection is cached
+for this machine, these libraries and these weights: the next start makes only that engine.
 """
 
 import time
@@ -24,7 +24,7 @@ from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
 ENGINES: tuple[EngineKind, ...] = ("tensorrt", "onnx-int8", "onnx", "torch")
 TIMED_S = 0.2
-"""Each engine is timed for so long, in turns with the others."""
+"""Time that each engine is timed for, in turns with the others."""
 FAST_ENOUGH_MS = 10.0
 """A pair at 30 Hz has 33 ms, of which the network is to leave the most to cameras, geometry and viewer."""
 _PAIR = 2
@@ -72,7 +72,7 @@ def make_engine(
 
 
 def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -> RefittableEngine:
-    """In float32 or, where this processor multiplies short floats and that is faster and right, in bf16."""
+    """In float32 or, where this processor multiplies bf16 and that is faster and passes the parity check, in bf16."""
     from runtime.engines.torch_engine import TorchEngine
 
     exact = TorchEngine(deepcopy(network), manifest, threads=threads)

@@ -1,4 +1,4 @@
-"""Which engine was the fastest, kept between runs: one small JSON file a machine, in the user's cache."""
+"""Which engine was the fastest in an earlier run: one small JSON file for each selection, in the user's cache."""
 
 import hashlib
 import os
@@ -14,7 +14,7 @@ from runtime.networks.weights import Manifest
 
 
 class EngineSelection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """An engine that was chosen."""
+    """A selected engine."""
 
     engine: EngineKind
     why: str
@@ -22,7 +22,7 @@ class EngineSelection(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 
     @staticmethod
     def key(manifest: Manifest, weights: Path, threads: int | None) -> str:
-        """What a choice holds for: this machine, these libraries, these weights and their plan for int8, so many threads."""
+        """What a selection holds for: this machine, these libraries, these weights and their plan for int8, so many threads."""
         plan = plan_file(weights)
         calibrated = plan.read_bytes() if plan.is_file() else b""
         parts = (machine(), sorted(versions().items()), manifest.architecture, manifest.sha256, calibrated, threads)
@@ -37,16 +37,16 @@ def load_selection(key: str) -> EngineSelection | None:
         return None
 
 
-def save_selection(key: str, choice: EngineSelection) -> None:
+def save_selection(key: str, selection: EngineSelection) -> None:
     """Keep it where the cache can be written; else the next start chooses anew."""
     file = _file(key)
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(msgspec.json.encode(choice))
-        beside.replace(file)
+        partial.write_bytes(msgspec.json.encode(selection))
+        partial.replace(file)
     except OSError:
-        beside.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def clear_selection(key: str) -> None:

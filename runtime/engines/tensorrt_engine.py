@@ -53,7 +53,7 @@ class ShortNetwork(nn.Module):
 
 
 class Stamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What an engine was built by and for; JSON beside it."""
+    """What an engine was built by and for; JSON next to it."""
 
     gpu: str
     versions: dict[str, str]
@@ -100,7 +100,7 @@ class TensorRTEngine:
 
 
 def compile_arguments() -> dict[str, Any]:
-    """What torch-tensorrt is told, beside the program and its input."""
+    """Options of torch-tensorrt's compiler."""
     return {
         # Refittable.
         "immutable_weights": False,

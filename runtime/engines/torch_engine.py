@@ -1,4 +1,4 @@
-"""The engine that runs a network in torch: the reference that every other one is held to."""
+"""The engine that runs a network in torch: the reference for the parity check of the others."""
 
 from copy import deepcopy
 
@@ -12,7 +12,7 @@ from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import Manifest
 
 GRAPHED = 12
-"""CUDA graphs are kept for batches of up to so many crops: a first look at three boxes in each of two views, turned two ways."""
+"""Largest batch with a CUDA graph: three boxes in each of two views, as both sides."""
 
 
 class TorchEngine:
@@ -71,19 +71,19 @@ class _Graphed:
 
     def __init__(self, network: HandNetwork, images: Tensor):
         self._images = images.clone()
-        beside = torch.cuda.Stream()
-        beside.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(beside):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
             # cuDNN chooses its algorithms in the first runs; none may fall into the recording.
             for _ in range(3):
                 network(self._images)
-        torch.cuda.current_stream().wait_stream(beside)
+        torch.cuda.current_stream().wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
         # Another engine may be made on another thread meanwhile.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._answer = network(self._images)[:3]
+            self._output = network(self._images)[:3]
 
     def __call__(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         self._images.copy_(images)
         self._graph.replay()
-        return self._answer
+        return self._output

@@ -2,7 +2,7 @@
 
 Where DetNet reads its location maps at one cell, DetNet-lite takes their mean under the heat map's distribution (integral
 regression, Sun et al. 2018). With a flat heat map that is plain regression, so that training starts at once; as the heat
-sharpens, each joint is read where it is seen. A fifth map tells how far each joint may be off.
+sharpens, each joint is read where it is seen. A fourth kind of map predicts each joint's error.
 """
 
 import torch
@@ -62,7 +62,7 @@ class DetNetLite(MapNetwork):
         return fine, self.fuse(near + far)
 
     def read(self, features: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As `raw`, of what `features` gives."""
+        """As `raw`, from the second output of `features`."""
         return self.head(features).split([JOINTS, 3 * JOINTS, 3 * JOINTS, JOINTS], 1)
 
     def normalise_heat(self, heat: Tensor) -> Tensor:
@@ -70,8 +70,8 @@ class DetNetLite(MapNetwork):
         return heat / heat.sum((2, 3), keepdim=True).clamp_min(1e-6)
 
     def decode(self, maps: Maps, size: int) -> Decoded:
-        """Means under the heat maps; confidence falls with the error that the network expects of itself."""
-        assert maps.doubt is not None, "DetNet-lite says how far off it may be"
+        """Means under the heat maps; confidence falls with the predicted error."""
+        assert maps.doubt is not None, "DetNet-lite predicts its error"
         joints = read(maps.location, maps.heat)
         expected = read_scalar(maps.doubt, maps.heat).exp()
         return Decoded(joints, mean_pixels(maps.heat, size), torch.exp(-expected / CONFIDENCE_SCALE))

@@ -1,8 +1,8 @@
 """A network as an ONNX graph: uint8 crops in; joints, pixels, confidence and heat maps out, normalisation and decoding inside.
 
-A graph depends on the network's architecture alone. So it is drawn once, by torch's exporter, and kept without weights;
-weights are filled in by their names, batch-norms folded. The graphs of our architectures ship; that of another is drawn on
-first use and cached.
+A graph depends on the network's architecture alone. So it is exported once, by torch's exporter, and kept without weights;
+weights are filled in by their names, batch-norms folded. The graphs of our architectures ship; that of another is exported
+on first use and cached.
 """
 
 import hashlib
@@ -26,22 +26,22 @@ OUTPUTS = ("joints", "pixels", "confidence", "heat")
 OPSET = 18
 """The newest that TensorRT 8.6, ONNX Runtime 1.14 and all later ones read."""
 SHIPPED = {"detnet-lite": ASSETS / "detnet_lite.onnx", "detnet": ASSETS / "detnet.onnx"}
-"""Graphs without weights, by architecture; `python -m export.graphs` draws them."""
+"""Graphs without weights, by architecture; `python -m export.graphs` exports them."""
 _WEIGHTS = "weights"
-"""Where a graph says that its weights are: nowhere but in the memory of who fills them in."""
+"""Location of external data in a graph without weights; no such file exists."""
 
 Weights = dict[str, np.ndarray]
 """Float32 by name: the network's state, batch-norms folded."""
 
 
 def weights_of(network: HandNetwork) -> Weights:
-    """What fills the network's graph; the network stays as it is."""
+    """The weights for a network's graph; the network stays as it is."""
     folded = fuse_batch_norms(deepcopy(network).cpu())
     return {name: value.contiguous().numpy() for name, value in folded.state_dict().items()}
 
 
 def graph_of(manifest: Manifest, weights: Weights) -> onnx.ModelProto:
-    """The graph that `weights` fill, without them. Raises UserError where it must be drawn and cannot be."""
+    """The graph for `weights`, without them. Raises UserError where it must be exported and cannot be."""
     shipped = SHIPPED.get(manifest.architecture)
     if shipped is not None and shipped.is_file():
         graph = onnx.load(shipped, load_external_data=False)
@@ -62,12 +62,12 @@ def graph_of(manifest: Manifest, weights: Weights) -> onnx.ModelProto:
 def fits(graph: onnx.ModelProto, manifest: Manifest, weights: Weights) -> bool:
     """Whether the graph takes such crops and exactly such weights."""
     size = [dim.dim_value for dim in graph.graph.input[0].type.tensor_type.shape.dim[1:]]
-    wanted = {tensor.name: tuple(tensor.dims) for tensor in _empty(graph)}
+    wanted = {tensor.name: tuple(tensor.dims) for tensor in _unfilled(graph)}
     return size == [manifest.crop_size, manifest.crop_size, 3] and wanted == {k: v.shape for k, v in weights.items()}
 
 
 def export_graph(manifest: Manifest) -> onnx.ModelProto:
-    """The graph of the manifest's architecture, drawn by torch's exporter (10 s or so), without weights.
+    """The graph of the manifest's architecture without weights, by torch's exporter (10 s or so).
 
     Raises UserError where the exporter's library is not installed.
     """
@@ -75,7 +75,7 @@ def export_graph(manifest: Manifest) -> onnx.ModelProto:
         import onnxscript  # noqa: F401  # pyright: ignore[reportMissingImports] (extra "export")
     except ImportError as error:
         raise UserError(
-            f"no graph of this {manifest.architecture} ships, and drawing it needs onnxscript: pip install onnxscript, or use "
+            f"no graph of this {manifest.architecture} ships, and exporting it needs onnxscript: pip install onnxscript, or use "
             "--engine torch"
         ) from error
     with torch.random.fork_rng():
@@ -99,13 +99,13 @@ def export_graph(manifest: Manifest) -> onnx.ModelProto:
             dynamic_shapes={INPUT: {0: torch.export.Dim("n")}},
         )
     assert program is not None
-    return _bare(program.model_proto, set(network.state_dict()))
+    return _stripped(program.model_proto, set(network.state_dict()))
 
 
 def fill_weights(graph: onnx.ModelProto, weights: Weights, manifest: Manifest) -> onnx.ModelProto:
-    """A model that is whole in itself; its metadata say whose weights it has."""
+    """A self-contained model; its metadata say whose weights it has."""
     model = copy_model(graph)
-    for tensor in _empty(model):
+    for tensor in _unfilled(model):
         tensor.CopyFrom(onnx.numpy_helper.from_array(weights[tensor.name], tensor.name))
     write_metadata(model, manifest, weights)
     return model
@@ -133,23 +133,23 @@ def weights_sha256(weights: Weights) -> str:
 
 
 def write(model: onnx.ModelProto, path: Path) -> None:
-    """Write the file, whole or not at all; folders are made. Raises UserError where it cannot be written."""
+    """Write the file atomically; folders are made. Raises UserError where it cannot be written."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_name(f".{path.name}.part")
-        beside.write_bytes(model.SerializeToString(deterministic=True))
-        beside.replace(path)
+        partial = path.with_name(f".{path.name}.part")
+        partial.write_bytes(model.SerializeToString(deterministic=True))
+        partial.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; give a folder that can be written") from error
 
 
-def _empty(graph: onnx.ModelProto) -> list[onnx.TensorProto]:
-    """The tensors that weights go to."""
+def _unfilled(graph: onnx.ModelProto) -> list[onnx.TensorProto]:
+    """Initialisers that weights are filled into."""
     return [tensor for tensor in graph.graph.initializer if tensor.data_location == onnx.TensorProto.EXTERNAL]
 
 
-def _bare(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
-    """The graph without the weights called `names` and without the exporter's remarks, which name this machine's files."""
+def _stripped(graph: onnx.ModelProto, names: set[str]) -> onnx.ModelProto:
+    """The graph without the weights called `names` and without the exporter's documentation strings, which name local files."""
     missing = names - {tensor.name for tensor in graph.graph.initializer}
     assert not missing, f"the exporter renamed or dropped {sorted(missing)}"
     for part in (graph, graph.graph, *graph.graph.node, *graph.graph.value_info, *graph.graph.input, *graph.graph.output):

@@ -1,4 +1,4 @@
-"""What every hand network answers, and the wrapper that turns crops into hands: uint8 images in, joints out."""
+"""What a hand network predicts, and the wrapper that holds normalisation and decoding: uint8 images in, joints out."""
 
 from itertools import pairwise
 from typing import ClassVar, NamedTuple, TypeVar
@@ -20,7 +20,7 @@ class Maps(NamedTuple):
     location: Tensor
     """(N, 63, M, M) joint positions relative to the network's root, 0→9 length 1, channel 3 j + axis."""
     doubt: Tensor | None = None
-    """(N, 21, M, M) logarithm of the expected joint error in unit hands, where the network says it (DetNet-lite)."""
+    """(N, 21, M, M) logarithm of the expected joint error in unit hands, where the network predicts it (DetNet-lite)."""
 
 
 class Decoded(NamedTuple):
@@ -35,7 +35,7 @@ class Decoded(NamedTuple):
 
 
 class Hands(NamedTuple):
-    """What the exported graph returns."""
+    """Output of a hand network and of its exported graph."""
 
     joints: Tensor
     """(N, 21, 3) unit hands (wrist-rooted, 0→9 length 1), the network's axes."""
@@ -55,7 +55,7 @@ class MapNetwork(nn.Module):
     heat_sigma: ClassVar[float]
     """Standard deviation, in cells, of the heat that a joint is trained to give."""
     predicts_error: ClassVar[bool]
-    """Whether the confidence tells the error that the network expects of itself."""
+    """Whether the confidence is a function of a predicted joint error."""
     root: int
     """Joint that the location maps are relative to."""
 
@@ -87,7 +87,7 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def fuse_batch_norms(network: Network) -> Network:
-    """The network for inference alone, changed in place: batch-norms are folded into the convolutions before them."""
+    """The network with its batch-norms folded into the convolutions before them, for inference alone; changed in place."""
     network.eval()
     for module in list(network.modules()):
         for conv_name, norm_name in _conv_and_norm(module):

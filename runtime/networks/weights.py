@@ -1,4 +1,4 @@
-"""Networks as files: safetensors with a manifest beside it, or a published `.pth` checkpoint."""
+"""How networks are stored: safetensors with a manifest next to it, or a published `.pth` checkpoint."""
 
 import hashlib
 import importlib
@@ -25,7 +25,7 @@ PUBLISHED_ROOTS = {"ckp_detnet_37": 0, "ckp_detnet_68": 9}
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What a weights file holds; stored as JSON beside it."""
+    """What a weights file holds; stored as JSON next to it."""
 
     architecture: str
     """A key of `ARCHITECTURES`, or "locator"."""

@@ -1,4 +1,4 @@
-"""The parity gate lets equal engines pass and refuses broken ones, with the figures."""
+"""The parity check lets equal engines pass and refuses broken ones, with the figures."""
 
 from copy import deepcopy
 
