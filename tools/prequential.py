@@ -1,4 +1,4 @@
-"""Adapt to a recording as it goes by, pairs judged before they are learnt from: `python -m tools.prequential out --left A …`.
+"""Prequential evaluation of adaptation, each pair scored before it is trained on: `python -m tools.prequential out --left A …`.
 
 What a network that adapts live is worth is how well it does on what it has not seen yet. First the cameras find their places on
 the whole recording, without labels; then its pairs come in order: the network says where the hand is, which is written down, and
@@ -33,47 +33,48 @@ from runtime.types import ViewHand
 
 @dataclass
 class Settings(adapt_recording.Settings):
-    """Judge adaptation pair by pair, each before it is learnt from; hands.jsonl is written into the folder."""
+    """Evaluate adaptation pair by pair, each before it is trained on; hands.jsonl is written into the folder."""
 
     learn: bool = True
 
 
 def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
-    """Write the hands; how many there were. Raises UserError where nothing can be judged.
+    """Write the hands; how many there were. Raises UserError where nothing can be evaluated.
 
     `make_estimator` as in `adapt.offline.adapt`.
     """
     make = make_estimator or (lambda: estimator(settings))
     settings.check()
     network, manifest = load_network(settings.weights)
-    watched = settings.calibrated(make())
-    geometry = watched.state.geometry
+    calibration = settings.calibrated(make())
+    geometry = calibration.state.geometry
     assert geometry is not None
     learning = make_mean_teacher(settings, network, manifest, geometry)
-    own, seen, count = RotationEstimator(), list[TrainingSample](), 0
+    own, samples, count = RotationEstimator(), list[TrainingSample](), 0
     order = torch.Generator().manual_seed(settings.seed)
     with _opened(settings.run / "hands.jsonl") as file:
-        labelled = label_recording(settings.read("judging and learning"), make(), watched.state)
+        labelled = label_recording(settings.read("judging and learning"), make(), calibration.state)
         for pair in labelled:
             if pair is None:
                 continue
-            shown = TrainingSample.cut(pair, manifest.crop_size)
-            said = predict_samples(learning.teacher, manifest, TrainingSet.of([shown]))
+            sample = TrainingSample.cut(pair, manifest.crop_size)
+            predictions = predict_samples(learning.teacher, manifest, TrainingSet.of([sample]))
             hands = PerView.of(
-                lambda view, said=said, shown=shown: ViewHand(
-                    view, shown.side, said.joints[view][0], said.pixels[view][0], said.confidence[view][0]
+                lambda view, predictions=predictions, sample=sample: ViewHand(
+                    view, sample.side, predictions.joints[view][0], predictions.pixels[view][0], predictions.confidence[view][0]
                 )
             )
-            sure = np.sqrt(hands.left.confidence * hands.right.confidence)
-            own.update(shown.captured_ns, hands.left.joints, hands.right.joints, sure)
+            weight = np.sqrt(hands.left.confidence * hands.right.confidence)
+            own.update(sample.captured_ns, hands.left.joints, hands.right.joints, weight)
             file.write(hand_line(pair.pair.left.seq, hands, geometry.R_right_from_left))
             count += 1
-            seen = [*seen[-settings.most + 1 :], shown]
+            samples = [*samples[-settings.most + 1 :], sample]
             if settings.learn:
-                rows = torch.randperm(len(seen), generator=order)[: settings.batch - 1].tolist()
+                rows = torch.randperm(len(samples), generator=order)[: settings.batch - 1].tolist()
                 # The newest pair is always among them.
-                material = TrainingSet.of([seen[row] for row in {*rows, len(seen) - 1}])
-                learning.step(material.pairs, geometry.R_right_from_left, labels=settings.labels, taught=material.taught)
+                training_set = TrainingSet.of([samples[row] for row in {*rows, len(samples) - 1}])
+                R, labels = geometry.R_right_from_left, training_set.labels
+                learning.step(training_set.pairs, R, labels=settings.labels, geometry_labels=labels)
     if own.rotation is not None:
         off_deg = float(angle_deg(own.rotation, geometry.R_right_from_left))
         tqdm.write(f"{count} pairs; the network's own hands tell a rotation {off_deg:.1f} deg from the cameras'")
@@ -90,14 +91,14 @@ def _opened(path: Path) -> BinaryIO:
 
 def hand_line(index: int, hands: PerView[ViewHand], R_right_from_left: np.ndarray) -> bytes:
     """A line as `stream.py --save` writes it, of what scoring reads."""
-    told = {
+    record = {
         "index": index,
         "side": hands.left.side,
         "views": {view: {"joints": hand.joints.tolist()} for view, hand in hands.items()},
         "fused": {"joints": merge(hands, R_right_from_left).joints.tolist()},
         "R_right_from_left": R_right_from_left.tolist(),
     }
-    return msgspec.json.encode(told) + b"\n"
+    return msgspec.json.encode(record) + b"\n"
 
 
 def main(settings: Settings) -> None:

@@ -1,6 +1,6 @@
-"""What a student sees of crops that its teacher saw plain: rolled and zoomed, in other light, blurred, noisy, partly covered.
+"""Augmentation of the student's crops, while the teacher gets them plain: roll, zoom, light, blur, noise, occlusion.
 
-What a teacher says of the plain crop holds for the changed one, turned as it was (cf. Sohn et al. 2020, FixMatch).
+The teacher's pseudo-label holds for the augmented crop too, turned with it (cf. Sohn et al. 2020, FixMatch).
 """
 
 import torch
@@ -10,7 +10,7 @@ from hand.synth.photo import Camera
 from hand.synth.turn import Turn, inside_frame
 
 COVERED = 0.25
-"""Share of crops that something stands before."""
+"""Share of crops with an occluder."""
 _COVER = (0.15, 0.4)
 """How wide and high it is, from and to; shares of the crop's side."""
 
@@ -23,7 +23,7 @@ class Augmenter:
         self._camera = Camera(self._generator, torch.device(device))
 
     def turn(self, n: int) -> Turn:
-        """How `n` crops are to be turned."""
+        """Random turns for `n` crops."""
         return Turn.sample(n, self._generator, self._generator.device)
 
     def __call__(self, images: Tensor, turn: Turn) -> Tensor:
@@ -44,7 +44,7 @@ class Augmenter:
         return torch.lerp(pictures.mean(1, keepdim=True), pictures, 0.6 + 0.8 * self._uniform(n, 1, 1, 1)).clamp(0, 1)
 
     def _covered(self, pictures: Tensor) -> Tensor:
-        """Some with a detail of another crop of the batch before them."""
+        """Some of them occluded by a detail of another crop of the batch."""
         n, _, side, _ = pictures.shape
         least, most = _COVER
         size = side * (least + (most - least) * self._uniform(2, n, 1))

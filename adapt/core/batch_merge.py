@@ -1,6 +1,6 @@
-"""Attention-based merging: of each joint, the view that the momentum network is surer of (S2DHand, section 3.3), in batches.
+"""Attention-based merging in batches: each joint from the view with the higher confidence (S2DHand, section 3.3).
 
-`runtime.fusion.merge` is the same of one hand as it streams by; here a joint may also be hidden in a view.
+`runtime.fusion.merge` does the same for one hand of a stream; here a joint may also be hidden in a view.
 """
 
 import torch
@@ -29,8 +29,8 @@ def merge_batch(
 
 
 def _view_weights(confidence: PerView[Tensor], rule: MergeRule, beta: float) -> Tensor:
-    """(N, 21) share of the left view; equally sure views share equally under every rule."""
-    surer = confidence.left - confidence.right
+    """(N, 21) share of the left view; views of equal confidence share equally under every rule."""
+    difference = confidence.left - confidence.right
     if rule == "mean":
-        return torch.full_like(surer, 0.5)
-    return 0.5 + 0.5 * surer.sign() if rule == "max" else torch.sigmoid(beta * surer)
+        return torch.full_like(difference, 0.5)
+    return 0.5 + 0.5 * difference.sign() if rule == "max" else torch.sigmoid(beta * difference)

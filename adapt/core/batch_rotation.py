@@ -1,4 +1,4 @@
-"""Rotations between the two views, in batches: of one pair, of a batch, of all unlabelled pairs to begin with, and over time.
+"""Rotations between the two views, in batches: of one pair, of a batch, of all unlabelled pairs at the start, and over time.
 
 All are R_right_from_left and act on column vectors; sets of row points turn by `points @ R.mT`.
 """
@@ -67,9 +67,9 @@ def initial_rotation(joints: PerView[Tensor], weight: Tensor) -> tuple[Tensor, f
     """
     hands = joints.map(lambda x: x.double().cpu().numpy())
     estimator = RotationEstimator()
-    for left, right, sure in zip(hands.left, hands.right, weight.double().cpu().numpy(), strict=True):
+    for left, right, of_pair in zip(hands.left, hands.right, weight.double().cpu().numpy(), strict=True):
         # All at one time: no pair is older than another.
-        estimator.update(0, left, right, sure)
+        estimator.update(0, left, right, of_pair)
     assert estimator.rotation is not None, "no pair is finite and seen by both views"
     return torch.from_numpy(estimator.rotation).to(joints.left), estimator.uncertainty_deg
 

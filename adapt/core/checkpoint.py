@@ -1,4 +1,4 @@
-"""How far an adaptation has come, kept on disk so that it can go on just where it ended."""
+"""Checkpoints of an adaptation: all that resuming it needs, so that it continues exactly."""
 
 import os
 from pathlib import Path
@@ -15,9 +15,9 @@ _MODULES = ("student", "teacher")
 
 
 def save_progress(session: MeanTeacher, file: Path, epoch: int, source: Path) -> None:
-    """Write all that going on after `epoch` needs, whole or not at all; `source`: the weights that it all began with.
+    """Write a checkpoint after `epoch`, whole or not at all; `source`: the weights that adaptation began with.
 
-    Raises UserError where that may not be.
+    Raises UserError where it cannot be written.
     """
     tensors: dict[str, Tensor] = {"steps": torch.tensor(session.steps)}
     for name in _MODULES:
@@ -37,18 +37,18 @@ def save_progress(session: MeanTeacher, file: Path, epoch: int, source: Path) ->
 
 
 def progress_at(file: Path) -> tuple[int, Path] | None:
-    """The epoch that is kept there, and the weights that it all began with; None where there is none, or those are gone."""
+    """Epoch of a checkpoint and the weights that adaptation began with; None where it is missing, or those are gone."""
     try:
         with safe_open(file, "pt") as opened:
-            told = opened.metadata() or {}
+            metadata = opened.metadata() or {}
     except (OSError, SafetensorError):
         return None
-    source = Path(told.get("source", ""))
-    return (int(told["epoch"]), source) if "epoch" in told and source.is_file() else None
+    source = Path(metadata.get("source", ""))
+    return (int(metadata["epoch"]), source) if "epoch" in metadata and source.is_file() else None
 
 
 def load_progress(session: MeanTeacher, file: Path) -> None:
-    """Go on from what is kept there. Raises UserError where it is of another network."""
+    """Resume from a checkpoint. Raises UserError where it is of another network."""
     with safe_open(file, "pt") as opened:
         tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 (safe_open is not a mapping)
     for name in _MODULES:
@@ -67,4 +67,4 @@ def load_progress(session: MeanTeacher, file: Path) -> None:
     session.optimiser.load_state_dict({"state": state, "param_groups": groups})
     session.steps = int(tensors["steps"])
     if "rotation" in tensors:
-        session.take_rotation(tensors["rotation"].numpy())
+        session.set_rotation(tensors["rotation"].numpy())

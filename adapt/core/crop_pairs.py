@@ -1,4 +1,4 @@
-"""Crop pairs to adapt on: what both cameras saw of hands at one moment each, and how crop axes lie in the cameras'."""
+"""Batches of crop pairs: both views' crops of N hands, and the rotations between crop axes and camera axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,24 +28,24 @@ class CropPairs:
         """Both views' crops of each hand; the two views agree on which hand it is."""
         assert pairs and all(pair.left.camera.mirror == pair.right.camera.mirror for pair in pairs)
         images = PerView.of(lambda view: torch.from_numpy(np.stack([pair[view].image for pair in pairs])))
-        turns = PerView.of(lambda view: torch.from_numpy(np.stack([pair[view].camera.R_frame_from_crop for pair in pairs])))
-        return cls(images, turns, torch.tensor([pair.left.camera.mirror for pair in pairs]))
+        rotations = PerView.of(lambda view: torch.from_numpy(np.stack([pair[view].camera.R_frame_from_crop for pair in pairs])))
+        return cls(images, rotations, torch.tensor([pair.left.camera.mirror for pair in pairs]))
 
     def __len__(self) -> int:
         return len(self.mirror)
 
     def rows(self, rows: Tensor) -> "CropPairs":
         """Those numbered `rows` (M,)."""
-        images, turns = (part.map(lambda x: x[rows]) for part in (self.images, self.R_frame_from_crop))
-        return CropPairs(images, turns, self.mirror[rows])
+        images, rotations = (part.map(lambda x: x[rows]) for part in (self.images, self.R_frame_from_crop))
+        return CropPairs(images, rotations, self.mirror[rows])
 
     def to(self, device: torch.device) -> "CropPairs":
         """The same, on `device`."""
-        images, turns = (part.map(lambda x: x.to(device)) for part in (self.images, self.R_frame_from_crop))
-        return CropPairs(images, turns, self.mirror.to(device))
+        images, rotations = (part.map(lambda x: x.to(device)) for part in (self.images, self.R_frame_from_crop))
+        return CropPairs(images, rotations, self.mirror.to(device))
 
     def frame_from_crop(self, axes: Literal["crop", "frame"]) -> PerView[Tensor]:
-        """(N, 3, 3) from the axes that a network answers in (`Manifest.axes`) to the cameras': orthogonal, mirror included."""
+        """(N, 3, 3) from the axes of a network's predictions (`Manifest.axes`) to the cameras': orthogonal, mirror included."""
         ones = torch.ones_like(self.mirror, dtype=torch.float32)
         flip = torch.stack([torch.where(self.mirror, -ones, ones), ones, ones], -1)
         if axes == "frame":

@@ -1,7 +1,7 @@
-"""What a teacher says of real hands that nobody labelled: where their joints are in each view, and how sure that is.
+"""Pseudo-labels from geometry: where the joints of an unlabelled real hand are in each view, and how certain that is.
 
-Two views' hands are fitted to the cameras' places (`runtime.fusion.hand_fit`); the fit, seen from each camera, teaches both: its
-projection in 2D, its joints in that camera's axes in 3D. So a view learns from the other what it cannot see for itself.
+A hand is fitted to both views with the calibration (`runtime.fusion.hand_fit`); the fit, seen from each camera, labels both: its
+projection in 2D, its joints in that camera's axes in 3D. So each view is trained on what only the other one sees.
 """
 
 from dataclasses import dataclass
@@ -17,12 +17,12 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import Side
 
 STUDENT_ERROR = 0.3
-"""Hands; how far off a joint is by the network that learns. A label as doubtful as that counts half."""
+"""Hands; error of a joint as the student predicts it. A label with this standard deviation has weight 0.5."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewLabel:
-    """One view's hand, as the teacher has it."""
+    """Pseudo-label of one view's hand."""
 
     view: View
     side: Side
@@ -39,13 +39,13 @@ class ViewLabel:
 
     @property
     def weight(self) -> np.ndarray:
-        """(21,) how much each joint teaches, in [0, 1], 1 for a certain one: by inverse variance, the pupil's own included."""
+        """(21,) of each joint in the loss, in [0, 1]: by inverse variance, with the student's own; 1 for a certain label."""
         return 1 / (1 + (self.sigma / STUDENT_ERROR) ** 2)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledPair:
-    """A frame pair, and where the hand is in it."""
+    """A frame pair with its pseudo-labels."""
 
     pair: FramePair
     labels: PerView[ViewLabel]

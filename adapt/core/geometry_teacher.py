@@ -1,6 +1,6 @@
-"""A teacher for hands that nobody labelled: any estimator, and the cameras that calibrate themselves on what it sees.
+"""A teacher for unlabelled hands: any estimator, together with the self-calibration of the cameras on its predictions.
 
-Live, `GeometryTeacher` gives labels as pairs come, once the cameras' places are sure. A recording is read twice:
+Live, `GeometryTeacher` labels pairs as they come, once the cameras are calibrated. A recording is read twice:
 `calibrate_recording` finds the places from all of it, `label_recording` then labels every pair by them, the first ones too.
 """
 
@@ -24,7 +24,7 @@ from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.types import DualHand, ViewHand
 
 MOST_RESIDUAL = 0.1
-"""Root mean square distance, in hands, of a fit's pixels from those that both views saw, beyond which it teaches nothing: then
+"""Root mean square distance, in hands, of a fit's pixels from those that both views saw, beyond which it gives no label: then
 one of them saw something else, or a camera was moved."""
 UNKNOWN_FOV: PerView[float | None] = PerView(None, None)
 
@@ -32,13 +32,13 @@ UNKNOWN_FOV: PerView[float | None] = PerView(None, None)
 class GeometryTeacher:
     """Labels what a pipeline sees, by the geometry that it finds. Holds nothing but the pipeline; does no input or output."""
 
-    def __init__(self, pipeline: Pipeline, most_off: float = MOST_RESIDUAL):
-        """`pipeline` has a calibrator and a solver, and merges by geometry where it is sure."""
+    def __init__(self, pipeline: Pipeline, most_residual: float = MOST_RESIDUAL):
+        """`pipeline` has a calibrator and a solver, and merges by geometry once the cameras are calibrated."""
         self.pipeline = pipeline
-        self._most_off = most_off
+        self._most_residual = most_residual
 
     def __call__(self, pair: FramePair) -> LabelledPair | None:
-        """The labels of a pair; None while the cameras' places are not sure, where a view sees no hand, or for a poor fit."""
+        """The labels of a pair; None while the cameras are not calibrated, where a view sees no hand, or for a poor fit."""
         return self.label(pair, self.pipeline.step(pair))
 
     def label(self, pair: FramePair, hands: list[DualHand]) -> LabelledPair | None:
@@ -53,18 +53,18 @@ class GeometryTeacher:
         geometry, fitted = self.pipeline.rig.state.geometry, self.pipeline.track.fitted
         if geometry is None or fitted is None or not hands or None in (hands[0].views.left, hands[0].views.right):
             return None
-        return fitted if is_good_fit(fitted, geometry, self._most_off) else None
+        return fitted if is_good_fit(fitted, geometry, self._most_residual) else None
 
 
 @dataclass(frozen=True, slots=True)
 class RecordingCalibration:
-    """What came of watching a recording."""
+    """Calibration of a recording, and where hands were found in it."""
 
     pairs: int
     seen: PerView[int]
-    """Frames in which each view saw a hand."""
+    """Frames with a hand, by view."""
     both: int
-    """Pairs in which both did."""
+    """Pairs with a hand in both views."""
     state: CalibrationState
     """Without a geometry where the calibration was never accepted."""
     status: CalibrationStatus
@@ -74,11 +74,11 @@ class RecordingCalibration:
 def calibrate_recording(
     pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV
 ) -> RecordingCalibration:
-    """Find two cameras' places from all of a recording; `fov_deg`: horizontal fields of view, where they are known."""
-    watcher, count, last_ns = _Watcher(estimator), 0, 0
+    """Calibrate two cameras on all of a recording; `fov_deg`: horizontal fields of view, where they are known."""
+    counting, count, last_ns = _CountingEstimator(estimator), 0, 0
     pipeline: Pipeline | None = None
     for pair in pairs:
-        pipeline = pipeline or _watching(watcher, pair, fov_deg)
+        pipeline = pipeline or _uncalibrated_pipeline(counting, pair, fov_deg)
         pipeline.step(pair)
         count, last_ns = count + 1, max(pair.left.captured_ns, pair.right.captured_ns)
     if pipeline is None:
@@ -88,22 +88,22 @@ def calibrate_recording(
     status = pipeline.rig.status
     assert status is not None, "a watching pipeline calibrates"
     return RecordingCalibration(
-        count, PerView(watcher.left, watcher.right), watcher.both, pipeline.rig.state, replace(status, merge=None)
+        count, PerView(counting.left, counting.right), counting.both, pipeline.rig.state, replace(status, merge=None)
     )
 
 
 def label_recording(pairs: Iterable[FramePair], estimator: Estimator, state: CalibrationState) -> Iterator[LabelledPair | None]:
-    """Label a recording's pairs, each in its turn, by cameras that are known: `calibrate_recording` found them."""
+    """Label the pairs of a recording one by one, with the calibration from `calibrate_recording`."""
     geometry = state.geometry
-    assert geometry is not None, "label needs cameras that are sure"
+    assert geometry is not None, "labels need a calibration"
     sizes_px = geometry.cameras.map(lambda camera: camera.size_px)
     calibrator = SelfCalibrator(sizes_px, PerView(None, None), bones=state.bones, given=geometry)
     teacher = GeometryTeacher(_pipeline(estimator, calibrator, geometry.cameras))
     yield from map(teacher, pairs)
 
 
-class _Watcher:
-    """An estimator that counts what another one sees."""
+class _CountingEstimator:
+    """Counts the hands that another estimator finds."""
 
     def __init__(self, estimator: Estimator):
         self._estimator = estimator
@@ -123,7 +123,7 @@ class _Watcher:
         self._estimator.lose(view)
 
 
-def _watching(estimator: Estimator, first: FramePair, fov_deg: PerView[float | None]) -> Pipeline:
+def _uncalibrated_pipeline(estimator: Estimator, first: FramePair, fov_deg: PerView[float | None]) -> Pipeline:
     """A pipeline that knows no more of the cameras than the first frames and the fields of view tell."""
 
     def camera(view: View) -> PinholeCamera:
@@ -139,9 +139,9 @@ def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView
     return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=InlineSolver())
 
 
-def is_good_fit(fitted: FittedHand, geometry: TwoViewGeometry, most_off: float = MOST_RESIDUAL) -> bool:
-    """Whether a fit lies where both views saw the hand, and so may teach: by the root mean square distance of its pixels."""
+def is_good_fit(fitted: FittedHand, geometry: TwoViewGeometry, most_residual: float = MOST_RESIDUAL) -> bool:
+    """Whether a fit lies where both views saw the hand, and may give labels: by the root mean square distance of its pixels."""
     size_mm = np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST])
     seen_mm = geometry.seen(fitted.joints_mm)
     px_per_hand = PerView.of(lambda view: geometry.cameras[view].focal_px * size_mm / seen_mm[view][:, 2].mean())
-    return bool(most_off > 2 * fitted.reprojection_px / (px_per_hand.left + px_per_hand.right))
+    return bool(most_residual > 2 * fitted.reprojection_px / (px_per_hand.left + px_per_hand.right))

@@ -1,4 +1,4 @@
-"""How far a student's maps are from what its teacher's pseudo-labels ask of them: one loss for each architecture."""
+"""Adaptation losses: distances between a student's maps and the targets from pseudo-labels, one loss for each architecture."""
 
 from collections.abc import Sequence
 from functools import singledispatch
@@ -17,7 +17,7 @@ HEAT, PIXEL, LOCATION, DELTA, DOUBT = 0.2, 8.0, 3.0, 0.3, 0.1
 
 
 class Loss(NamedTuple):
-    """A batch's loss and what it is made of, each () and before its weight."""
+    """Loss of a batch, and its parts before their weights, each ()."""
 
     total: Tensor
     heat: Tensor
@@ -26,7 +26,7 @@ class Loss(NamedTuple):
 
 
 class LitePredictions(NamedTuple):
-    """What DetNet-lite says of N crops, read from its maps once for everything that is asked of it."""
+    """DetNet-lite's predictions for N crops, read from its maps once for all targets."""
 
     log_heat: Tensor
     """(N, 21, M, M)."""
@@ -42,32 +42,32 @@ class LitePredictions(NamedTuple):
     """Of the crop, px."""
 
 
-def adaptation_loss(network: MapNetwork, images: Tensor, asked: Sequence[Targets]) -> Loss:
-    """Of one view's crops (N, S, S, 3) uint8, with gradients for `network`: the mean over all that is asked of them.
+def adaptation_loss(network: MapNetwork, images: Tensor, all_targets: Sequence[Targets]) -> Loss:
+    """Of one view's crops (N, S, S, 3) uint8, with gradients for `network`: the mean over `all_targets`.
 
-    However much is asked, the network looks once.
+    The network runs once, however many targets there are.
     """
-    losses = losses_of(network, normalise(images).contiguous(memory_format=torch.channels_last), asked)
+    losses = losses_of(network, normalise(images).contiguous(memory_format=torch.channels_last), all_targets)
     return Loss(*(sum(part) / len(losses) for part in zip(*losses, strict=True)))  # pyright: ignore[reportArgumentType]
 
 
 @singledispatch
-def losses_of(network: MapNetwork, inputs: Tensor, asked: Sequence[Targets]) -> list[Loss]:
+def losses_of(network: MapNetwork, inputs: Tensor, all_targets: Sequence[Targets]) -> list[Loss]:
     """One for each of the targets, from one run on inputs (N, 3, S, S). Architectures with a loss of their own register it."""
     maps = network(inputs)
-    return [published_loss(maps, targets) for targets in asked]
+    return [published_loss(maps, targets) for targets in all_targets]
 
 
 @losses_of.register(DetNetLite)
-def _lite_losses(network: DetNetLite, inputs: Tensor, asked: Sequence[Targets]) -> list[Loss]:
+def _lite_losses(network: DetNetLite, inputs: Tensor, all_targets: Sequence[Targets]) -> list[Loss]:
     predictions = lite_predictions(network, inputs)
-    return [lite_adaptation_loss(predictions, targets) for targets in asked]
+    return [lite_adaptation_loss(predictions, targets) for targets in all_targets]
 
 
 def published_loss(maps: Maps, targets: Targets) -> Loss:
     """S2DHand's: 100 · ½ Σ_j MSE(heat_j) + ‖(δ − δ̂) ⊙ h‖ / N + 10 · ‖(l − l̂) ⊙ h‖ / N, with h the teacher's heat.
 
-    Hidden joints' heat is not asked for, their vectors are.
+    Hidden joints have no target for their heat, but have one for their vectors.
     """
     counts = _counts(targets)
     heat = 0.5 * (((maps.heat - targets.heat) ** 2) * counts[..., None, None]).mean((0, 2, 3)).sum()
@@ -83,7 +83,7 @@ def published_loss(maps: Maps, targets: Targets) -> Loss:
 
 
 def lite_predictions(network: DetNetLite, inputs: Tensor) -> LitePredictions:
-    """What the network says of inputs (N, 3, S, S)."""
+    """The network's predictions for inputs (N, 3, S, S)."""
     logits, delta, location, doubt = network.raw(inputs)
     log_heat = logits.flatten(2).log_softmax(-1).view_as(logits)
     heat, size = log_heat.exp(), inputs.shape[-1]
@@ -92,25 +92,25 @@ def lite_predictions(network: DetNetLite, inputs: Tensor) -> LitePredictions:
     )
 
 
-def lite_adaptation_loss(answer: LitePredictions, targets: Targets) -> Loss:
-    """The same for maps that are read under the whole heat, as DetNet-lite learnt them: cross-entropy of the heat, distances of
-    joints and bone directions, and of pixels where they are known. The doubt is to stay as the teacher's: what two views agree on
-    is no measure of its error.
+def lite_adaptation_loss(predictions: LitePredictions, targets: Targets) -> Loss:
+    """The same for maps that are read under the whole heat, as in DetNet-lite's training: cross-entropy of the heat, distances of
+    joints and bone directions, and of pixels where they are known. The predicted error is to stay the teacher's: agreement of
+    two views is no measure of it.
     """
     counts = _counts(targets)
-    heat = (-(targets.heat * answer.log_heat).sum((2, 3)) * counts).mean()
+    heat = (-(targets.heat * predictions.log_heat).sum((2, 3)) * counts).mean()
     weight = targets.heat.new_ones(()) if targets.weight is None else targets.weight
-    location = ((answer.location - targets.location).norm(dim=-1) * weight).mean()
-    delta = ((answer.delta - targets.delta).norm(dim=-1) * weight).mean()
-    assert targets.doubt is not None, "DetNet-lite's teacher says how far off it may be"
-    doubt = ((answer.doubt - targets.doubt) ** 2).mean()
+    location = ((predictions.location - targets.location).norm(dim=-1) * weight).mean()
+    delta = ((predictions.delta - targets.delta).norm(dim=-1) * weight).mean()
+    assert targets.doubt is not None, "DetNet-lite's teacher predicts its error"
+    doubt = ((predictions.doubt - targets.doubt) ** 2).mean()
     total = HEAT * heat + LOCATION * location + DELTA * delta + DOUBT * doubt
     if targets.pixels is not None:
-        total = total + PIXEL / answer.side * ((answer.pixels - targets.pixels).norm(dim=-1) * counts).mean()
+        total = total + PIXEL / predictions.side * ((predictions.pixels - targets.pixels).norm(dim=-1) * counts).mean()
     return Loss(total, heat, delta, location)
 
 
 def _counts(targets: Targets) -> Tensor:
-    """(N, 21) how much each joint's heat counts: hidden ones' not at all."""
+    """(N, 21) weight of each joint's heat; 0 for hidden joints."""
     visible = targets.visible.to(targets.heat)
     return visible if targets.weight is None else visible * targets.weight

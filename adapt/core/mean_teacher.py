@@ -1,4 +1,4 @@
-"""Self-adaptation: a student learns what its momentum teacher's two views, made to agree, say of unlabelled hands (S2DHand).
+"""Mean-teacher adaptation: a student is trained on pseudo-labels of its momentum teacher and of the geometry (S2DHand).
 
 Nothing here is random but what is handed in with a seed: the same batches in the same order give the same weights on one machine.
 """
@@ -40,7 +40,7 @@ _RECIPE = Recipe()
 
 @dataclass(frozen=True, slots=True)
 class StepFigures:
-    """What one step saw, before it learnt from it. That the views come to agree is what it trains: evidence of nothing better."""
+    """Losses and errors of one step, before its update. Agreement of the views is what is trained: it proves no improvement."""
 
     loss: float
     heat: float
@@ -52,7 +52,7 @@ class StepFigures:
     batch_off_deg: float
     """Between the rotation in use and the one that this batch alone tells."""
     rehearsed: float = float("nan")
-    """Mean error of the drawn hands that were rehearsed, hands; not a number where there were none."""
+    """Mean error on the synthetic hands of the rehearsal, hands; not a number without rehearsal."""
 
 
 class MeanTeacher:
@@ -71,12 +71,12 @@ class MeanTeacher:
     ):
         """Start from `network`, which stays as it is and whose batch-norms are not folded (`fuse_batch_norms`).
 
-        `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `begin`, tells it.
-        `augment` changes what the student sees; `rehearsal` gives it drawn hands besides; both on `device`.
+        `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `initialize_rotation`,
+        estimates it. `augment` changes the student's crops, `rehearsal` adds synthetic hands; both are on `device`.
         """
         self.manifest, self.recipe, self.device = manifest, recipe, torch.device(device)
         self.teacher = _copy(network, self.device).requires_grad_(False)
-        """The momentum network: the one that answers."""
+        """The momentum network: the one that is used afterwards."""
         self.student = _copy(network, self.device)
         for module in self.student.modules():
             if isinstance(module, nn.BatchNorm2d):
@@ -96,13 +96,13 @@ class MeanTeacher:
         """The student's, for `adapt.core.checkpoint`."""
         return self._optimiser
 
-    def take_rotation(self, R_right_from_left: np.ndarray) -> None:
-        """Go on with this one (3, 3)."""
+    def set_rotation(self, R_right_from_left: np.ndarray) -> None:
+        """Continue with this one (3, 3)."""
         self._rotation = self._tensor(R_right_from_left)
 
-    def begin(self, pairs: CropPairs) -> float:
-        """Take the rotation from unlabelled pairs, the more varied the better; its uncertainty in degrees."""
-        seen, _ = self._look(pairs.to(self.device))
+    def initialize_rotation(self, pairs: CropPairs) -> float:
+        """Estimate the rotation from unlabelled pairs, the more varied the better; returns its uncertainty in degrees."""
+        seen, _ = self._predict(pairs.to(self.device))
         weight = self.recipe.joint_weight(seen.confidence, seen.visible)
         self._rotation, uncertainty_deg = initial_rotation(seen.joints.map(lambda joints: unit(joints).double()), weight)
         return uncertainty_deg
@@ -113,42 +113,44 @@ class MeanTeacher:
         R_right_from_left: np.ndarray | None = None,
         *,
         labels: LabelSource = "s2dhand",
-        taught: PerView[GeometryLabelBatch] | None = None,
+        geometry_labels: PerView[GeometryLabelBatch] | None = None,
     ) -> StepFigures:
-        """Learn from a batch: from what the momentum network's two views agree on, from what the geometry has `taught`, or both.
+        """Train on a batch: on pseudo-labels of the momentum network (`s2dhand`), on `geometry_labels`, or on both.
 
-        A rotation (3, 3) that is given, of cameras that know their places, is used as it is and kept; else the one in use goes a
-        little towards what this batch tells.
+        A rotation (3, 3) that is given, of calibrated cameras, is used as it is and kept; else the one in use drifts towards the
+        rotation of this batch.
         """
         method = LABEL_METHODS[labels]
-        assert taught is not None or not method.geometry, f"labels {labels!r} need what the geometry taught"
+        assert geometry_labels is not None or not method.geometry, f"labels {labels!r} need geometry_labels"
         pairs = pairs.to(self.device)
         if R_right_from_left is not None:
             self._rotation = self._tensor(R_right_from_left)
         elif self._rotation is None:
-            self.begin(pairs)
+            self.initialize_rotation(pairs)
         assert self._rotation is not None
         rotation = self._rotation
-        seen, maps = self._look(pairs)
+        seen, maps = self._predict(pairs)
         agreed = pseudo_labels(seen, rotation.to(seen.joints.left), self.manifest.root, self.recipe)
-        told = self._told_rotation(agreed).to(rotation)
+        batch = self._rotation_of(agreed).to(rotation)
         if R_right_from_left is None:
-            self._rotation = drift(rotation, told, self.recipe.eta)
+            self._rotation = drift(rotation, batch, self.recipe.eta)
         turns = pairs.images.map(lambda images: None if self._augment is None else self._augment.turn(len(images)))
-        asked: list[PerView[Targets]] = []
+        targets: list[PerView[Targets]] = []
         if method.agreement:
-            asked.append(self._targets(pairs, agreed.joints, maps, seen, turns))
-        if method.geometry and taught is not None:
-            asked.append(self._targets(pairs, taught.map(lambda t: t.joints.to(self.device)), maps, taught, turns))
-        losses, rehearsed = self._learn(pairs, asked, turns)
-        self._follow()
+            targets.append(self._targets(pairs, agreed.joints, maps, seen, turns))
+        if method.geometry and geometry_labels is not None:
+            targets.append(
+                self._targets(pairs, geometry_labels.map(lambda x: x.joints.to(self.device)), maps, geometry_labels, turns)
+            )
+        losses, rehearsed = self._train(pairs, targets, turns)
+        self._update_teacher()
         parts = (float(sum(part)) for part in zip(*losses, strict=True))
-        apart, batch_off_deg = float(agreed.apart), float(angle_deg(rotation, told))
+        apart, batch_off_deg = float(agreed.apart), float(angle_deg(rotation, batch))
         return StepFigures(*parts, apart=apart, batch_off_deg=batch_off_deg, rehearsed=rehearsed)
 
     @torch.no_grad()
-    def _look(self, pairs: CropPairs) -> tuple[TwoViewPredictions, PerView[Maps]]:
-        """What the teacher sees, in the cameras' axes, and its maps."""
+    def _predict(self, pairs: CropPairs) -> tuple[TwoViewPredictions, PerView[Maps]]:
+        """The teacher's predictions, in the cameras' axes, and its maps."""
         network, frame_from_crop = self.teacher.network, pairs.frame_from_crop(self.manifest.axes)
         maps = pairs.images.map(lambda images: network(normalise(images).contiguous(memory_format=torch.channels_last)))
         decoded = maps.map(lambda m: network.decode(m, self.manifest.crop_size))
@@ -156,7 +158,7 @@ class MeanTeacher:
         confidence = decoded.map(lambda d: d.confidence)
         return TwoViewPredictions(joints, confidence, confidence.map(lambda c: c >= self.recipe.least_confidence)), maps
 
-    def _told_rotation(self, labels: PseudoLabels) -> Tensor:
+    def _rotation_of(self, labels: PseudoLabels) -> Tensor:
         if self.recipe.published_rotation:
             return published_batch_rotation(labels.joints, labels.weight)
         return batch_rotation(labels.rooted, labels.weight)
@@ -169,9 +171,9 @@ class MeanTeacher:
         by: "TwoViewPredictions | PerView[GeometryLabelBatch]",
         turns: PerView[Turn | None],
     ) -> PerView[Targets]:
-        """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the pixels taught.
+        """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the labelled pixels.
 
-        Crops that are `turned` are asked for what is turned with them.
+        Targets of augmented crops are turned by the same `turns`.
         """
         frame_from_crop = pairs.frame_from_crop(self.manifest.axes)
         size = self.manifest.crop_size
@@ -186,22 +188,22 @@ class MeanTeacher:
             if isinstance(by, TwoViewPredictions):
                 heat = heat if turn is None else self.student.network.normalise_heat(turn.pictures(heat, heat.shape[-1], "zeros"))
                 return Targets(location, delta, heat, by.visible[view], expected)
-            taught = by[view].to(self.device)
-            pixels = taught.pixels if turn is None else turn.pixels(taught.pixels, size, size)
+            label = by[view].to(self.device)
+            pixels = label.pixels if turn is None else turn.pixels(label.pixels, size, size)
             inside = ((pixels > -0.5) & (pixels < size - 0.5)).all(-1)
-            learnt = pixels if self.recipe.pixel_term else None
-            return Targets(location, delta, self._heat(pixels, inside, heat), inside, expected, taught.weight, learnt)
+            read = pixels if self.recipe.pixel_term else None
+            return Targets(location, delta, self._heat(pixels, inside, heat), inside, expected, label.weight, read)
 
         return PerView.of(of)
 
     def _heat(self, pixels: Tensor, inside: Tensor, like: Tensor) -> Tensor:
-        """(N, 21, M, M) the heat that joints at crop pixels (N, 21, 2) are to give; a joint outside of its crop has none."""
+        """(N, 21, M, M) target heat of joints at crop pixels (N, 21, 2); a joint outside of its crop has none."""
         network = self.student.network
         heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, network.heat_sigma)
         return network.normalise_heat(heat * inside[..., None, None])
 
-    def _learn(self, pairs: CropPairs, asked: list[PerView[Targets]], turns: PerView[Turn | None]) -> tuple[list[Loss], float]:
-        """One step of Adam on both views, whatever is asked counting alike; the views' losses, and drawn hands' error.
+    def _train(self, pairs: CropPairs, targets: list[PerView[Targets]], turns: PerView[Turn | None]) -> tuple[list[Loss], float]:
+        """One step of Adam on both views, all targets counting alike; the views' losses, and the error on synthetic hands.
 
         One view's graph at a time is held, which halves the memory.
         """
@@ -209,8 +211,8 @@ class MeanTeacher:
         losses = []
         for view, images in pairs.images.items():
             turn = turns[view]
-            shown = images if self._augment is None or turn is None else self._augment(images, turn)
-            loss = adaptation_loss(self.student.network, shown, [each[view] for each in asked])
+            augmented = images if self._augment is None or turn is None else self._augment(images, turn)
+            loss = adaptation_loss(self.student.network, augmented, [each[view] for each in targets])
             loss.total.backward()
             losses.append(Loss(*(part.detach() for part in loss)))
         rehearsed = float("nan") if self._rehearsal is None else self._rehearse(pairs, self._rehearsal)
@@ -219,15 +221,15 @@ class MeanTeacher:
         return losses, rehearsed
 
     def _rehearse(self, pairs: CropPairs, rehearsal: Rehearsal) -> float:
-        """Add drawn hands' gradients, each picture counting like one of a real hand; their mean error, hands."""
-        drawn = rehearsal.beside(torch.cat(list(pairs.images)))
+        """Add the gradients of synthetic hands, each image counting like one of a real hand; their mean error, hands."""
+        drawn = rehearsal.batch_for(torch.cat(list(pairs.images)))
         loss = drawn_loss(self.student.network, drawn, self.manifest.crop_size)
         (loss.total * (len(drawn.images) / len(pairs))).backward()
         return float(loss.joints.detach())
 
     @torch.no_grad()
-    def _follow(self) -> None:
-        """The teacher's weights ← an average that begins as the mean of all steps."""
+    def _update_teacher(self) -> None:
+        """The teacher's weights ← a moving average that begins as the mean of all steps."""
         memory = min(1 - 1 / (self.steps + 1), self.recipe.memory)
         for old, new in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
             old.lerp_(new, 1 - memory)

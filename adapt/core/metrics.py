@@ -1,4 +1,4 @@
-"""Mono-M and Dual-M of a camera pair, in sums that batches and shards add up, and the line that the published evaluation prints.
+"""Mono-M and Dual-M of a camera pair, as sums that add up over batches and shards, and the published evaluation's line.
 
 Mono-M is the error of the two views' own hands, Dual-M that of the merged hand seen from both cameras (S2DHand, section 4).
 Hands are put upon the true root joint, scaled to the true length from wrist to middle knuckle, and compared joint by joint;
@@ -15,7 +15,7 @@ from hand.joints import MIDDLE_MCP, WRIST
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean in the making."""
+    """Running mean."""
 
     total: float = 0.0
     count: int = 0

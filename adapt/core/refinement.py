@@ -23,7 +23,7 @@ from capture.views import PerView
 ITERATIONS = 8
 """Newton steps from μ = 0; they rise monotonically to the root, twice as many digits each."""
 _MOST_TURN = 0.9
-"""|λ| beyond which the hands, turned by about 2 arctan |λ| (84°) too much or too little, say nothing of each other."""
+"""|λ| beyond which the hands, turned by about 2 arctan |λ| (84°) too much or too little, are unrelated."""
 
 
 def refine(joints: PerView[Tensor], R_right_from_left: Tensor, weight: Tensor) -> PerView[Tensor]:

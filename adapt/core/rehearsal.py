@@ -1,7 +1,7 @@
-"""Drawn hands, of which the truth is known, to be rehearsed beside those that nobody labelled, so that nothing is forgotten.
+"""Rehearsal: synthetic hands with known joints in each step of adaptation, against forgetting.
 
-With `spectra` they look more like what is adapted to: the low frequencies of its crops, which carry light, tint and contrast,
-lend them their amplitudes; the drawings' phases keep every edge, and so the labels (Yang & Soatto, "FDA", CVPR 2020).
+With `spectra` they look more like the target domain: they take the amplitudes of its crops' low frequencies, which carry light,
+tint and contrast; their own phases keep every edge, and so the labels (Yang & Soatto, "FDA", CVPR 2020).
 """
 
 from dataclasses import replace
@@ -16,11 +16,11 @@ from hand.synth.spectrum import RADIUS, mix_amplitude
 from hand.synth.turn import BORDER, turned
 
 SEED = 5_000_000
-"""Hands are drawn from here on: neither those of training nor those that networks are judged by."""
+"""First seed of the synthetic hands: neither those of training nor those of validation."""
 MIXED = 0.5
-"""Share of the drawn pictures that are given another spectrum."""
+"""Share of the synthetic images that take another spectrum."""
 _ABSENT, _MIRRORED = 0.05, 0.06
-"""As in training: pictures without a hand and of left ones, about which a network is only to doubt itself."""
+"""Shares of images without a hand, and of left hands, as in training: there only the predicted error is trained."""
 _DRAWN_AT_ONCE = 20
 
 
@@ -29,7 +29,7 @@ def draw_bank(
 ) -> SyntheticCrops:
     """`count` hands with a border to turn them in, the same for the same seed; some 15 ms each on a core.
 
-    `backgrounds`: procedural ones if not given; `shown`: whether a bar shows how far it is.
+    `backgrounds`: procedural ones if not given; `shown`: whether to show a progress bar.
     """
     drawer = CropRenderer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
     steps = range(-(-count // _DRAWN_AT_ONCE))
@@ -38,20 +38,20 @@ def draw_bank(
 
 
 class Rehearsal:
-    """Gives drawn hands in a random order, each use turned and lit anew; deterministic by seed on one kind of device."""
+    """Batches of synthetic hands in random order, augmented anew each time; deterministic by seed on one kind of device."""
 
     def __init__(
         self, bank: SyntheticCrops, share: float, seed: int, device: torch.device | str = "cpu", *, spectra: bool = False
     ):
-        """`share` in (0, 1): how many of all the pictures that are learnt from are drawn; `bank` as `draw_bank` gives it."""
+        """`share` in (0, 1): share of synthetic images among all that are trained on; `bank` from `draw_bank`."""
         assert 0 < share < 1, f"a share of {share:g} is no rehearsal"
         self.share, self.spectra = share, spectra
         self._bank = bank.to(device)
         self._generator = torch.Generator(device=device).manual_seed(seed)
         self._order = torch.empty(0, dtype=torch.long, device=device)
 
-    def beside(self, images: Tensor) -> SyntheticCrops:
-        """As many as go with crops (N, S, S, 3) uint8 of what is adapted to."""
+    def batch_for(self, images: Tensor) -> SyntheticCrops:
+        """The synthetic hands that go with crops (N, S, S, 3) uint8 of the target domain."""
         count = max(1, round(len(images) * self.share / (1 - self.share)))
         drawn = turned(self._bank.rows(self._next(count)), images.shape[1], self._generator)
         return self._mixed(drawn, images) if self.spectra else drawn
@@ -71,11 +71,11 @@ class Rehearsal:
 
         pick = torch.randint(len(images), (n,), generator=self._generator, device=device)
         others, own = (each.permute(0, 3, 1, 2).float() / 255 for each in (images[pick], drawn.images))
-        # A camera without colours lends none: no amplitude takes those of a drawing away.
+        # A grey camera: no amplitude would take the colours of a synthetic image away.
         grey = (others.amax(1) - others.amin(1)).amax((1, 2)) < 1e-4
-        looks = torch.where(grey[:, None, None, None], own.mean(1, keepdim=True), own)
+        coloured = torch.where(grey[:, None, None, None], own.mean(1, keepdim=True), own)
         radius = RADIUS[0] * (RADIUS[1] / RADIUS[0]) ** uniform()
-        mixed = mix_amplitude(looks, others, uniform(), radius).clamp(0, 1)
+        mixed = mix_amplitude(coloured, others, uniform(), radius).clamp(0, 1)
         mixed = (mixed * 255 + 0.5).to(torch.uint8).permute(0, 2, 3, 1)
         chosen = uniform() < MIXED
         return replace(drawn, images=torch.where(chosen[:, None, None, None], mixed, drawn.images))

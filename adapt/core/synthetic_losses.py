@@ -1,4 +1,4 @@
-"""How far a network's maps are from the truth of drawn hands: one loss for each architecture, for training and for rehearsing."""
+"""Supervised losses on synthetic hands, one for each architecture, for training and for rehearsal."""
 
 from functools import singledispatch
 from typing import NamedTuple
@@ -41,15 +41,15 @@ def _inputs(drawn: SyntheticCrops) -> Tensor:
 
 
 def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: SyntheticCrops, size: int) -> DrawnLoss:
-    """DetNet-lite: cross-entropy of the heat, distances of the joints in 2D and 3D, bone directions, and the error foretold.
+    """DetNet-lite: cross-entropy of the heat, distances of the joints in 2D and 3D, bone directions, and the predicted error.
 
-    Of heat logits, delta, location and doubt maps. Joints count by their weight.
+    `maps`: heat logits, delta, location and predicted error. Joints count by their weight.
     """
     logits, delta, location, doubt = maps
     cells = logits.shape[-1]
     log_heat = logits.flatten(2).log_softmax(-1)
     heat = log_heat.exp().view_as(logits)
-    # Where a left hand is shown there is nothing to learn but doubt: its heat is left alone, it may look like a right one's.
+    # Of left hands only the predicted error is trained: their heat may look like a right hand's.
     right = (~drawn.mirrored)[:, None].float()
     present = drawn.present[:, None].float() * right
     inside = ((drawn.pixels > -0.5) & (drawn.pixels < size - 0.5)).all(-1) * present

@@ -1,4 +1,4 @@
-"""What is taught: the momentum network's pseudo-labels of two views that agree (S2DHand), and any labels' targets for maps."""
+"""Pseudo-labels of the momentum network's two views (S2DHand), and the targets of a network's maps that follow from labels."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,7 +14,7 @@ from hand.joints import MIDDLE_MCP, PARENTS, WRIST
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
 
 LabelSource = Literal["s2dhand", "geometry", "both"]
-"""What teaches: what two views agree on, where their rays meet, or both."""
+"""Where pseudo-labels come from: agreement of the two views, triangulation of both, or both sources."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Recipe:
 
     merge: MergeRule = "softmax"
     beta: float = DEFAULT_BETA
-    """How decidedly `softmax` prefers the surer view."""
+    """How strongly `softmax` prefers the view with the higher confidence."""
     alpha: float = 0.7
     """Share of the merged hand in the pseudo-labels; the rest is refined."""
     eta: float = 0.999
@@ -33,9 +33,9 @@ class Recipe:
     memory: float = 0.99
     """Most of the old weights' share in the teacher's new ones, which are the mean of about the last 1 / (1 − memory) steps."""
     least_confidence: float = 0.1
-    """Confidence below which a joint is taken for hidden in that view: annotations are not to be had."""
+    """Confidence below which a joint counts as hidden in that view; there are no annotations to say so."""
     pixel_term: bool = True
-    """Whether DetNet-lite learns the pixels that geometry taught from where it reads them, too, and not from the heat alone."""
+    """Whether DetNet-lite has a loss on the pixels that it reads from its heat, besides the loss on the heat itself."""
     published_rotation: bool = False
     """Whether visible joints count alike, and a batch's rotation is its pseudo-labels' mean quaternion.
 
@@ -49,7 +49,7 @@ class Recipe:
         return LABEL_METHODS[labels].recipe
 
     def joint_weight(self, confidence: PerView[Tensor], visible: PerView[Tensor]) -> Tensor:
-        """(N, 21) how much each joint counts in a pair's rotation: nothing where a view does not see it."""
+        """(N, 21) weight of each joint in a pair's rotation; 0 where it is hidden in a view."""
         both = (visible.left & visible.right).to(confidence.left)
         return both if self.published_rotation else both * (confidence.left * confidence.right).sqrt()
 
@@ -75,12 +75,12 @@ LABEL_METHODS: dict[LabelSource, LabelMethod] = {
 """With labels by geometry, a teacher that averages ten steps gets further in the same time; labels that are the teacher's own are
 more stable with a longer memory."""
 FAITHFUL = Recipe(merge="max", beta=1.0, pixel_term=False, published_rotation=True)
-"""As published: joints from the surer view alone, the rotation as pseudo-labels tell it."""
+"""As published: joints from the view with the higher confidence alone, the rotation from pseudo-labels."""
 
 
 @dataclass(frozen=True, slots=True)
 class TwoViewPredictions:
-    """What a network says of N hands in both views."""
+    """A network's predictions for N hands in both views."""
 
     joints: PerView[Tensor]
     """(N, 21, 3) in each camera's axes, near its own root and of its own scale."""
@@ -92,21 +92,21 @@ class TwoViewPredictions:
 
 @dataclass(frozen=True, slots=True)
 class PseudoLabels:
-    """Two views' hands, made to agree."""
+    """Pseudo-labels of both views: merged and refined hands."""
 
     joints: PerView[Tensor]
-    """(N, 21, 3) in each camera's axes, with the root and the scale that this view's network gave."""
+    """(N, 21, 3) in each camera's axes, with the root and the scale of this view's prediction."""
     rooted: PerView[Tensor]
-    """(N, 21, 3) what the network gave, from its root joint and with the left view's 0→9 length in both."""
+    """(N, 21, 3) predictions from the root joint, with the left view's 0→9 length in both."""
     weight: Tensor
-    """(N, 21) how much each joint counts in the rotation."""
+    """(N, 21) of each joint in the rotation."""
     apart: Tensor
     """() mean distance, in hands, between the views' joints that both see; not a number where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What one view's crops are to give, in the axes that the network answers in."""
+    """Targets of one view's crops, in the axes of the network's predictions."""
 
     location: Tensor
     """(N, 21, 3) from the root joint, 0→9 length 1."""
@@ -117,23 +117,23 @@ class Targets:
     visible: Tensor
     """(N, 21) bool."""
     doubt: Tensor | None = None
-    """(N, 21) the teacher's logarithm of the expected joint error, where it tells it."""
+    """(N, 21) the teacher's logarithm of the expected joint error, where it predicts that."""
     weight: Tensor | None = None
-    """(N, 21) how much each joint counts, in [0, 1]; None for all alike."""
+    """(N, 21) of each joint in the loss, in [0, 1]; None for all alike."""
     pixels: Tensor | None = None
-    """(N, 21, 2) in the crop, where they are to be learnt besides the heat; DetNet reads none that could learn."""
+    """(N, 21, 2) in the crop, where there is a loss on them besides the heat's; DetNet's pixels have no gradient."""
 
 
 @dataclass(frozen=True, slots=True)
 class GeometryLabelBatch:
-    """What the cameras' geometry says of the hand in one view's crops (`adapt.core.geometry_labels`)."""
+    """Pseudo-labels by geometry of one view's N crops (`adapt.core.geometry_labels`)."""
 
     joints: Tensor
     """(N, 21, 3) unit hands, that camera's axes."""
     pixels: Tensor
     """(N, 21, 2) in the crop."""
     weight: Tensor
-    """(N, 21) how much each joint teaches, in [0, 1]."""
+    """(N, 21) of each joint in the loss, in [0, 1]."""
 
     def rows(self, rows: Tensor) -> "GeometryLabelBatch":
         """Those numbered `rows` (M,)."""
@@ -143,14 +143,14 @@ class GeometryLabelBatch:
         return GeometryLabelBatch(self.joints.to(device), self.pixels.to(device), self.weight.to(device))
 
 
-def pseudo_labels(seen: TwoViewPredictions, R_right_from_left: Tensor, root: int, recipe: Recipe) -> PseudoLabels:
+def pseudo_labels(predictions: TwoViewPredictions, R_right_from_left: Tensor, root: int, recipe: Recipe) -> PseudoLabels:
     """α · merged + (1 − α) · refined, put back into each view's own root and scale."""
-    roots = seen.joints.map(lambda x: x[:, root : root + 1])
-    lengths = seen.joints.map(_length)
+    roots = predictions.joints.map(lambda x: x[:, root : root + 1])
+    lengths = predictions.joints.map(_length)
     scale = lengths.left / lengths.right.clamp_min(1e-6)
-    rooted = PerView(seen.joints.left - roots.left, (seen.joints.right - roots.right) * scale)
-    weight = recipe.joint_weight(seen.confidence, seen.visible)
-    merged = merge_batch(rooted, seen.confidence, seen.visible, R_right_from_left, recipe.merge, recipe.beta)
+    rooted = PerView(predictions.joints.left - roots.left, (predictions.joints.right - roots.right) * scale)
+    weight = recipe.joint_weight(predictions.confidence, predictions.visible)
+    merged = merge_batch(rooted, predictions.confidence, predictions.visible, R_right_from_left, recipe.merge, recipe.beta)
     refined = refine(rooted, R_right_from_left, weight)
 
     def mixed(view: View) -> Tensor:
@@ -158,7 +158,7 @@ def pseudo_labels(seen: TwoViewPredictions, R_right_from_left: Tensor, root: int
 
     joints = PerView(mixed("left") + roots.left, mixed("right") / scale + roots.right)
     distance = (rooted.left @ R_right_from_left.mT - rooted.right).norm(dim=-1) / lengths.left[..., 0].clamp_min(1e-6)
-    both = (seen.visible.left & seen.visible.right).to(distance)
+    both = (predictions.visible.left & predictions.visible.right).to(distance)
     return PseudoLabels(joints, rooted, weight, (distance * both).sum() / both.sum())
 
 

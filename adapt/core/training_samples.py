@@ -1,4 +1,4 @@
-"""What is kept of a recording's hands, to learn from or to judge by: crops and what they are taught, never whole frames."""
+"""Samples that a network is trained or validated on: crops of both views with their pseudo-labels, and batches of them."""
 
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -44,31 +44,32 @@ class TrainingSample:
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """Such hands, to learn from or to judge by."""
+    """N samples as a batch, to train on or to validate on."""
 
     pairs: CropPairs
-    taught: PerView[GeometryLabelBatch]
-    shown: list[TrainingSample]
+    labels: PerView[GeometryLabelBatch]
+    samples: list[TrainingSample]
+    """Those that the batch was made of."""
 
     @classmethod
-    def of(cls, shown: list[TrainingSample]) -> "TrainingSet":
+    def of(cls, samples: list[TrainingSample]) -> "TrainingSet":
         def stacked(view: View, name: str) -> torch.Tensor:
-            return torch.from_numpy(np.stack([getattr(each.crops[view], name) for each in shown]))
+            return torch.from_numpy(np.stack([getattr(sample.crops[view], name) for sample in samples]))
 
-        def taught(view: View) -> GeometryLabelBatch:
-            joints = torch.from_numpy(np.stack([each.labels[view].joints for each in shown])).float()
+        def labels(view: View) -> GeometryLabelBatch:
+            joints = torch.from_numpy(np.stack([sample.labels[view].joints for sample in samples])).float()
             return GeometryLabelBatch(joints, stacked(view, "pixels").float(), stacked(view, "weight").float())
 
-        def turns(view: View) -> torch.Tensor:
-            return torch.from_numpy(np.stack([each.crops[view].camera.R_frame_from_crop for each in shown]))
+        def rotations(view: View) -> torch.Tensor:
+            return torch.from_numpy(np.stack([sample.crops[view].camera.R_frame_from_crop for sample in samples]))
 
-        mirror = torch.tensor([each.crops.left.camera.mirror for each in shown])
+        mirror = torch.tensor([sample.crops.left.camera.mirror for sample in samples])
         images = PerView.of(lambda view: stacked(view, "image"))
-        return cls(CropPairs(images, PerView.of(turns), mirror), PerView.of(taught), shown)
+        return cls(CropPairs(images, PerView.of(rotations), mirror), PerView.of(labels), samples)
 
 
 class EvenSubsample(Generic[Item]):
-    """Of a stream of any length `most` items, evenly spread; fewer than twice as many are held."""
+    """Keeps `most` items of a stream of any length, evenly spread; holds fewer than twice as many."""
 
     def __init__(self, most: int):
         self._most, self._every, self._count = most, 1, 0

@@ -1,4 +1,4 @@
-"""What AssemblyHands' annotation files say of one split, as arrays: who is seen where, in which picture, by which camera.
+"""Annotations of one split of AssemblyHands as arrays: hands, joints, cameras and images.
 
 The layout, and where each fact of it comes from. [T] the toolkit's README and loader (github.com/facebookresearch/
 assemblyhands-toolkit), [S] S2DHand's loader (github.com/ut-vision/S2DHand), [C] converters of others that checked the real files:

@@ -1,6 +1,6 @@
-"""What is found out once of a split of AssemblyHands and kept: its index, and the list of hands that must not be used.
+"""Files made once for a split of AssemblyHands and kept: its index, and the list of hands that must not be used.
 
-Both are kept beside the annotations, or in a folder that is given: `index_<split>_ego.safetensors`, ours, made anew when the
+Both are kept next to the annotations, or in a folder that is given: `index_<split>_ego.safetensors`, ours, made anew when the
 annotations change; and `invalid_<split>_ego.txt`, the published list, which may also be downloaded, and is made anew when it is
 deleted.
 """
@@ -70,7 +70,7 @@ def _find_invalid(images: Path, split: str, index: Annotations) -> list[str]:
             some = names[start : start + _CHECKED_AT_ONCE]
             whole += pool.map(lambda name: _is_whole(images / name), some)
             bar.update(len(some))
-    missing = [name for name, told in zip(names, whole, strict=True) if told is None]
+    missing = [name for name, readable in zip(names, whole, strict=True) if readable is None]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(names)} pictures are not in {images}, the first is {missing[0]}: download them, or leave "
@@ -79,9 +79,9 @@ def _find_invalid(images: Path, split: str, index: Annotations) -> list[str]:
     enough = _enough(index)
     return [
         f"{name},{side}"
-        for (moment, camera), name, told in zip(places, names, whole, strict=True)
+        for (moment, camera), name, readable in zip(places, names, whole, strict=True)
         for side in range(len(SIDES))
-        if np.isfinite(index.box_px[moment, side, camera]).all() and not (told and enough[moment, side, camera])
+        if np.isfinite(index.box_px[moment, side, camera]).all() and not (readable and enough[moment, side, camera])
     ]
 
 
@@ -97,7 +97,7 @@ def _is_whole(file: Path) -> bool | None:
         data = np.fromfile(file, np.uint8)
     except FileNotFoundError:
         return None
-    # Decoders fill in what is missing at the end, and say so to nobody.
+    # Decoders fill in what is missing at the end without an error.
     ends = data[-64:].tobytes().rstrip(b"\0").endswith(b"\xff\xd9")
     return ends and cv2.imdecode(data, cv2.IMREAD_REDUCED_GRAYSCALE_8) is not None
 

@@ -1,4 +1,4 @@
-"""AssemblyHands as hand pairs to adapt to and to be judged by: one hand in two of a headset's pictures, read when asked for.
+"""AssemblyHands as hand pairs to adapt to and to test on: one hand in two images of a headset, read on access.
 
 `adapt.datasets.assembly_annotations` says what the published layout is and how far that was verified;
 `adapt.datasets.assembly_cache` what is found out once and kept. A split's index, arrays of some hundred bytes a picture, is all
@@ -63,7 +63,7 @@ class TrueHand:
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
     def box(self, boxes: Boxes = "joints") -> HandBox:
-        """The square to look at, margin included."""
+        """The square to crop, margin included."""
         if boxes == "joints":
             roll_deg = roll_of(self.pixels)
             centre, size_px = box_around(self.pixels, roll_deg)
@@ -130,7 +130,7 @@ class AssemblyHands:
     """One split of the data set."""
 
     def __init__(self, root: Path, split: str = "val", cache: Path | None = None):
-        """`root` holds `annotations` and `images`; what is found out once is kept in `cache`, beside the annotations if None.
+        """`root` holds `annotations` and `images`; what is found out once is kept in `cache`, next to the annotations if None.
 
         Raises UserError for what is missing or damaged.
         """

@@ -1,4 +1,4 @@
-"""Where a data set's two cameras are, from what a network sees of hands that nobody labelled; and the labels that follow from it.
+"""Calibration of a data set's two cameras on a network's predictions for unlabelled hands, and the pseudo-labels from it.
 
 A live stream's cameras are found pair by pair (`runtime.calibration.self_calibrator`). A data set's moments may lie anywhere in
 time, and its cameras' lenses are known: so the most varied of its pairs go to the same solver at once, each for itself.
@@ -58,13 +58,13 @@ class DatasetCameras:
         return TwoViewGeometry(cameras, self.R_right_from_left, self.t_right_from_left_mm)
 
 
-def calibrate_dataset(looked: Sequence[DatasetPredictions]) -> tuple[DatasetCameras | None, str]:
-    """The cameras' places, or None where they are not sure; in words what is known of them, or why it is not."""
-    if not looked:
+def calibrate_dataset(predictions: Sequence[DatasetPredictions]) -> tuple[DatasetCameras | None, str]:
+    """The calibration, or None where it was rejected; and a phrase on what it rests on, or why it was rejected."""
+    if not predictions:
         return None, "no hands were seen"
-    lenses = looked[0].cameras
+    lenses = predictions[0].cameras
     buffer = KeyframeBuffer(lenses.map(lambda camera: camera.size_px[0]), MOST_PAIRS)
-    for one in looked:
+    for one in predictions:
         if max(float(pixel_error(hand).mean()) for hand in one.hands) <= MOST_PIXEL_ERROR:
             seen = Keyframe.of(one.number, PerView.of(lambda view, one=one: _through(one, view, lenses[view])))
             if seen is not None:
@@ -80,22 +80,22 @@ def calibrate_dataset(looked: Sequence[DatasetPredictions]) -> tuple[DatasetCame
     rejection = rejection_reason(solution)
     if rejection is not None:
         return None, describe_rejection(rejection, figures_of(solution))
-    return _places(solution), f"{solution.pairs} pairs"
+    return _cameras(solution), f"{solution.pairs} pairs"
 
 
 class Labeller:
-    """Labels hands by the cameras' places, each for itself."""
+    """Labels hands with the calibration, each by itself."""
 
-    def __init__(self, places: DatasetCameras):
-        self._places = places
+    def __init__(self, cameras: DatasetCameras):
+        self._cameras = cameras
         self._fits: dict[PerView[PinholeCamera], HandFit] = {}
 
     def __call__(self, one: DatasetPredictions) -> PerView[ViewLabel] | None:
         """Both views' labels; None where what they saw is no one hand."""
-        geometry = self._places.geometry(one.cameras)
+        geometry = self._cameras.geometry(one.cameras)
         fit = self._fits.get(one.cameras)
         if fit is None:
-            fit = self._fits[one.cameras] = HandFit(geometry, self._places.bones, DEFAULT_HAND_SIZE_MM, FitSettings(motion=None))
+            fit = self._fits[one.cameras] = HandFit(geometry, self._cameras.bones, DEFAULT_HAND_SIZE_MM, FitSettings(motion=None))
         hands: PerView[ViewHand | None] = PerView(one.hands.left, one.hands.right)
         fitted = fit(0, hands)
         if fitted is None or not is_good_fit(fitted, geometry):
@@ -109,7 +109,7 @@ def _through(one: DatasetPredictions, view: View, lens: PinholeCamera) -> ViewHa
     return hand if camera == lens else replace(hand, pixels=lens.project(camera.rays(hand.pixels)))
 
 
-def _places(solution: Solution) -> DatasetCameras:
+def _cameras(solution: Solution) -> DatasetCameras:
     found = solution.cameras
     return DatasetCameras(
         found.R_right_from_left, found.t_right_from_left * DEFAULT_HAND_SIZE_MM, solution.bones, solution.uncertainty.rotation_deg

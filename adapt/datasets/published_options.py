@@ -78,11 +78,11 @@ class Settings:
     """Number of the NVIDIA GPU; where there is none, the CPU stands in."""
 
     labels: LabelSource | None = None
-    """What teaches: what two views agree on (s2dhand), where their rays meet (geometry), or both, the default."""
+    """Where pseudo-labels come from: agreement of the two views (s2dhand), triangulation (geometry), or both, the default."""
     rehearse: float = 0.0
-    """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none."""
+    """Share of synthetic hands, whose joints are known, among all that is trained on, against forgetting; 0 for none."""
     faithful: bool = False
-    """As published: --labels s2dhand, joints from the surer view alone, the rotation kept from pseudo-labels, seed 1."""
+    """As published: --labels s2dhand, joints from the more confident view alone, the rotation kept from pseudo-labels, seed 1."""
     rotations: Path | None = None
     """JSON table to take the rotation from with --faithful; if not given, the first batch tells it."""
     held_out: bool = False
@@ -93,7 +93,7 @@ class Settings:
     """Test every epoch and keep its weights, and what going on needs; or do so with the last one alone."""
     split: str = "val"
     cache: Path | None = None
-    """Where index and list of invalid hands are kept; beside the annotations if not given."""
+    """Where index and list of invalid hands are kept; next to the annotations if not given."""
     seed: int = PUBLISHED_SEED
     threads: int = 1
     """Of a CPU."""
@@ -125,12 +125,12 @@ class Settings:
     def recipe(self) -> Recipe:
         from dataclasses import replace
 
-        told = {"alpha": self.alpha, "rate": self.learning_rate}
-        usual = FAITHFUL if self.faithful else Recipe.of(self.taught)
-        return replace(usual, **{name: value for name, value in told.items() if value is not None})
+        given = {"alpha": self.alpha, "rate": self.learning_rate}
+        usual = FAITHFUL if self.faithful else Recipe.of(self.label_source)
+        return replace(usual, **{name: value for name, value in given.items() if value is not None})
 
     @property
-    def taught(self) -> LabelSource:
+    def label_source(self) -> LabelSource:
         return self.labels or ("s2dhand" if self.faithful else "both")
 
     @property
@@ -167,7 +167,7 @@ class Settings:
         )
 
     def device(self) -> tuple[torch.device, str]:
-        """Where to compute, and what there is to say about it. Raises UserError for a --gpus that is no number."""
+        """The device, and a sentence about it. Raises UserError for a --gpus that is no number."""
         if not torch.cuda.is_available():
             return torch.device("cpu"), "torch sees no NVIDIA GPU on this machine: --gpus is passed over, the CPU computes"
         if not self.gpus.strip().isdigit() or int(self.gpus) >= torch.cuda.device_count():

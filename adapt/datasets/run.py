@@ -1,10 +1,10 @@
 """Adapts a network to one camera pair of a data set, without labels, and tests it after every epoch.
 
-The network looks at the pairs; the cameras' places follow from what it sees; so do the labels; then it learns. The annotation's
-joints are read by `adapt.datasets.scores` alone, which judges and changes nothing.
+The cameras are calibrated on the network's predictions, which gives pseudo-labels to train on. The annotated joints are read by
+`adapt.datasets.scores` alone, for the scores. Results are printed in the published form.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,20 +32,18 @@ from runtime.fusion.merge import MergeRule
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, save_network
 
-Say = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it. Rotations are told in degrees from the true one; nothing was learnt from that."""
+    """Result of an adaptation. Rotation errors are against the true rotation, which is used for nothing else."""
 
     name: str
     """Headset and pair, such as set0-1,2."""
     pairs: int
-    """That were learnt from."""
+    """Pairs trained on."""
     epochs: int
     before: PairScores
-    """Merged through the rotation that the network's own hands told."""
+    """Merged through the rotation that follows from the network's own predictions."""
     before_placed: PairScores
     """The same hands, merged through the rotation that is used afterwards."""
     after: PairScores
@@ -57,78 +55,78 @@ class Outcome:
     """How the cameras were found."""
 
 
-def adapt(settings: Settings, say: Say = print, models: Models | None = None) -> Outcome:
-    """Adapt, test after every epoch, and keep the weights. Raises UserError for what cannot be done."""
+def adapt(settings: Settings, models: Models | None = None) -> Outcome:
+    """Adapt, test after every epoch, and save the weights. Raises UserError for what cannot be done."""
     models = models or Models()
-    device = _begin(settings, say)
-    source, goes_on = _source(settings)
+    device = _begin(settings)
+    source, resumes = _source(settings)
     network, manifest = models.network(source)
     train = _pairs(settings, models, "train")
     numbers = range(_count(settings.pic, train))
-    judge = _Judge.of(settings, manifest, device, _pairs(settings, models, "test"), numbers)
-    looked, tested = models.looked(
-        (source, source.stat().st_mtime_ns, settings.data("train"), settings.split, settings.name, numbers, judge.numbers),
-        lambda: judge.look_first(network, train, numbers),
+    evaluation = _Evaluation.of(settings, manifest, device, _pairs(settings, models, "test"), numbers)
+    predictions, tested = models.predictions(
+        (source, source.stat().st_mtime_ns, settings.data("train"), settings.split, settings.name, numbers, evaluation.numbers),
+        lambda: evaluation.predict_both(network, train, numbers),
     )
-    lesson, note = dataset_samples(settings, manifest, looked, train)
-    say(note)
+    samples, note = dataset_samples(settings, manifest, predictions, train)
+    print(note)
     rehearsal = None
     if settings.rehearse:
         bank = models.bank(manifest.crop_size, settings.seed)
         rehearsal = Rehearsal(bank, settings.rehearse, settings.seed, device, spectra=True)
     session = MeanTeacher(
-        network, manifest, settings.recipe, R_right_from_left=lesson.R_right_from_left, device=device, rehearsal=rehearsal
+        network, manifest, settings.recipe, R_right_from_left=samples.R_right_from_left, device=device, rehearsal=rehearsal
     )
-    if goes_on:
+    if resumes:
         load_progress(session, _progress(settings))
-    own = rotation_of(looked)
-    now, before = tested, judge.scores(tested, own)
+    own = rotation_of(predictions)
+    now, before = tested, evaluation.scores(tested, own)
     after = before
-    say(before.line(0, settings.setup, settings.cameras))
+    print(before.line(0, settings.setup, settings.cameras))
     last = settings.start_epoch + settings.epochs - 1
     for epoch in range(settings.start_epoch, last + 1):
-        _learn(session, lesson, settings, epoch)
+        _train_epoch(session, samples, settings, epoch)
         if settings.keep == "all" or epoch == last:
-            _keep(session, settings, epoch, source)
-            now = judge.look(session.teacher)
-            after = judge.scores(now, judge.rotation(session))
-            say(after.line(epoch, settings.setup, settings.cameras))
-    in_use = own if session.R_right_from_left is None else judge.rotation(session)
+            _save(session, settings, epoch, source)
+            now = evaluation.predict(session.teacher)
+            after = evaluation.scores(now, evaluation.rotation(session))
+            print(after.line(epoch, settings.setup, settings.cameras))
+    in_use = own if session.R_right_from_left is None else evaluation.rotation(session)
     outcome = Outcome(
         name=settings.name,
-        pairs=len(lesson.pairs),
+        pairs=len(samples.pairs),
         epochs=settings.epochs,
         before=before,
-        before_placed=judge.scores(tested, in_use),
+        before_placed=evaluation.scores(tested, in_use),
         after=after,
-        rotation_before_deg=judge.true.off_deg(own),
-        rotation_after_deg=judge.true.off_deg(in_use),
-        own_rotation_after_deg=judge.true.off_deg(rotation_of(now)),
+        rotation_before_deg=evaluation.true.off_deg(own),
+        rotation_after_deg=evaluation.true.off_deg(in_use),
+        own_rotation_after_deg=evaluation.true.off_deg(rotation_of(now)),
         note=note,
     )
-    say(summary(outcome))
+    print(summary(outcome))
     return outcome
 
 
-def evaluate(settings: Settings, say: Say = print, models: Models | None = None) -> PairScores:
+def evaluate(settings: Settings, models: Models | None = None) -> PairScores:
     """Test a network, and change nothing. Raises UserError for what cannot be done."""
     models = models or Models()
-    device = _begin(settings, say)
+    device = _begin(settings)
     network, manifest = models.network(settings.source())
     test = _pairs(settings, models, "test")
-    judge = _Judge.of(settings, manifest, device, test[: _count(settings.pic, test)], ())
-    looked = judge.look(network)
-    places, note = (None, "as published") if settings.faithful else calibrate_dataset(looked)
+    evaluation = _Evaluation.of(settings, manifest, device, test[: _count(settings.pic, test)], ())
+    predictions = evaluation.predict(network)
+    cameras, note = (None, "as published") if settings.faithful else calibrate_dataset(predictions)
     table = rotation_in_table(settings)
-    rotation = table if table is not None else rotation_of(looked) if places is None else places.R_right_from_left
-    scores = judge.scores(looked, rotation)
-    say(scores.line(settings.evaluate_id or 0, settings.setup, settings.cameras))
-    say(f"the cameras' rotation is {judge.true.off_deg(rotation):.1f} deg off the true one ({note})")
+    rotation = table if table is not None else rotation_of(predictions) if cameras is None else cameras.R_right_from_left
+    scores = evaluation.scores(predictions, rotation)
+    print(scores.line(settings.evaluate_id or 0, settings.setup, settings.cameras))
+    print(f"the cameras' rotation is {evaluation.true.off_deg(rotation):.1f} deg off the true one ({note})")
     return scores
 
 
 def summary(outcome: Outcome) -> str:
-    """What changed, in a line."""
+    """The result in a line."""
     before, after = outcome.before, outcome.after
     return (
         f"{outcome.name}: Mono-M {before.mono_m:.2f} -> {after.mono_m:.2f} mm ({change(before.mono_m, after.mono_m):+.1f} %), "
@@ -144,8 +142,8 @@ def change(before: float, after: float) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Judge:
-    """Tests a network as the settings ask for."""
+class _Evaluation:
+    """The test that the settings ask for."""
 
     settings: Settings
     manifest: Manifest
@@ -154,9 +152,11 @@ class _Judge:
     true: TrueHands
 
     @classmethod
-    def of(cls, settings: Settings, manifest: Manifest, device: torch.device, test: HandPairs, learnt: Sequence[int]) -> "_Judge":
-        """On `test` but for the pairs that are `learnt`, where those are to be left out."""
-        left_out = set(learnt) if settings.held_out and settings.data("train") == settings.data("test") else set()
+    def of(
+        cls, settings: Settings, manifest: Manifest, device: torch.device, test: HandPairs, trained: Sequence[int]
+    ) -> "_Evaluation":
+        """On `test` without the pairs that are `trained` on, where the settings hold those out."""
+        left_out = set(trained) if settings.held_out and settings.data("train") == settings.data("test") else set()
         numbers = [number for number in range(len(test)) if number not in left_out]
         if not numbers:
             raise UserError(f"--held_out leaves nothing to test on: --pic {settings.pic} takes all {len(test)} pairs; give fewer")
@@ -166,26 +166,26 @@ class _Judge:
     def numbers(self) -> tuple[int, ...]:
         return self.true.numbers
 
-    def look(self, network: HandNetwork) -> list[DatasetPredictions]:
-        """What a network sees of the hands to test on."""
+    def predict(self, network: HandNetwork) -> list[DatasetPredictions]:
+        """A network's predictions for the pairs to test on."""
         return predict_pairs(self._engine(network), self.test, self.numbers, "looking at pairs to test on")
 
-    def look_first(
+    def predict_both(
         self, network: HandNetwork, train: HandPairs, numbers: Sequence[int]
     ) -> tuple[list[DatasetPredictions], list[DatasetPredictions]]:
-        """What it sees, before it has learnt, of the pairs to adapt to and of those to test on."""
-        return predict_pairs(self._engine(network), train, numbers, "looking at pairs to adapt to"), self.look(network)
+        """Its predictions for the pairs to adapt to, and for those to test on."""
+        return predict_pairs(self._engine(network), train, numbers, "looking at pairs to adapt to"), self.predict(network)
 
-    def scores(self, looked: Sequence[DatasetPredictions], R_right_from_left: np.ndarray) -> PairScores:
+    def scores(self, predictions: Sequence[DatasetPredictions], R_right_from_left: np.ndarray) -> PairScores:
         rule: MergeRule = "mean" if self.settings.faithful else "softmax"
         root = self.manifest.root if self.settings.root_idx is None else self.settings.root_idx
-        return self.true.scores(looked, R_right_from_left, root, rule)
+        return self.true.scores(predictions, R_right_from_left, root, rule)
 
     def rotation(self, session: MeanTeacher) -> np.ndarray:
         """(3, 3) that hands are merged through: the published evaluation's is that of its table throughout."""
         table = rotation_in_table(self.settings)
         rotation = session.R_right_from_left if table is None else table
-        assert rotation is not None, "nothing was learnt yet"
+        assert rotation is not None, "no step was taken yet"
         return rotation
 
     def _engine(self, network: HandNetwork) -> TorchEngine:
@@ -193,17 +193,17 @@ class _Judge:
         return TorchEngine(deepcopy(network), self.manifest, threads=self.settings.threads, device=str(self.device))
 
 
-def _begin(settings: Settings, say: Say) -> torch.device:
+def _begin(settings: Settings) -> torch.device:
     settings.check()
     device, note = settings.device()
-    say(note)
+    print(note)
     # How a sum is shared out among threads shows in its last digits.
     torch.set_num_threads(settings.threads)
     return device
 
 
 def _source(settings: Settings) -> tuple[Path, bool]:
-    """The weights that it begins with, and whether it goes on where an epoch ended."""
+    """The weights to start from, and whether training resumes from a checkpoint."""
     kept = progress_at(_progress(settings)) if settings.resume else None
     if kept is not None and kept[0] == settings.evaluate_id == settings.start_epoch - 1:
         return kept[1], True
@@ -225,26 +225,30 @@ def _spread(numbers: Sequence[int], most: int) -> list[int]:
     return [numbers[i] for i in np.linspace(0, len(numbers) - 1, most).round().astype(int)]
 
 
-def _learn(session: MeanTeacher, lesson: DatasetSamples, settings: Settings, epoch: int) -> None:
-    """One epoch."""
+def _train_epoch(session: MeanTeacher, samples: DatasetSamples, settings: Settings, epoch: int) -> None:
+    """Train for one epoch."""
     order = torch.Generator().manual_seed(settings.seed * 10_007 + epoch)
-    fixed = None if settings.faithful else lesson.R_right_from_left
-    with tqdm(total=len(lesson.pairs), unit="pair", desc=f"epoch {epoch}", leave=False) as bar:
-        for rows in torch.randperm(len(lesson.pairs), generator=order).split(settings.batch):
-            taught = lesson.taught and lesson.taught.map(lambda view, rows=rows: view.rows(rows))
-            figures = session.step(lesson.pairs.rows(rows), fixed, labels=lesson.labels, taught=taught)
+    fixed = None if settings.faithful else samples.R_right_from_left
+    with tqdm(total=len(samples.pairs), unit="pair", desc=f"epoch {epoch}", leave=False) as bar:
+        for rows in torch.randperm(len(samples.pairs), generator=order).split(settings.batch):
+            geometry_labels = samples.geometry_labels and samples.geometry_labels.map(lambda view, rows=rows: view.rows(rows))
+            figures = session.step(samples.pairs.rows(rows), fixed, labels=samples.label_source, geometry_labels=geometry_labels)
             bar.set_postfix(loss=f"{figures.loss:.3f}", apart=f"{figures.apart:.3f}", refresh=False)
             bar.update(len(rows))
 
 
-def _keep(session: MeanTeacher, settings: Settings, epoch: int, source: Path) -> None:
-    """Write the weights of an epoch, and what going on needs."""
+def _save(session: MeanTeacher, settings: Settings, epoch: int, source: Path) -> None:
+    """Write the weights of an epoch, and a checkpoint."""
     manifest = session.manifest
-    told = f"{manifest.training_data}; adapted to {settings.name} of {settings.data('train').name} by {settings.taught}"
+    training_data = (
+        f"{manifest.training_data}; adapted to {settings.name} of {settings.data('train').name} by {settings.label_source}"
+    )
     try:
-        # What was measured of the network before is no longer true of it.
+        # The network's accuracy was measured before the adaptation.
         save_network(
-            settings.weights_of(epoch), session.teacher, msgspec.structs.replace(manifest, training_data=told, accuracy={})
+            settings.weights_of(epoch),
+            session.teacher,
+            msgspec.structs.replace(manifest, training_data=training_data, accuracy={}),
         )
     except OSError as error:
         raise UserError(f"cannot write to {settings.folder} ({error.strerror}): give another --checkpoint folder") from error

@@ -1,4 +1,4 @@
-"""What a data set's camera pair has to teach: crops, labels by the cameras' places, and the rotation between the cameras."""
+"""Training samples of a data set's camera pair: crops, pseudo-labels by its calibration, and the rotation between the cameras."""
 
 from dataclasses import dataclass
 
@@ -22,52 +22,54 @@ from runtime.networks.weights import Manifest
 
 @dataclass(frozen=True, slots=True)
 class DatasetSamples:
-    """What is learnt from, and how."""
+    """What a network is trained on, and how."""
 
     pairs: CropPairs
-    taught: PerView[GeometryLabelBatch] | None
-    labels: LabelSource
+    geometry_labels: PerView[GeometryLabelBatch] | None
+    label_source: LabelSource
     R_right_from_left: np.ndarray | None
-    """(3, 3) to begin with; None where the first batch tells it."""
+    """(3, 3) to start from; None where the first batch estimates it."""
 
 
 def dataset_samples(
-    settings: Settings, manifest: Manifest, looked: list[DatasetPredictions], train: HandPairs
+    settings: Settings, manifest: Manifest, predictions: list[DatasetPredictions], train: HandPairs
 ) -> tuple[DatasetSamples, str]:
-    """What there is to learn, and how the cameras were found, in words."""
-    labels = settings.taught
+    """The samples, and a sentence on the calibration."""
+    source = settings.label_source
     if settings.faithful:
         table = rotation_in_table(settings)
         note = "the rotation is told by the first batch" if table is None else f"the rotation is that of {settings.rotations}"
-        return DatasetSamples(crops_of(looked), None, "s2dhand", table), note
-    places, note = calibrate_dataset(looked)
-    if places is None:
-        if not LABEL_METHODS[labels].agreement:
+        return DatasetSamples(crops_of(predictions), None, "s2dhand", table), note
+    cameras, note = calibrate_dataset(predictions)
+    if cameras is None:
+        if not LABEL_METHODS[source].agreement:
             raise UserError(f"the cameras' places are not sure ({note}): give more pairs with --pic, or --labels s2dhand")
-        told = f"the cameras' places are not sure ({note}): the network's own hands tell the rotation, and s2dhand teaches alone"
-        return DatasetSamples(crops_of(looked), None, "s2dhand", rotation_of(looked)), told
-    material = _material(places, looked, train, manifest.crop_size)
-    told = f"cameras found to +- {places.uncertainty_deg:.1f} deg from {note}"
-    told += f"; {len(material.pairs):,} of {len(looked):,} pairs teach"
-    return DatasetSamples(material.pairs, material.taught, labels, places.R_right_from_left), told
+        note = f"the cameras' places are not sure ({note}): the network's own hands tell the rotation, and s2dhand teaches alone"
+        return DatasetSamples(crops_of(predictions), None, "s2dhand", rotation_of(predictions)), note
+    training_set = _training_set(cameras, predictions, train, manifest.crop_size)
+    note = f"cameras found to +- {cameras.uncertainty_deg:.1f} deg from {note}"
+    note += f"; {len(training_set.pairs):,} of {len(predictions):,} pairs teach"
+    return DatasetSamples(training_set.pairs, training_set.labels, source, cameras.R_right_from_left), note
 
 
-def _material(places: DatasetCameras, looked: list[DatasetPredictions], pairs: HandPairs, crop_size: int) -> TrainingSet:
-    """Crops of the hands where the cameras' places have them, and what those teach. Raises UserError where none does."""
-    labeller = Labeller(places)
-    shown: list[TrainingSample] = []
-    for one in tqdm(looked, desc="cutting out", unit="pair"):
-        labels = labeller(one)
+def _training_set(
+    cameras: DatasetCameras, predictions: list[DatasetPredictions], pairs: HandPairs, crop_size: int
+) -> TrainingSet:
+    """Crops and pseudo-labels of the hands that fit the calibration. Raises UserError where none does."""
+    labeller = Labeller(cameras)
+    samples: list[TrainingSample] = []
+    for prediction in tqdm(predictions, desc="cutting out", unit="pair"):
+        labels = labeller(prediction)
         if labels is not None:
-            true = pairs[one.number]
+            true = pairs[prediction.number]
 
-            def frame(view: View, true=true, one=one) -> Frame:
-                return Frame(view, one.number, one.number, one.number, true.hands[view].read())
+            def frame(view: View, true=true, prediction=prediction) -> Frame:
+                return Frame(view, prediction.number, prediction.number, prediction.number, true.hands[view].read())
 
-            shown.append(TrainingSample.cut(LabelledPair(FramePair(frame("left"), frame("right")), labels), crop_size))
-    if not shown:
+            samples.append(TrainingSample.cut(LabelledPair(FramePair(frame("left"), frame("right")), labels), crop_size))
+    if not samples:
         raise UserError("no pair shows both views one hand where the cameras have it: give more pairs with --pic")
-    return TrainingSet.of(shown)
+    return TrainingSet.of(samples)
 
 
 def rotation_in_table(settings: Settings) -> np.ndarray | None:

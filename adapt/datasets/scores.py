@@ -1,6 +1,6 @@
-"""How far off a network is on a data set's test hands: Mono-M and Dual-M, and a rotation's error. The truth is read here alone.
+"""Scores of a network on a data set's test hands: Mono-M, Dual-M and the rotation error. The truth is read here alone.
 
-What is judged is all that a network does with a box: how it takes the hand to be rolled, and the joints that it then sees.
+Scored is all that follows from a box: the estimate of the hand's roll, and the joints.
 """
 
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from runtime.fusion.merge import DEFAULT_BETA, MergeRule
 
 @dataclass(frozen=True, slots=True)
 class TrueHands:
-    """N hands to judge by."""
+    """True joints of N test hands."""
 
     numbers: tuple[int, ...]
     """Of the pairs in the data set."""
@@ -46,21 +46,23 @@ class TrueHands:
         )
 
     def scores(
-        self, looked: Sequence[DatasetPredictions], R_right_from_left: np.ndarray, root: int, rule: MergeRule = "softmax"
+        self, predictions: Sequence[DatasetPredictions], R_right_from_left: np.ndarray, root: int, rule: MergeRule = "softmax"
     ) -> PairScores:  # fmt: skip
         """Mono-M and Dual-M of what a network saw of these hands, merged through a rotation (3, 3).
 
         `mean`, the published evaluation's rule, averages what the annotation calls valid.
         """
-        assert tuple(one.number for one in looked) == self.numbers
+        assert tuple(one.number for one in predictions) == self.numbers
 
         def stacked(view: View, name: str) -> torch.Tensor:
-            return torch.from_numpy(np.stack([getattr(one.hands[view], name) for one in looked]).astype(float))
+            return torch.from_numpy(np.stack([getattr(one.hands[view], name) for one in predictions]).astype(float))
 
-        joints, sure = (PerView.of(lambda view, name=name: stacked(view, name)) for name in ("joints", "confidence"))
-        visible = self.valid.map(torch.from_numpy) if rule == "mean" else sure.map(lambda c: torch.ones_like(c, dtype=torch.bool))
+        joints, confidence = (PerView.of(lambda view, name=name: stacked(view, name)) for name in ("joints", "confidence"))
+        visible = (
+            self.valid.map(torch.from_numpy) if rule == "mean" else confidence.map(lambda c: torch.ones_like(c, dtype=torch.bool))
+        )
         rotation = torch.from_numpy(np.asarray(R_right_from_left, float))
-        merged = merge_batch(joints, sure, visible, rotation, rule, DEFAULT_BETA).left.numpy()
+        merged = merge_batch(joints, confidence, visible, rotation, rule, DEFAULT_BETA).left.numpy()
         return score_pairs(joints.map(lambda x: x.numpy()), merged, rotation.numpy(), self.truth_mm, self.valid, root)
 
     def off_deg(self, R_right_from_left: np.ndarray) -> float:

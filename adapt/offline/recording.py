@@ -1,4 +1,4 @@
-"""A recording to learn from: its pairs one after the other, and whether anything can be learnt from them."""
+"""Recordings for adaptation and labelling: which clips, their pairs one by one, their calibration."""
 
 import sys
 from collections import deque
@@ -22,13 +22,13 @@ from runtime.reporting.calibration_text import describe
 from runtime.types import Side
 
 SETTLED_NS = 10_000_000_000
-"""So long a side is told, it is no longer corrected."""
+"""A handedness that was kept for this long is no longer corrected."""
 _WAIT_S = 10.0
 
 
 @dataclass(kw_only=True)
 class RecordingSettings:
-    """Which recording to learn from, and what is known of it."""
+    """Which recording, and what is known of it."""
 
     left: Path | None = None
     """Clip of the left camera."""
@@ -57,16 +57,16 @@ class RecordingSettings:
         return read_recording(self.clips, doing, self.pairs)
 
     def calibrated(self, estimator: Estimator) -> RecordingCalibration:
-        """The recording watched once, its cameras' places found. Raises UserError, with the reason, where they are not."""
+        """One pass over the recording that calibrates its cameras. Raises UserError, with the reason, where that fails."""
         fov_deg: PerView[float | None] = PerView(*self.fov) if self.fov else UNKNOWN_FOV
-        watched = calibrate_recording(self.read("calibrating"), estimator, fov_deg)
-        require_hands(watched)
-        require_calibration(watched)
-        return watched
+        calibration = calibrate_recording(self.read("calibrating"), estimator, fov_deg)
+        require_hands(calibration)
+        require_calibration(calibration)
+        return calibration
 
 
 class HandOfSide(Protocol):
-    """A hand that was said to be a person's left or right one."""
+    """A hand with its handedness."""
 
     @property
     def side(self) -> Side: ...
@@ -79,7 +79,7 @@ HandT = TypeVar("HandT", bound=HandOfSide)
 
 
 def read_recording(clips: PerView[Path], doing: str, part: tuple[int, int] | None = None) -> Iterator[FramePair]:
-    """The pairs of two clips, with a progress bar that says what is being done with them.
+    """The pairs of two clips, with a progress bar named `doing`.
 
     `part`: the numbers of the first pair and of the one after the last. Raises UserError for clips that cannot be read.
     """
@@ -110,30 +110,32 @@ def frame_size(clip: Path) -> tuple[int, int]:
     return size
 
 
-def require_hands(watched: RecordingCalibration) -> None:
+def require_hands(calibration: RecordingCalibration) -> None:
     """Raises UserError, with the reason, where a view shows no hand."""
-    if not watched.pairs:
+    if not calibration.pairs:
         raise UserError(
             "there is no pair of frames among those asked for: give two clips of one time, and --pairs that they hold"
         )
-    for view, seen in watched.seen.items():
-        if not seen:
+    for view, frames in calibration.seen.items():
+        if not frames:
             raise UserError(
-                f"no hand was found in the {view} view's {watched.pairs:,} frames: show one hand to both cameras, in good light"
+                f"no hand was found in the {view} view's {calibration.pairs:,} frames: show one hand to both cameras, in "
+                "good light"
             )
 
 
-def require_calibration(watched: RecordingCalibration) -> None:
+def require_calibration(calibration: RecordingCalibration) -> None:
     """Raises UserError, with the reason, where the cameras' places were not found."""
-    if watched.state.geometry is None:
+    if calibration.state.geometry is None:
         raise UserError(
-            f"the cameras could not be calibrated ({describe(watched.status)}; {watched.both:,} pairs show the hand to both): "
-            "give a longer recording in which the hand moves and turns, or the cameras' fields of view with --fov LEFT RIGHT"
+            f"the cameras could not be calibrated ({describe(calibration.status)}; {calibration.both:,} pairs show the hand to "
+            "both): give a longer recording in which the hand moves and turns, or the cameras' fields of view with "
+            "--fov LEFT RIGHT"
         )
 
 
 def resolve_handedness(hands: Iterable[HandT]) -> Iterator[HandT]:
-    """The hands but for those that were soon after found to be the other one of the person: they were labelled mirrored."""
+    """The hands without those whose handedness was corrected soon after: they were labelled mirrored."""
     held: deque[HandT] = deque()
     for hand in hands:
         if held and hand.side != held[-1].side and hand.captured_ns - held[-1].captured_ns <= FORGET_SIDE_NS:

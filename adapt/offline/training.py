@@ -1,4 +1,4 @@
-"""How a network learns from a recording's hands: so many times over, in shuffled batches, with what its settings switch on."""
+"""How a network is trained on a recording's samples: epochs of shuffled batches, with augmentation and rehearsal as set."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -18,24 +18,24 @@ from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
 BANK = 1500
-"""Drawn hands to rehearse; they take half a minute of a core, and 40 MB."""
+"""Synthetic hands for rehearsal; rendering takes half a minute of a core, and they take 40 MB."""
 
 
 @dataclass(kw_only=True)
 class LearningSettings:
-    """What teaches, and how."""
+    """Which labels to train on, and how."""
 
     labels: LabelSource = "both"
-    """What teaches: what two views agree on, where their rays meet, or both."""
+    """Where pseudo-labels come from: agreement of the two views, triangulation of both, or both sources."""
     augment: bool = False
     """Whether the student sees its crops rolled, in other light, blurred and partly covered, the teacher plain."""
     rehearse: float | None = None
-    """Share of drawn hands, of which the truth is known, among all that is learnt from, so that less is forgotten; 0 for none. If
+    """Share of synthetic hands, whose joints are known, among all that is trained on, against forgetting; 0 for none. If
     not given, 0.33; none for s2dhand, which they hold back."""
     spectra: bool = False
     """Whether the drawn hands take on the recording's light and tint: amplitudes of its spectra."""
     pixel_term: bool = True
-    """Whether the joints' pixels are learnt besides their heat, where the geometry has them."""
+    """Whether there is a loss on the joints' pixels besides their heat, where labels by geometry have them."""
     epochs: int = 10
     batch: int = 32
     rate: float = 5e-4
@@ -87,7 +87,7 @@ def make_mean_teacher(
 ) -> MeanTeacher:
     """A student and its teacher, both as `network` is, which stays as it is.
 
-    `bank`: hands to rehearse; drawn first if not given, where the settings ask for any.
+    `bank`: hands for rehearsal; rendered first if not given, where the settings ask for any.
     """
     # How a sum is shared out among threads shows in its last digits.
     torch.set_num_threads(settings.threads)
@@ -106,15 +106,18 @@ def make_mean_teacher(
     )
 
 
-def train(settings: LearningSettings, session: MeanTeacher, geometry: TwoViewGeometry, material: TrainingSet) -> None:
-    """Learn from all of the material, as often as the settings say."""
+def train(settings: LearningSettings, session: MeanTeacher, geometry: TwoViewGeometry, training_set: TrainingSet) -> None:
+    """Train on the whole set, for as many epochs as the settings say."""
     order = torch.Generator().manual_seed(settings.seed)
-    with tqdm(total=settings.epochs * len(material.pairs), unit="pair", desc="adapting") as bar:
+    with tqdm(total=settings.epochs * len(training_set.pairs), unit="pair", desc="adapting") as bar:
         for _ in range(settings.epochs):
-            for rows in torch.randperm(len(material.pairs), generator=order).split(settings.batch):
-                taught = material.taught.map(lambda view, rows=rows: view.rows(rows))
+            for rows in torch.randperm(len(training_set.pairs), generator=order).split(settings.batch):
+                geometry_labels = training_set.labels.map(lambda view, rows=rows: view.rows(rows))
                 figures = session.step(
-                    material.pairs.rows(rows), geometry.R_right_from_left, labels=settings.labels, taught=taught
+                    training_set.pairs.rows(rows),
+                    geometry.R_right_from_left,
+                    labels=settings.labels,
+                    geometry_labels=geometry_labels,
                 )
                 shown = {"loss": f"{figures.loss:.3f}", "apart": f"{figures.apart:.3f}"}
                 if settings.rehearsed:

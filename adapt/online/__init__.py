@@ -1,1 +1,1 @@
-"""Adaptation while the stream runs: the adapter, its process, validation, promotion of better weights."""
+"""Adaptation while the stream runs: the adapter, its process, validation, the promotion gate, adapted weights."""

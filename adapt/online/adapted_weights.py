@@ -1,7 +1,7 @@
-"""What was learnt of two cameras, kept between runs: one file with weights, where they come from, and how good they were.
+"""Adapted weights of a camera pair, kept between runs: one file with the weights, their origin and their validation metrics.
 
 A file is written whole or not at all. Each placement of the cameras has its own: when one was moved, a new file is begun, and the
-newest is taken up at the next start.
+newest is loaded at the next start.
 """
 
 import re
@@ -26,7 +26,7 @@ KEY = "duohand"
 
 
 class AdaptationRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a file says of its weights; stored in its metadata."""
+    """Origin and metrics of the weights; stored in the file's metadata."""
 
     version: int = 1
     saved_at: str
@@ -36,7 +36,7 @@ class AdaptationRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     manifest: Manifest
     steps: int
     figures: dict[str, float]
-    """Evidence on hands held out, of these weights; `adapt.online.validation` says what each means."""
+    """Validation metrics of these weights (`adapt.online.validation.ValidationMetrics`)."""
     before: dict[str, float]
     """Of the weights that were in use before."""
 
@@ -51,11 +51,11 @@ class AdaptedWeights:
     @classmethod
     def of(cls, network: HandNetwork, manifest: Manifest, validation: ValidationRound) -> "AdaptedWeights":
         """`manifest` is that of the weights that were adapted."""
-        told = f"{manifest.training_data}; adapted to two cameras live"
+        text = f"{manifest.training_data}; adapted to two cameras live"
         record = AdaptationRecord(
             saved_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
             base=manifest.sha256,
-            manifest=msgspec.structs.replace(manifest, training_data=told, accuracy={}, sha256=""),
+            manifest=msgspec.structs.replace(manifest, training_data=text, accuracy={}, sha256=""),
             steps=validation.steps,
             figures=asdict(validation.candidate),
             before=asdict(validation.serving),
@@ -64,21 +64,21 @@ class AdaptedWeights:
         return cls(tensors, record)
 
     def network(self) -> HandNetwork:
-        """The network, on the CPU. Raises UserError for weights that are not what they are said to be."""
+        """The network, on the CPU. Raises UserError for weights that do not fit their manifest."""
         network = build_network(self.record.manifest)
-        fill(network.network, self.tensors, Path("what was learnt"))
+        fill(network.network, self.tensors, Path("adapted weights"))
         return network.eval()
 
 
 @dataclass(slots=True)
 class AdaptedWeightsFile:
-    """Where what is learnt of one pair of cameras is kept."""
+    """The files of one camera pair."""
 
     folder: Path
     name: str
     """Of the pair of cameras, or as the user calls it."""
     base: str
-    """sha256 of the weights that are adapted: what was learnt from others is left alone."""
+    """sha256 of the weights that are adapted: files of others are ignored."""
     _number: int | None = field(default=None)
     """Of this placement; found when it is first needed."""
 
@@ -87,32 +87,34 @@ class AdaptedWeightsFile:
             raise UserError(f"the profile's name is {self.name!r}: expected letters, digits, '.', '_' and '-', such as desk")
 
     def newest(self) -> AdaptedWeights | None:
-        """What was last learnt from the same weights; None where nothing was. Raises UserError for a file that cannot be used."""
-        found = [(learnt.record.saved_at, number, learnt) for number, learnt in self._all() if learnt.record.base == self.base]
+        """The latest weights of the same base; None where there are none. Raises UserError for a file that cannot be used."""
+        found = [
+            (adapted.record.saved_at, number, adapted) for number, adapted in self._all() if adapted.record.base == self.base
+        ]
         if not found:
             return None
-        _, self._number, learnt = max(found, key=lambda one: one[:2])
-        return learnt
+        _, self._number, adapted = max(found, key=lambda one: one[:2])
+        return adapted
 
     @property
     def exists(self) -> bool:
-        """Whether anything was learnt, from whichever weights."""
+        """Whether there is a file, of any base."""
         return bool(self._numbers())
 
-    def begin_anew(self) -> None:
-        """The cameras stand otherwise now: what was learnt before stays as it is."""
+    def begin_new_file(self) -> None:
+        """A camera was moved: earlier files stay as they are."""
         self._number = self._next_number()
 
-    def save(self, learnt: AdaptedWeights) -> Path:
+    def save(self, adapted: AdaptedWeights) -> Path:
         """Write, whole or not at all. Raises UserError where that cannot be."""
         if self._number is None:
             self._number = self._next_number()
         file = self._file(self._number)
-        data = save(learnt.tensors, {KEY: msgspec.json.encode(learnt.record).decode()})
+        data = save(adapted.tensors, {KEY: msgspec.json.encode(adapted.record).decode()})
         try:
             write_atomically(file, data)
         except OSError as error:
-            raise UserError(f"cannot keep what was learnt in {file}: {error.strerror}; make room or rights for it") from error
+            raise UserError(f"cannot save adapted weights to {file}: {error.strerror}; make room or rights for it") from error
         return file
 
     def _all(self) -> list[tuple[int, AdaptedWeights]]:
@@ -133,14 +135,14 @@ def read_adapted_weights(file: Path) -> AdaptedWeights:
     """Raises UserError for a file that is damaged, or none of ours."""
     try:
         with safe_open(file, "pt") as stored:
-            told = (stored.metadata() or {}).get(KEY)
+            text = (stored.metadata() or {}).get(KEY)
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 (it is no dictionary)
     except (OSError, SafetensorError) as error:
         raise UserError(f"{file} is damaged ({error}): delete it, and its cameras are adapted to anew") from error
-    if told is None:
-        raise UserError(f"{file} holds no weights that were learnt live: move it elsewhere, or give another --profile")
+    if text is None:
+        raise UserError(f"{file} holds no weights of live adaptation: move it elsewhere, or give another --profile")
     try:
-        record = msgspec.json.decode(told, type=AdaptationRecord)
+        record = msgspec.json.decode(text, type=AdaptationRecord)
     except msgspec.DecodeError as error:
         raise UserError(f"{file} cannot be understood ({error}): delete it, and its cameras are adapted to anew") from error
     return AdaptedWeights(tensors, record)

@@ -1,7 +1,6 @@
-"""Live adaptation: collects hands, learns step by step, and lets only networks out that the guard found better.
+"""The live adapter: collects pairs, trains step by step, and releases only networks that passed the promotion gate.
 
-Pure: fed with pairs and cameras, without threads, clocks or files. What runs it beside the stream is
-`adapt.online.adapter_process`.
+It is fed with pairs and cameras and has no threads, clocks or files; `adapt.online.adapter_process` runs it.
 """
 
 from collections import Counter, deque
@@ -24,11 +23,11 @@ from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
 STALE = 24
-"""New pairs after which they are learnt from, too."""
+"""New pairs after which training and held-out sets are made anew."""
 LEAST_FITTING = 10
-"""Hands to learn from, and to judge by, that must fit the cameras."""
+"""Samples that must fit the cameras, in each of both sets."""
 MOST_WAITING = 64
-"""Steps that may wait for their turn."""
+"""Steps that may be pending."""
 _COUNTED = {
     ValidationResult.PROMOTED: "promotions",
     ValidationResult.REFUSED: "refusals",
@@ -39,17 +38,17 @@ _COUNTED = {
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast to learn; every default was chosen for one core beside a live stream."""
+    """How fast to adapt; the defaults were chosen for one core next to a live stream."""
 
     batch: int = 16
-    judge_every: int = 10
-    """Steps between two judgements."""
+    validate_every: int = 10
+    """Steps between two validation rounds."""
     passes: int = 10
-    """How often each new hand is learnt from; then learning waits for others."""
+    """Steps times batch that each new pair adds; without new pairs adaptation waits."""
     rehearse: float = 0.25
-    """Share of drawn hands in what is learnt from, where there is a bank of them."""
-    most_refused: int = 3
-    """Candidates in a row that were no better: learning begins again from the network in use."""
+    """Share of synthetic hands in each step, where there is a sample bank."""
+    most_refusals: int = 3
+    """Refused candidates in a row after which training restarts from the network in use."""
 
 
 _PACE = Pace()
@@ -66,20 +65,20 @@ class Update:
 
 @dataclass(frozen=True, slots=True)
 class SampleSplit:
-    """Hands to learn from, and hands to judge by."""
+    """Samples to train on, and held-out samples to validate on."""
 
-    learnt: TrainingSet
+    training: TrainingSet
     held_out: TrainingSet
 
 
 class Adapter:
-    """Student, guard and material of one stream."""
+    """Student, promotion gate and samples of one stream."""
 
     def __init__(
         self,
         shipped: HandNetwork,
         manifest: Manifest,
-        drawn: SyntheticCrops,
+        synthetic: SyntheticCrops,
         widths_px: PerView[int],
         *,
         serving: HandNetwork | None = None,
@@ -88,41 +87,41 @@ class Adapter:
         bank: SyntheticCrops | None = None,
         device: torch.device | str = "cpu",
     ):
-        """`shipped` is what everything is measured against; `serving` the network in use, if another one; `drawn` are hands
-        with their truth by which forgetting is measured, `bank` others to rehearse (`adapt.core.rehearsal.draw_bank`).
+        """`shipped` is the reference of all metrics, `serving` the network in use, if another one; `synthetic` are hands on which
+        forgetting is measured, `bank` others for rehearsal (`adapt.core.rehearsal.draw_bank`).
         """
-        self._manifest, self._drawn, self._device = manifest, drawn, device
+        self._manifest, self._synthetic, self._device = manifest, synthetic, device
         self._labels: LabelSource = labels
         self._pace, self._bank = pace, bank
         self._shipped = shipped
-        self._shipped_drawn = synthetic_error(shipped, drawn)
+        self._shipped_synthetic_error = synthetic_error(shipped, synthetic)
         self._serving, self._previous = serving or shipped, shipped
         self._pairs = LivePairs(widths_px)
         self._cameras: Cameras | None = None
-        self._material: SampleSplit | None = None
+        self._split: SampleSplit | None = None
         self._order = torch.Generator().manual_seed(0)
         self.validations: deque[ValidationRound] = deque(maxlen=100)
         """The latest ones."""
         self._counts: Counter[str] = Counter()
         """By field of `AdaptationFigures`."""
-        self._waiting = self._since_judged = self._refused = self._new = 0
-        self._session = self._begin()
+        self._waiting = self._since_validation = self._refusals = self._new = 0
+        self._session = self._start_session()
 
-    def see(self, cameras: Cameras) -> None:
-        """The cameras are known, or better known than before."""
+    def set_cameras(self, cameras: Cameras) -> None:
+        """The calibration is known, or better known than before."""
         if self._cameras is None or not self._cameras.alike(cameras):
-            self._cameras, self._material = cameras, None
+            self._cameras, self._split = cameras, None
 
-    def moved(self) -> None:
-        """A camera was moved: what was seen before tells nothing more. The network in use has to prove itself anew."""
+    def camera_moved(self) -> None:
+        """A camera was moved: all pairs are dropped, and the network in use is compared with the shipped one again."""
         self._counts["camera_moves"] += 1
-        self._pairs.forget()
-        self._cameras = self._material = None
+        self._pairs.clear()
+        self._cameras = self._split = None
         self._previous = self._shipped
-        self._session = self._begin()
+        self._session = self._start_session()
 
-    def take(self, pair: LivePair) -> None:
-        """A hand that both views saw."""
+    def add_pair(self, pair: LivePair) -> None:
+        """Add a pair in which both views show the hand."""
         self._counts["pairs"] += 1
         self._new += 1
         if self._pairs.add(pair):
@@ -130,7 +129,7 @@ class Adapter:
 
     @property
     def status(self) -> AdaptationStatus:
-        """What is being done."""
+        """Phase, progress and counts."""
         progress, lacking = self._pairs.readiness
         phase = AdaptationPhase.WAITING_FOR_CAMERAS
         if self._cameras is not None:
@@ -151,66 +150,67 @@ class Adapter:
         return self._serving
 
     def work(self) -> Update | None:
-        """Learn one step, or judge what was learnt; what came of it, where something did."""
+        """One optimizer step, or one validation round, whose outcome is returned."""
         if not self.has_work:
             return None
-        material = self._current()
-        if material is None:
+        split = self._current_split()
+        if split is None:
             return None
-        if self._since_judged >= self._pace.judge_every:
-            return self._judge(material.held_out)
-        self._step(material.learnt)
+        if self._since_validation >= self._pace.validate_every:
+            return self._validate(split.held_out)
+        self._step(split.training)
         return None
 
-    def _current(self) -> SampleSplit | None:
-        """What is learnt from and judged by, labelled by what is known of the cameras now; None where too little of it fits."""
+    def _current_split(self) -> SampleSplit | None:
+        """Training and held-out set, labelled with the calibration in use; None where too few samples fit it."""
         assert self._cameras is not None
-        if self._material is None or self._new >= STALE:
-            learnt, held_out = self._pairs.learnt(self._cameras), self._pairs.held_out(self._cameras)
+        if self._split is None or self._new >= STALE:
+            training, held_out = self._pairs.training_set(self._cameras), self._pairs.held_out_set(self._cameras)
             self._new = 0
-            if learnt is None or held_out is None or min(len(learnt.pairs), len(held_out.pairs)) < LEAST_FITTING:
-                # They are looked at again when others have come.
-                self._waiting, self._material = 0, None
+            if training is None or held_out is None or min(len(training.pairs), len(held_out.pairs)) < LEAST_FITTING:
+                # Tried again with new pairs.
+                self._waiting, self._split = 0, None
                 return None
-            self._material = SampleSplit(learnt, held_out)
-        return self._material
+            self._split = SampleSplit(training, held_out)
+        return self._split
 
-    def _step(self, learnt: TrainingSet) -> None:
+    def _step(self, training: TrainingSet) -> None:
         assert self._cameras is not None
-        rows = torch.randperm(len(learnt.pairs), generator=self._order)[: self._pace.batch]
-        taught = learnt.taught.map(lambda view: view.rows(rows))
+        rows = torch.randperm(len(training.pairs), generator=self._order)[: self._pace.batch]
+        labels = training.labels.map(lambda view: view.rows(rows))
         R = self._cameras.geometry.R_right_from_left
-        self._session.step(learnt.pairs.rows(rows), R, labels=self._labels, taught=taught)
+        self._session.step(training.pairs.rows(rows), R, labels=self._labels, geometry_labels=labels)
         self._counts["steps"] += 1
-        self._since_judged += 1
+        self._since_validation += 1
         self._waiting -= self._pace.batch
 
-    def _judge(self, held_out: TrainingSet) -> Update:
-        """Compare what was learnt, the network in use, and the one before it, on the same hands."""
+    def _validate(self, held_out: TrainingSet) -> Update:
+        """Compare the candidate, the network in use and the one before it on the same held-out samples."""
         assert self._cameras is not None
-        self._since_judged = 0
+        self._since_validation = 0
         geometry = self._cameras.geometry
 
-        def weighed(network: HandNetwork) -> ValidationMetrics:
-            return validate(predict_samples(network, self._manifest, held_out), held_out, geometry, self._drawn_of(network))
+        def metrics_of(network: HandNetwork) -> ValidationMetrics:
+            predictions = predict_samples(network, self._manifest, held_out)
+            return validate(predictions, held_out, geometry, self._synthetic_error_of(network))
 
-        shipped, serving = weighed(self._shipped), weighed(self._serving)
+        shipped, serving = metrics_of(self._shipped), metrics_of(self._serving)
         if self._previous is not self._serving:
-            previous = shipped if self._previous is self._shipped else weighed(self._previous)
+            previous = shipped if self._previous is self._shipped else metrics_of(self._previous)
             decision = decide_promotion(previous, serving, shipped)
             if decision.better:
                 network, self._serving, self._previous = self._previous, self._previous, self._shipped
-                self._session = self._begin()
+                self._session = self._start_session()
                 return self._validated(ValidationResult.ROLLED_BACK, decision, len(held_out.pairs), previous, serving, network)
-        candidate = weighed(self._session.teacher)
+        candidate = metrics_of(self._session.teacher)
         decision = decide_promotion(candidate, serving, shipped)
         if decision.better:
             self._previous, self._serving = self._serving, deepcopy(self._session.teacher).cpu()
-            self._refused = 0
+            self._refusals = 0
             return self._validated(ValidationResult.PROMOTED, decision, len(held_out.pairs), candidate, serving, self._serving)
-        self._refused += 1
-        if self._refused >= self._pace.most_refused:
-            self._session = self._begin()
+        self._refusals += 1
+        if self._refusals >= self._pace.most_refusals:
+            self._session = self._start_session()
         return self._validated(ValidationResult.REFUSED, decision, len(held_out.pairs), candidate, serving, None)
 
     def _validated(
@@ -227,11 +227,11 @@ class Adapter:
         self.validations.append(validation)
         return Update(validation, network)
 
-    def _drawn_of(self, network: HandNetwork) -> float:
-        return self._shipped_drawn if network is self._shipped else synthetic_error(network, self._drawn)
+    def _synthetic_error_of(self, network: HandNetwork) -> float:
+        return self._shipped_synthetic_error if network is self._shipped else synthetic_error(network, self._synthetic)
 
-    def _begin(self) -> MeanTeacher:
-        """Learn from the network in use on; what waits to be learnt from waits for others."""
-        self._refused = self._since_judged = self._waiting = 0
+    def _start_session(self) -> MeanTeacher:
+        """Train from the network in use; pending steps are dropped until new pairs come."""
+        self._refusals = self._since_validation = self._waiting = 0
         rehearsal = Rehearsal(self._bank, self._pace.rehearse, 0, self._device) if self._bank is not None else None
         return MeanTeacher(self._serving, self._manifest, Recipe.of(self._labels), device=self._device, rehearsal=rehearsal)

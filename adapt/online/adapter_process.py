@@ -32,10 +32,10 @@ from runtime.processes import ignoring_interrupts
 
 QUEUED = 16
 """Messages on their way to the adapter; what comes while it is full is dropped and counted."""
-DRAWN_SEED, DRAWN = 4_000_000, 96
-"""Hands that are not to be forgotten are drawn from here, so many: neither training nor tests draw there."""
+SYNTHETIC_SEED, SYNTHETIC = 4_000_000, 96
+"""Seed and number of the synthetic hands that forgetting is measured on: neither training nor tests draw there."""
 REHEARSED = 300
-"""Hands to rehearse: other ones."""
+"""Synthetic hands for rehearsal: other ones."""
 IDLE_S = 0.2
 """How long the process waits for input before it checks that its parent is alive."""
 WORK_EVERY = 4
@@ -44,16 +44,16 @@ WORK_EVERY = 4
 
 @dataclass(frozen=True, slots=True)
 class AdapterJob:
-    """What is adapted, and to what."""
+    """Which network is adapted, to which cameras, and where results are kept."""
 
     weights: Path
-    """Of the network that everything is measured against."""
+    """Of the network that all candidates are compared with."""
     widths_px: PerView[int]
     labels: LabelSource
-    learnt: AdaptedWeightsFile | None
-    """Where what is learnt is kept."""
-    gives_way: bool = True
-    """Whether a process of its own takes only what nobody else wants of the processor."""
+    adapted: AdaptedWeightsFile | None
+    """Where promoted weights are saved; None for nowhere."""
+    low_priority: bool = True
+    """Whether a background process runs at the lowest priority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +92,27 @@ class Port(Protocol):
 
 
 class AdapterWorker:
-    """An adapter that keeps what it has learnt."""
+    """An adapter that saves promoted weights."""
 
     def __init__(self, job: AdapterJob):
         """Raises UserError for weights that cannot be used."""
         shipped, self._manifest = load_network(job.weights)
-        self._file = job.learnt
+        self._file = job.adapted
         found = self._file.newest() if self._file else None
         serving = None if found is None else found.network()
         self.adapter = Adapter(
-            shipped, self._manifest, _drawn(self._manifest.crop_size), job.widths_px, serving=serving, labels=job.labels
+            shipped, self._manifest, _synthetic(self._manifest.crop_size), job.widths_px, serving=serving, labels=job.labels
         )
 
     def take(self, message: AdapterInput) -> None:
         if isinstance(message, LivePair):
-            self.adapter.take(message)
+            self.adapter.add_pair(message)
         elif isinstance(message, Cameras):
-            self.adapter.see(message)
+            self.adapter.set_cameras(message)
         else:
-            self.adapter.moved()
+            self.adapter.camera_moved()
             if self._file:
-                self._file.begin_anew()
+                self._file.begin_new_file()
 
     def work(self) -> AdapterMessage:
         """One step, or one validation round, and what to tell the stream."""
@@ -123,7 +123,7 @@ class AdapterWorker:
         return AdapterMessage(self.adapter.status, update.validation, weights, self._keep(update))
 
     def _keep(self, update: Update) -> str | None:
-        """Save what is now in use; why it could not be."""
+        """Save the network that is now in use; the reason where that failed."""
         if update.network is None or self._file is None:
             return None
         try:
@@ -134,7 +134,7 @@ class AdapterWorker:
 
 
 class InlineAdapter:
-    """Works between two pairs: every run over the same pairs comes to the same networks at the same pair."""
+    """Works in the calling thread: every run over the same pairs has the same networks at the same pair."""
 
     def __init__(self, job: AdapterJob):
         self._worker = AdapterWorker(job)
@@ -158,7 +158,7 @@ class InlineAdapter:
 
 
 class BackgroundAdapter:
-    """Works in a process that takes what the stream leaves of the processor."""
+    """Works in a background process, with the processor time that the stream leaves."""
 
     def __init__(self, job: AdapterJob):
         context = multiprocessing.get_context("spawn")
@@ -188,24 +188,24 @@ class BackgroundAdapter:
         return messages
 
     def close(self) -> None:
-        """End the process, whatever it is at: what it has learnt is saved whole or not at all."""
+        """End the process at once: weights are saved whole or not at all."""
         self._process.kill()
         self._process.join()
         self._inputs.close()
-        # What was on its way to a process that is no more.
+        # Pending input of the ended process.
         self._inputs.cancel_join_thread()
         self._ours.close()
 
 
 @cache
-def _drawn(size: int) -> SyntheticCrops:
-    """Hands by which forgetting is measured; drawing them takes seconds."""
-    return CropRenderer(size, Backgrounds.load(None, "held_out"), DRAWN_SEED).draw(DRAWN)
+def _synthetic(size: int) -> SyntheticCrops:
+    """Hands that forgetting is measured on; rendering them takes seconds."""
+    return CropRenderer(size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).draw(SYNTHETIC)
 
 
 @cache
 def _bank(size: int) -> SyntheticCrops:
-    """Hands to rehearse."""
+    """Synthetic hands for rehearsal."""
     return draw_bank(REHEARSED, size, 0, shown=False)
 
 
@@ -223,8 +223,8 @@ def weights_of(network: HandNetwork) -> dict[str, np.ndarray]:
 
 def _serve(job: AdapterJob, inputs: "multiprocessing.Queue[AdapterInput]", messages: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if job.gives_way:
-        _give_way()
+    if job.low_priority:
+        _lower_priority()
     _run(job, inputs.get, messages.send)
 
 
@@ -236,7 +236,7 @@ def _run(job: AdapterJob, get: Callable[..., AdapterInput], send: Callable[[Adap
     parent = multiprocessing.parent_process()
     # A parent that was killed could not end this process.
     while parent is None or parent.is_alive():
-        # All that waits is taken in before anything is learnt from it.
+        # Pending input comes before the next step.
         with suppress(queue.Empty):
             worker.take(get(timeout=0.0 if worker.adapter.has_work else IDLE_S))
             for _ in range(QUEUED):
@@ -247,8 +247,8 @@ def _run(job: AdapterJob, get: Callable[..., AdapterInput], send: Callable[[Adap
             send(message)
 
 
-def _give_way() -> None:
-    """Take only what nobody else wants of the processor."""
+def _lower_priority() -> None:
+    """Run only when no other process wants the processor."""
     os.nice(19)
     # The idle class gives way at once where a nice process still has its share; it is Linux's.
     if hasattr(os, "sched_setscheduler"):

@@ -1,4 +1,4 @@
-"""Live adaptation from the stream's side: sends hands to the adapter, and swaps better networks in between two pairs."""
+"""The stream's side of live adaptation: sends pairs to the adapter, and puts promoted networks into use between two pairs."""
 
 import logging
 import threading
@@ -29,11 +29,11 @@ from runtime.types import DualHand
 log = logging.getLogger(__name__)
 
 EVERY_NS = 150_000_000
-"""Hands are sent no more often: neighbours are alike, and cutting them out takes time."""
+"""Pairs are sent no more often: neighbours are alike, and cutting crops takes time."""
 
 
 class LiveAdaptation:
-    """A pipeline whose network learns while it streams. Used by one thread, but for `status` and `figures`."""
+    """A pipeline whose network adapts while it streams. Used by one thread, but for `status` and `figures`."""
 
     def __init__(
         self,
@@ -42,35 +42,35 @@ class LiveAdaptation:
         port: Port,
         *,
         hand_size_mm: float,
-        beside: bool = True,
+        build_in_background: bool = True,
     ):
-        """`beside`: new engines are built on a thread, so that the stream goes on; else between two pairs."""
+        """`build_in_background`: new engines are built on a thread, so that the stream goes on; else between two pairs."""
         self.pipeline = pipeline
         self._teacher = GeometryTeacher(pipeline)
         self._estimator = estimator
         self._port: Port | None = port
         self._hand_size_mm = hand_size_mm
-        self._beside = beside
+        self._build_in_background = build_in_background
         self._pending: list[AdapterInput] = []
-        """What must not be lost: it waits for room."""
+        """Inputs that must not be dropped; they wait for room."""
         self._version = self._moved = 0
         self._sent_ns: int | None = None
         self._builder: EngineBuilder | None = None
         self._rounds: list[dict[str, object]] = []
         self.status = AdaptationStatus()
-        """As the adapter last told it."""
+        """From the adapter's latest message."""
         self.drops = Counter[str]()
-        """Hands that were not sent, by reason."""
+        """Pairs that were not sent, by reason."""
 
     def step(self, pair: FramePair) -> list[DualHand]:
         """As `Pipeline.step`."""
-        self._take_over()
+        self._swap_engine()
         hands = self.pipeline.step(pair)
         if self._port is not None:
             try:
-                self._tell(pair, hands)
+                self._send(pair, hands)
                 for message in self._port.receive():
-                    self._take(message)
+                    self._receive(message)
             except (EOFError, OSError) as error:
                 self._port = None
                 self.status = replace(self.status, phase=AdaptationPhase.FAILED, lacking=None)
@@ -88,33 +88,33 @@ class LiveAdaptation:
         }
 
     def close(self) -> None:
-        """End the adapter; what it has learnt is kept."""
+        """End the adapter; promoted weights are saved by then."""
         if self._builder is not None and self._builder.is_alive():
             self._builder.join()
         if self._port is not None:
             self._port.close()
             self._port = None
 
-    def _tell(self, pair: FramePair, hands: list[DualHand]) -> None:
+    def _send(self, pair: FramePair, hands: list[DualHand]) -> None:
         state = self.pipeline.rig.state
         if state.version != self._version:
-            self._pending += self._of_cameras(state)
+            self._pending += self._camera_inputs(state)
             self._version, self._moved = state.version, state.moved
         assert self._port is not None
         while self._pending and self._port.offer(self._pending[0]):
             self._pending.pop(0)
-        live = self._live(pair, hands)
+        live = self._live_pair(pair, hands)
         if live is not None and (self._pending or not self._port.offer(live)):
             self.drops["busy"] += 1
 
-    def _of_cameras(self, state: CalibrationState) -> list[AdapterInput]:
+    def _camera_inputs(self, state: CalibrationState) -> list[AdapterInput]:
         messages: list[AdapterInput] = [CameraMoved()] if state.moved != self._moved else []
         if state.geometry is not None and state.bones is not None:
             messages.append(Cameras(state.geometry, state.bones, self._hand_size_mm))
         return messages
 
-    def _live(self, pair: FramePair, hands: list[DualHand]) -> LivePair | None:
-        """What is to be learnt from a pair; None where there is nothing."""
+    def _live_pair(self, pair: FramePair, hands: list[DualHand]) -> LivePair | None:
+        """The pair as the adapter needs it; None where it cannot be trained on."""
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if self._sent_ns is not None and 0 <= captured_ns - self._sent_ns < EVERY_NS:
             return None
@@ -122,12 +122,12 @@ class LiveAdaptation:
         if geometry is None or fitted is None:
             return None
         left, right = hands[0].views
-        assert left is not None and right is not None, "a fit that labels comes from both views"
+        assert left is not None and right is not None, "a fit that gives labels comes from both views"
         if max(float(pixel_error(hand).mean()) for hand in (left, right)) > MOST_PIXEL_ERROR:
             self.drops["unsure"] += 1
             return None
-        seen = Keyframe.of(captured_ns, PerView(left, right))
-        if seen is None:
+        keyframe = Keyframe.of(captured_ns, PerView(left, right))
+        if keyframe is None:
             return None
         self._sent_ns = captured_ns
         size, side = self._estimator.manifest.crop_size, hands[0].side
@@ -136,9 +136,9 @@ class LiveAdaptation:
             camera = crop_camera(fitted.pixels[view], side, geometry.cameras[view], size)
             return HandCrop(view, side, camera, camera.cut(pair[view].image))
 
-        return LivePair(captured_ns, seen.hands, seen.sigma_px, PerView.of(crop))
+        return LivePair(captured_ns, keyframe.hands, keyframe.sigma_px, PerView.of(crop))
 
-    def _take(self, message: AdapterMessage) -> None:
+    def _receive(self, message: AdapterMessage) -> None:
         self.status = message.status
         if message.failure:
             log.warning(f"adaptation: {message.failure}")
@@ -153,13 +153,13 @@ class LiveAdaptation:
             engine = self._estimator.engine
             assert isinstance(engine, RefittableEngine), engine
             self._builder = EngineBuilder(engine, message.weights)
-            if self._beside:
+            if self._build_in_background:
                 self._builder.start()
             else:
                 self._builder.run()
 
-    def _take_over(self) -> None:
-        """Exchange the engine, if another one is ready."""
+    def _swap_engine(self) -> None:
+        """Put a new engine into use, if one is ready."""
         builder = self._builder
         if builder is None or builder.is_alive():
             return

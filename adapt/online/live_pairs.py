@@ -1,4 +1,4 @@
-"""What live adaptation learns from and is judged by: hands that both views saw surely, few and varied, part of them held out."""
+"""The pairs that live adaptation trains and validates on: few and varied, labelled by the geometry, part of them held out."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from runtime.estimators.crop import HandCrop
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.geometry.two_view import TwoViewGeometry
 
-LEARNT, HELD_OUT = 256, 80
-"""Pairs kept to learn from, and to judge by."""
+TRAINING, HELD_OUT = 256, 80
+"""Pairs kept to train on, and to validate on."""
 STRETCH_NS, HELD_OUT_EVERY = 2_000_000_000, 4
-"""Pairs are held out by stretches of so long, neighbours being alike, and one stretch in so many."""
+"""Pairs are held out by stretches of this length, since neighbours are alike; one stretch in so many."""
 MAX_AGE_NS = 3600 * 10**9
-LEAST_LEARNT, LEAST_HELD_OUT = 32, 12
+LEAST_TRAINING, LEAST_HELD_OUT = 32, 12
 LEAST_TRAVEL = 0.3
-"""Hands that joints must have moved, as `PairBuffer.travel` tells it: of a hand that stands still, nothing is learnt."""
+"""Hands that joints must have moved (`KeyframeBuffer.travel`): a hand that stands still is not trained on."""
 _ALIKE_DEG, _ALIKE_SHARE = 0.5, 0.02
-"""Cameras that differ by less are not worth labelling everything anew: live, they are found a little better every few seconds."""
+"""Calibrations that differ by less do not relabel the pairs: live, the calibration improves a little every few seconds."""
 NOVEL = 0.6
-"""A pair that differs from another one by less (`KeyframeBuffer`) takes its place, and is no news."""
+"""A pair that differs from another one by less (`KeyframeBuffer`) replaces it, and adds no steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cameras:
-    """What is known of two cameras' places."""
+    """Calibration of the two cameras, with the hand that it was found with."""
 
     geometry: TwoViewGeometry
     bones: np.ndarray
-    """(20,) the hand's, in hands."""
+    """(20,) lengths, hands."""
     hand_size_mm: float
 
     def alike(self, other: "Cameras") -> bool:
-        """Whether labels would be about the same by the other's."""
+        """Whether pseudo-labels would be about the same with the other's."""
         a, b = self.geometry, other.geometry
         t, u = (each.t_right_from_left_mm / np.linalg.norm(each.t_right_from_left_mm) for each in (a, b))
         focal = [abs(np.log(a.cameras[view].focal_px / b.cameras[view].focal_px)) for view in VIEWS]
@@ -78,50 +78,50 @@ class LivePairs:
     def __init__(self, widths_px: PerView[int]):
         self._widths_px = widths_px
         self._labelled: dict[int, TrainingSample | None] = {}
-        """By capture time, for the cameras that were last asked for; None for what does not fit them."""
-        self._by: Cameras | None = None
-        self.forget()
+        """By capture time, for `_labelled_with`; None for pairs that do not fit it."""
+        self._labelled_with: Cameras | None = None
+        self.clear()
 
     def add(self, pair: LivePair) -> bool:
-        """Take in a pair; whether it is something new to learn from."""
+        """Add a pair; whether it is new enough to train on."""
         stretch = pair.captured_ns // STRETCH_NS % HELD_OUT_EVERY
         if stretch == HELD_OUT_EVERY - 1:
             self._held_out.add(pair)
             return False
-        return self._learnt.add(pair) > NOVEL
+        return self._training.add(pair) > NOVEL
 
-    def forget(self) -> None:
-        """The cameras stand otherwise now."""
-        self._learnt: KeyframeBuffer[LivePair] = KeyframeBuffer(self._widths_px, LEARNT, MAX_AGE_NS, NOVEL)
+    def clear(self) -> None:
+        """Drop all pairs: a camera was moved."""
+        self._training: KeyframeBuffer[LivePair] = KeyframeBuffer(self._widths_px, TRAINING, MAX_AGE_NS, NOVEL)
         self._held_out: KeyframeBuffer[LivePair] = KeyframeBuffer(self._widths_px, HELD_OUT, MAX_AGE_NS, NOVEL)
 
     @property
     def readiness(self) -> tuple[float, Lacking | None]:
         """In [0, 1] the share of what learning needs that is there, and what lacks; 1 and None where there is enough."""
-        learnt, held_out = len(self._learnt) / LEAST_LEARNT, len(self._held_out) / LEAST_HELD_OUT
-        if min(learnt, held_out) < 1:
-            return min(learnt, held_out), Lacking.PAIRS if learnt <= held_out else Lacking.HELD_OUT
-        travel = min(self._learnt.travel, self._held_out.travel)
+        training, held_out = len(self._training) / LEAST_TRAINING, len(self._held_out) / LEAST_HELD_OUT
+        if min(training, held_out) < 1:
+            return min(training, held_out), Lacking.PAIRS if training <= held_out else Lacking.HELD_OUT
+        travel = min(self._training.travel, self._held_out.travel)
         return (travel / LEAST_TRAVEL, Lacking.MOTION) if travel < LEAST_TRAVEL else (1.0, None)
 
-    def learnt(self, cameras: Cameras) -> TrainingSet | None:
-        """What to learn from, labelled by what is known of the cameras; pairs that do not fit are left out. None of none."""
-        return self._material(self._learnt.pairs, cameras)
+    def training_set(self, cameras: Cameras) -> TrainingSet | None:
+        """Samples to train on; pairs that do not fit the cameras are left out. None where no pair fits."""
+        return self._labelled_set(self._training.pairs, cameras)
 
-    def held_out(self, cameras: Cameras) -> TrainingSet | None:
-        """The same of what to judge by."""
-        return self._material(self._held_out.pairs, cameras)
+    def held_out_set(self, cameras: Cameras) -> TrainingSet | None:
+        """Samples to validate on, likewise."""
+        return self._labelled_set(self._held_out.pairs, cameras)
 
-    def _material(self, pairs: Sequence[LivePair], cameras: Cameras) -> TrainingSet | None:
-        if self._by is not cameras:
-            self._by, self._labelled = cameras, {}
+    def _labelled_set(self, pairs: Sequence[LivePair], cameras: Cameras) -> TrainingSet | None:
+        if self._labelled_with is not cameras:
+            self._labelled_with, self._labelled = cameras, {}
         for pair in pairs:
             if pair.captured_ns not in self._labelled:
                 self._labelled[pair.captured_ns] = pair.labelled(cameras)
         samples = [sample for sample in (self._labelled[pair.captured_ns] for pair in pairs) if sample is not None]
-        kept = {pair.captured_ns for pair in (*self._learnt.pairs, *self._held_out.pairs)}
+        kept = {pair.captured_ns for pair in (*self._training.pairs, *self._held_out.pairs)}
         self._labelled = {time: label for time, label in self._labelled.items() if time in kept}
         return TrainingSet.of(samples) if samples else None
 
     def __len__(self) -> int:
-        return len(self._learnt) + len(self._held_out)
+        return len(self._training) + len(self._held_out)

@@ -31,7 +31,7 @@ class GateMetric(Enum):
 
 @dataclass(frozen=True, slots=True)
 class PromotionDecision:
-    """What the gate says of a candidate."""
+    """The gate's decision on a candidate."""
 
     better: bool
     metric: GateMetric

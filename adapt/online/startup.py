@@ -1,4 +1,4 @@
-"""Begins live adaptation as the settings ask: takes up what was learnt of these cameras before, and starts the adapter."""
+"""How live adaptation begins: loads adapted weights of these cameras, and starts the adapter that the settings ask for."""
 
 import logging
 from pathlib import Path
@@ -19,9 +19,9 @@ log = logging.getLogger(__name__)
 
 
 def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAdaptation | None:
-    """A pipeline around `pipeline` that learns; None where nothing is to be learnt (any more).
+    """A pipeline around `pipeline` whose network adapts; None where it is not to adapt (any more).
 
-    Raises UserError for what was learnt before and cannot be used, or cannot be kept.
+    Raises UserError for adapted weights that cannot be loaded, or saved.
     """
     if settings.adapt == "off":
         return None
@@ -30,20 +30,22 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAda
         raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --estimator {settings.estimator}")
     file = adapted_weights_file(settings, known, estimator.manifest.sha256)
     if file is not None:
-        _take_up(file, estimator)
+        _load_adapted(file, estimator)
     elif settings.adapt == "frozen":
-        raise UserError("--adapt frozen uses what was learnt of two live cameras, and these are recordings: give --profile NAME")
+        raise UserError("--adapt frozen uses adapted weights of two live cameras, and these are recordings: give --profile NAME")
     if settings.adapt == "frozen":
         return None
     weights = settings.weights or DEFAULT_WEIGHTS
     widths_px = known.cameras.map(lambda camera: camera.size_px[0])
     job = AdapterJob(weights, widths_px, settings.adapt_labels, file)
     port = InlineAdapter(job) if settings.every_pair else BackgroundAdapter(job)
-    return LiveAdaptation(pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, beside=not settings.every_pair)
+    return LiveAdaptation(
+        pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, build_in_background=not settings.every_pair
+    )
 
 
 def adapted_weights_file(settings: Settings, known: CameraSetup, base: str) -> AdaptedWeightsFile | None:
-    """Where what is learnt of these cameras is kept; None for recordings without a name. Raises UserError for a bad one."""
+    """Where adapted weights of these cameras are kept; None for recordings without a name. Raises UserError for a bad name."""
     if settings.profile is not None:
         return AdaptedWeightsFile(default_folder(), settings.profile, base)
     return None if known.file is None else AdaptedWeightsFile(default_folder(), known.file.stem, base)
@@ -54,14 +56,14 @@ def default_folder() -> Path:
     return data_folder("adapted")
 
 
-def _take_up(file: AdaptedWeightsFile, estimator: Adaptable) -> None:
-    learnt = file.newest()
-    if learnt is None:
+def _load_adapted(file: AdaptedWeightsFile, estimator: Adaptable) -> None:
+    adapted = file.newest()
+    if adapted is None:
         if file.exists:
-            log.warning(f"what was learnt as {file.name} was learnt from other weights: it is left alone")
+            log.warning(f"the adapted weights of {file.name} are of another network: they are not used")
         return
     engine = estimator.engine
     assert isinstance(engine, RefittableEngine), engine
-    network = learnt.network()
+    network = adapted.network()
     estimator.swap(engine.refitted(network, engine.manifest))
-    log.info(f"what was learnt as {file.name} is taken up ({learnt.record.steps} steps, saved {learnt.record.saved_at})")
+    log.info(f"adapted weights of {file.name} are loaded ({adapted.record.steps} steps, saved {adapted.record.saved_at})")

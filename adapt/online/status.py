@@ -13,7 +13,7 @@ class AdaptationPhase(Enum):
     """There are too few samples; `AdaptationStatus.lacking` says of which kind."""
     LEARNING = "learning"
     WAITING_FOR_POSES = "waiting_for_poses"
-    """Every sample was learnt from as often as it may be: only other poses bring new steps."""
+    """Every sample was trained on as often as it may be: only other poses bring new steps."""
     FAILED = "failed"
     """The adapter has ended; the network in use stays."""
 

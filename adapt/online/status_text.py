@@ -43,10 +43,10 @@ def status_sentence(status: AdaptationStatus) -> str:
         case AdaptationPhase.FAILED:
             return "adapting has ended"
     promotions, rollbacks = status.figures.promotions, status.figures.rollbacks
-    told = f"adapted {promotions} times" if promotions else "adapting"
+    text = f"adapted {promotions} times" if promotions else "adapting"
     if rollbacks:
-        told += f", {rollbacks} rolled back"
-    return told if status.phase is AdaptationPhase.LEARNING else f"{told}, waiting for other poses"
+        text += f", {rollbacks} rolled back"
+    return text if status.phase is AdaptationPhase.LEARNING else f"{text}, waiting for other poses"
 
 
 def summary_sentence(status: AdaptationStatus, drops: Mapping[str, int]) -> str:

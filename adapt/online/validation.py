@@ -1,8 +1,8 @@
-"""What speaks for or against a network on hands that it did not learn from: figures that learning cannot fake.
+"""Validation metrics: how good a network is on held-out pairs, by measures that adaptation cannot improve by overfitting.
 
-Two views come to agree through a wrong rotation as well, and confidence grows with every step; both are shown, and decide
-nothing. What decides looks at joints where they are seen in pictures, at the cameras' places, which were found from other
-pairs, at what a hand is, and at drawn hands, whose joints are known.
+Two views come to agree through a wrong rotation as well, and confidence grows with every step; both are reported, and decide
+nothing. The decisive metrics use the joints' pixels, the calibration, which was found from other pairs, the proportions of
+a hand, and synthetic hands, whose joints are known.
 """
 
 from dataclasses import dataclass, fields
@@ -24,35 +24,35 @@ from runtime.networks.weights import Manifest
 
 BATCH = 64
 FARTHEST = 30.0
-"""Baselines; rays that meet farther off, or behind a camera, meet nowhere."""
+"""Baselines; rays that meet farther off, or behind a camera, count as not meeting."""
 LOST = 1.0
-"""Hands; a hand that is farther off than this is no more than lost."""
+"""Hands; largest error that a hand counts with."""
 HUMAN = (0.5, 1.8)
-"""Between these a person's bone is, as a share of the usual hand's: both hands scaled to one palm."""
+"""Range of human bone lengths, as shares of the mean hand's: both hands scaled to one palm."""
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationMetrics:
-    """Means or medians over hands held out; lengths in hands, the smaller the better, but for the last."""
+    """Means or medians over held-out hands; lengths in hands, the smaller the better, except the last."""
 
     labels: float
-    """Mean distance of each view's own 3D hand from the label that was made before."""
+    """Mean distance of each view's own 3D hand from its pseudo-label."""
     depth: float
-    """Mean distance of each view's own 3D hand from the hand where its and the other view's rays meet."""
+    """Mean distance of each view's own 3D hand from the hand that is triangulated from both views' pixels."""
     rays: float
-    """Median distance by which two views' pixels miss each other (Sampson), under the cameras' places."""
+    """Median Sampson distance of the two views' pixels under the calibration."""
     within: float
-    """Median distance between a view's 3D hand, put where it fits best, and the pixels that it saw."""
+    """Median reprojection distance of a view's 3D hand, placed where it fits best, from its own pixels."""
     bones: float
-    """By how much of their length bones seem to change from hand to hand."""
+    """Standard deviation of bone lengths over the hands, as a share of the length."""
     inhuman: float
-    """Share of the bones that no person has."""
+    """Share of bones whose lengths no person has."""
     drawn: float
-    """Mean distance from the truth on drawn hands."""
+    """Mean distance from the truth on synthetic hands."""
     apart: float
-    """Mean distance between two views' 3D hands through the rotation. Shown, never decisive."""
+    """Mean distance between two views' 3D hands through the rotation. Reported, never decisive."""
     confidence: float
-    """Mean of the joints. Shown, never decisive."""
+    """Mean over the joints. Reported, never decisive."""
 
     def __str__(self) -> str:
         return ", ".join(f"{field.name} {getattr(self, field.name):.3f}" for field in fields(self))
@@ -60,7 +60,7 @@ class ValidationMetrics:
 
 @dataclass(frozen=True, slots=True)
 class ValidationPredictions:
-    """What a network says of N hands held out."""
+    """A network's predictions for N held-out hands."""
 
     joints: PerView[np.ndarray]
     """(N, 21, 3) unit hands in each camera's axes."""
@@ -71,18 +71,18 @@ class ValidationPredictions:
 
 
 @torch.inference_mode()
-def predict_samples(network: HandNetwork, manifest: Manifest, material: TrainingSet) -> ValidationPredictions:
-    """What `network` says of both views' crops."""
+def predict_samples(network: HandNetwork, manifest: Manifest, samples: TrainingSet) -> ValidationPredictions:
+    """The network's predictions for both views' crops."""
     device = next(network.parameters()).device
-    frame_from_crop = material.pairs.frame_from_crop(manifest.axes)
+    frame_from_crop = samples.pairs.frame_from_crop(manifest.axes)
 
     def of(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        told = [network(part.to(device)) for part in material.pairs.images[view].split(BATCH)]
+        outputs = [network(part.to(device)) for part in samples.pairs.images[view].split(BATCH)]
         joints, pixels, confidence = (
-            torch.cat([getattr(each, name).float().cpu() for each in told]) for name in ("joints", "pixels", "confidence")
+            torch.cat([getattr(each, name).float().cpu() for each in outputs]) for name in ("joints", "pixels", "confidence")
         )
         turned = (joints.double() @ frame_from_crop[view].double().mT).numpy()
-        crops = [shown.crops[view].camera for shown in material.shown]
+        crops = [sample.crops[view].camera for sample in samples.samples]
         in_frame = [crop.frame_from_crop(of_crop) for crop, of_crop in zip(crops, pixels.double().numpy(), strict=True)]
         return unit_hand(turned), np.stack(in_frame), confidence.double().numpy()
 
@@ -91,46 +91,48 @@ def predict_samples(network: HandNetwork, manifest: Manifest, material: Training
     return ValidationPredictions(joints, pixels, confidence)
 
 
-def validate(said: ValidationPredictions, material: TrainingSet, geometry: TwoViewGeometry, drawn: float) -> ValidationMetrics:
-    """The evidence of what a network said of `material`; `drawn` as `synthetic_error` has it."""
-    pixels, joints = said.pixels, said.joints
+def validate(
+    predictions: ValidationPredictions, samples: TrainingSet, geometry: TwoViewGeometry, drawn: float
+) -> ValidationMetrics:
+    """Metrics of a network's predictions for `samples`; `drawn`: its `synthetic_error`."""
+    pixels, joints = predictions.pixels, predictions.joints
     scale = PerView.of(lambda view: px_per_hand(joints[view], pixels[view])[:, 0])
     missed = np.abs(geometry.sampson_px(pixels)) / np.sqrt(scale.left * scale.right)[:, None]
-    labels = PerView.of(lambda view: _apart(joints[view], material.taught[view].joints.double().numpy()).mean())
+    labels = PerView.of(lambda view: _apart(joints[view], samples.labels[view].joints.double().numpy()).mean())
     turned = joints.left @ geometry.R_right_from_left.T
     bones = np.concatenate([np.linalg.norm(joints[view][:, CHILD] - joints[view][:, PARENT], axis=-1) for view in VIEWS])
     share = np.median(bones, 0) / mean_bone_lengths()
     return ValidationMetrics(
         labels=_mean(labels),
-        depth=_mean(_from_rays(said, geometry)),
+        depth=_mean(_from_rays(predictions, geometry)),
         rays=float(np.median(missed)),
         within=_mean(PerView.of(lambda view: _within(joints[view], pixels[view], geometry, view))),
         bones=float((bones.std(0) / bones.mean(0)).mean()),
         inhuman=float(((share < HUMAN[0]) | (share > HUMAN[1])).mean()),
         drawn=drawn,
         apart=float(_apart(turned, joints.right).mean()),
-        confidence=_mean(said.confidence.map(lambda of_view: of_view.mean())),
+        confidence=_mean(predictions.confidence.map(lambda of_view: of_view.mean())),
     )
 
 
 @torch.inference_mode()
 def synthetic_error(network: HandNetwork, hands: SyntheticCrops) -> float:
-    """Mean distance from the truth on drawn hands, hands."""
+    """Mean distance from the truth on synthetic hands, hands."""
     device = next(network.parameters()).device
     joints = torch.cat([network(part.to(device)).joints.float().cpu() for part in hands.images.split(BATCH)])
     return float((joints - hands.joints).norm(dim=-1)[hands.present & ~hands.mirrored].mean())
 
 
-def _from_rays(said: ValidationPredictions, geometry: TwoViewGeometry) -> PerView[float]:
-    """Mean distance of 3D hands from where the same network's pixels put them; a hand whose rays do not meet is lost."""
-    sigma = said.pixels.map(lambda pixels: np.ones(pixels.shape[:-1]))
-    met = geometry.seen(geometry.triangulate(said.pixels, sigma))
+def _from_rays(predictions: ValidationPredictions, geometry: TwoViewGeometry) -> PerView[float]:
+    """Mean distance of 3D hands from the triangulation of the same network's pixels; `LOST` where rays do not meet."""
+    sigma = predictions.pixels.map(lambda pixels: np.ones(pixels.shape[:-1]))
+    met = geometry.seen(geometry.triangulate(predictions.pixels, sigma))
     farthest_mm = FARTHEST * float(np.linalg.norm(geometry.t_right_from_left_mm))
     near = PerView.of(lambda view: ((met[view][..., 2] > 0) & (met[view][..., 2] < farthest_mm)).all(1))
     meet = near.left & near.right
 
     def of(view: View) -> float:
-        apart = _fitted_apart(said.joints[view], met[view]).mean(1)
+        apart = _fitted_apart(predictions.joints[view], met[view]).mean(1)
         return float(np.where(meet, apart, LOST).clip(max=LOST).mean())
 
     return PerView.of(of)

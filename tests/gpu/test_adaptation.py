@@ -24,4 +24,4 @@ def test_a_step_has_the_same_figures_on_both(recipe):
     there, here = (MeanTeacher(network, manifest, recipe, np.eye(3), device) for device in ("cuda", "cpu"))
     on_gpu, on_cpu = there.step(pairs), here.step(pairs)
     assert on_gpu.loss == pytest.approx(on_cpu.loss, rel=0.02) and on_gpu.apart == pytest.approx(on_cpu.apart, rel=0.02)
-    assert there.R_right_from_left is not None and np.isfinite(there.begin(pairs))
+    assert there.R_right_from_left is not None and np.isfinite(there.initialize_rotation(pairs))

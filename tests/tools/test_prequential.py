@@ -1,4 +1,4 @@
-"""What is written of each pair is what is scored; what cannot be judged is said in a sentence."""
+"""Lines hold what is scored, and unusable clips are user errors."""
 
 import json
 import subprocess

@@ -46,7 +46,7 @@ def make_adapt_step(labels: "LabelSource") -> Timed:
     taught = joints.map(lambda joints: GeometryLabelBatch(joints, pixels, torch.ones(ADAPT_TIMED, 21)))
     adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
     what = f"a whole step on {ADAPT_BATCH} pairs, timed on {ADAPT_TIMED}: {manifest.architecture}, --labels {labels}"
-    return Timed(lambda: adaptation.step(pairs, labels=labels, taught=taught), ADAPT_TIMED / ADAPT_BATCH, what)
+    return Timed(lambda: adaptation.step(pairs, labels=labels, geometry_labels=taught), ADAPT_TIMED / ADAPT_BATCH, what)
 
 
 def make_adapt_published() -> Timed:

@@ -24,7 +24,8 @@ from adapt.core.rehearsal import draw_bank
 from adapt.core.targets import LabelSource
 from adapt.core.training_samples import TrainingSet
 from adapt.offline.adapt_recording import Settings as Offline
-from adapt.offline.adapt_recording import Teacher, collect_samples, label_error
+from adapt.offline.adapt_recording import Teacher, collect_samples
+from adapt.offline.label_error import label_error
 from adapt.offline.training import BANK, make_mean_teacher, train
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM

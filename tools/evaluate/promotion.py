@@ -102,8 +102,8 @@ def evaluate_variant(
     order = torch.Generator().manual_seed(settings.seed)
     for step in range(1, max(settings.steps) + 1):
         rows = torch.randperm(len(material.pairs), generator=order)[: settings.batch]
-        taught = material.taught.map(lambda view, rows=rows: view.rows(rows))
-        adaptation.step(material.pairs.rows(rows), R, labels=variant.labels, taught=taught)
+        taught = material.labels.map(lambda view, rows=rows: view.rows(rows))
+        adaptation.step(material.pairs.rows(rows), R, labels=variant.labels, geometry_labels=taught)
         if step in settings.steps:
             after, after_mm = weighed(adaptation.teacher)
             decision = decide_promotion(after, before, before)

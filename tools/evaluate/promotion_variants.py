@@ -31,7 +31,7 @@ def variants(other: TrainingSet) -> list[Variant]:
     def poisoned(
         change: Callable[[GeometryLabelBatch, np.random.Generator], GeometryLabelBatch],
     ) -> Callable[[TrainingSet, np.random.Generator], TrainingSet]:
-        return lambda samples, rng: replace(samples, taught=samples.taught.map(lambda taught: change(taught, rng)))
+        return lambda samples, rng: replace(samples, labels=samples.labels.map(lambda taught: change(taught, rng)))
 
     def deeper(taught: GeometryLabelBatch, rng: np.random.Generator) -> GeometryLabelBatch:
         return replace(taught, joints=taught.joints * torch.tensor([1.0, 1.0, 1.6]))
@@ -59,7 +59,7 @@ def variants(other: TrainingSet) -> list[Variant]:
 
     def still(samples: TrainingSet, rng: np.random.Generator) -> TrainingSet:
         rows = torch.full((len(samples.pairs),), int(rng.integers(len(samples.pairs))))
-        return TrainingSet(samples.pairs.rows(rows), samples.taught.map(lambda t: t.rows(rows)), samples.shown)
+        return TrainingSet(samples.pairs.rows(rows), samples.labels.map(lambda t: t.rows(rows)), samples.samples)
 
     return [
         Variant("s2dhand", False, "s2dhand"),
@@ -86,4 +86,4 @@ def _right_from(samples: TrainingSet, other: TrainingSet, rows: torch.Tensor) ->
         PerView(samples.pairs.R_frame_from_crop.left, rights.R_frame_from_crop.right),
         samples.pairs.mirror,
     )
-    return TrainingSet(pairs, PerView(samples.taught.left, other.taught.right.rows(rows)), samples.shown)
+    return TrainingSet(pairs, PerView(samples.labels.left, other.labels.right.rows(rows)), samples.samples)

@@ -110,7 +110,8 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
 
     def run(self, folder: Path) -> dict[str, object]:
         """Fields of the row; adapted weights go to `folder`. Raises UserError."""
-        from adapt.offline.adapt_recording import Settings, collect_samples, label_error, train_and_save
+        from adapt.offline.adapt_recording import Settings, collect_samples, train_and_save
+        from adapt.offline.label_error import label_error
         from runtime.networks.weights import load_network
 
         settings = Settings(

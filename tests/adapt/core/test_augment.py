@@ -1,4 +1,4 @@
-"""Changed crops show what a camera turned so would show, and what is asked of them turns with them."""
+"""Augmented crops show what a turned camera would show, and targets turn with them."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A label is the hand that was fitted, as each camera sees it, and teaches as much as it is sure."""
+"""A pseudo-label is the fitted hand as each camera sees it, weighted by its certainty."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def test_a_pixels_deviation_is_that_of_joints_scattered_about_theirs():
         np.testing.assert_allclose(labels[view].sigma, sigma_mm / 90, rtol=1e-6)
 
 
-def test_the_surer_a_joint_the_more_it_teaches():
+def test_the_more_certain_a_joint_the_higher_its_weight():
     sigma_mm = np.linspace(0, 200, 21)
     weight = PerView.of(lambda view: view_labels(fitted(Scene().joints("left") * 1000, sigma_mm), "right", GEOMETRY)[view].weight)
     assert np.array_equal(weight.left, weight.right)

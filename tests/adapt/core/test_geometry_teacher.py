@@ -1,4 +1,4 @@
-"""A teacher says where the hand is once it knows the cameras, and nothing before, nor of what does not fit them."""
+"""The geometry teacher labels hands once the cameras are calibrated, and only those that fit them."""
 
 import numpy as np
 import pytest
@@ -41,7 +41,7 @@ def assert_true(labelled: LabelledPair, scene: Scene) -> None:
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_both_views_are_taught_the_hand_that_is_there(side):
+def test_both_views_are_labelled_with_the_true_hand(side):
     scene = Scene(side)
     teacher, _ = teacher_of(scene, knowing(scene))
     for pair in pairs_of(scene, 5):
@@ -50,7 +50,7 @@ def test_both_views_are_taught_the_hand_that_is_there(side):
         assert_true(labelled, scene)
 
 
-def test_nothing_is_taught_while_the_cameras_are_not_known():
+def test_nothing_is_labelled_before_the_cameras_are_calibrated():
     scene = Scene()
     teacher, _ = teacher_of(scene, SelfCalibrator(SIZES_PX, PerView(None, None)))
     assert [teacher(pair) for pair in pairs_of(scene, 15)] == [None] * 15
@@ -59,7 +59,7 @@ def test_nothing_is_taught_while_the_cameras_are_not_known():
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_hand_that_one_view_does_not_see_is_not_taught(view: View):
+def test_a_hand_that_one_view_does_not_see_is_not_labelled(view: View):
     scene = Scene()
     teacher, _ = teacher_of(scene, knowing(scene))
     pairs = pairs_of(scene, 6)
@@ -70,7 +70,7 @@ def test_a_hand_that_one_view_does_not_see_is_not_taught(view: View):
     assert teacher(next(pairs)) is not None
 
 
-def test_what_no_hand_before_these_cameras_explains_is_not_taught():
+def test_views_that_no_hand_explains_are_not_labelled():
     scene = Scene()
     teacher, eyes = teacher_of(scene, knowing(scene))
     pairs = pairs_of(scene, 6)
@@ -92,7 +92,7 @@ def test_a_recording_is_labelled_from_its_first_pair_by_the_cameras_found_in_all
             assert np.linalg.norm(labelled.labels[view].joints - scene.truth(view), axis=1).mean() < 2 * EXACT
 
 
-def test_a_recording_too_short_says_why_it_teaches_nothing():
+def test_a_recording_too_short_says_why_it_is_not_calibrated():
     scene = Scene()
     scene.hidden.add("right")
     watched = calibrate_recording(pairs_of(scene, 4), Eyes(scene))

@@ -1,4 +1,4 @@
-"""What is asked for has no loss, whatever is off has some, and hidden joints' heat is left alone."""
+"""Targets that are met have no loss, every deviation has some, and hidden joints' heat has no target."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,7 +50,7 @@ def own_answers(network: DetNetLite) -> Targets:
     return Targets(location, delta, maps.heat, visible, read_scalar(maps.doubt, maps.heat))
 
 
-def test_a_student_that_says_what_it_is_taught_has_nothing_to_learn(student):
+def test_a_student_that_meets_its_targets_has_no_gradient(student):
     student.zero_grad()
     loss = lite_adaptation_loss(answer(student), own_answers(student))
     assert loss.location < 1e-5 and loss.delta < 1e-5
@@ -60,7 +60,7 @@ def test_a_student_that_says_what_it_is_taught_has_nothing_to_learn(student):
 
 
 @pytest.mark.parametrize("field", ["location", "delta", "doubt"])
-def test_whatever_is_off_costs(student, field):
+def test_every_deviation_from_the_targets_costs(student, field):
     targets = own_answers(student)
     parts = {name: getattr(targets, name) for name in ("location", "delta", "heat", "visible", "doubt")}
     parts[field] = parts[field] + 0.5
@@ -69,7 +69,7 @@ def test_whatever_is_off_costs(student, field):
     assert after > before + 0.02
 
 
-def test_heat_of_hidden_joints_is_not_asked_for(student):
+def test_heat_of_hidden_joints_has_no_target(student):
     targets = own_answers(student)
     hidden = torch.arange(21).expand(3, 21) >= 5
     other = targets.heat.clone()
@@ -117,7 +117,7 @@ def test_without_a_weight_every_joint_counts_as_one_that_is_certain(asked):
     torch.testing.assert_close(loss(replace(targets, weight=torch.ones(3, 21))), loss(targets), rtol=0, atol=0)
 
 
-def test_joints_without_weight_teach_nothing(asked):
+def test_joints_without_weight_have_no_gradient(asked):
     loss, targets, learning = asked
     weight = torch.ones(3, 21)
     weight[:, :5] = 0
@@ -129,7 +129,7 @@ def test_joints_without_weight_teach_nothing(asked):
     assert loss(elsewhere(targets)).total > loss(targets).total + 1e-3
 
 
-def test_the_surer_a_joint_the_more_it_teaches(asked):
+def test_the_more_certain_a_joint_the_higher_its_weight(asked):
     loss, targets, _ = asked
     wrong = elsewhere(targets)
     weights = [torch.ones(3, 21) for _ in range(3)]
@@ -142,7 +142,7 @@ def test_the_surer_a_joint_the_more_it_teaches(asked):
 
 
 @pytest.mark.parametrize("architecture", ["detnet-lite", "detnet"])
-def test_one_look_for_two_teachers_teaches_what_two_looks_do(student, architecture):
+def test_one_forward_pass_for_two_targets_equals_two_passes(student, architecture):
     torch.manual_seed(3)
     network: MapNetwork = student if architecture == "detnet-lite" else DetNet(root=9).eval()
     with torch.no_grad():

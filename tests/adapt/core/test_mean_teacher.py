@@ -119,7 +119,7 @@ def test_the_same_batches_give_the_same_network(shipped, headset):
 def test_without_a_rotation_the_pairs_tell_it(shipped, headset):
     adaptation = MeanTeacher(*shipped)
     assert adaptation.R_right_from_left is None
-    adaptation.begin(headset)
+    adaptation.initialize_rotation(headset)
     begun = adaptation.R_right_from_left
     assert begun is not None and angle_deg(begun, synthetic.R_RIGHT_FROM_LEFT) < 30
     adaptation.step(headset)
@@ -207,7 +207,7 @@ AXES = pytest.mark.parametrize("axes", ["crop", "frame"])
 
 @SIDES
 @AXES
-def test_what_agrees_in_the_cameras_axes_teaches_nothing_new_in_the_crops(side: Side, axes):
+def test_views_that_agree_in_camera_axes_give_no_location_loss(side: Side, axes):
     known = Known.of(side, axes)
     figures = MeanTeacher(known.network, known.manifest).step(known.pairs, known.R)
     assert figures.apart < 1e-5 and figures.location < 1e-4 and figures.batch_off_deg < 0.01
@@ -218,12 +218,16 @@ def test_what_agrees_in_the_cameras_axes_teaches_nothing_new_in_the_crops(side: 
 
 @SIDES
 @AXES
-def test_joints_taught_in_the_cameras_axes_are_asked_for_in_the_crops(side: Side, axes):
+def test_labels_in_camera_axes_become_targets_in_crop_axes(side: Side, axes):
     known = Known.of(side, axes)
 
     def location(joints: PerView[np.ndarray]) -> float:
         told = taught(joints.map(lambda x: torch.tensor(x, dtype=torch.float32)), size=8)
-        return MeanTeacher(known.network, known.manifest).step(known.pairs, known.R, labels="geometry", taught=told).location
+        return (
+            MeanTeacher(known.network, known.manifest)
+            .step(known.pairs, known.R, labels="geometry", geometry_labels=told)
+            .location
+        )
 
     assert location(known.joints) < 1e-4
     assert location(PerView(known.joints.right, known.joints.left)) > 0.1
@@ -277,9 +281,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Targets]:
     return kept
 
 
-def test_taught_heat_is_as_the_architecture_learnt_it_and_ends_at_the_crop(tiny, asked):
+def test_target_heat_has_the_architectures_form_and_ends_at_the_crop(tiny, asked):
     network, manifest, pairs = tiny
-    MeanTeacher(network, manifest, R_right_from_left=np.eye(3)).step(pairs, labels="geometry", taught=taught(hands(), 32))
+    MeanTeacher(network, manifest, R_right_from_left=np.eye(3)).step(
+        pairs, labels="geometry", geometry_labels=taught(hands(), 32)
+    )
     assert len(asked) == 2
     inside = torch.arange(21) != OUTSIDE
     for targets in asked:
@@ -294,7 +300,7 @@ def test_taught_heat_is_as_the_architecture_learnt_it_and_ends_at_the_crop(tiny,
         assert not targets.delta[:, 0].any()
 
 
-def test_heat_beyond_the_crop_is_not_asked_for(tiny):
+def test_joints_beyond_the_crop_have_no_target_heat(tiny):
     network, manifest, pairs = tiny
     told = taught(hands(), 32)
     figures = []
@@ -302,14 +308,14 @@ def test_heat_beyond_the_crop_is_not_asked_for(tiny):
         for view in VIEWS:
             told[view].weight[:, OUTSIDE] = weight
         adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
-        figures.append(adaptation.step(pairs, labels="geometry", taught=told))
+        figures.append(adaptation.step(pairs, labels="geometry", geometry_labels=told))
     assert figures[0].heat == figures[1].heat > 0
 
 
-def test_hands_without_weight_teach_nothing(tiny):
+def test_hands_without_weight_have_no_gradient(tiny):
     network, manifest, pairs = tiny
     adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
-    figures = adaptation.step(pairs, labels="geometry", taught=taught(hands(), 32, weight=0.0))
+    figures = adaptation.step(pairs, labels="geometry", geometry_labels=taught(hands(), 32, weight=0.0))
     assert (figures.heat, figures.delta, figures.location) == (0, 0, 0)
     if manifest.architecture == "detnet":
         # DetNet-lite's doubt is kept as it is, which takes steps of its own.
@@ -321,7 +327,7 @@ def test_both_labels_cost_the_mean_of_each(tiny):
 
     def step(labels: LabelSource) -> StepFigures:
         adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3))
-        return adaptation.step(pairs, labels=labels, taught=taught(hands(), 32))
+        return adaptation.step(pairs, labels=labels, geometry_labels=taught(hands(), 32))
 
     agreed, geometry, both = step("s2dhand"), step("geometry"), step("both")
     for part in ("loss", "heat", "delta", "location"):
@@ -331,12 +337,12 @@ def test_both_labels_cost_the_mean_of_each(tiny):
     assert agreed.apart == geometry.apart == both.apart
 
 
-def test_turned_students_are_asked_for_turned_hands(tiny, asked):
+def test_targets_of_turned_crops_are_turned(tiny, asked):
     network, manifest, pairs = tiny
     told = taught(hands(), 32)
     for augment in (None, Augmenter(0)):
         adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3), augment=augment)
-        adaptation.step(pairs, labels="both", taught=told)
+        adaptation.step(pairs, labels="both", geometry_labels=told)
     plain, changed = asked[:4], asked[4:]
     for before, after in zip(plain, changed, strict=True):
         # Turned about the camera's axis: as deep as before, as far from the axis, but elsewhere.
@@ -371,14 +377,14 @@ def test_with_everything_on_a_seed_gives_the_same_weights_and_another_gives_othe
     assert all(0.05 < f.rehearsed < 1 for f in figures)
 
 
-def test_what_is_rehearsed_is_learnt_and_costs_the_real_hands_nothing(tiny):
+def test_rehearsal_lowers_its_own_error_and_keeps_the_real_hands_loss(tiny):
     network, manifest, pairs = tiny
     bank = draw_bank(20, 32, seed=0)
     told = taught(hands(), 32)
 
     def step(rehearsal: Rehearsal | None) -> tuple[StepFigures, Tensor]:
         adaptation = MeanTeacher(network, manifest, R_right_from_left=np.eye(3), rehearsal=rehearsal)
-        return adaptation.step(pairs, labels="geometry", taught=told), parameters(adaptation.student)
+        return adaptation.step(pairs, labels="geometry", geometry_labels=told), parameters(adaptation.student)
 
     (alone, without), (beside, with_) = step(None), step(Rehearsal(bank, 0.5, 0))
     assert np.isnan(alone.rehearsed) and beside.rehearsed > 0

@@ -1,4 +1,4 @@
-"""Rehearsed hands keep their truth, take on the light of what is adapted to, and are learnt as hands of a known truth are."""
+"""Synthetic hands of a rehearsal keep their labels, take on the light of the target domain, and lower their own error."""
 
 from copy import deepcopy
 from dataclasses import fields
@@ -40,12 +40,12 @@ def test_a_bank_is_the_same_for_a_seed_and_has_a_border(bank):
 
 @pytest.mark.parametrize(("share", "drawn"), [(0.5, 12), (0.33, 6), (0.01, 1)])
 def test_their_share_is_of_all_that_is_learnt_from(bank, target, share, drawn):
-    assert len(Rehearsal(bank, share, 0).beside(target).images) == drawn
+    assert len(Rehearsal(bank, share, 0).batch_for(target).images) == drawn
 
 
 def test_all_hands_are_rehearsed_before_one_comes_again(bank, target):
     rehearsal = Rehearsal(bank, 0.4, 0)
-    seen = torch.cat([rehearsal.beside(target).tone for _ in range(5)])
+    seen = torch.cat([rehearsal.batch_for(target).tone for _ in range(5)])
     assert torch.equal(seen.sort().values, bank.tone.sort().values)
 
 
@@ -53,7 +53,7 @@ def test_all_hands_are_rehearsed_before_one_comes_again(bank, target):
 def both(bank, target) -> tuple[SyntheticCrops, SyntheticCrops]:
     """The same forty hands without the target's spectra and with them."""
     many = target.repeat(4, 1, 1, 1)[:40]
-    plain, mixed = (Rehearsal(bank, 0.5, 0, spectra=spectra).beside(many) for spectra in (False, True))
+    plain, mixed = (Rehearsal(bank, 0.5, 0, spectra=spectra).batch_for(many) for spectra in (False, True))
     return plain, mixed
 
 
@@ -81,13 +81,13 @@ def test_mixed_pictures_lie_towards_the_targets_light_and_keep_their_edges(both,
 
 def test_a_camera_without_colours_takes_a_drawings_away(bank, target):
     grey = target.float().mean(-1, keepdim=True).to(torch.uint8).expand(-1, -1, -1, 3).repeat(4, 1, 1, 1)[:40]
-    plain, mixed = (Rehearsal(bank, 0.5, 0, spectra=spectra).beside(grey).images for spectra in (False, True))
+    plain, mixed = (Rehearsal(bank, 0.5, 0, spectra=spectra).batch_for(grey).images for spectra in (False, True))
     changed = (plain != mixed).flatten(1).any(1)
     colour = (mixed[changed].float().amax(-1) - mixed[changed].float().amin(-1)).amax()
     assert changed.sum() > 5 and colour <= 1
 
 
-def test_rehearsing_lessens_the_error_on_drawn_hands(shipped, bank):
+def test_rehearsal_lowers_the_error_on_synthetic_hands(shipped, bank):
     network: HandNetwork = deepcopy(shipped[0])
     assert isinstance(network.network, DetNetLite)
     with torch.no_grad():
@@ -98,7 +98,7 @@ def test_rehearsing_lessens_the_error_on_drawn_hands(shipped, bank):
     errors = []
     for _ in range(8):
         optimiser.zero_grad()
-        loss = drawn_loss(network.network, rehearsal.beside(torch.zeros(40, SIZE, SIZE, 3, dtype=torch.uint8)), SIZE)
+        loss = drawn_loss(network.network, rehearsal.batch_for(torch.zeros(40, SIZE, SIZE, 3, dtype=torch.uint8)), SIZE)
         loss.total.backward()
         optimiser.step()
         errors.append(float(loss.joints.detach()))

@@ -100,7 +100,7 @@ def test_heat_lies_where_its_joint_is_and_leaves_with_it():
     assert heat_target(torch.tensor([[[8.5, 4.5]]]), 16, 32, 0.8)[0, 0, 2, 4] == 1
 
 
-def test_rows_of_what_is_taught_are_picked_in_their_order():
+def test_rows_of_labels_keep_their_order():
     random = torch.Generator().manual_seed(0)
     shapes = ((5, 21, 3), (5, 21, 2), (5, 21))
     taught, rows = GeometryLabelBatch(*(torch.rand(shape, generator=random) for shape in shapes)), torch.tensor([4, 0, 4])

@@ -1,4 +1,4 @@
-"""A recording that nobody labelled makes the network better on the part of it that was held out, or nothing is saved."""
+"""An unlabelled recording improves the network on its held-out part, or nothing is saved."""
 
 import pickle
 import subprocess
@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from adapt.core.training_samples import TrainingSet
-from adapt.offline.adapt_recording import HELD_OUT_EVERY, STRETCH, Settings, adapt, collect_samples, label_error, train_and_save
+from adapt.offline.adapt_recording import HELD_OUT_EVERY, STRETCH, Settings, adapt, collect_samples, train_and_save
+from adapt.offline.label_error import label_error
 from adapt.offline.recording import SETTLED_NS, frame_size, resolve_handedness
 from adapt.offline.training import make_mean_teacher, train
 from capture.frames import FramePair
@@ -124,22 +125,22 @@ def seen(settings: Settings) -> Seen:
     return Seen(*collect_samples(settings, 64, Truth))
 
 
-def test_what_is_judged_by_is_not_learnt_from(seen):
-    learnt, held_out = ([shown.captured_ns for shown in part.shown] for part in (seen.material, seen.held_out))
+def test_held_out_samples_are_not_trained_on(seen):
+    learnt, held_out = ([shown.captured_ns for shown in part.samples] for part in (seen.material, seen.held_out))
     assert len(learnt) == PAIRS - STRETCH and len(held_out) == STRETCH == np.ptp(held_out) // synthetic.PERIOD_NS + 1
     assert not set(learnt) & set(held_out)
     assert angle_deg(seen.geometry.R_right_from_left, synthetic.R_RIGHT_FROM_LEFT) < 1
 
 
-def test_what_is_taught_is_the_hand_and_no_frame_is_kept(seen):
+def test_labels_are_the_true_hand_and_no_frame_is_kept(seen):
     part = seen.material
-    first_ns = part.shown[0].captured_ns
-    for number, shown in enumerate(part.shown):
+    first_ns = part.samples[0].captured_ns
+    for number, shown in enumerate(part.samples):
         truth = _truth_mm(round((shown.captured_ns - first_ns) / synthetic.PERIOD_NS))
         for view in VIEWS:
-            label_error = part.taught[view].joints[number].numpy() - unit_hand(truth[view])
+            label_error = part.labels[view].joints[number].numpy() - unit_hand(truth[view])
             assert np.linalg.norm(label_error, axis=1).mean() < 0.1
-    bytes_kept = len(pickle.dumps(part.shown[0]))
+    bytes_kept = len(pickle.dumps(part.samples[0]))
     assert 2 * 64 * 64 * 3 < bytes_kept < 50_000 < SIZE_PX[0] * SIZE_PX[1]
 
 
@@ -150,7 +151,7 @@ def adapted(settings: Settings, seen: Seen) -> Path:
     return settings.run / "weights.safetensors"
 
 
-def test_geometry_teaches_what_was_held_out_too_and_the_weights_load_again(settings, seen, adapted):
+def test_labels_by_geometry_lower_the_held_out_error_and_weights_load_again(settings, seen, adapted):
     (before, old), (after, new) = load_network(settings.weights), load_network(adapted)
     then, now = label_error(before, old, seen.held_out), label_error(after, new, seen.held_out)
     assert now.better_than(then) and now.joints < 0.9 * then.joints
@@ -167,7 +168,7 @@ def error(network: torch.nn.Module, material: TrainingSet) -> float:
         with torch.inference_mode():
             joints = network(material.pairs.images[view]).joints.double()
         told = joints @ material.pairs.frame_from_crop("crop")[view].mT
-        return float((told - material.taught[view].joints).norm(dim=-1).mean())
+        return float((told - material.labels[view].joints).norm(dim=-1).mean())
 
     return sum(PerView.of(of)) / 2
 
@@ -178,7 +179,7 @@ def test_the_same_recording_and_seed_give_the_same_weights(settings, adapted, tm
     assert again.read_bytes() == adapted.read_bytes() and str(again) in capsys.readouterr().out
 
 
-def test_what_learnt_nothing_is_no_better_and_not_saved(settings, seen, tmp_path, capsys):
+def test_an_untrained_network_is_not_better_and_not_saved(settings, seen, tmp_path, capsys):
     assert not train_and_save(replace(settings, run=tmp_path, epochs=0), seen.geometry, seen.material, seen.held_out)
     assert "nothing is saved" in capsys.readouterr().out and not list(tmp_path.iterdir())
 
@@ -186,13 +187,13 @@ def test_what_learnt_nothing_is_no_better_and_not_saved(settings, seen, tmp_path
 @pytest.mark.parametrize(
     "on", [{"augment": True}, {"rehearse": 0.33}, {"rehearse": 0.33, "spectra": True}, {"pixel_term": False}]
 )
-def test_each_switch_changes_what_is_learnt(settings, seen, monkeypatch, on):
+def test_each_switch_changes_the_weights(settings, seen, monkeypatch, on):
     monkeypatch.setattr("adapt.offline.training.BANK", 20)
 
     def learnt(how: Settings) -> torch.Tensor:
         network, manifest = load_network(how.weights)
         session = make_mean_teacher(how, network, manifest, seen.geometry)
-        train(how, session, seen.geometry, TrainingSet.of(seen.material.shown[:8]))
+        train(how, session, seen.geometry, TrainingSet.of(seen.material.samples[:8]))
         return torch.cat([p.flatten() for p in session.teacher.parameters()])
 
     once = replace(settings, epochs=1)
@@ -242,7 +243,7 @@ def test_views_that_come_to_agree_through_a_wrong_rotation_are_not_saved(setting
         ({"run": Path(__file__)}, Truth, "cannot be made"),
     ],
 )
-def test_what_cannot_be_learnt_from_says_so_in_a_sentence(settings, tmp_path, changed, estimator, reason):
+def test_unusable_recordings_are_user_errors(settings, tmp_path, changed, estimator, reason):
     with pytest.raises(UserError, match=reason) as told:
         adapt(replace(settings, **{"run": tmp_path / "run", **changed}), estimator)
     assert "\n" not in str(told.value)
@@ -266,7 +267,7 @@ class Said:
 
 
 @pytest.mark.parametrize(("pause_ns", "kept"), [(0, 7), (FORGET_SIDE_NS, 12)], ids=["corrected", "another hand"])
-def test_hands_whose_side_was_corrected_are_not_learnt_from(pause_ns, kept):
+def test_hands_whose_handedness_was_corrected_are_dropped(pause_ns, kept):
     frame_ns = 33_000_000
     hands = [Said(k * frame_ns + (pause_ns if k >= 5 else 0), "left" if k < 5 else "right") for k in range(12)]
     assert list(resolve_handedness(hands)) == hands[-kept:]

@@ -1,4 +1,4 @@
-"""What was learnt comes back as it was, from whole files of these cameras and these weights alone."""
+"""Adapted weights load as they were saved, from undamaged files of these cameras and this base alone."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +19,7 @@ ROUND = ValidationRound(ValidationResult.PROMOTED, BETTER, 24, 40, FIGURES, FIGU
 
 
 @pytest.fixture
-def learnt(shipped) -> AdaptedWeights:
+def adapted(shipped) -> AdaptedWeights:
     network, manifest = shipped
     return AdaptedWeights.of(network, manifest, ROUND)
 
@@ -29,40 +29,40 @@ def file(tmp_path: Path, shipped) -> AdaptedWeightsFile:
     return AdaptedWeightsFile(tmp_path / "adapted", "desk", shipped[1].sha256)
 
 
-def test_what_was_saved_is_what_is_taken_up(shipped, learnt: AdaptedWeights, file: AdaptedWeightsFile):
+def test_saved_weights_are_loaded_again(shipped, adapted: AdaptedWeights, file: AdaptedWeightsFile):
     assert file.newest() is None and not file.exists
-    path = file.save(learnt)
+    path = file.save(adapted)
     found = replace(file, _number=None).newest()
-    assert found is not None and found.record == learnt.record and read_adapted_weights(path).record == learnt.record
+    assert found is not None and found.record == adapted.record and read_adapted_weights(path).record == adapted.record
     assert found.record.figures["depth"] == FIGURES.depth and "adapted" in found.record.manifest.training_data
     images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)
     with torch.inference_mode():
         assert torch.equal(found.network()(images).joints, shipped[0](images).joints)
 
 
-def test_one_placement_has_one_file_and_the_next_has_another(learnt: AdaptedWeights, file: AdaptedWeightsFile):
-    first = file.save(learnt)
-    assert file.save(learnt) == first
-    file.begin_anew()
-    second = file.save(AdaptedWeights(learnt.tensors, msgspec.structs.replace(learnt.record, saved_at="2999-01-01")))
+def test_one_placement_has_one_file_and_the_next_has_another(adapted: AdaptedWeights, file: AdaptedWeightsFile):
+    first = file.save(adapted)
+    assert file.save(adapted) == first
+    file.begin_new_file()
+    second = file.save(AdaptedWeights(adapted.tensors, msgspec.structs.replace(adapted.record, saved_at="2999-01-01")))
     assert second != first and first.is_file()
     again = replace(file, _number=None)
     newest = again.newest()
     assert newest is not None and newest.record.saved_at == "2999-01-01"
     # What is learnt now goes on where that one ended.
-    assert again.save(learnt) == second
+    assert again.save(adapted) == second
 
 
-def test_what_was_learnt_from_other_weights_is_left_alone(learnt: AdaptedWeights, file: AdaptedWeightsFile):
-    path = file.save(learnt)
+def test_adapted_weights_of_another_base_are_ignored(adapted: AdaptedWeights, file: AdaptedWeightsFile):
+    path = file.save(adapted)
     other = replace(file, base="another", _number=None)
     assert other.exists and other.newest() is None
-    assert other.save(learnt) != path and path.is_file()
+    assert other.save(adapted) != path and path.is_file()
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.5, 0.999])
-def test_a_file_that_is_not_whole_is_refused_in_a_sentence(learnt: AdaptedWeights, file: AdaptedWeightsFile, share: float):
-    path = file.save(learnt)
+def test_a_file_that_is_not_whole_is_refused_in_a_sentence(adapted: AdaptedWeights, file: AdaptedWeightsFile, share: float):
+    path = file.save(adapted)
     data = path.read_bytes()
     path.write_bytes(data[: int(share * len(data))])
     with pytest.raises(UserError, match="damaged") as told:
@@ -74,23 +74,23 @@ def test_a_foreign_file_is_refused_in_a_sentence(file: AdaptedWeightsFile):
     file.folder.mkdir()
     foreign = file.folder / "desk~1.safetensors"
     save_file({"weight": torch.zeros(3)}, foreign)
-    with pytest.raises(UserError, match="no weights that were learnt live"):
+    with pytest.raises(UserError, match="no weights of live adaptation"):
         file.newest()
     save_file({"weight": torch.zeros(3)}, foreign, {"duohand": "{}"})
     with pytest.raises(UserError, match="cannot be understood"):
         file.newest()
 
 
-def test_what_a_broken_off_write_left_is_no_file(learnt: AdaptedWeights, file: AdaptedWeightsFile):
-    path = file.save(learnt)
+def test_an_interrupted_write_leaves_no_file(adapted: AdaptedWeights, file: AdaptedWeightsFile):
+    path = file.save(adapted)
     (file.folder / ".abc.tmp").write_bytes(path.read_bytes()[:100])
     assert replace(file, _number=None).newest() is not None
 
 
-def test_a_folder_that_may_not_be_written_to_is_said(learnt: AdaptedWeights, tmp_path: Path):
+def test_a_read_only_folder_is_reported(adapted: AdaptedWeights, tmp_path: Path):
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(UserError, match="cannot keep what was learnt"):
-        AdaptedWeightsFile(tmp_path / "file" / "adapted", "desk", "x").save(learnt)
+    with pytest.raises(UserError, match="cannot save adapted weights"):
+        AdaptedWeightsFile(tmp_path / "file" / "adapted", "desk", "x").save(adapted)
 
 
 @pytest.mark.parametrize("name", ["", "../desk", "a b", ".hidden", "a/b"])

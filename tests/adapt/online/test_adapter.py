@@ -1,4 +1,4 @@
-"""The adapter makes a network better, and whatever is done to it, none worse than the one in use comes out."""
+"""The adapter improves a network, and under every fault it promotes none that is worse than the one in use."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -20,8 +20,8 @@ from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 from tests.adapt.live_hands import LiveHands, drawn, seen, true_error
 
-PACE = Pace(batch=8, judge_every=3, most_refused=2)
-JUDGEMENTS = 2
+PACE = Pace(batch=8, validate_every=3, most_refusals=2)
+ROUNDS = 2
 STILL_S = 300
 NO_WORSE = 0.002
 """Hands: what two networks that are as good may differ by."""
@@ -49,10 +49,10 @@ def adapter_of(shipped: tuple[HandNetwork, Manifest], hands: LiveHands, known: S
     return Adapter(*shipped, known, hands.widths_px, pace=PACE, **more)
 
 
-def worked(adapter: Adapter, judgements: int = JUDGEMENTS, before_step: Callable[[], object] = lambda: None) -> list[Update]:
+def worked(adapter: Adapter, rounds: int = ROUNDS, before_step: Callable[[], object] = lambda: None) -> list[Update]:
     """What came of it until it was judged so often, or there was nothing more to do."""
     updates: list[Update] = []
-    while adapter.has_work and len(updates) < judgements:
+    while adapter.has_work and len(updates) < rounds:
         before_step()
         update = adapter.work()
         if update is not None:
@@ -64,9 +64,9 @@ def test_hands_of_known_cameras_make_the_network_better(shipped, hands: LiveHand
     adapter = adapter_of(shipped, hands, known)
     weights = [parameter.detach().clone() for parameter in shipped[0].parameters()]
     for pair in hands.pairs:
-        adapter.take(pair)
+        adapter.add_pair(pair)
     assert not adapter.has_work and adapter.status.phase is AdaptationPhase.WAITING_FOR_CAMERAS
-    adapter.see(hands.cameras)
+    adapter.set_cameras(hands.cameras)
     updates = worked(adapter)
     assert adapter.status.figures.promotions >= 1 and adapter.serving is not shipped[0], [u.validation for u in updates]
     manifest = shipped[1]
@@ -80,9 +80,9 @@ def test_hands_of_known_cameras_make_the_network_better(shipped, hands: LiveHand
 def test_the_same_hands_in_the_same_order_give_the_same_network(shipped, hands: LiveHands, known: SyntheticCrops):
     def run() -> Adapter:
         adapter = adapter_of(shipped, hands, known)
-        adapter.see(hands.cameras)
+        adapter.set_cameras(hands.cameras)
         for pair in hands.pairs:
-            adapter.take(pair)
+            adapter.add_pair(pair)
         worked(adapter, 1)
         return adapter
 
@@ -95,7 +95,7 @@ def test_the_same_hands_in_the_same_order_give_the_same_network(shipped, hands: 
 def wrong_rotation(adapter: Adapter, hands: LiveHands, others: LiveHands) -> None:
     turn = from_vector(np.radians([0.0, 30.0, 0.0]))
     g = hands.cameras.geometry
-    adapter.see(replace(hands.cameras, geometry=replace(g, R_right_from_left=turn @ g.R_right_from_left)))
+    adapter.set_cameras(replace(hands.cameras, geometry=replace(g, R_right_from_left=turn @ g.R_right_from_left)))
 
 
 def nothing(adapter: Adapter, hands: LiveHands, others: LiveHands) -> None:
@@ -162,13 +162,13 @@ def poison(adapter: Adapter) -> None:
         pytest.param(of_two_people, nothing, "s2dhand", False, id="two different hands"),
     ],
 )
-def test_no_fault_brings_a_worse_network_into_use(shipped, hands, others, known, pairs, see, labels, poisoned):
+def test_no_fault_promotes_a_worse_network(shipped, hands, others, known, pairs, see, labels, poisoned):
     torch.manual_seed(0)
     adapter = adapter_of(shipped, hands, known, labels=labels)
-    adapter.see(hands.cameras)
+    adapter.set_cameras(hands.cameras)
     see(adapter, hands, others)
     for pair in pairs(hands, others):
-        adapter.take(pair)
+        adapter.add_pair(pair)
     manifest = shipped[1]
     best = true_error(shipped[0], manifest, hands)
     for update in worked(adapter, before_step=(lambda: poison(adapter)) if poisoned else lambda: None):
@@ -178,34 +178,34 @@ def test_no_fault_brings_a_worse_network_into_use(shipped, hands, others, known,
             best = error
 
 
-def test_a_hand_that_stands_still_for_five_minutes_teaches_nothing(shipped, hands: LiveHands, known: SyntheticCrops):
+def test_a_hand_that_stands_still_for_five_minutes_adds_no_step(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
-    adapter.see(hands.cameras)
+    adapter.set_cameras(hands.cameras)
     still, random = hands.pairs[10], np.random.default_rng(0)
     for number in range(STILL_S * 6):
         # Pixels tremble as a network's do.
         trembling = still.hands.map(lambda hand: replace(hand, pixels=hand.pixels + random.normal(0, 0.5, hand.pixels.shape)))
-        adapter.take(replace(still, captured_ns=still.captured_ns + number * 166_000_000, hands=trembling))
+        adapter.add_pair(replace(still, captured_ns=still.captured_ns + number * 166_000_000, hands=trembling))
     assert not adapter.has_work and adapter.work() is None
     assert adapter.status.phase is AdaptationPhase.COLLECTING and adapter.status.figures.steps == 0
     assert adapter.status.lacking is not None and adapter.status.progress < 1
     assert len(adapter._pairs) < 400
 
 
-def test_what_was_learnt_well_is_not_unlearnt_by_a_hand_that_then_stands_still(shipped, hands: LiveHands, known: SyntheticCrops):
+def test_a_hand_that_then_stands_still_displaces_no_varied_pairs(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
-    adapter.see(hands.cameras)
+    adapter.set_cameras(hands.cameras)
     for pair in hands.pairs:
-        adapter.take(pair)
+        adapter.add_pair(pair)
     waiting = adapter._waiting
     last = hands.pairs[-1]
     for number in range(1, 200):
-        adapter.take(replace(last, captured_ns=last.captured_ns + number * 166_000_000))
+        adapter.add_pair(replace(last, captured_ns=last.captured_ns + number * 166_000_000))
     assert adapter._waiting <= waiting + PACE.passes, "a hand that stands still is no news"
     assert adapter.status.phase is not AdaptationPhase.COLLECTING
 
 
-def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shipped, hands: LiveHands, known: SyntheticCrops):
+def test_a_network_in_use_that_is_worse_than_the_one_before_is_rolled_back(shipped, hands: LiveHands, known: SyntheticCrops):
     network, manifest = shipped
     spoilt = deepcopy(network)
     head = spoilt.network.head
@@ -218,26 +218,26 @@ def test_a_network_in_use_that_is_worse_than_the_one_before_it_is_taken_back(shi
     assert true_error(spoilt, manifest, hands) > 1.1 * true_error(network, manifest, hands)
     adapter = adapter_of(shipped, hands, known, serving=spoilt)
     assert adapter.serving is spoilt
-    adapter.see(hands.cameras)
+    adapter.set_cameras(hands.cameras)
     for pair in hands.pairs:
-        adapter.take(pair)
+        adapter.add_pair(pair)
     (update,) = worked(adapter, 1)
     assert update.validation.result is ValidationResult.ROLLED_BACK and update.network is network and adapter.serving is network
 
 
-def test_a_moved_camera_begins_anew_and_keeps_the_network(shipped, hands: LiveHands, known: SyntheticCrops):
+def test_a_moved_camera_clears_the_pairs_and_keeps_the_network(shipped, hands: LiveHands, known: SyntheticCrops):
     adapter = adapter_of(shipped, hands, known)
-    adapter.see(hands.cameras)
+    adapter.set_cameras(hands.cameras)
     for pair in hands.pairs:
-        adapter.take(pair)
+        adapter.add_pair(pair)
     assert adapter.has_work
-    adapter.moved()
+    adapter.camera_moved()
     assert not adapter.has_work and adapter.status.figures.camera_moves == 1 and len(adapter._pairs) == 0
-    adapter.see(hands.cameras)
+    adapter.set_cameras(hands.cameras)
     assert adapter.status.phase is AdaptationPhase.COLLECTING and adapter.status.progress == 0
 
 
-def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shipped, hands: LiveHands, known: SyntheticCrops):
+def test_a_slightly_better_calibration_keeps_labels_and_another_one_relabels(shipped, hands: LiveHands, known: SyntheticCrops):
     def turned(degrees: float) -> Cameras:
         g = hands.cameras.geometry
         turn = from_vector(np.radians([0.0, degrees, 0.0]))
@@ -245,12 +245,12 @@ def test_cameras_that_are_hardly_better_known_change_no_label_and_others_all(shi
 
     adapter = adapter_of(shipped, hands, known)
     for pair in hands.pairs:
-        adapter.take(pair)
-    adapter.see(hands.cameras)
-    first = adapter._current()
-    adapter.see(turned(0.2))
-    assert adapter._current() is first
-    adapter.see(turned(3.0))
-    second = adapter._current()
+        adapter.add_pair(pair)
+    adapter.set_cameras(hands.cameras)
+    first = adapter._current_split()
+    adapter.set_cameras(turned(0.2))
+    assert adapter._current_split() is first
+    adapter.set_cameras(turned(3.0))
+    second = adapter._current_split()
     assert first is not None and second is not None and second is not first
-    assert not torch.equal(first.held_out.taught.right.joints[:8], second.held_out.taught.right.joints[:8])
+    assert not torch.equal(first.held_out.labels.right.joints[:8], second.held_out.labels.right.joints[:8])

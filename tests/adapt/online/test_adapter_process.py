@@ -1,4 +1,4 @@
-"""The process beside the stream never makes it wait, ends when told to, and is missed when it dies."""
+"""The background adapter never blocks the stream, ends when it is closed, and its death is reported."""
 
 import multiprocessing
 import os
@@ -69,8 +69,8 @@ def process() -> BaseProcess:
     return only
 
 
-def test_it_gives_way_to_the_stream(job: AdapterJob):
-    port = BackgroundAdapter(replace(job, gives_way=True))
+def test_the_process_has_the_lowest_priority(job: AdapterJob):
+    port = BackgroundAdapter(replace(job, low_priority=True))
     pid, deadline = process().pid, time.monotonic() + PATIENCE_S
     assert pid is not None
     try:
@@ -81,7 +81,7 @@ def test_it_gives_way_to_the_stream(job: AdapterJob):
         port.close()
 
 
-def test_it_says_what_it_does(background: BackgroundAdapter, hands: LiveHands):
+def test_messages_carry_the_status(background: BackgroundAdapter, hands: LiveHands):
     until(background, lambda message: message.status.phase is AdaptationPhase.WAITING_FOR_CAMERAS)
     assert background.offer(hands.cameras)
     message = until(background, lambda message: message.status.phase is AdaptationPhase.COLLECTING)
@@ -93,7 +93,7 @@ def test_it_says_what_it_does(background: BackgroundAdapter, hands: LiveHands):
     assert moved.status.figures.pairs == len(hands.pairs)
 
 
-def test_a_busy_adapter_is_never_waited_for(background: BackgroundAdapter, hands: LiveHands):
+def test_a_busy_adapter_never_blocks_the_stream(background: BackgroundAdapter, hands: LiveHands):
     until(background, lambda message: True)
     pid = process().pid
     assert pid is not None
@@ -117,7 +117,7 @@ def test_closing_leaves_no_process(job: AdapterJob, hands: LiveHands, full: bool
     assert multiprocessing.active_children() == []
 
 
-def test_a_process_that_died_is_missed(background: BackgroundAdapter):
+def test_a_process_that_died_is_reported(background: BackgroundAdapter):
     until(background, lambda message: True)
     process().kill()
     with pytest.raises(EOFError, match="adapts has died"):
@@ -134,11 +134,11 @@ def test_weights_that_came_in_a_message_are_the_network(shipped):
         assert torch.equal(again(torch.from_numpy(images)).joints, network(torch.from_numpy(images)).joints)
 
 
-def test_what_was_learnt_and_is_damaged_ends_it_with_a_sentence(job: AdapterJob):
+def test_damaged_adapted_weights_are_a_user_error(job: AdapterJob):
     from adapt.online.adapter_process import InlineAdapter
 
-    assert job.learnt is not None
-    (job.learnt.folder / "desk~1.safetensors").write_bytes(b"half")
+    assert job.adapted is not None
+    (job.adapted.folder / "desk~1.safetensors").write_bytes(b"half")
     with pytest.raises(UserError, match="damaged"):
         InlineAdapter(job)
 

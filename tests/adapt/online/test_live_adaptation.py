@@ -1,4 +1,4 @@
-"""Live adaptation takes nothing from the stream: its hands are the pipeline's own, and engines change between two pairs alone."""
+"""Live adaptation leaves the stream's hands as they are, and engines change between two pairs alone."""
 
 import logging
 from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Live:
         roi = FollowSettings("right", PerView((100.0, 100.0, 90.0), (100.0, 100.0, 90.0)))
         self.estimator = CropEstimator(TorchEngine(deepcopy(network), manifest, device="cpu"), None, SIZES_PX, roi)
         self.port = Port(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
-        self.live = LiveAdaptation(self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, beside=False)
+        self.live = LiveAdaptation(self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, build_in_background=False)
 
     def pipeline(self) -> Pipeline:
         calibrator = SelfCalibrator(SIZES_PX, PerView(None, None), bones=bones(self.scene), given=GEOMETRY)

@@ -12,6 +12,6 @@ def test_what_is_held_out_is_never_learnt_from(shipped):
     kept = LivePairs(hands.widths_px)
     for pair in hands.pairs:
         kept.add(pair)
-    learnt, held_out = ({pair.captured_ns for pair in part.pairs} for part in (kept._learnt, kept._held_out))
+    learnt, held_out = ({pair.captured_ns for pair in part.pairs} for part in (kept._training, kept._held_out))
     assert learnt and held_out and not learnt & held_out
     assert not {time // STRETCH_NS for time in learnt} & {time // STRETCH_NS for time in held_out}

@@ -1,4 +1,4 @@
-"""A network takes another's place only where what decides says so, whatever else it seems to gain."""
+"""The promotion gate decides by its decisive metrics alone."""
 
 from dataclasses import asdict, fields, replace
 
@@ -15,7 +15,7 @@ DECISIVE = ("labels", "depth", "rays", "within", "bones", "inhuman", "drawn")
 SHOWN = ("apart", "confidence")
 
 
-def test_what_is_better_is_taken_and_the_reason_told():
+def test_a_better_candidate_is_promoted_for_its_depth():
     decision = decide_promotion(BETTER, USUAL, USUAL)
     assert decision == PromotionDecision(True, GateMetric.DEPTH, USUAL.depth, BETTER.depth)
 
@@ -26,14 +26,14 @@ def test_nothing_is_better_than_itself():
 
 @pytest.mark.parametrize("name", DECISIVE)
 @pytest.mark.parametrize("worse", [2.0, float("inf"), float("nan")])
-def test_one_figure_that_got_much_worse_is_enough_to_refuse(name: str, worse: float):
+def test_one_much_worse_metric_refuses_a_candidate(name: str, worse: float):
     spoilt = replace(BETTER, **{name: worse * max(getattr(USUAL, name), 0.1)})
     decision = decide_promotion(spoilt, USUAL, USUAL)
     assert not decision.better and decision.metric.value == name
 
 
 @given(st.sampled_from(SHOWN), st.floats(0, 10))
-def test_that_views_agree_or_that_it_is_sure_decides_nothing(name: str, value: float):
+def test_agreement_of_views_and_confidence_decide_nothing(name: str, value: float):
     assert decide_promotion(replace(BETTER, **{name: value}), USUAL, USUAL) == decide_promotion(BETTER, USUAL, USUAL)
     assert not decide_promotion(replace(USUAL, **{name: value}), USUAL, USUAL).better
 
@@ -47,7 +47,7 @@ def test_of_two_networks_at_most_one_is_better(one: list[float], other: list[flo
     assert not (decide_promotion(a, b, shipped).better and decide_promotion(b, a, shipped).better)
 
 
-def test_forgetting_adds_up_and_is_measured_against_what_shipped():
+def test_forgetting_is_measured_against_the_shipped_network():
     a_little = replace(BETTER, drawn=1.08 * USUAL.drawn)
     again = replace(BETTER, depth=0.05, drawn=1.16 * USUAL.drawn)
     assert not decide_promotion(again, a_little, USUAL).better

@@ -1,4 +1,4 @@
-"""Evidence is nothing where a network says what is true, and each figure grows by what it is there to see."""
+"""Validation metrics are zero for true joints, and each grows by the fault that it measures."""
 
 from dataclasses import replace
 
@@ -48,7 +48,7 @@ def of(said: ValidationPredictions, labels: ValidationPredictions) -> Validation
     return validate(said, material(labels), GEOMETRY, 0.3)
 
 
-def test_what_is_true_speaks_for_itself(said: ValidationPredictions):
+def test_true_joints_have_no_error(said: ValidationPredictions):
     evidence = of(said, said)
     for name in ("labels", "depth", "rays", "within", "bones", "apart"):
         assert getattr(evidence, name) < 1e-6, name
@@ -89,7 +89,7 @@ def monstrous(said: ValidationPredictions) -> ValidationPredictions:
         (monstrous, {"inhuman", "labels", "depth", "within"}, {"rays"}),
     ],
 )
-def test_each_figure_sees_what_it_is_there_for(said: ValidationPredictions, spoilt, names, silent):
+def test_each_metric_grows_by_the_fault_that_it_measures(said: ValidationPredictions, spoilt, names, silent):
     before, after = of(said, said), of(spoilt(said), said)
     for name in names:
         assert getattr(after, name) > getattr(before, name) + 0.005, name
@@ -102,7 +102,7 @@ def test_rays_that_meet_behind_a_camera_are_lost_not_infinite(said: ValidationPr
     assert 0.2 < of(crossed, said).depth <= 1.0
 
 
-def test_what_the_network_is_asked_is_what_it_says_of_the_crops(shipped):
+def test_predictions_are_those_of_the_crops(shipped):
     network, manifest = shipped
     hands = seen(drawn(3, 1.0, 4.0), network, manifest)
     samples = [pair.labelled(hands.cameras) for pair in hands.pairs]
@@ -115,11 +115,11 @@ def test_what_the_network_is_asked_is_what_it_says_of_the_crops(shipped):
     for view in VIEWS:
         with torch.inference_mode():
             told = network(made.pairs.images[view]).pixels.double().numpy()
-        for shown, in_frame, in_crop in zip(made.shown, said.pixels[view], told, strict=True):
+        for shown, in_frame, in_crop in zip(made.samples, said.pixels[view], told, strict=True):
             np.testing.assert_allclose(shown.crops[view].camera.crop_from_frame(in_frame), in_crop, atol=1e-6)
 
 
-def test_drawn_hands_tell_a_spoilt_network(shipped):
+def test_synthetic_hands_expose_a_spoilt_network(shipped):
     network, manifest = shipped
     hands = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), 1).draw(16, absent=0.2)
     usual = synthetic_error(network, hands)

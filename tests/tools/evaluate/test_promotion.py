@@ -55,8 +55,8 @@ def test_variants_harm_as_their_names_say(samples: TrainingSet):
     still = done["one hand still"].change(samples, rng)
     assert len(still.pairs.images.left.unique()) == 1
     deep = done["teacher too deep"].change(samples, rng)
-    assert torch.equal(deep.taught.left.joints[..., :2], samples.taught.left.joints[..., :2])
-    assert not torch.equal(deep.taught.left.joints[..., 2], samples.taught.left.joints[..., 2])
+    assert torch.equal(deep.labels.left.joints[..., :2], samples.labels.left.joints[..., :2])
+    assert not torch.equal(deep.labels.left.joints[..., 2], samples.labels.left.joints[..., 2])
     assert done["rotation 30 deg wrong"].turned_deg == 30 and not done["both"].harms
     assert Settings().steps == tuple(sorted(Settings().steps))
 
