@@ -229,7 +229,7 @@ def test_views_that_come_to_agree_through_a_wrong_rotation_are_not_saved(setting
     [
         ({"pairs": (0, 40)}, Truth, f"40 pairs show the hand well.*{STRETCH * HELD_OUT_EVERY} or more"),
         ({"pairs": (900, 950)}, Truth, "no pair of frames"),
-        ({"pairs": (0, 8)}, Truth, "places never became sure"),
+        ({"pairs": (0, 8)}, Truth, "could not be calibrated"),
         ({"pairs": (0, 8)}, Blind, "no hand was found in the right view's 8 frames"),
         ({"left": Path("none.mp4")}, Truth, "no such file"),
         ({"left": Path(__file__)}, Truth, "cannot be read as a video"),
