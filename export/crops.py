@@ -18,9 +18,9 @@ def drawn_crops(size: int, count: int, seed: int = DRAWN_SEED) -> np.ndarray:
     from hand.synth.backgrounds import Backgrounds
     from hand.synth.crops import CropRenderer
 
-    drawer = CropRenderer(size, Backgrounds.load(None, "train"), seed)
+    renderer = CropRenderer(size, Backgrounds.load(None, "train"), seed)
     steps = range(-(-count // _BATCH))
-    return np.concatenate([drawer.draw(_BATCH).images.numpy() for _ in tqdm(steps, desc="drawing hands", unit=f"x{_BATCH}")])[
+    return np.concatenate([renderer.render(_BATCH).images.numpy() for _ in tqdm(steps, desc="drawing hands", unit=f"x{_BATCH}")])[
         :count
     ]
 

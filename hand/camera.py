@@ -31,7 +31,7 @@ class PinholeCamera:
         return np.array([[f, 0, cx], [0, f, cy], [0, 0, 1]])
 
     def project(self, points: np.ndarray) -> np.ndarray:
-        """Pixels (..., 2) of points (..., 3) in this camera's axes; points at z ≤ 0 have no meaning."""
+        """Pixels (..., 2) of points (..., 3) in this camera's axes; undefined for points at z ≤ 0."""
         return points[..., :2] / points[..., 2:] * self.focal_px + np.asarray(self.centre_px)
 
     def rays(self, pixels: np.ndarray) -> np.ndarray:

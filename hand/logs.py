@@ -10,8 +10,8 @@ from typing import Literal
 from hand.errors import UserError
 
 Level = Literal["debug", "info", "warning", "error"]
-_OURS = ("__main__", "stream", "hand", "capture", "runtime", "adapt", "export", "tools")
-"""Loggers that the level is for; libraries log their warnings and errors."""
+_PROJECT_LOGGERS = ("__main__", "stream", "hand", "capture", "runtime", "adapt", "export", "tools")
+"""Loggers that the level applies to; libraries log warnings and errors."""
 
 
 def configure(level: Level = "info", *, name: str = "stream.py") -> None:
@@ -21,18 +21,18 @@ def configure(level: Level = "info", *, name: str = "stream.py") -> None:
     for handler in [handler for handler in root.handlers if isinstance(handler, _Console)]:
         root.removeHandler(handler)
     root.addHandler(_Console(number, name))
-    for ours in _OURS:
-        logging.getLogger(ours).setLevel(number)
+    for logger in _PROJECT_LOGGERS:
+        logging.getLogger(logger).setLevel(number)
 
 
 @contextmanager
 def log_of_recording(recording: Path | None) -> Iterator[None]:
-    """Log to a new file next to a `recording` that is going to be made, too; removed at the end where none was made.
+    """Log also to a new file next to the `recording` that the program is going to write; the file is removed if none was written.
 
-    Raises UserError where the file is there already, or cannot be made.
+    Raises UserError where the file exists already or cannot be created.
     """
     if recording is None or recording.exists():
-        # Whoever makes the recording refuses to write over it.
+        # The recorder refuses to overwrite a recording.
         yield
         return
     file = recording.with_suffix(".log")
@@ -51,7 +51,7 @@ def log_of_recording(recording: Path | None) -> Iterator[None]:
 
 
 class _Console(logging.Handler):
-    """Writes above progress bars, to what is standard error when a line is written."""
+    """Writes lines above progress bars, to the current `sys.stderr`."""
 
     def __init__(self, level: int, name: str) -> None:
         super().__init__(level)
@@ -60,7 +60,7 @@ class _Console(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         try:
             line = self.format(record)
-            # Loaded where there may be a bar.
+            # A bar is possible only where tqdm is loaded.
             tqdm = getattr(sys.modules.get("tqdm"), "tqdm", None)
             if tqdm is None:
                 print(line, file=sys.stderr, flush=True)
@@ -82,7 +82,7 @@ class _Sentence(logging.Formatter):
 
 class _File(logging.FileHandler):
     def handleError(self, record: logging.LogRecord) -> None:
-        """A full disk ends the file, with one sentence."""
+        """On a full disk, stop writing the file, with one warning."""
         logging.getLogger().removeHandler(self)
         logging.getLogger(__name__).warning(f"the log {self.baseFilename} breaks off: {sys.exc_info()[1]}")
 

@@ -15,7 +15,7 @@ from hand.joints import FINGERS, JOINTS, PARENTS, TIPS
 
 ASSET = Path(__file__).parent / "assets" / "hand.safetensors"
 FOREIGN_ASSET = ASSET.with_name("foreign_hand.safetensors")
-"""Another artist's hand, by `tools.make.foreign_hand`. It judges networks; training never draws it."""
+"""Another artist's hand, made by `tools.make.foreign_hand`. For evaluation only; never rendered for training."""
 
 BONE_JOINTS = tuple(joint for joint in range(JOINTS) if joint not in TIPS)
 """The joint at which each of the 16 bones turns; bone 0 is the palm, which turns at the wrist."""
@@ -83,7 +83,7 @@ class HandModel:
 
     @classmethod
     def load(cls, device: torch.device | str = "cpu", asset: Path = ASSET) -> "HandModel":
-        """The hand that ships with the project, or another one made like it; loaded once a device."""
+        """The hand model that ships with the project, or another `asset` in its format; cached per device."""
         return _load(str(device), asset)
 
     @property

@@ -1,7 +1,7 @@
-"""How hands are held: joint limits and a pose prior of named families with synergies and everything between them.
+"""Pose prior of the hand: joint limits, named pose families, and interpolation between them with synergies.
 
 Angles are degrees here and radians in `HandPose`. Ranges of motion follow the American Academy of Orthopaedic
-Surgeons' normal values (fingers: MCP −20…90, PIP 0…100, DIP 0…80), a little widened, as they vary between people.
+Surgeons' normal values (fingers: MCP −20…90, PIP 0…100, DIP 0…80), slightly widened, since they vary between people.
 """
 
 import math
@@ -58,7 +58,7 @@ def _templates(device: torch.device) -> torch.Tensor:
 
 
 def family_pose(families: list[int], model: HandModel) -> HandPose:
-    """The families' own poses, without variation, a straight wrist; `families` are indices into FAMILIES."""
+    """The families' template poses, with a straight wrist; `families` are indices into FAMILIES."""
     angles = _templates(model.joints.device)[families]
     mcp, pip = angles[:, 0:8:2], angles[:, 1:8:2]
     flex = torch.cat([angles[:, None, 8:11], torch.stack([mcp, pip, pip * 0.62], -1)], 1)
@@ -71,8 +71,8 @@ def family_pose(families: list[int], model: HandModel) -> HandPose:
 def sample_poses(n: int, generator: torch.Generator, model: HandModel) -> tuple[HandPose, torch.Tensor]:
     """`n` poses and the family (n,) that each is nearest to, an index into FAMILIES.
 
-    A pose lies somewhere between two families, each finger a little on its own; a tenth are free within the limits. Of three
-    tries the one whose fingers run into each other least is taken.
+    A pose is an interpolation between two families, with independent variation of each finger; a tenth are uniform within the
+    limits. Of three candidates the one with the least self-collision is taken.
     """
     tries = 3
     pose, family = _propose(n * tries, generator, model.joints.device)
@@ -117,7 +117,7 @@ def _propose(n: int, generator: torch.Generator, device: torch.device) -> tuple[
     thumb = angles[:, 8:11].clamp(low, high)
     flex = torch.cat([thumb[:, None], fingers], 1)
 
-    # Straight fingers fan out or close up together; flexion takes the room to spread away.
+    # Straight fingers spread or close together; flexion reduces the range of spread.
     fan = (normal(1) * 0.7) * torch.tensor([8.0, 2.0, -4.0, -9.0], device=device) + normal(4) * 3.5
     room = 1 - mcp.clamp(0, 90) / 110
     spread = torch.cat([angles[:, 11:12].clamp(-32, 32), fan * room], 1)
@@ -129,7 +129,7 @@ def _propose(n: int, generator: torch.Generator, device: torch.device) -> tuple[
 
 
 def _collision(joints: torch.Tensor) -> torch.Tensor:
-    """(N,) how deep the fingers of (N, 21, 3) unit hands run into each other and into the palm."""
+    """(N,) penetration depth of the fingers of (N, 21, 3) unit hands into each other and into the palm."""
     points, owner = [], []
     for number, chain in enumerate(FINGERS.values()):
         first = 1 if number else 0

@@ -21,7 +21,7 @@ MIXED = 0.5
 """Share of the synthetic images that take another spectrum."""
 _ABSENT, _MIRRORED = 0.05, 0.06
 """Shares of images without a hand, and of left hands, as in training: there only the predicted error is trained."""
-_DRAWN_AT_ONCE = 20
+_RENDER_BATCH = 20
 
 
 def draw_bank(
@@ -31,10 +31,10 @@ def draw_bank(
 
     `backgrounds`: procedural ones if not given; `shown`: whether to show a progress bar.
     """
-    drawer = CropRenderer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
-    steps = range(-(-count // _DRAWN_AT_ONCE))
-    bar = tqdm(steps, desc="drawing hands to rehearse", unit="hands", unit_scale=_DRAWN_AT_ONCE, disable=not shown)
-    return SyntheticCrops.joined([drawer.draw(_DRAWN_AT_ONCE, _ABSENT, _MIRRORED) for _ in bar]).rows(slice(count))
+    renderer = CropRenderer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
+    steps = range(-(-count // _RENDER_BATCH))
+    bar = tqdm(steps, desc="drawing hands to rehearse", unit="hands", unit_scale=_RENDER_BATCH, disable=not shown)
+    return SyntheticCrops.joined([renderer.render(_RENDER_BATCH, _ABSENT, _MIRRORED) for _ in bar]).rows(slice(count))
 
 
 class Rehearsal:

@@ -200,7 +200,7 @@ class BackgroundAdapter:
 @cache
 def _synthetic(size: int) -> SyntheticCrops:
     """Hands that forgetting is measured on; rendering them takes seconds."""
-    return CropRenderer(size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).draw(SYNTHETIC)
+    return CropRenderer(size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).render(SYNTHETIC)
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Sampling of crop cameras: all around the hand, aimed at it, rolled so that it is upright."""
+"""Sampling of crop cameras: in all directions around the hand, aimed at it, rolled until the hand is upright."""
 
 import math
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from hand.joints import FINGER_MCPS, MIDDLE_MCP, WRIST
 from hand.model import axis_angle
 
 BOX_MARGIN = 1.5
-"""A hand's box is this many times the longer side of its joints' bounding box; `runtime.estimators.tracker` says the same."""
+"""A hand's box is this many times the longer side of its joints' bounding box; equal to that of `runtime.estimators.tracker`."""
 ROLL_JITTER_DEG = 15.0
-"""Standard deviation of the fingers' direction about upright: what tracking gets wrong."""
+"""Standard deviation of the fingers' direction about upright, as of a track's roll."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class Aim:
     focal: torch.Tensor
     """(N,) px."""
     roll: torch.Tensor
-    """(N,) radians by which the picture's content was turned clockwise to stand the hand upright."""
+    """(N,) radians of the image's clockwise rotation that makes the hand upright."""
 
 
 def random_rotations(n: int, generator: torch.Generator, device: torch.device) -> torch.Tensor:
@@ -41,14 +41,14 @@ def random_rotations(n: int, generator: torch.Generator, device: torch.device) -
 
 
 def about_axis(angle: torch.Tensor) -> torch.Tensor:
-    """(N, 3, 3) rotations about the optical axis; positive `angle` (N,) turns clockwise in the picture."""
+    """(N, 3, 3) rotations about the optical axis; positive `angle` (N,) turns clockwise in the image."""
     return axis_angle(angle.new_tensor([0.0, 0.0, 1.0]), angle)
 
 
 def aim(joints: torch.Tensor, size: int, any_roll: float, generator: torch.Generator) -> Aim:
-    """Cameras in all directions, 3 to 14 hands away, turned to the hand's box as `estimators.crop` does, nearly exactly.
+    """Cameras in all directions, 3 to 14 hands away, turned to the hand's box as by `estimators.crop`, with a small error.
 
-    They are rolled so that the fingers' knuckles stand above the wrist, but for the share `any_roll` of them.
+    They are rolled until the fingers' knuckles are above the wrist, except for a share `any_roll` of them.
     """
     n, device = len(joints), joints.device
 
@@ -61,14 +61,14 @@ def aim(joints: torch.Tensor, size: int, any_roll: float, generator: torch.Gener
     origin = -centre
     origin[:, 2] += distance
 
-    def seen() -> torch.Tensor:
+    def projected() -> torch.Tensor:
         points = joints @ rotation.transpose(1, 2) + origin[:, None]
         return points[..., :2] / points[..., 2:].clamp_min(0.2)
 
     def turned(turn: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return turn @ rotation, (turn @ origin[..., None])[..., 0]
 
-    flat = seen()
+    flat = projected()
     up = flat[:, FINGER_MCPS].mean(1) - flat[:, WRIST]
     upright = -torch.atan2(up[:, 0], -up[:, 1])
     upright = upright + torch.randn(n, generator=generator, device=device) * math.radians(ROLL_JITTER_DEG)
@@ -76,7 +76,7 @@ def aim(joints: torch.Tensor, size: int, any_roll: float, generator: torch.Gener
     rotation, origin = turned(about_axis(roll))
     extent = flat.new_ones(n)
     for last in (False, True):
-        flat = seen()
+        flat = projected()
         low, high = flat.amin(1), flat.amax(1)
         extent = (high - low).amax(1)
         middle = (low + high) / 2

@@ -14,11 +14,11 @@ from hand.synth.light import dot
 _MONK = ("f6ede4", "f3e7db", "f7ead0", "eadaba", "d7bd96", "a07e56", "825c43", "604134", "3a312a", "292420")
 TONES = len(_MONK)
 SLEEVE_NONE = -3.0
-"""A sleeve's edge (hand axes, y) beyond the elbow: a bare arm."""
+"""Edge (hand axes, y) of the sleeve of a bare arm: beyond the elbow."""
 
 
 def linear(srgb: torch.Tensor) -> torch.Tensor:
-    """sRGB in [0, 1] to linear light, by the usual power 2.2."""
+    """sRGB in [0, 1] to linear light, approximated by the power 2.2."""
     return srgb.clamp_min(0) ** 2.2
 
 
@@ -29,7 +29,7 @@ def _tones(device: str) -> torch.Tensor:
 
 @cache
 def _noise_volume(texture: int, device: str) -> torch.Tensor:
-    """(1, 4, 32, 32, 32) tileable noise, two smooth and two fine channels, about unit variance; always the same."""
+    """(1, 4, 32, 32, 32) tileable noise, two smooth and two fine channels, about unit variance, by a fixed seed."""
     spectrum = torch.randn(4, 32, 32, 32, generator=torch.Generator().manual_seed(7 + texture))
     frequency = torch.fft.fftfreq(32) * 32
     radius = (frequency[:, None, None] ** 2 + frequency[:, None] ** 2 + frequency**2).sqrt()
@@ -47,7 +47,7 @@ def noise(points: torch.Tensor, texture: int) -> torch.Tensor:
 
 
 def grain(points: torch.Tensor, texture: int) -> torch.Tensor:
-    """As `noise`, but of the nearest grid point alone: for what is finer than a pixel, and several times quicker."""
+    """As `noise`, without interpolation: several times faster, for detail finer than a pixel."""
     volume = _noise_volume(texture, str(points.device))[0].flatten(1).T
     x, y, z = ((points - points.floor()) * 32).long().clamp(0, 31).unbind(1)
     return volume.index_select(0, (z * 32 + y) * 32 + x)
@@ -62,15 +62,15 @@ class Appearance:
     tint: torch.Tensor
     """(N, 3) factor on the skin's colour."""
     blotch: torch.Tensor
-    """(N, 4) strength of mottling, of creases and knuckles, of palm's difference, of nails' difference."""
+    """(N, 4) strength of mottling, creases and knuckles, palm colour, nail colour."""
     nail: torch.Tensor
     """(N, 3) colour of the nails, linear."""
     cloth: torch.Tensor
     """(N, 2, 3) two colours of the sleeve."""
     sleeve: torch.Tensor
-    """(N,) y in hand axes below which the arm is in the sleeve."""
+    """(N,) y in hand axes below which a sleeve covers the arm."""
     looseness: torch.Tensor
-    """(N,) how far the sleeve stands off the arm, unit hands."""
+    """(N,) distance of the sleeve from the arm, unit hands."""
     band: torch.Tensor
     """(N, 2) y from and to which a watch or bracelet covers the wrist; empty where from ≥ to."""
     dial: torch.Tensor
@@ -78,17 +78,17 @@ class Appearance:
     gloss: torch.Tensor
     """(N, 2) strength and exponent of the highlight."""
     offset: torch.Tensor
-    """(N, 3) where in the noise this hand lies."""
+    """(N, 3) offset of the hand in the noise."""
     flush: torch.Tensor
-    """(N,) how red fingertips and knuckles are, in [0, 1]."""
+    """(N,) redness of fingertips and knuckles, in [0, 1]."""
     ring: torch.Tensor
-    """(N,) half of the width of a ring, unit hands; negative where there is none."""
+    """(N,) half of the width of the ring, unit hands; negative without a ring."""
     ring_finger: torch.Tensor
-    """(N,) long: the base joint of the finger that it is on."""
+    """(N,) long: base joint of the ring's finger."""
     metal: torch.Tensor
-    """(N, 3) its colour, linear."""
+    """(N, 3) colour of the ring, linear."""
     texture: int = 0
-    """Which noise all of them are made of; held-out hands have one of their own."""
+    """Number of the noise volume; held-out hands have one of their own."""
 
 
 def sample_appearance(n: int, generator: torch.Generator, device: torch.device, texture: int = 0) -> Appearance:
@@ -131,15 +131,15 @@ class Surface(NamedTuple):
     colour: torch.Tensor
     """(K, 3) albedo, linear."""
     skin: torch.Tensor
-    """(K,) how much of it is skin."""
+    """(K,) share of skin."""
     gloss: torch.Tensor
     """(K, 2) strength and exponent of the highlight."""
 
 
 def albedo(
-    look: Appearance, image: torch.Tensor, rest: torch.Tensor, regions: dict[str, torch.Tensor], joints: torch.Tensor
+    appearance: Appearance, image: torch.Tensor, rest: torch.Tensor, regions: dict[str, torch.Tensor], joints: torch.Tensor
 ) -> Surface:
-    """The surface at points `rest` (K, 3) of the rest hand in images `image` (K,).
+    """Material at points `rest` (K, 3) of the rest hand in images `image` (K,).
 
     `regions` (K, 1) each: shares of palm, nail, crease, knuckle and tip; `joints` (21, 3) of the rest hand.
     """
@@ -147,88 +147,88 @@ def albedo(
     def of_image(values: torch.Tensor) -> torch.Tensor:
         return values.index_select(0, image)
 
-    skin, gloss = _skin(look, image, rest, regions)
-    covered = (rest[:, 1] < of_image(look.sleeve)) | _in_band(look, image, rest)
+    skin, gloss = _skin(appearance, image, rest, regions)
+    covered = (rest[:, 1] < of_image(appearance.sleeve)) | _in_band(appearance, image, rest)
     cloth = covered.nonzero()[:, 0]
-    skin[cloth] = _cloth(look, image[cloth], rest[cloth])
+    skin[cloth] = _cloth(appearance, image[cloth], rest[cloth])
     gloss[cloth] *= 0.3
-    glass = cloth[_on_dial(look, image[cloth], rest[cloth])]
-    skin[glass] = look.dial.index_select(0, image[glass])
+    glass = cloth[_on_dial(appearance, image[cloth], rest[cloth])]
+    skin[glass] = appearance.dial.index_select(0, image[glass])
     gloss[glass] = gloss.new_tensor([0.8, 60.0])
-    metal = _in_ring(look, image, rest, joints).nonzero()[:, 0]
+    metal = _in_ring(appearance, image, rest, joints).nonzero()[:, 0]
     if len(metal):
-        skin[metal] = look.metal.index_select(0, image[metal])
+        skin[metal] = appearance.metal.index_select(0, image[metal])
         gloss[metal] = gloss.new_tensor([1.5, 25.0])
         covered[metal] = True
     return Surface(skin.clamp(0.004, 1), (~covered).float(), gloss)
 
 
 def _skin(
-    look: Appearance, image: torch.Tensor, rest: torch.Tensor, regions: dict[str, torch.Tensor]
+    appearance: Appearance, image: torch.Tensor, rest: torch.Tensor, regions: dict[str, torch.Tensor]
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """(K, 3) colours and (K, 2) gloss, were there no cloth."""
+    """(K, 3) colours and (K, 2) gloss of bare skin."""
 
     def of_image(values: torch.Tensor) -> torch.Tensor:
         return values.index_select(0, image)
 
     tones = _tones(str(rest.device))
-    first = look.tone.floor().long().clamp(0, TONES - 2)
-    base = torch.lerp(tones[first], tones[first + 1], (look.tone - first)[:, None])
-    # The scale is of faces in even light; hands hold more blood, which shows the more the lighter the skin is.
-    dark = (look.tone / (TONES - 1))[:, None]
-    base = base * look.tint * torch.lerp(base.new_tensor([1.0, 0.72, 0.6]), base.new_tensor([1.0, 0.84, 0.77]), dark)
-    palm = base.new_tensor([0.62, 0.36, 0.26]) * (0.6 + 0.5 * (1 - dark)) * look.tint
-    share = regions["palm"] * of_image(look.blotch[:, 2:3] * (0.25 + 0.6 * dark))
+    first = appearance.tone.floor().long().clamp(0, TONES - 2)
+    base = torch.lerp(tones[first], tones[first + 1], (appearance.tone - first)[:, None])
+    # The scale describes faces; hands are redder, the more the lighter the skin is.
+    dark = (appearance.tone / (TONES - 1))[:, None]
+    base = base * appearance.tint * torch.lerp(base.new_tensor([1.0, 0.72, 0.6]), base.new_tensor([1.0, 0.84, 0.77]), dark)
+    palm = base.new_tensor([0.62, 0.36, 0.26]) * (0.6 + 0.5 * (1 - dark)) * appearance.tint
+    share = regions["palm"] * of_image(appearance.blotch[:, 2:3] * (0.25 + 0.6 * dark))
     colour = torch.lerp(of_image(base), of_image(palm), share)
-    blotch, offset = of_image(look.blotch), of_image(look.offset)
-    speck = noise(rest * 0.9 + offset, look.texture)
-    fine = grain(rest * 4.3 + offset, look.texture)
+    blotch, offset = of_image(appearance.blotch), of_image(appearance.offset)
+    speck = noise(rest * 0.9 + offset, appearance.texture)
+    fine = grain(rest * 4.3 + offset, appearance.texture)
     mottle = 1 + blotch[:, :1] * (speck[:, :1] + 0.4 * fine[:, 2:3])
-    # Blood shows in patches, and at fingertips and knuckles, the more the lighter the skin is.
-    blood = blotch[:, :1] * speck[:, 1:2] + of_image(look.flush[:, None] * (1 - 0.7 * dark)) * (
+    # Redness in patches and at fingertips and knuckles, more on lighter skin.
+    redness = blotch[:, :1] * speck[:, 1:2] + of_image(appearance.flush[:, None] * (1 - 0.7 * dark)) * (
         regions["tip"] + 0.6 * regions["knuckle"] * (1 - regions["palm"])
     )
-    colour = colour * mottle * (1 + blood * base.new_tensor([0.1, -0.5, -0.45]))
-    # Creases are dark lines; over the knuckles they lie across the finger.
+    colour = colour * mottle * (1 + redness * base.new_tensor([0.1, -0.5, -0.45]))
+    # Creases are dark lines, across the finger over the knuckles.
     wrinkle = (rest[:, 1:2] * 75 + 2 * speck[:, 2:3]).sin().clamp_min(0)
     crease = regions["crease"] * (0.8 + 0.2 * fine[:, :1]) + regions["knuckle"] * (0.15 + 0.4 * wrinkle)
     colour = colour * (1 - blotch[:, 1:2] * crease.clamp(0, 1) * base.new_tensor([0.55, 0.8, 0.85]))
-    nail = of_image(look.nail * (0.35 + 0.75 * base.amax(1, keepdim=True)))
+    nail = of_image(appearance.nail * (0.35 + 0.75 * base.amax(1, keepdim=True)))
     polish = regions["nail"] * blotch[:, 3:]
     colour = torch.lerp(colour, nail, polish)
-    # Skin's highlight breaks up over its relief; nails shine more evenly.
-    gloss = of_image(look.gloss)
+    # The highlight of skin varies with its relief; that of nails is even.
+    gloss = of_image(appearance.gloss)
     strength = gloss[:, :1] * (1 + 0.5 * speck[:, 3:4]).clamp(0, 2) + 0.2 * polish
     return colour, torch.cat([strength, gloss[:, 1:]], 1)
 
 
-def _cloth(look: Appearance, image: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+def _cloth(appearance: Appearance, image: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
     """(K, 3) colours of sleeves and straps: plain or woven, with folds across the arm."""
-    offset = look.offset.index_select(0, image)
+    offset = appearance.offset.index_select(0, image)
     scale = 2.1 * (1 + 3 * offset[:, :1])
-    weave = (noise(rest * scale + offset, look.texture)[:, 1:2] * 3).sigmoid() * (offset[:, 1:2] > 0.6)
-    first, second = look.cloth.index_select(0, image).unbind(1)
-    folds = noise(rest * rest.new_tensor([0.25, 0.6, 0.25]) + offset, look.texture)[:, :1]
+    weave = (noise(rest * scale + offset, appearance.texture)[:, 1:2] * 3).sigmoid() * (offset[:, 1:2] > 0.6)
+    first, second = appearance.cloth.index_select(0, image).unbind(1)
+    folds = noise(rest * rest.new_tensor([0.25, 0.6, 0.25]) + offset, appearance.texture)[:, :1]
     return torch.lerp(first, second, weave) * (1 + 0.25 * folds).clamp(0.4, 1.5)
 
 
-def _in_band(look: Appearance, image: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+def _in_band(appearance: Appearance, image: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
     """(K,) bool: under a watch or bracelet."""
-    low, high = look.band.index_select(0, image).unbind(1)
+    low, high = appearance.band.index_select(0, image).unbind(1)
     return (rest[:, 1] > low) & (rest[:, 1] < high)
 
 
-def _on_dial(look: Appearance, image: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
+def _on_dial(appearance: Appearance, image: torch.Tensor, rest: torch.Tensor) -> torch.Tensor:
     """(K,) bool: on the watch's face, on the back of the wrist, where the band is about as wide as a watch's."""
-    low, high = look.band.index_select(0, image).unbind(1)
+    low, high = appearance.band.index_select(0, image).unbind(1)
     away = (rest[:, 0].square() + (rest[:, 1] - (low + high) / 2).square()).sqrt()
     return (high - low > 0.15) & (rest[:, 2] > 0) & (away < 0.17) & (rest[:, 1] > low - 0.05)
 
 
-def _in_ring(look: Appearance, image: torch.Tensor, rest: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
+def _in_ring(appearance: Appearance, image: torch.Tensor, rest: torch.Tensor, joints: torch.Tensor) -> torch.Tensor:
     """(K,) bool: under a ring, on the first bone of a finger."""
-    base, end = joints[look.ring_finger], joints[look.ring_finger + 1]
+    base, end = joints[appearance.ring_finger], joints[appearance.ring_finger + 1]
     direction = normalize(end - base, dim=1)
     away = rest - torch.lerp(base, end, 0.58).index_select(0, image)
     along = dot(away, direction.index_select(0, image)).abs()
-    return (along < look.ring.index_select(0, image)) & (dot(away, away) < 0.02)
+    return (along < appearance.ring.index_select(0, image)) & (dot(away, away) < 0.02)

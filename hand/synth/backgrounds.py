@@ -1,4 +1,4 @@
-"""Background images for synthetic hands: photographs where they were collected, and procedural images."""
+"""Background images for synthetic hands: photographs, if a bank of them is given, and procedural images."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from hand.synth.appearance import linear
 
 PROCEDURAL = 96
 SIZE = (192, 256)
-"""(height, width) of every picture."""
+"""(height, width) of each image, px."""
 Split = Literal["train", "held_out"]
 
 
@@ -24,12 +24,15 @@ class Backgrounds:
     pictures: torch.Tensor
     """(P, H, W, 3) uint8 sRGB."""
     photographs: int
-    """How many of them, the first ones, are photographs."""
+    """The number of photographs; they come first."""
     split: Split
 
     @classmethod
     def load(cls, file: Path | None, split: Split, device: torch.device | str = "cpu") -> "Backgrounds":
-        """Photographs of `file` (tools.train.backgrounds makes it; None: none) and procedural pictures of this split's seed."""
+        """Photographs of `file` (made by tools.train.backgrounds; None: none) and procedural images of this split's seed.
+
+        Raises UserError where the file does not exist.
+        """
         if file is not None and not file.is_file():
             raise UserError(f"the background bank {file} does not exist; make it with 'python -m tools.train.backgrounds'")
         made = procedural(PROCEDURAL, seed=11 if split == "train" else 12)
@@ -40,9 +43,9 @@ class Backgrounds:
         return cls(torch.cat([photographs, made]).to(device), len(photographs), split)
 
     def crops(self, n: int, size: int, generator: torch.Generator, roll: torch.Tensor | None = None) -> torch.Tensor:
-        """(n, 3, size, size) linear light: random details, turned, scaled and recoloured.
+        """(n, 3, size, size) linear light: random details, rotated, scaled and recoloured.
 
-        `roll` (n,): radians by which their content is turned clockwise besides.
+        `roll` (n,): radians of an additional clockwise rotation.
         """
         device = self.pictures.device
 
@@ -64,7 +67,7 @@ class Backgrounds:
         cos, sin = (angle.cos() * step)[:, None, None], (angle.sin() * step)[:, None, None]
         column = (cos * x - sin * y) * flip[:, None, None] + (uniform() * width)[:, None, None]
         row = sin * x + cos * y + (uniform() * height)[:, None, None]
-        # Reflected at the borders, so that nothing needs to fit.
+        # Reflected at the borders.
         column = (column.round().long() % (2 * width) - width).abs().clamp_max(width - 1)
         row = (row.round().long() % (2 * height) - height).abs().clamp_max(height - 1)
         crop = linear(self.pictures[pick[:, None, None], row, column].permute(0, 3, 1, 2).float() / 255)
@@ -73,7 +76,7 @@ class Backgrounds:
 
 
 def procedural(n: int, seed: int) -> torch.Tensor:
-    """(n, H, W, 3) uint8: gradients, clouds of all sharpness, stripes, tiles and flat areas, in all colours and in skin's."""
+    """(n, H, W, 3) uint8: gradients, noise of several roughnesses, stripes, tiles and flat areas; some in skin colours."""
     generator = torch.Generator().manual_seed(seed)
 
     def uniform(*shape: int) -> torch.Tensor:

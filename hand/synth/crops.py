@@ -1,4 +1,4 @@
-"""Synthetic training crops: random right hands before random backgrounds, as a crop camera sees them, with the ground truth."""
+"""Synthetic training crops: random right hands in front of random backgrounds, in crop cameras, with the ground truth."""
 
 from dataclasses import dataclass
 
@@ -11,10 +11,10 @@ from hand.prior import sample_poses
 from hand.synth.aim import Aim, aim
 from hand.synth.appearance import sample_appearance
 from hand.synth.backgrounds import Backgrounds
-from hand.synth.grasps import ThingSampler
+from hand.synth.grasps import ObjectSampler
 from hand.synth.light import rolled, sample_lights
 from hand.synth.photo import Camera
-from hand.synth.render import Rendered, box_blur, render, render_things
+from hand.synth.render import Rendered, box_blur, render, render_objects
 from hand.synth.sleeves import sleeved
 from hand.synth.spectrum import SpectrumMixer
 
@@ -53,8 +53,8 @@ class SyntheticCrops:
     focal: torch.Tensor
     """(N,) px; the principal point is the image centre."""
     surface: torch.Tensor
-    """(N, 5, S/4, S/4) float16: the share of each cell in which the hand is seen, and, times that share, where on the rest
-    hand it is (x, y, z, hand axes) and how far behind the wrist (unit hands)."""
+    """(N, 5, S/4, S/4) float16: the share of each cell that the visible hand covers, and, times that share, its position
+    on the rest hand (x, y, z, hand axes) and its depth behind the wrist (unit hands)."""
     weight: torch.Tensor
     """(N, 21) weight of each joint in the loss, in [0, 1]; 1 for synthetic ones, whose labels are exact."""
     taught: torch.Tensor
@@ -62,10 +62,11 @@ class SyntheticCrops:
 
     @classmethod
     def joined(cls, parts: "list[SyntheticCrops]") -> "SyntheticCrops":
+        """The crops of all `parts`, in order."""
         return cls(**{name: torch.cat([getattr(part, name) for part in parts]) for name in cls.__slots__})
 
     def rows(self, rows: torch.Tensor | slice) -> "SyntheticCrops":
-        """Those numbered `rows` (M,)."""
+        """The crops at indices `rows` (M,)."""
         return SyntheticCrops(**{name: getattr(self, name)[rows] for name in SyntheticCrops.__slots__})
 
     def to(self, device: torch.device | str) -> "SyntheticCrops":
@@ -87,9 +88,9 @@ class CropRenderer:
         model: HandModel | None = None,
         texture: int | None = None,
     ):
-        """Crops of `size` px, with `border` px more of the same image on each side; the sum divisible by 16.
+        """Crops of `size` px, with a border of `border` px of the same image on each side; the sum is divisible by 16.
 
-        `model` is another hand model; `texture` the number of the skin's noise, if not that of the backgrounds' split.
+        `model` replaces the project's hand model; `texture` is the number of the skin's noise, by default that of the split.
         """
         self.size, self.border, self.backgrounds, self.any_roll = size + 2 * border, border, backgrounds, any_roll
         self.device = torch.device(device)
@@ -97,38 +98,38 @@ class CropRenderer:
         self._texture = int(backgrounds.split == "held_out") if texture is None else texture
         self.generator = torch.Generator(device=self.device).manual_seed(seed)
         self._camera = Camera(self.generator, self.device)
-        self._things = ThingSampler(self.generator, self.device)
+        self._objects = ObjectSampler(self.generator, self.device)
         self._mix_spectrum = SpectrumMixer(backgrounds, self.generator)
 
     def _uniform(self, *shape: int) -> torch.Tensor:
         return torch.rand(*shape, generator=self.generator, device=self.device)
 
     @torch.no_grad()
-    def draw(self, n: int, absent: float = 0.0, mirrored: float = 0.0) -> SyntheticCrops:
+    def render(self, n: int, absent: float = 0.0, mirrored: float = 0.0) -> SyntheticCrops:
         """`n` images with the ground truth; a share `absent` shows no hand, a share `mirrored` a left hand."""
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
         hand = self.model.pose(shape, pose)
         view = aim(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator)
         to_camera = view.rotation.transpose(1, 2)
-        look = sample_appearance(n, self.generator, self.device, self._texture)
-        skin = sleeved(hand.vertices, self.model, look)
+        appearance = sample_appearance(n, self.generator, self.device, self._texture)
+        skin = sleeved(hand.vertices, self.model, appearance)
         joints, vertices = (p @ to_camera + view.origin[:, None] for p in (hand.joints, skin))
         pixels = joints[..., :2] / joints[..., 2:] * view.focal[:, None, None] + (self.size - 1) / 2
         lights = rolled(sample_lights(n, self.generator, self.device), view.roll)
         flat = vertices[..., :2] / vertices[..., 2:].clamp_min(1e-3)
         corners = flat * view.focal[:, None, None] + (self.size - 1) / 2
-        things = self._things.sample(joints, view.focal, self.size)
-        hand_layer = render(self.model, vertices, corners, (self.size, self.size), look, lights, things=things)
+        objects = self._objects.sample(joints, view.focal, self.size)
+        hand_layer = render(self.model, vertices, corners, (self.size, self.size), appearance, lights, objects=objects)
         prints = self.backgrounds.crops(n, PRINT_SIDE, self.generator)
-        thing_layer = render_things(things, joints, view.focal, self.size, lights, hand_layer.shadow, prints)
+        object_layer = render_objects(objects, joints, view.focal, self.size, lights, hand_layer.shadow, prints)
         present = self._uniform(n) >= absent
         alpha = hand_layer.alpha * present[:, None, None, None]
         depth = torch.where(present[:, None, None, None], hand_layer.depth, 1e3)
-        place = self._surroundings(hand_layer, alpha, joints, view)
+        background = self._background(hand_layer, alpha, joints, view)
         # The light levels of hand and background are only loosely correlated.
         level = 0.75 + 0.5 * self._uniform(n, 1, 1, 1)
-        light, front = thing_layer.around(hand_layer.light * level, alpha, depth, place)
+        light, front = object_layer.composite(hand_layer.light * level, alpha, depth, background)
         images = self._camera.shoot(light, self._mix_spectrum)
         left = torch.zeros_like(present)
         if mirrored:
@@ -147,7 +148,7 @@ class CropRenderer:
             visible=self._visible(pixels, joints[..., 2], front),
             family=family,
             facing=-view.rotation[:, 2, 2],
-            tone=look.tone,
+            tone=appearance.tone,
             present=present,
             mirrored=left,
             focal=view.focal,
@@ -156,17 +157,17 @@ class CropRenderer:
             taught=torch.zeros_like(present),
         )
 
-    def _surroundings(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:
-        """What is behind the hand (N, 3, S, S): a room, other hands, and the hand's own shadow on it."""
+    def _background(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:
+        """(N, 3, S, S) background: a room, other hands, and the hand's own shadow on it."""
         n, side = len(alpha), self.size
-        place = self.backgrounds.crops(n, side, self.generator, view.roll)
+        background = self.backgrounds.crops(n, side, self.generator, view.roll)
         # Rooms, walls and desks are less saturated than the bank's pictures.
-        place = torch.lerp(place.mean(1, keepdim=True), place, self._uniform(n, 1, 1, 1) ** 0.7)
-        place = self._distract(place, hand.light, alpha)
-        return place * self._own_shadow(hand, alpha, joints, view)
+        background = torch.lerp(background.mean(1, keepdim=True), background, self._uniform(n, 1, 1, 1) ** 0.7)
+        background = self._with_distractors(background, hand.light, alpha)
+        return background * self._own_shadow(hand, alpha, joints, view)
 
     def _own_shadow(self, hand: Rendered, alpha: torch.Tensor, joints: torch.Tensor, view: Aim) -> torch.Tensor:
-        """(N, 1, S, S) share of the light that the hand leaves to a desk or wall behind it, which it often touches."""
+        """(N, 1, S, S) share of the light that the hand's shadow leaves on a desk or wall behind it, often in contact."""
         n, side = len(alpha), self.size
         shadow = alpha.new_ones(n, 1, side, side)
         chosen = (self._uniform(n) < SHADOWED).nonzero()[:, 0]
@@ -183,16 +184,16 @@ class CropRenderer:
             shadow[chosen] = 1 - (0.15 + 0.7 * self._uniform(m, 1, 1, 1)) * (1 - lit)
         return torch.where(alpha.amax((1, 2, 3), keepdim=True) > 0, shadow, 1.0)
 
-    def _distract(self, place: torch.Tensor, light: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-        """Other hands, arms and skin-coloured shapes behind the hand."""
-        n, side = len(place), place.shape[-1]
+    def _with_distractors(self, background: torch.Tensor, light: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+        """`background` (N, 3, S, S) with other hands and arms behind the hand."""
+        n, side = len(background), background.shape[-1]
         chosen = (self._uniform(n) < 0.22).nonzero()[:, 0]
         if len(chosen):
             other = torch.randint(n, (len(chosen),), generator=self.generator, device=self.device)
             angle = self._uniform(len(chosen)) * 2 * torch.pi
             size = 0.7 + 0.9 * self._uniform(len(chosen))
             cos, sin = angle.cos() / size, angle.sin() / size
-            # Pushed towards the border, so that the target hand stays the one in the middle.
+            # Shifted towards the border: the target hand stays the one in the middle.
             away = self._uniform(len(chosen)) * 2 * torch.pi
             reach = 0.9 + 0.6 * self._uniform(len(chosen))
             flip = torch.where(self._uniform(len(chosen)) < 0.5, -1.0, 1.0)
@@ -201,9 +202,9 @@ class CropRenderer:
             theta = torch.cat([theta, -(theta @ centre[..., None])], 2)
             grid = affine_grid(theta, [len(chosen), 4, side, side], align_corners=False)
             moved = grid_sample(torch.cat([light, alpha], 1)[other], grid, align_corners=False)
-            place = place.clone()
-            place[chosen] = place[chosen] * (1 - moved[:, 3:]) + moved[:, :3]
-        return place
+            background = background.clone()
+            background[chosen] = background[chosen] * (1 - moved[:, 3:]) + moved[:, :3]
+        return background
 
     def _visible(self, pixels: torch.Tensor, depth: torch.Tensor, front: torch.Tensor) -> torch.Tensor:
         """(N, 21) whether the nearest surface around each joint's pixel is the joint's own finger."""

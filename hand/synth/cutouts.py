@@ -12,21 +12,21 @@ from hand.prior import sample_poses
 from hand.synth.aim import random_rotations, turn_to_axis
 from hand.synth.appearance import linear, sample_appearance
 from hand.synth.crops import PRINT_SIDE
-from hand.synth.grasps import ThingSampler
+from hand.synth.grasps import ObjectSampler
 from hand.synth.light import sample_lights
 from hand.synth.people import HANDS, PeopleRenderer
-from hand.synth.render import render, render_things
+from hand.synth.render import render, render_objects
 
 SIZE = 144
 """Side of a cut-out in px, divisible by 4."""
 LEVELS = 3
 PEOPLE_SIZE = 160
-"""Side of a picture of people in px; a scene shows a part of one."""
+"""Side of an image of people in px; a scene shows a part of one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ArmEnds:
-    """Where the arms of N cut-outs must go on: at the elbow, or where the forearm leaves the cut-out."""
+    """Ends of the arms of N cut-outs, where scenes continue them: at the elbow, or where the forearm leaves the cut-out."""
 
     place: torch.Tensor
     """(N, 2) px."""
@@ -44,22 +44,22 @@ class ArmEnds:
 
 
 class SyntheticCutOuts(NamedTuple):
-    """N hands with their forearms, rendered alone, many with objects that they hold or that lie around."""
+    """N hands with their forearms, rendered alone, many with objects in them or around them."""
 
     layers: torch.Tensor
     """(N, 4, SIZE, SIZE) linear light times coverage, and coverage."""
     bare: torch.Tensor
-    """(N, 4, SIZE, SIZE) the same without the things."""
+    """(N, 4, SIZE, SIZE) the same without the objects."""
     joints: torch.Tensor
     """(N, 21, 2) px."""
     elbows: torch.Tensor
     """(N, 2) px; may lie beyond the cut-out."""
     free: torch.Tensor
-    """(N,) share of the joints before which no thing stands."""
+    """(N,) share of the joints that no object occludes."""
 
 
 def render_cutouts(n: int, generator: torch.Generator, device: torch.device) -> SyntheticCutOuts:
-    """Hands from all sides; a hand takes about a third of its cut-out, so that most of the forearm shows."""
+    """Hands from all sides; a hand takes about a third of its cut-out, and most of the forearm is in it."""
     model = HandModel.load(device)
     pose, _ = sample_poses(n, generator, model)
     hand = model.pose(torch.randn(n, model.components, generator=generator, device=device), pose)
@@ -67,7 +67,7 @@ def render_cutouts(n: int, generator: torch.Generator, device: torch.device) -> 
     elbow = hand.vertices[:, rest < rest.amin() + 0.05].mean(1, keepdim=True)
     rotation = random_rotations(n, generator, device)
     middle = (hand.joints.amin(1) + hand.joints.amax(1)) / 2
-    # Farther than crops are, since a forearm that points at the camera must end before it.
+    # Farther than for crops, since a forearm that points at the camera must end in front of it.
     distance = 4.8 * (14 / 4.8) ** torch.rand(n, generator=generator, device=device)
     origin = -(rotation @ middle[..., None])[..., 0]
     origin[:, 2] += distance
@@ -82,14 +82,14 @@ def render_cutouts(n: int, generator: torch.Generator, device: torch.device) -> 
     def pixels(points: torch.Tensor) -> torch.Tensor:
         return _flat(points) * focal[:, None, None] + (SIZE - 1) / 2
 
-    look, lights = sample_appearance(n, generator, device), sample_lights(n, generator, device)
-    things = ThingSampler(generator, device).sample(joints, focal, SIZE)
-    drawn = render(model, vertices, pixels(vertices), (SIZE, SIZE), look, lights, things=things)
+    appearance, lights = sample_appearance(n, generator, device), sample_lights(n, generator, device)
+    objects = ObjectSampler(generator, device).sample(joints, focal, SIZE)
+    rendered = render(model, vertices, pixels(vertices), (SIZE, SIZE), appearance, lights, objects=objects)
     prints = linear(interpolate(torch.rand(n, 3, 5, 5, generator=generator, device=device), size=PRINT_SIDE))
-    layer = render_things(things, joints, focal, SIZE, lights, drawn.shadow, prints)
-    light, _ = layer.around(drawn.light, drawn.alpha, drawn.depth, torch.zeros_like(drawn.light))
-    alpha = 1 - (1 - drawn.alpha) * (1 - layer.alpha)
-    bare = torch.cat([drawn.light * drawn.alpha, drawn.alpha], 1)
+    layer = render_objects(objects, joints, focal, SIZE, lights, rendered.shadow, prints)
+    light, _ = layer.composite(rendered.light, rendered.alpha, rendered.depth, torch.zeros_like(rendered.light))
+    alpha = 1 - (1 - rendered.alpha) * (1 - layer.alpha)
+    bare = torch.cat([rendered.light * rendered.alpha, rendered.alpha], 1)
     places = pixels(joints)
     spot = places.round().long().clamp(0, SIZE - 1)
     before = layer.depth.flatten(1).gather(1, spot[..., 1] * SIZE + spot[..., 0]) < joints[..., 2]
@@ -102,7 +102,7 @@ def _flat(points: torch.Tensor) -> torch.Tensor:
 
 
 def arm_ends(layers: torch.Tensor, joints: torch.Tensor, elbow: torch.Tensor) -> ArmEnds:
-    """Arm ends of hands that `render_cutouts` drew without things; width and colour are read a little before the end."""
+    """Arm ends of hands that `render_cutouts` rendered without objects; width and colour are read a little before the end."""
     wrist = joints[:, WRIST]
     along = elbow - wrist
     direction = normalize(along + 1e-3, dim=1)
@@ -114,7 +114,7 @@ def arm_ends(layers: torch.Tensor, joints: torch.Tensor, elbow: torch.Tensor) ->
     samples = grid_sample(layers, ((2 * line + 1) / SIZE - 1)[:, None], align_corners=False)[:, :, 0]
     covered = samples[:, 3].sum(1)
     extent = (joints.amax(1) - joints.amin(1)).amax(1)
-    # An arm that points at the camera has the hand across its end.
+    # The end of an arm that points at the camera is covered by the hand.
     radius = (covered * (steps[1] - steps[0]) / 2).clamp_max(0.3 * extent).clamp_min(1)
     colour = samples[:, :3].sum(2) / covered.clamp_min(0.5)[:, None]
     return ArmEnds(wrist + along * share, direction, radius, colour, share[:, 0] >= 1)
@@ -132,13 +132,13 @@ class CutOutBank:
         self.joints = torch.zeros(count, JOINTS, 2, device=device)
         """(count, 21, 2) px."""
         self.free = torch.zeros(count, device=device)
-        """(count,) share of the joints before which no thing stands."""
+        """(count,) share of the joints that no object occludes."""
         shapes = {"place": (2,), "direction": (2,), "radius": (), "colour": (3,)}
         ends = {name: torch.zeros(count, *shape, device=device) for name, shape in shapes.items()}
         self.arms = ArmEnds(**ends, elbow=torch.zeros(count, dtype=torch.bool, device=device))
-        self._drawn = 0
-        while self._drawn < count:
-            self.renew(min(16, count - self._drawn))
+        self._rendered = 0
+        while self._rendered < count:
+            self.renew(min(16, count - self._rendered))
 
     def __len__(self) -> int:
         return len(self.joints)
@@ -146,21 +146,21 @@ class CutOutBank:
     @torch.no_grad()
     def renew(self, n: int) -> None:
         """Render `n` hands in place of the oldest."""
-        drawn = render_cutouts(n, self._generator, self.device)
-        spot = (self._drawn + torch.arange(n, device=self.device)) % len(self)
-        ends = arm_ends(drawn.bare, drawn.joints, drawn.elbows)
+        cutouts = render_cutouts(n, self._generator, self.device)
+        spot = (self._rendered + torch.arange(n, device=self.device)) % len(self)
+        ends = arm_ends(cutouts.bare, cutouts.joints, cutouts.elbows)
         for name in ArmEnds.__slots__:
             getattr(self.arms, name)[spot] = getattr(ends, name)
-        self.joints[spot], self.free[spot] = drawn.joints, drawn.free
-        layers = drawn.layers
+        self.joints[spot], self.free[spot] = cutouts.joints, cutouts.free
+        layers = cutouts.layers
         for level in self.levels:
             level[spot] = layers.half()
             layers = avg_pool2d(layers, 2)
-        self._drawn += n
+        self._rendered += n
 
 
 class PeopleBank:
-    """People, each as one camera sees them; the oldest can be renewed."""
+    """People, each in one camera; the oldest can be renewed."""
 
     def __init__(self, count: int, seed: int, device: torch.device | str = "cpu"):
         self._renderer = PeopleRenderer(PEOPLE_SIZE, seed, device)
@@ -168,21 +168,21 @@ class PeopleBank:
         """(count, 4, S, S)."""
         self.joints = torch.zeros(count, HANDS, JOINTS, 2, device=device)
         """(count, 2, 21, 2) px, right and left hand."""
-        self.seen = torch.zeros(count, HANDS, JOINTS, device=device)
-        """(count, 2, 21) 1 where a joint is in sight."""
+        self.visible = torch.zeros(count, HANDS, JOINTS, device=device)
+        """(count, 2, 21) 1 where a joint is visible."""
         self.heads = torch.zeros(count, 2, device=device)
-        """(count, 2) px, the point between the eyes; far outside for who wears the camera."""
-        self._drawn = 0
-        while self._drawn < count:
-            self.renew(min(8, count - self._drawn))
+        """(count, 2) px, the point between the eyes; far outside for people who wear the camera."""
+        self._rendered = 0
+        while self._rendered < count:
+            self.renew(min(8, count - self._rendered))
 
     def __len__(self) -> int:
         return len(self.layers)
 
     def renew(self, n: int) -> None:
         """Render `n` people in place of the oldest."""
-        drawn = self._renderer.draw(n)
-        spot = (self._drawn + torch.arange(n, device=self.layers.device)) % len(self)
-        self.layers[spot] = drawn.layers.half()
-        self.joints[spot], self.seen[spot], self.heads[spot] = drawn.joints, drawn.seen, drawn.heads
-        self._drawn += n
+        people = self._renderer.render(n)
+        spot = (self._rendered + torch.arange(n, device=self.layers.device)) % len(self)
+        self.layers[spot] = people.layers.half()
+        self.joints[spot], self.visible[spot], self.heads[spot] = people.joints, people.visible, people.heads
+        self._rendered += n

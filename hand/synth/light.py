@@ -1,4 +1,4 @@
-"""Lighting: lights of rooms, and shading of a surface towards the camera, per fragment, in linear RGB."""
+"""Lighting: lights of rooms, and shading of surfaces per fragment, in linear RGB."""
 
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from hand.synth.aim import about_axis
 
 @dataclass(frozen=True, slots=True)
 class Lights:
-    """What lights N images: directional lights L and a sky."""
+    """Lights of N images: L directional lights and ambient light."""
 
     direction: torch.Tensor
     """(N, L, 3) unit, camera axes, towards the light."""
@@ -43,40 +43,40 @@ def sample_lights(n: int, generator: torch.Generator, device: torch.device) -> L
 
 
 def rolled(lights: Lights, roll: torch.Tensor) -> Lights:
-    """The lights of a room before cameras whose pictures are turned clockwise by `roll` (N,) radians."""
+    """The lights in the axes of cameras whose images are rotated clockwise by `roll` (N,) radians."""
     turn = about_axis(roll).transpose(1, 2)
     return replace(lights, direction=lights.direction @ turn, up=(lights.up[:, None] @ turn)[:, 0])
 
 
 def shade(
     lights: Lights, gloss: torch.Tensor, image: torch.Tensor, normal: torch.Tensor, position: torch.Tensor, colour: torch.Tensor,
-    skin: torch.Tensor, lit: torch.Tensor, open_sky: torch.Tensor,
+    skin: torch.Tensor, lit: torch.Tensor, ambient_visibility: torch.Tensor,
 ) -> torch.Tensor:  # fmt: skip
     """(K, 3) linear light towards the camera.
 
-    `gloss` (K, 2) strength and exponent of the highlight; `image` (K,) which of the lit images; `normal`, `position` (K, 3)
-    camera axes; `colour` (K, 3) albedo; `skin` (K,) in [0, 1]; `lit` (K,) share of the first light that arrives; `open_sky`
-    (K,) share of the ambient light. Diffuse light wraps around skin, red the farthest, as light that travels under the skin
-    does.
+    `gloss` (K, 2) strength and exponent of the highlight; `image` (K,) index of the image; `normal`, `position` (K, 3)
+    camera axes; `colour` (K, 3) albedo; `skin` (K,) in [0, 1]; `lit` (K,) share of the first light that arrives;
+    `ambient_visibility` (K,) share of the ambient light. Diffuse light wraps around skin, red the farthest, which
+    approximates subsurface scattering.
     """
-    # Rows are fetched by index_select and products summed term by term: several times quicker than indexing and sum on a CPU.
-    glances = normalize(position, dim=1)
+    # Rows are fetched by index_select and products summed term by term: several times faster than indexing and sum on a CPU.
+    view_direction = normalize(position, dim=1)
     wrap = skin[:, None] * colour.new_tensor([0.30, 0.12, 0.08])
     sky = (0.5 + 0.5 * dot(normal, lights.up.index_select(0, image)))[:, None]
     above, below = lights.above.index_select(0, image), lights.below.index_select(0, image)
-    diffuse = torch.lerp(below, above, sky) * open_sky[:, None]
-    shine = torch.zeros_like(colour)
+    diffuse = torch.lerp(below, above, sky) * ambient_visibility[:, None]
+    highlights = torch.zeros_like(colour)
     for number in range(lights.direction.shape[1]):
         direction = lights.direction[:, number].index_select(0, image)
-        arrives = lights.colour[:, number].index_select(0, image)
+        radiance = lights.colour[:, number].index_select(0, image)
         if number == 0:
-            arrives = arrives * lit[:, None]
+            radiance = radiance * lit[:, None]
         facing = dot(normal, direction)
-        diffuse += ((facing[:, None] + wrap) / (1 + wrap)).clamp_min(0) * arrives
-        half = direction - glances
-        glint = dot(normal, half) / dot(half, half).clamp_min(1e-8).sqrt()
-        shine += (gloss[:, 0] * glint.clamp_min(1e-4) ** gloss[:, 1] * (facing > 0))[:, None] * arrives
-    return colour * diffuse + shine * (0.3 + 0.7 * skin[:, None])
+        diffuse += ((facing[:, None] + wrap) / (1 + wrap)).clamp_min(0) * radiance
+        half = direction - view_direction
+        specular = dot(normal, half) / dot(half, half).clamp_min(1e-8).sqrt()
+        highlights += (gloss[:, 0] * specular.clamp_min(1e-4) ** gloss[:, 1] * (facing > 0))[:, None] * radiance
+    return colour * diffuse + highlights * (0.3 + 0.7 * skin[:, None])
 
 
 def dot(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

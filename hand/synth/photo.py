@@ -16,7 +16,7 @@ _YCC = ((0.299, 0.587, 0.114), (-0.1687, -0.3313, 0.5), (0.5, -0.4187, -0.0813))
 
 
 class Camera:
-    """Random cameras: each image of a batch gets its own."""
+    """Random cameras, one for each image of a batch."""
 
     def __init__(self, generator: torch.Generator, device: torch.device):
         self._generator, self._device = generator, device
@@ -25,7 +25,7 @@ class Camera:
         return torch.rand(n, *shape, generator=self._generator, device=self._device)
 
     def vignette(self, light: torch.Tensor) -> torch.Tensor:
-        """A wide lens's fall-off towards the frame's corners on a fifth of the images, of which a crop shows some part."""
+        """Vignetting on a fifth of the images; a crop is a part of the frame."""
         n, side = len(light), light.shape[-1]
         chosen = (self._uniform(n) < 0.2).nonzero()[:, 0]
         if not len(chosen):
@@ -42,7 +42,7 @@ class Camera:
         return light
 
     def expose(self, light: torch.Tensor) -> torch.Tensor:
-        """Linear light to an sRGB-like picture in [0, 1]: exposure, white balance, contrast, saturation, grey cameras."""
+        """Linear light to sRGB-like images in [0, 1]: exposure, white balance, contrast, saturation, monochrome cameras."""
         n = len(light)
         mean = light.mean((1, 2, 3), keepdim=True)
         target = 0.06 * (0.4 / 0.06) ** self._uniform(n, 1, 1, 1)
@@ -50,13 +50,13 @@ class Camera:
         gain = (target / mean.clamp_min(1e-3)) ** blend
         balance = 1 + (self._uniform(n, 3, 1, 1) - 0.5) * 0.3
         image = (light * gain * balance).clamp_min(0)
-        # A shoulder instead of a hard clip, as cameras have.
+        # A soft shoulder instead of hard clipping.
         image = torch.where(image > 0.8, 0.8 + 0.2 * torch.tanh((image - 0.8) / 0.35), image)
         image = image.clamp_min(1e-5) ** (1 / 2.2)
         contrast = 0.8 + 0.6 * self._uniform(n, 1, 1, 1)
         centre = image.mean((1, 2, 3), keepdim=True)
         image = (image - centre) * contrast + centre
-        # Most colour cameras agree on what is bright; sensors without colours see more red, and some see infrared.
+        # Colour cameras share the luminance weights; monochrome sensors are more sensitive to red and infrared.
         mono = self._uniform(n, 1, 1, 1) < 0.15
         red = image.new_tensor([0.7, 0.2, 0.1])[:, None, None]
         weights = torch.where(mono, self._uniform(n, 1, 1, 1), 0.0)
@@ -67,7 +67,7 @@ class Camera:
         return (grey + (image - grey) * saturation).clamp(0, 1)
 
     def blur(self, image: torch.Tensor) -> torch.Tensor:
-        """Defocus and motion blur on about 45 % of the images, up to about 3 % of the width; lost resolution on some more."""
+        """Defocus and motion blur on about 45 % of the images, up to about 3 % of the width; halved resolution on some more."""
         n, channels, height, width = image.shape
         scale = width / 64
         radius = max(2, round(2.5 * scale))
@@ -96,7 +96,7 @@ class Camera:
         return image
 
     def sharpen(self, image: torch.Tensor) -> torch.Tensor:
-        """Halos around edges on a quarter of the images, as webcams' sharpening makes them."""
+        """Unsharp masking on a quarter of the images, as in webcams."""
         chosen = (self._uniform(len(image)) < 0.25).nonzero()[:, 0]
         if not len(chosen):
             return image
@@ -107,22 +107,22 @@ class Camera:
         return image
 
     def noise(self, image: torch.Tensor) -> torch.Tensor:
-        """Sensor noise: more in dark parts, strong in few images, smeared into blotches by half of the cameras.
+        """Sensor noise: more in dark parts, strong in few images, low-pass filtered for half of the cameras.
 
-        A crop is mostly shrunk from its frame, so that little of the frame's noise is left in it.
+        Most crops are downscaled from their frames, which leaves little of the frames' noise.
         """
         n = len(image)
         strength = 0.035 * self._uniform(n, 1, 1, 1) ** 3
-        draw = torch.randn(image.shape, generator=self._generator, device=image.device)
-        draw = torch.where(_is_grey(image), draw[:, :1], draw)
+        sample = torch.randn(image.shape, generator=self._generator, device=image.device)
+        sample = torch.where(_is_grey(image), sample[:, :1], sample)
         smeared = (self._uniform(n) < 0.5).nonzero()[:, 0]
         if len(smeared):
-            # Averaging nine leaves a third; blotches are weaker than grain, but not as weak.
-            draw[smeared] = 1.8 * avg_pool2d(draw[smeared], 3, 1, 1)
-        return image + strength * draw * (1.3 - image)
+            # The mean of nine has a third of the deviation; filtered noise is weaker than white noise, but not as weak.
+            sample[smeared] = 1.8 * avg_pool2d(sample[smeared], 3, 1, 1)
+        return image + strength * sample * (1.3 - image)
 
     def jpeg(self, image: torch.Tensor) -> torch.Tensor:
-        """What quantising 8×8 cosine blocks loses, at qualities from 30 to 95, on about 40 % of the images.
+        """JPEG artefacts of quantised 8×8 DCT blocks, at qualities from 30 to 95, on about 40 % of the images.
 
         Height and width divisible by 16.
         """
@@ -141,9 +141,9 @@ class Camera:
         return image
 
     def shoot(self, light: torch.Tensor, between: Callable[[torch.Tensor], torch.Tensor] | None = None) -> torch.Tensor:
-        """All of it: linear light (N, 3, H, W) to a uint8 picture (N, H, W, 3).
+        """The whole camera: linear light (N, 3, H, W) to uint8 images (N, H, W, 3).
 
-        `between` may change what the lens and the exposure made, sRGB in [0, 1], before noise and compression come on top.
+        `between` may change the exposed images, sRGB in [0, 1], before noise and compression.
         """
         image = self.blur(self.expose(self.vignette(light)))
         if between:
@@ -154,7 +154,7 @@ class Camera:
 
 
 def _is_grey(image: torch.Tensor) -> torch.Tensor:
-    """(N, 1, 1, 1) bool: images of cameras without colours."""
+    """(N, 1, 1, 1) bool: images of monochrome cameras."""
     return ((image.amax(1) - image.amin(1)).amax((1, 2)) < 1e-4)[:, None, None, None]
 
 

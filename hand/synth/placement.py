@@ -1,4 +1,4 @@
-"""Placement of cut-outs in scenes: rotation, scale, mirroring; resampling there."""
+"""Placement of cut-outs in scenes: rotation, scale, mirroring and resampling."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from torch.nn.functional import grid_sample
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where K cut-outs go in their scenes: turned, scaled, perhaps mirrored."""
+    """Similarity transforms, mirrored or not, of K cut-outs into their scenes."""
 
     turn: torch.Tensor
     """(K, 2, 2) scene_from_cut-out, scale and mirror included."""
     origin: torch.Tensor
-    """(K, 2) px in the cut-out that comes to lie at `centre`."""
+    """(K, 2) px in the cut-out that is mapped to `centre`."""
     centre: torch.Tensor
     """(K, 2) px in the scene."""
 
@@ -30,14 +30,17 @@ class Placement:
 
 
 def turn_of(angle: torch.Tensor, scale: torch.Tensor, mirrored: torch.Tensor) -> torch.Tensor:
-    """(K, 2, 2) scene_from_cut-out: mirrored left to right where `mirrored` (K,), scaled, then turned by `angle` (K,) radians."""
+    """(K, 2, 2) scene_from_cut-out: mirrored where `mirrored` (K,), scaled, then rotated by `angle` (K,) radians."""
     cos, sin = angle.cos() * scale, angle.sin() * scale
     flip = torch.where(mirrored, -1.0, 1.0)
     return torch.stack([torch.stack([cos * flip, -sin], 1), torch.stack([sin * flip, cos], 1)], 1)
 
 
 def resample(level: torch.Tensor, pick: torch.Tensor, placement: Placement, side: int, full: int) -> torch.Tensor:
-    """(K, 4, side, side) the cut-outs `pick` (K,) of `level` (N, 4, ·, ·) in their places; they are `full` px wide there."""
+    """(K, 4, side, side) the cut-outs `pick` (K,) of `level` (N, 4, ·, ·), resampled in their scenes.
+
+    `placement` counts pixels of cut-outs `full` px wide.
+    """
     span = torch.arange(side, device=level.device, dtype=torch.float32)
     y, x = torch.meshgrid(span, span, indexing="ij")
     points = torch.stack([x, y], -1).view(1, -1, 2).expand(len(pick), -1, -1)

@@ -8,16 +8,16 @@ from hand.synth.cutouts import CutOutBank
 
 
 class Canvas:
-    """N scenes in the making: paint covers what was painted before, hands included."""
+    """N scenes under construction: later layers cover earlier ones, hands included."""
 
     def __init__(self, light: torch.Tensor, hands: int):
-        """Start from linear `light` (N, 3, S, S), with room for so many hands a scene."""
+        """Start from linear `light` (N, 3, S, S), with `hands` hands per scene."""
         n, _, self.side, _ = light.shape
         self.light = light
         self.joints = light.new_zeros(n, hands, JOINTS, 2)
         """(N, hands, 21, 2) px."""
-        self.seen = light.new_zeros(n, hands, JOINTS)
-        """(N, hands, 21) how much of each joint is in sight."""
+        self.visible = light.new_zeros(n, hands, JOINTS)
+        """(N, hands, 21) visible share of each joint."""
         span = torch.arange(self.side, device=light.device, dtype=light.dtype)
         self.y, self.x = torch.meshgrid(span, span, indexing="ij")
 
@@ -25,16 +25,16 @@ class Canvas:
         return len(self.light)
 
     def paint(self, rows: torch.Tensor, colour: torch.Tensor, mask: torch.Tensor) -> None:
-        """Lay `colour` (K, 3, S or 1, S or 1) on scenes `rows` (K,) where `mask` (K, 1, S, S) is 1."""
+        """Composite `colour` (K, 3, S or 1, S or 1) over scenes `rows` (K,) with the opacity `mask` (K, 1, S, S)."""
         self.light[rows] = torch.lerp(self.light[rows], colour.expand(-1, -1, *mask.shape[2:]), mask)
         spot = self.joints[rows].round().long().clamp(0, self.side - 1)
         place = (spot[..., 1] * self.side + spot[..., 0]).flatten(1)
-        self.seen[rows] *= 1 - mask.flatten(1).gather(1, place).view(len(rows), *self.seen.shape[1:])
+        self.visible[rows] *= 1 - mask.flatten(1).gather(1, place).view(len(rows), *self.visible.shape[1:])
 
     def add_hand(self, rows: torch.Tensor, slot: int, joints: torch.Tensor) -> None:
-        """Note that a hand was painted last, its joints (K, 21, 2) px."""
+        """Record the joints (K, 21, 2) px of the hand that was painted last."""
         self.joints[rows, slot] = joints
-        self.seen[rows, slot] = ((joints > -0.5) & (joints < self.side - 0.5)).all(-1).float()
+        self.visible[rows, slot] = ((joints > -0.5) & (joints < self.side - 0.5)).all(-1).float()
 
 
 class Props:
@@ -56,8 +56,8 @@ class Props:
         colour = torch.lerp(colour, grain, 0.3 * self._uniform(len(rows), 1, 1, 1))
         canvas.paint(rows, colour, (height * canvas.side + 0.5).clamp(0, 1))
 
-    def thing(self, canvas: Canvas, rows: torch.Tensor, smallest: float, largest: float) -> None:
-        """Boxes and ellipses: plain, barred or patterned like keys and print, with pictures on them, or as brown as skin."""
+    def shapes(self, canvas: Canvas, rows: torch.Tensor, smallest: float, largest: float) -> None:
+        """Boxes and ellipses: plain, striped or patterned like keys and print, textured with images, or of a skin colour."""
         k = len(rows)
         if not k:
             return
@@ -101,7 +101,7 @@ class Props:
         canvas.paint(rows, colour, ((1 - x**2 - y**2) * radius / 2 + 0.5).clamp(0, 1))
 
     def limb(self, canvas: Canvas, rows: torch.Tensor) -> None:
-        """A bare arm or leg that ends out of sight or at nothing."""
+        """A bare arm or leg without a hand or foot."""
         k = len(rows)
         if not k:
             return
@@ -116,7 +116,7 @@ class Props:
         self, canvas: Canvas, rows: torch.Tensor, start: torch.Tensor, direction: torch.Tensor, length: torch.Tensor,
         radius: torch.Tensor, colour: torch.Tensor, sleeve: torch.Tensor,
     ) -> torch.Tensor:  # fmt: skip
-        """An arm from `start` (K, 2) that grows along `direction`, clothed from the share `sleeve` (K,) of its length on.
+        """An arm from `start` (K, 2) along `direction`, clothed beyond the share `sleeve` (K,) of its length.
 
         Returns the colour (K, 3, 1, 1) of the cloth.
         """
@@ -135,12 +135,12 @@ class Props:
         return cloth
 
     def _plain(self, n: int) -> torch.Tensor:
-        """(n, 3, 1, 1) colours of things: mostly nearly grey, some of them vivid."""
+        """(n, 3, 1, 1) colours of objects: mostly nearly grey, some of them saturated."""
         vivid = torch.where(self._uniform(n, 1) < 0.25, 1.0, 0.15)
         grey = self._uniform(n, 1)
         return (grey + (self._uniform(n, 3) - grey) * vivid).clamp_min(0.01).pow(2.2)[..., None, None]
 
     def _skin(self, k: int) -> torch.Tensor:
-        """(k, 3, 1, 1) light of arms of the bank."""
+        """(k, 3, 1, 1) linear skin colours, of arms of the bank."""
         pick = (self._uniform(k) * len(self._bank)).long()
         return self._bank.arms.colour[pick, :, None, None]

@@ -21,9 +21,9 @@ class Fragments:
     cell: torch.Tensor
     """(K,) flat index into (N, H, W)."""
     image: torch.Tensor
-    """(K,) which of the N images."""
+    """(K,) index of the image."""
     face: torch.Tensor
-    """(K,)."""
+    """(K,) index of the triangle."""
     weights: torch.Tensor
     """(K, 3) perspective-correct barycentric weights."""
     depth: torch.Tensor
@@ -51,11 +51,11 @@ def rasterise(
 ) -> Fragments:
     """Rasterise N meshes.
 
-    Each pixel is tested at samples² points: what covers any of them is a fragment, the nearest triangle stands for the pixel.
+    Each pixel is tested at samples² points: a pixel with any of them covered is a fragment, of the nearest triangle.
 
     `pixels` (N, V, 2) vertices in the image, pixel (0, 0) is the centre of the top left one; `depth` (N, V) their z, positive
-    in front of the camera; `faces` (F, 3), F < 65,536, counter-clockwise from outside, seen from behind they are not
-    drawn; `size` (height, width). A triangle with a vertex at depth ≤ 0.05 is left out.
+    in front of the camera; `faces` (F, 3), F < 65,536, counter-clockwise from outside, back faces are
+    culled; `size` (height, width). A triangle with a vertex at depth ≤ 0.05 is culled.
     """
     n, count = len(pixels), len(faces)
     height, width = (side * samples for side in size)
@@ -79,7 +79,7 @@ def rasterise(
     dx = spot % width * samples + middle - a[:, 0]
     dy = spot.div(width, rounding_mode="floor") * samples + middle - a[:, 1]
     u, v = (ac[:, 1] * dx - ac[:, 0] * dy) * inverse, (ab[:, 0] * dy - ab[:, 1] * dx) * inverse
-    # At a silhouette the pixel's centre may lie beside the triangle: its nearest point stands in.
+    # At a silhouette the pixel's centre may be outside the triangle: the nearest point is used.
     flat = torch.stack([1 - u - v, u, v], 1).clamp_min(0)
     flat = flat / flat.sum(1, keepdim=True) * torch.stack([a[:, 2], b[:, 2], c[:, 2]], 1)
     inverse_z = flat.sum(1)
@@ -105,7 +105,7 @@ def _nearest(corner: torch.Tensor, shape: tuple[int, int, int, int]) -> torch.Te
     a = a[some]
     ab, ac = b[some] - a, c[some] - a
 
-    # Everything a candidate needs of its triangle in one row, so that one gather fetches it.
+    # All that a candidate needs of its triangle in one row, for a single gather.
     scale = 1 / area[kept, None]
     edges = torch.cat([ac[:, 1:2], -ac[:, :1], -ab[:, 1:2], ab[:, :1]], 1) * scale
     row = torch.cat([low - a[:, :2], extent[:, :1], edges, a[:, 2:], ab[:, 2:], ac[:, 2:]], 1)

@@ -12,17 +12,17 @@ from hand.model import HandModel
 from hand.synth.aim import turn_to_axis
 from hand.synth.appearance import Appearance, albedo
 from hand.synth.light import Lights, shade
-from hand.synth.objects import ThingLayer, Things, contact
+from hand.synth.objects import ObjectLayer, SceneObjects, contact
 from hand.synth.raster import Fragments, rasterise, vertex_normals
 
 SHADOW_SIDE = 128
 """Largest side of the shadow map, px."""
 SHADOW_LIFT = 0.03
-"""How far off the surface it is asked whether light arrives, unit hands: a map's pixel spans slopes of the surface."""
+"""Offset along the normal of shadow look-ups, unit hands, since a pixel of the map spans slopes of the surface."""
 SHADOW_BIAS = 0.04
-"""Depth by which what lies below a lit surface counts as that surface, unit hands."""
+"""Depth below a lit surface that still counts as lit, unit hands."""
 FINGER_RADIUS = 0.1
-"""Flesh around a joint, unit hands."""
+"""Radius of a finger around a joint, unit hands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class ShadowMap:
     low: torch.Tensor
     """(N, 3) the hand's least coordinates in the light's axes."""
     scale: torch.Tensor
-    """(N,) px a unit hand."""
+    """(N,) px per unit hand."""
     nearest: torch.Tensor
     """(N · size²,) depth behind `low`, plus 1; 1e3 where there is no hand."""
     size: int
@@ -42,17 +42,17 @@ class ShadowMap:
 
     @classmethod
     def cast(cls, vertices: torch.Tensor, faces: torch.Tensor, towards: torch.Tensor, size: int) -> "ShadowMap":
-        """The shadow of hands (N, V, 3) in lights from directions `towards` (N, 3), camera axes."""
+        """Shadow maps of hands (N, V, 3) for lights in directions `towards` (N, 3), camera axes."""
         turn = turn_to_axis(torch.where(towards[:, 2:] > -0.98, -towards, -towards + 0.2))
         in_light = vertices @ turn.transpose(1, 2)
         low, high = in_light.amin(1), in_light.amax(1)
         scale = (size - 3) / (high - low)[:, :2].amax(1)
         pixels = (in_light[..., :2] - low[:, None, :2]) * scale[:, None, None] + 1
-        drawn = rasterise(pixels, in_light[..., 2] - low[:, None, 2] + 1, faces, (size, size))
-        return cls(turn, low, scale, drawn.dense(drawn.depth[:, None], 1e3).flatten(), size)
+        fragments = rasterise(pixels, in_light[..., 2] - low[:, None, 2] + 1, faces, (size, size))
+        return cls(turn, low, scale, fragments.dense(fragments.depth[:, None], 1e3).flatten(), size)
 
     def lit(self, image: torch.Tensor, position: torch.Tensor) -> torch.Tensor:
-        """(K,) share of the light that reaches the places `position` (K, 3) of `image` (K,)."""
+        """(K,) share of the light that reaches the points `position` (K, 3) of `image` (K,)."""
         turn = self.turn.index_select(0, image)
         place = turn[..., 0] * position[:, :1] + turn[..., 1] * position[:, 1:2] + turn[..., 2] * position[:, 2:]
         place = place - self.low.index_select(0, image)
@@ -67,13 +67,13 @@ class ShadowMap:
     def on_planes(
         self, image: torch.Tensor, normal: torch.Tensor, point: torch.Tensor, focal: torch.Tensor, side: int
     ) -> torch.Tensor:
-        """(M, 1, side, side) share of the light that arrives on a plane in each of the images `image` (M,), 1 beside planes.
+        """(M, 1, side, side) share of the light that reaches a plane in each of the images `image` (M,), 1 off the plane.
 
-        The planes have `normal` (M, 3), towards the camera, and go through `point` (M, 3), camera axes, as cameras of `focal`
-        (M,) px see them.
+        The planes have `normal` (M, 3), towards the camera, and go through `point` (M, 3), camera axes, for cameras of
+        `focal` (M,) px.
         """
         slope = (torch.arange(side, device=focal.device) - (side - 1) / 2) / focal[:, None]
-        # How fast a ray nears the plane, by its slopes along x and y.
+        # Rate at which a ray approaches the plane, from its slopes along x and y.
         rate = normal[:, 0, None, None] * slope[:, None] + normal[:, 1, None, None] * slope[..., None] + normal[:, 2, None, None]
         depth = ((normal * point).sum(1)[:, None, None] / rate.clamp_max(-1e-3)).clamp(0, 100)
         position = torch.stack([slope[:, None] * depth, slope[..., None] * depth, depth], -1)
@@ -91,9 +91,9 @@ class Rendered(NamedTuple):
     depth: torch.Tensor
     """(N, 1, H, W) along the camera's z axis, 1e3 where there is no hand."""
     rest: torch.Tensor | None
-    """(N, 3, H, W) where on the rest hand the surface lies, hand axes, 0 where there is no hand; not made `per_vertex`."""
+    """(N, 3, H, W) position of the surface on the rest hand, hand axes, 0 where there is no hand; None with `per_vertex`."""
     shadow: ShadowMap
-    """What the first light sees."""
+    """Shadow map of the first light."""
 
 
 def render(
@@ -101,19 +101,19 @@ def render(
     vertices: torch.Tensor,
     pixels: torch.Tensor,
     size: tuple[int, int],
-    look: Appearance,
+    appearance: Appearance,
     lights: Lights,
     *,
     samples: Literal[1, 2] = 2,
     per_vertex: bool = False,
-    things: Things | None = None,
+    objects: SceneObjects | None = None,
 ) -> Rendered:
     """Render N posed hands.
 
-    `vertices` (N, V, 3) in camera axes, unit hands; `pixels` (N, V, 2) where the camera sees them; `size` (height, width).
-    A pixel is the mean of its four corners, which it shares with its neighbours: one sample a pixel, and soft edges; with
-    `samples` 1 it is its centre. `things` cast their shadows on the hands, but do not hide them. With `per_vertex` light is
-    worked out at the vertices and not at every pixel: coarser, and many times quicker where a hand covers many pixels.
+    `vertices` (N, V, 3) in camera axes, unit hands; `pixels` (N, V, 2) their projections; `size` (height, width).
+    A pixel is the mean of its four corners, which it shares with its neighbours: one sample per pixel, and antialiased edges;
+    with `samples` 1 it is its centre. `objects` cast shadows on the hands, but do not occlude them. With `per_vertex`
+    light is computed at the vertices instead of at every pixel: coarser, and many times faster where a hand covers many pixels.
     """
     n, count, _ = vertices.shape
     faces = model.faces
@@ -125,20 +125,20 @@ def render(
     if per_vertex:
         image = torch.arange(n, device=vertices.device).repeat_interleave(count)
         position, normal, surface = vertices.flatten(0, 1), normals.flatten(0, 1), still.repeat(n, 1)
-        open_sky = torch.ones_like(position[:, 0])
+        ambient_visibility = torch.ones_like(position[:, 0])
     else:
         image, surface = fragments.image, fragments.interpolate(still, faces)
         position, normal = fragments.interpolate(torch.cat([vertices, normals], -1), faces).split(3, 1)
-        open_sky = _open_sky(fragments)
+        ambient_visibility = _ambient_visibility(fragments)
     regions = {name: surface[:, 3 + k : 4 + k] for k, name in enumerate(areas)}
-    matter = albedo(look, image, surface[:, :3], regions, model.joints)
+    matter = albedo(appearance, image, surface[:, :3], regions, model.joints)
     shadow = ShadowMap.cast(vertices, faces, lights.direction[:, 0], min(max(size), SHADOW_SIDE))
     normal = normalize(normal, dim=1)
     lit = shadow.lit(image, position + SHADOW_LIFT * normal)
-    if things is not None:
-        lit = lit * ~things.blocks(image, position, lights.direction[image, 0])
-        open_sky = open_sky * things.openness(image, position)
-    light = shade(lights, matter.gloss, image, normal, position, matter.colour, matter.skin, lit, open_sky)
+    if objects is not None:
+        lit = lit * ~objects.occludes(image, position, lights.direction[image, 0])
+        ambient_visibility = ambient_visibility * objects.ambient_visibility(image, position)
+    light = shade(lights, matter.gloss, image, normal, position, matter.colour, matter.skin, lit, ambient_visibility)
     if per_vertex:
         light = fragments.interpolate(light.view(n, count, 3), faces)
     light = fragments.dense(torch.cat([light, torch.ones_like(light[:, :1])], 1)).permute(0, 3, 1, 2)
@@ -153,13 +153,13 @@ def render(
 
 
 def _over_corners(both: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], image: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) from the values (N, C, H + 1, W + 1) at the corners of pixels, joined two by two."""
+    """(N, C, H, W) from the values (N, C, H + 1, W + 1) at the corners of pixels, reduced by `both` pairwise."""
     rows = both(image[:, :, :-1], image[:, :, 1:])
     return both(rows[..., :-1], rows[..., 1:])
 
 
 def _of_nearest_corners(image: torch.Tensor, depth: torch.Tensor, nearest: torch.Tensor) -> torch.Tensor:
-    """(N, C, H, W) means over those corners of a pixel that show one surface, the nearest, from values at corners."""
+    """(N, C, H, W) means over those corners of a pixel that lie on the nearest surface, from values at corners."""
     height, width = nearest.shape[2:]
     total, count = torch.zeros_like(nearest), torch.zeros_like(nearest)
     for y in (0, 1):
@@ -170,27 +170,33 @@ def _of_nearest_corners(image: torch.Tensor, depth: torch.Tensor, nearest: torch
     return total / count
 
 
-def render_things(
-    things: Things, joints: torch.Tensor, focal: torch.Tensor, side: int, lights: Lights, shadow: ShadowMap, prints: torch.Tensor
-) -> ThingLayer:
+def render_objects(
+    objects: SceneObjects,
+    joints: torch.Tensor,
+    focal: torch.Tensor,
+    side: int,
+    lights: Lights,
+    shadow: ShadowMap,
+    prints: torch.Tensor,
+) -> ObjectLayer:
     """Render the objects around N hands; the hands do not occlude them, but cast their `shadow` on them.
 
-    `joints` (N, 21, 3) camera axes; `focal` (N,) px of pictures of `side` px; `prints` (N, 3, T, T) linear light, with which
-    some things are printed.
+    `joints` (N, 21, 3) camera axes; `focal` (N,) px of images of `side` px; `prints` (N, 3, T, T) linear light, textures of
+    printed objects.
     """
-    pixels = things.seen(focal, side)
+    pixels = objects.visible_pixels(focal, side)
     image = pixels.cell // side**2
     away = (pixels.position[:, None] - joints[image]).square().sum(-1).amin(1).sqrt() - FINGER_RADIUS
-    return things.draw(pixels, side, lights, prints, shadow.lit(image, pixels.position), contact(away))
+    return objects.render(pixels, side, lights, prints, shadow.lit(image, pixels.position), contact(away))
 
 
 def _fingertips(model: HandModel) -> torch.Tensor:
-    """(V,) how near each vertex of the rest hand is to a fingertip, in [0, 1]."""
+    """(V,) closeness of each vertex of the rest hand to a fingertip, in [0, 1]."""
     return torch.exp(-((torch.cdist(model.vertices, model.joints[list(TIPS)]).amin(1) / 0.16) ** 2))
 
 
-def _open_sky(fragments: Fragments) -> torch.Tensor:
-    """(K,) ambient light that is left where the surface lies deeper than what is around it, from the depth image."""
+def _ambient_visibility(fragments: Fragments) -> torch.Tensor:
+    """(K,) share of the ambient light, less where the surface lies deeper than its surroundings in the depth image."""
     n, height, width = fragments.shape
     depth = fragments.dense(fragments.depth[:, None]).view(n, 1, height, width)
     both = torch.cat([depth, (depth > 0).to(depth.dtype)], 1)

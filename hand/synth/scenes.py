@@ -18,7 +18,7 @@ HANDS = 3
 SMALLEST, LARGEST = 0.18, 0.85
 """Sides of boxes, as a share of the frame's."""
 SHOWN, UNSURE = 0.75, 0.12
-"""Share of the joints in sight from which a hand must be found, and up to which finding one is a mistake."""
+"""Share of visible joints from which a hand must be found, and up to which finding one is an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class Scenes:
     images: torch.Tensor
     """(N, S, S, 3) uint8 sRGB."""
     centres: torch.Tensor
-    """(N, HANDS, 2) px, of the boxes around all joints, those out of sight too."""
+    """(N, HANDS, 2) px, of the boxes around all joints, occluded ones included."""
     joints: torch.Tensor
     """(N, HANDS, 21, 2) px."""
     sizes: torch.Tensor
@@ -38,7 +38,7 @@ class Scenes:
     shown: torch.Tensor
     """(N, HANDS) bool: a hand that must be found."""
     unsure: torch.Tensor
-    """(N, HANDS) bool: so little of a hand that both answers are right."""
+    """(N, HANDS) bool: so little of a hand that neither finding nor missing it is an error."""
 
 
 class SceneRenderer:
@@ -48,7 +48,9 @@ class SceneRenderer:
         self, size: int, bank: CutOutBank, backgrounds: Backgrounds, seed: int,
         people: PeopleBank | None = None, people_share: float = 0.55,
     ):  # fmt: skip
-        """Scenes of `size` px, divisible by 16; with `people`, a share of the scenes shows one of them, with their own hands."""
+        """Scenes of `size` px, divisible by 16; with `people`, a share `people_share` shows one of them, with
+        their own hands.
+        """
         self.size, self.bank, self.backgrounds, self.people = size, bank, backgrounds, people
         self._people_share = people_share if people else 0.0
         self.generator = torch.Generator(device=bank.device).manual_seed(seed)
@@ -63,12 +65,12 @@ class SceneRenderer:
         return (self._uniform(n) < share).nonzero()[:, 0]
 
     @torch.no_grad()
-    def draw(self, n: int) -> Scenes:
+    def render(self, n: int) -> Scenes:
         """`n` images with the ground truth."""
-        canvas = Canvas(self._place_around(n), HANDS)
+        canvas = Canvas(self._background(n), HANDS)
         self._props.desk(canvas, self._some(n, 0.5))
         for share in (0.6, 0.5, 0.4, 0.3):
-            self._props.thing(canvas, self._some(n, share), 0.04, 0.35)
+            self._props.shapes(canvas, self._some(n, share), 0.04, 0.35)
         left = torch.zeros(n, HANDS, dtype=torch.bool, device=self.bank.device)
         alone = self._uniform(n) >= self._people_share
         peopled = (~alone).nonzero()[:, 0]
@@ -76,29 +78,29 @@ class SceneRenderer:
             left[peopled, :2] = self._person(canvas, peopled)
         for prop, share in ((self._props.head, 0.2), (self._props.limb, 0.25)):
             prop(canvas, (alone & (self._uniform(n) < share)).nonzero()[:, 0])
-        draw = self._uniform(n)
-        count = ((draw > 0.14).long() + (draw > 0.66) + (draw > 0.92)) * alone
+        random = self._uniform(n)
+        count = ((random > 0.14).long() + (random > 0.66) + (random > 0.92)) * alone
         size = self.size * SMALLEST * (LARGEST / SMALLEST) ** self._uniform(n)
         for slot in range(HANDS):
             rows = (count > slot).nonzero()[:, 0]
             if len(rows):
                 left[rows, slot] = self._hand(canvas, rows, slot, size[rows])
-        self._props.thing(canvas, self._some(n, 0.25), 0.02, 0.2)
+        self._props.shapes(canvas, self._some(n, 0.25), 0.02, 0.2)
         low, high = canvas.joints.amin(2), canvas.joints.amax(2)
         centres, sizes = (low + high) / 2, BOX_MARGIN * (high - low).amax(2)
         inside = ((centres > 0) & (centres < self.size - 1)).all(-1)
-        share = canvas.seen.mean(2)
+        share = canvas.visible.mean(2)
         shown = inside & (share >= SHOWN)
-        return Scenes(self._shoot(canvas.light), centres, canvas.joints, sizes, left, shown, (share > UNSURE) & ~shown)
+        return Scenes(self._photographed(canvas.light), centres, canvas.joints, sizes, left, shown, (share > UNSURE) & ~shown)
 
-    def _place_around(self, n: int) -> torch.Tensor:
-        """(n, 3, S, S) linear light: a background as rooms are, most of them calmer and greyer than the bank's pictures."""
+    def _background(self, n: int) -> torch.Tensor:
+        """(n, 3, S, S) linear light: backgrounds, most of them smoother and less saturated than the bank's images."""
         places = self.backgrounds.crops(n, self.size, self.generator)
         places = torch.lerp(places.mean(1, keepdim=True), places, self._uniform(n, 1, 1, 1))
         return torch.lerp(places.mean((2, 3), keepdim=True), places, self._uniform(n, 1, 1, 1).sqrt())
 
     def _person(self, canvas: Canvas, rows: torch.Tensor) -> torch.Tensor:
-        """Lay a person over each scene of `rows`, as a camera near them sees them; which of their hands look left (K, 2)."""
+        """Composite a person over each scene of `rows`; returns which of their hands are left hands (K, 2)."""
         people = self.people
         assert people is not None
         k = len(rows)
@@ -106,11 +108,11 @@ class SceneRenderer:
         joints = people.joints[pick]
         hand = (self._uniform(k) < 0.5).long()
         wanted = joints[torch.arange(k, device=hand.device), hand].mean(1)
-        draw = self._uniform(k, 1)
-        wanted = torch.where(draw < 0.35, torch.full_like(wanted, (PEOPLE_SIZE - 1) / 2), wanted)
-        wanted = torch.where(draw < 0.2, people.heads[pick], wanted)
+        random = self._uniform(k, 1)
+        wanted = torch.where(random < 0.35, torch.full_like(wanted, (PEOPLE_SIZE - 1) / 2), wanted)
+        wanted = torch.where(random < 0.2, people.heads[pick], wanted)
         window = PEOPLE_SIZE * 0.45 * (0.95 / 0.45) ** self._uniform(k, 1)
-        # The scene is a part of the person's picture, which therefore needs no edge.
+        # The scene is a part of the person's image: its edge is never in the scene.
         angle = torch.randn(k, generator=self.generator, device=wanted.device) * 0.12
         reach = window / 2 * (angle.cos() + angle.sin().abs())[:, None]
         reach = reach.clamp_max(PEOPLE_SIZE / 2)
@@ -125,11 +127,11 @@ class SceneRenderer:
         canvas.paint(rows, layers[:, :3] / mask.clamp_min(1e-3) * gain, mask)
         for slot in range(2):
             canvas.add_hand(rows, slot, placement.to_scene(joints[:, slot]))
-            canvas.seen[rows, slot] *= people.seen[pick, slot]
+            canvas.visible[rows, slot] *= people.visible[pick, slot]
         return torch.stack([mirrored, ~mirrored], 1)
 
     def _hand(self, canvas: Canvas, rows: torch.Tensor, slot: int, size: torch.Tensor) -> torch.Tensor:
-        """Lay a hand into each scene of `rows`, with body, arm and shadow; returns which are left hands (K,)."""
+        """Composite a hand into each scene of `rows`, with body, arm and shadow; returns which are left hands (K,)."""
         k, bank = len(rows), self.bank
         pick = (self._uniform(k) * len(bank)).long()
         placement, left = self._place(pick, size * (0.75 + 0.5 * self._uniform(k)))
@@ -146,22 +148,22 @@ class SceneRenderer:
         colour = layers[:, :3] / mask.clamp_min(1e-3) * gain
         canvas.paint(rows, colour, mask)
         canvas.add_hand(rows, slot, placement.to_scene(bank.joints[pick]))
-        # Who holds something shows a hand all the same, as long as half of it is to be seen.
-        canvas.seen[rows, slot] *= (2 * bank.free[pick]).clamp_max(1)[:, None]
+        # A hand that holds an object counts as shown as long as half of it is visible.
+        canvas.visible[rows, slot] *= (2 * bank.free[pick]).clamp_max(1)[:, None]
         return left
 
     def _place(self, pick: torch.Tensor, size: torch.Tensor) -> tuple[Placement, torch.Tensor]:
-        """Any roll, anywhere, partly out of the frame too; and which hands are mirrored (K,)."""
+        """Placements at any roll and position, partly out of the frame too; and which hands are mirrored (K,)."""
         k = len(pick)
         pixels = self.bank.joints[pick]
         low, high = pixels.amin(1), pixels.amax(1)
         scale = size / (BOX_MARGIN * (high - low).amax(1))
         angle = self._uniform(k) * 2 * torch.pi
         left = self._uniform(k) < 0.5
-        # Who shows a hand to a camera keeps it in the picture, mostly.
+        # Most hands that are shown to a camera are in its frame.
         spread = torch.where(self._uniform(k, 1) < 0.7, 0.7, 1.16)
         centre = (0.5 + (self._uniform(k, 2) - 0.5) * spread) * self.size
-        # Sometimes the arm's end is in the picture, and the hand often is not.
+        # Sometimes the arm's end is in the image, and the hand often is not.
         origin = torch.where(self._uniform(k, 1) < 0.12, self.bank.arms.place[pick], (low + high) / 2)
         return Placement(turn_of(angle, scale, left), origin, centre), left
 
@@ -171,7 +173,7 @@ class SceneRenderer:
         end = placement.to_scene(arm.place[:, None])[:, 0]
         direction = normalize((placement.turn @ arm.direction[..., None])[..., 0], dim=1)
         scale = torch.linalg.det(placement.turn).abs().sqrt()
-        # An elbow bends; a forearm that the cut-out cuts goes straight on.
+        # An elbow bends; a forearm that the cut-out truncates continues straight.
         bend = (self._uniform(k) - 0.5) * torch.where(arm.elbow, 3.4, 0.3)
         cos, sin = bend.cos(), bend.sin()
         direction = torch.stack([cos * direction[:, 0] - sin * direction[:, 1], sin * direction[:, 0] + cos * direction[:, 1]], 1)
@@ -205,8 +207,8 @@ class SceneRenderer:
                 out[mine] = resample(level, pick[mine], placement[mine], self.size, SIZE)
         return out
 
-    def _shoot(self, light: torch.Tensor) -> torch.Tensor:
-        """The photograph (N, S, S, 3) uint8. A frame is shrunk to this size, which leaves less blur and noise than a crop has."""
+    def _photographed(self, light: torch.Tensor) -> torch.Tensor:
+        """(N, S, S, 3) uint8 images. A frame is downscaled to this size, which leaves less blur and noise than in a crop."""
         radius = (
             (torch.linspace(-1, 1, self.size, device=light.device) ** 2)[:, None]
             + torch.linspace(-1, 1, self.size, device=light.device) ** 2

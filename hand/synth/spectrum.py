@@ -1,7 +1,7 @@
 """Transfer of photographs' amplitude spectra to synthetic images, which closes the gap in frequency statistics.
 
-Low frequencies carry light, tint and contrast, which are taken from a photograph, while the phase keeps every edge in its
-place: Yang & Soatto, "FDA", CVPR 2020, section 2.1; Zhao et al., "Analyzing the Synthetic-to-Real Domain Gap in 3D Hand Pose
+Low-frequency amplitudes carry light, tint and contrast; they are taken from a photograph. The phase, which locates edges,
+stays: Yang & Soatto, "FDA", CVPR 2020, section 2.1; Zhao et al., "Analyzing the Synthetic-to-Real Domain Gap in 3D Hand Pose
 Estimation", CVPR 2025, measure its benefit for hands.
 """
 
@@ -10,16 +10,16 @@ import torch
 from hand.synth.backgrounds import Backgrounds
 
 SHARE = 0.25
-"""Share of the pictures that are given another spectrum."""
+"""Share of the images with a mixed spectrum."""
 RADIUS = (1.0, 6.0)
-"""Cycles a picture up to which amplitudes are mixed, from and to."""
+"""Least and largest cut-off of the mixed amplitudes, cycles per image."""
 
 
 def mix_amplitude(images: torch.Tensor, photographs: torch.Tensor, strength: torch.Tensor, radius: torch.Tensor) -> torch.Tensor:
-    """`images` (N, C, H, W) with their own phases, and amplitudes that lie by `strength` (N,) towards those of `photographs`.
+    """`images` (N, C, H, W) with their own phases, and amplitudes interpolated by `strength` (N,) towards those of `photographs`.
 
-    From `radius` (N,), cycles a picture, on their own amplitudes return, softly over another half of it. Values may leave the
-    range of the images'.
+    Above `radius` (N,), cycles per image, the weight falls linearly to zero at one and a half times the radius. Values may
+    leave the range of `images`.
     """
     own, other = torch.fft.rfft2(images), torch.fft.rfft2(photographs)
     amplitude = own.abs()
@@ -28,7 +28,7 @@ def mix_amplitude(images: torch.Tensor, photographs: torch.Tensor, strength: tor
     columns = torch.fft.rfftfreq(width, 1 / width, device=images.device)
     distance = (rows[:, None] ** 2 + columns**2).sqrt() / radius[:, None, None]
     weight = strength[:, None, None] * (3 - 2 * distance).clamp(0, 1)
-    # A real factor leaves the phase alone.
+    # A real factor does not change the phase.
     factor = 1 + weight[:, None] * (other.abs() / amplitude.clamp_min(1e-6) - 1)
     return torch.fft.irfft2(own * factor, s=(height, width))
 
@@ -56,15 +56,15 @@ def photograph_details(backgrounds: Backgrounds, n: int, size: int, generator: t
 
 
 class SpectrumMixer:
-    """Gives a share of the pictures the low-frequency amplitudes of photographs of a bank's training split."""
+    """Mixes low-frequency amplitudes of photographs of a bank's training split into a share of the images."""
 
     def __init__(self, backgrounds: Backgrounds, generator: torch.Generator, share: float = SHARE):
-        """Leaves every picture alone where the bank holds no photographs, and where it is the held-out one."""
+        """Changes no image where the bank holds no photographs, and where it is the held-out one."""
         self._backgrounds, self._generator = backgrounds, generator
         self._share = share if backgrounds.photographs and backgrounds.split == "train" else 0.0
 
     def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        """The pictures (N, 3, S, S), sRGB in [0, 1]."""
+        """The images (N, 3, S, S), sRGB in [0, 1], a share of them mixed."""
         if not self._share:
             return images
 

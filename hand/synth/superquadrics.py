@@ -1,4 +1,4 @@
-"""Superquadrics: balls, boxes, cylinders, pens and cards in one formula, traced by rays without a mesh (Barr 1981)."""
+"""Superquadrics: spheres, boxes, cylinders, pens and cards in one formula, ray-traced without a mesh (Barr 1981)."""
 
 from dataclasses import dataclass
 
@@ -6,16 +6,16 @@ import torch
 from torch.nn.functional import normalize
 
 _STEPS = 7
-"""Newton steps a ray; from the bounding box they come within a hundredth of the surface even for sharp edges."""
+"""Newton steps per ray; from the bounding box they converge to a hundredth of the surface even for sharp edges."""
 _MISS = 1e3
 
 
 @dataclass(frozen=True, slots=True)
 class Superquadrics:
-    """M convex bodies, each with axes of its own.
+    """M convex bodies in axes of their own.
 
-    In its axes a body is where its gauge ((|x/a|^p + |y/b|^p)^(q/p) + |z/c|^q)^(1/q) is at most 1; p = q = 2 is an ellipsoid,
-    p = 2 with a large q a cylinder, both large a box.
+    In its axes a body is the set where the gauge ((|x/a|^p + |y/b|^p)^(q/p) + |z/c|^q)^(1/q) is at most 1; p = q = 2 is an
+    ellipsoid, p = 2 with a large q a cylinder, both large a box.
     """
 
     turn: torch.Tensor
@@ -39,7 +39,7 @@ class Superquadrics:
         return _gauge(self.local(points), self.power[:, None])[0]
 
     def distance(self, points: torch.Tensor) -> torch.Tensor:
-        """(M, J) how far points (M, J, 3) outside are from the surface at least, and exactly off a plane; negative inside.
+        """(M, J) lower bounds of the distance of points (M, J, 3) outside from the surface, exact for a plane; negative inside.
 
         A convex gauge lies above its tangents, hence (gauge − 1) / slope.
         """
@@ -53,10 +53,10 @@ class Superquadrics:
         return normalize(((slope / self.half)[:, None] @ self.turn)[:, 0], dim=1)
 
     def trace(self, origin: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-        """(M,) how many `direction`s (M, 3) from `origin` (M, 3) the body's surface is first met, 1e3 where it is not.
+        """(M,) ray parameter, in units of `direction` (M, 3) from `origin` (M, 3), of the first hit of the body, 1e3 for a miss.
 
-        A gauge is convex along a ray, so that Newton's steps from where the ray enters the bounding box approach the surface
-        from outside and never pass it. An origin within the bounding box counts as one on it.
+        The gauge is convex along a ray: Newton steps from the ray's entry into the bounding box approach the surface from
+        outside and never pass it. An origin within the bounding box counts as one on its border.
         """
         start = self.local(origin[:, None])[:, 0]
         along = (direction[:, None] @ self.turn.mT)[:, 0] / self.half
@@ -70,7 +70,7 @@ class Superquadrics:
         for _ in range(_STEPS):
             value, slope = _gauge(start + t[:, None] * along, power)
             rate = (slope * along).sum(1)
-            # Where the gauge grows again before it came to 1, the ray has missed: so far away that no step brings it back.
+            # Where the gauge grows again above 1, the ray misses: it moves so far away that no step brings it back.
             step = torch.where(rate < 0, (value - 1) / -rate.clamp_max(-1e-6), torch.where(value > 1, _MISS, 0.0))
             t = (t + step.clamp_min(0)).clamp_max(_MISS)
         met[alive] = torch.where(t < leaves + 1e-3, t, torch.full_like(t, _MISS))

@@ -1,4 +1,4 @@
-"""Augmentation by roll and zoom about the image centre, as another camera at the same place would see the hand."""
+"""Augmentation by roll and zoom about the image centre, as in another camera at the same position."""
 
 import math
 from dataclasses import dataclass, replace
@@ -10,19 +10,19 @@ from torch.nn import functional as F
 from hand.synth.crops import SURFACE_CELL, SyntheticCrops
 
 ROLL_DEG = 12.0
-"""Standard deviation of the roll, besides the one that crops come with."""
+"""Standard deviation of the roll, in addition to that of the crops."""
 BORDER = 8
-"""Pixels around a crop that is kept, so that it can be turned."""
+"""Border of stored crops, px: content for rotated corners."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Of N pictures; exact for image, joints and pixels alike."""
+    """Rolls and zooms of N images, applied alike to images, joints and pixels."""
 
     roll: Tensor
-    """(N, 2, 2) rotations of picture coordinates, x right, y down."""
+    """(N, 2, 2) rotations of image coordinates, x right, y down."""
     zoom: Tensor
-    """(N,) by how much the picture grows."""
+    """(N,) magnification."""
 
     @classmethod
     def sample(cls, n: int, generator: torch.Generator, device: torch.device | str = "cpu") -> "Turn":
@@ -32,7 +32,7 @@ class Turn:
         return cls(torch.stack([torch.stack([cos, -sin], 1), torch.stack([sin, cos], 1)], 1), zoom)
 
     def pictures(self, pictures: Tensor, size: int, beyond: str = "reflection") -> Tensor:
-        """(N, C, size, size) the turned middle of float pictures or maps (N, C, H, H); `beyond` it as `grid_sample` pads."""
+        """(N, C, size, size) middle of the rotated float images or maps (N, C, H, H); `beyond`: padding mode of `grid_sample`."""
         n, channels, side, _ = pictures.shape
         theta = self.roll.mT * (size / (side * self.zoom))[:, None, None]
         theta = torch.cat([theta, theta.new_zeros(n, 2, 1)], 2)
@@ -40,36 +40,36 @@ class Turn:
         return F.grid_sample(pictures, grid, padding_mode=beyond, align_corners=False)
 
     def vectors(self, vectors: Tensor) -> Tensor:
-        """Joints or directions (N, J, 3) in the turned camera's axes."""
+        """Joints or directions (N, J, 3) in the rotated camera's axes."""
         return torch.cat([vectors[..., :2] @ self.roll.mT.to(vectors), vectors[..., 2:]], -1)
 
     def pixels(self, pixels: Tensor, side: int, size: int) -> Tensor:
-        """Pixels (N, J, 2) of pictures of `side` px in their turned middle of `size` px."""
+        """Pixels (N, J, 2) of images of `side` px, in the rotated middle of `size` px."""
         return (pixels - (side - 1) / 2) @ self.roll.mT * self.zoom[:, None, None] + (size - 1) / 2
 
 
-def turned(drawn: SyntheticCrops, size: int, generator: torch.Generator) -> SyntheticCrops:
-    """The same hands turned at random, lit differently, and some of them cut off by the frame's edge."""
-    n, device = len(drawn.images), drawn.images.device
+def turned(crops: SyntheticCrops, size: int, generator: torch.Generator) -> SyntheticCrops:
+    """The crops, randomly rotated and zoomed, with random brightness, some of them truncated by the frame's edge."""
+    n, device = len(crops.images), crops.images.device
     turn = Turn.sample(n, generator, device)
-    source = drawn.images.shape[1]
-    images = turn.pictures(drawn.images.permute(0, 3, 1, 2).float(), size)
+    source = crops.images.shape[1]
+    images = turn.pictures(crops.images.permute(0, 3, 1, 2).float(), size)
     images = images * inside_frame(n, size, generator, device)
     gain = 0.85 + 0.3 * torch.rand(n, 1, 1, 1, generator=generator, device=device)
     images = (images * gain).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1)
     cells = size // SURFACE_CELL
     return replace(
-        drawn,
+        crops,
         images=images,
-        joints=turn.vectors(drawn.joints),
-        pixels=turn.pixels(drawn.pixels, source, size),
-        focal=drawn.focal * turn.zoom,
-        surface=turn.pictures(drawn.surface.float(), cells, "zeros"),
+        joints=turn.vectors(crops.joints),
+        pixels=turn.pixels(crops.pixels, source, size),
+        focal=crops.focal * turn.zoom,
+        surface=turn.pictures(crops.surface.float(), cells, "zeros"),
     )
 
 
 def inside_frame(n: int, size: int, generator: torch.Generator, device: torch.device | str = "cpu") -> Tensor:
-    """(n, 1, size, size) 1 in the camera's frame, 0 beyond its edge, which cuts some crops: those are black there."""
+    """(n, 1, size, size) 1 in the camera's frame, 0 beyond its edge, for the crops that it truncates."""
     edge = torch.rand(n, 1, 1, 1, generator=generator, device=device) * 0.35 * size
     edge = torch.where(torch.rand(n, 1, 1, 1, generator=generator, device=device) < 0.12, edge, torch.zeros_like(edge))
     side = torch.randint(4, (n, 1, 1, 1), generator=generator, device=device)

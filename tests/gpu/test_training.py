@@ -13,11 +13,11 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 
 def test_hands_drawn_on_the_gpu_are_hands():
-    drawn = CropRenderer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").draw(64, 0.1, 0.1)
+    drawn = CropRenderer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").render(64, 0.1, 0.1)
     assert drawn.images.shape == (64, 64, 64, 3) and drawn.images.is_cuda
     assert drawn.images.float().std() > 20
     torch.testing.assert_close(drawn.joints[:, 9].norm(dim=-1), torch.ones(64, device="cuda"))
-    again = CropRenderer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").draw(64, 0.1, 0.1)
+    again = CropRenderer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").render(64, 0.1, 0.1)
     # Sums of normals come in any order there, so a few pixels may round differently.
     assert (drawn.images.float() - again.images.float()).abs().mean() < 0.1
 
@@ -43,5 +43,5 @@ def test_a_run_on_the_gpu_is_saved_and_resumed(tmp_path, architecture):
     assert 0 < seen[0] < seen[1]
     engine = TorchEngine(network, manifest)
     assert engine.description == "torch on cuda"
-    hands = engine(CropRenderer(size, Backgrounds.load(None, "held_out"), 5).draw(2).images.numpy())
+    hands = engine(CropRenderer(size, Backgrounds.load(None, "held_out"), 5).render(2).images.numpy())
     assert hands.joints.shape == (2, 21, 3) and abs(hands.joints).max() < 20

@@ -42,7 +42,7 @@ def crops() -> list[LabelledCrop]:
 
 @pytest.fixture(scope="module")
 def drawn() -> SyntheticCrops:
-    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=3, border=BORDER).draw(12)
+    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=3, border=BORDER).render(12)
 
 
 def test_a_shard_gives_back_what_was_labelled_as_training_uses_it(tmp_path, crops):

@@ -26,7 +26,7 @@ SCORER = SHARED / "eval" / "score_stills.py"
 def folder(tmp_path_factory) -> Path:
     """A drawn hand in a picture that is wider than high, and what was predicted for it."""
     folder = tmp_path_factory.mktemp("pictures")
-    image = CropRenderer(32, Backgrounds.load(None, "held_out"), 5, border=16).draw(1).images[0].numpy()
+    image = CropRenderer(32, Backgrounds.load(None, "held_out"), 5, border=16).render(1).images[0].numpy()
     cv2.imwrite(str(folder / "hand.png"), cv2.cvtColor(np.pad(image, ((0, 0), (8, 8), (0, 0))), cv2.COLOR_RGB2BGR))
     main(Settings([folder / "hand.png"], save=folder / "out" / "predictions.jsonl", draw=folder / "drawn"))
     return folder

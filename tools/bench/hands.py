@@ -10,8 +10,8 @@ def make_draw() -> Timed:
     from hand.synth.backgrounds import Backgrounds
     from hand.synth.crops import CropRenderer
 
-    drawer = CropRenderer(64, Backgrounds.load(None, "train"), 0)
-    return Timed(lambda: drawer.draw(16), 16, "one rendered training image, 64 px")
+    renderer = CropRenderer(64, Backgrounds.load(None, "train"), 0)
+    return Timed(lambda: renderer.render(16), 16, "one rendered training image, 64 px")
 
 
 def make_rotation() -> Timed:

@@ -91,10 +91,10 @@ def _drawn(
 ) -> SyntheticCrops:
     model = None if kind == "our" else HandModel.load(asset=FOREIGN_ASSET)
     texture = None if kind == "our" else FOREIGN_TEXTURE
-    drawer = CropRenderer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
+    renderer = CropRenderer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
     steps = range(-(-count // BATCH))
     # Whole batches always, so that fewer hands are the first of more.
-    parts = [drawer.draw(BATCH) for _ in tqdm(steps, desc=f"rendering, {kind} hand {name}", unit=f"x{BATCH}")]
+    parts = [renderer.render(BATCH) for _ in tqdm(steps, desc=f"rendering, {kind} hand {name}", unit=f"x{BATCH}")]
     return SyntheticCrops.joined(parts).rows(slice(count))
 
 

@@ -70,11 +70,11 @@ class LandmarkSample:
 def draw(settings: Settings, model: LandmarkModel) -> tuple[list[LandmarkSample], list[LandmarkSample]]:
     """Hands in the middle of their pictures, and the same hands off the middle; only those that the model detects."""
     torch.set_num_threads(settings.threads)
-    drawer = CropRenderer(CROP_PX, Backgrounds.load(settings.backgrounds, "held_out"), settings.seed, border=BORDER_PX)
+    renderer = CropRenderer(CROP_PX, Backgrounds.load(settings.backgrounds, "held_out"), settings.seed, border=BORDER_PX)
     rng = np.random.default_rng(settings.seed)
     middle, off = [], []
     for _ in tqdm(range(settings.hands), unit="hands"):
-        drawn = drawer.draw(1)
+        drawn = renderer.render(1)
         image, joints, pixels = drawn.images[0].numpy(), drawn.joints[0].double().numpy(), drawn.pixels[0].double().numpy()
         size = image.shape[0]
         camera = PinholeCamera(float(drawn.focal[0]), ((size - 1) / 2, (size - 1) / 2), (size, size))

@@ -175,8 +175,8 @@ def held_out_scenes(count: int, backgrounds: Backgrounds) -> dict[str, Scenes]:
     """`count` scenes each of hands among things, and of people, that training never renders."""
     bank, people = CutOutBank(160, SEED), PeopleBank(96, SEED)
     shares = {"hands and things": 0.0, "people": 1.0}
-    drawers = {name: SceneRenderer(SCENE_SIZE, bank, backgrounds, SEED, people, share) for name, share in shares.items()}
-    return {name: join([drawer.draw(32) for _ in range(max(1, count // 32))]) for name, drawer in drawers.items()}
+    renderers = {name: SceneRenderer(SCENE_SIZE, bank, backgrounds, SEED, people, share) for name, share in shares.items()}
+    return {name: join([renderer.render(32) for _ in range(max(1, count // 32))]) for name, renderer in renderers.items()}
 
 
 def drawn_table(scores: dict[str, DrawnScores]) -> str:

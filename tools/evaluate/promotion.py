@@ -152,7 +152,7 @@ def evaluate(settings: Settings) -> list[Row]:
     """All rows. Raises UserError where no scene has enough labelled pairs."""
     network, manifest = load_network(settings.weights)
     engine = TorchEngine(*load_network(settings.weights), threads=1)
-    drawn = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).draw(128)
+    drawn = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).render(128)
     scenes: list[Scene] = []
     for number in tqdm(range(settings.scenes), desc="rendering", unit="scene"):
         scene = make_scene(np.random.default_rng([settings.seed, number, 1]), engine, settings.seconds, settings.fps)

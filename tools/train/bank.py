@@ -23,7 +23,7 @@ from tools.train.backgrounds import DEFAULT_BANK
 
 SHARD = 2000
 """Crops a shard."""
-_DRAWN_AT_ONCE = 20
+_RENDER_BATCH = 20
 
 
 @dataclass
@@ -55,9 +55,9 @@ def draw_shard(settings: Settings, number: int, count: int = SHARD) -> Synthetic
     torch.set_num_threads(1)
     # Seeds of shards lie far apart from each other and below those of held-out hands.
     seed = (settings.seed * 1_009 + number) % 900_000
-    drawer = CropRenderer(settings.crop_size, Backgrounds.load(settings.backgrounds, "train"), seed, border=BORDER)
-    bar = tqdm(range(0, count, _DRAWN_AT_ONCE), desc=f"shard {number}", unit="hands", unit_scale=_DRAWN_AT_ONCE, leave=False)
-    return SyntheticCrops.joined([drawer.draw(_DRAWN_AT_ONCE, settings.absent, settings.mirrored) for _ in bar])
+    renderer = CropRenderer(settings.crop_size, Backgrounds.load(settings.backgrounds, "train"), seed, border=BORDER)
+    bar = tqdm(range(0, count, _RENDER_BATCH), desc=f"shard {number}", unit="hands", unit_scale=_RENDER_BATCH, leave=False)
+    return SyntheticCrops.joined([renderer.render(_RENDER_BATCH, settings.absent, settings.mirrored) for _ in bar])
 
 
 def main(settings: Settings) -> None:

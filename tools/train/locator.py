@@ -98,14 +98,14 @@ class Run:
         self.seen = self._restore()
         self.student.locator.fine[:STEM].requires_grad_(not settings.frozen_stem)
         self.steps = 0
-        held_out = self._drawer("held_out", HELD_OUT_SEED, settings.held_out_hands, settings.held_out_people)
-        self.held_out = join([held_out.draw(32) for _ in range(max(1, settings.validate // 32))])
+        held_out = self._renderer("held_out", HELD_OUT_SEED, settings.held_out_hands, settings.held_out_people)
+        self.held_out = join([held_out.render(32) for _ in range(max(1, settings.validate // 32))])
         # A resumed run renders other scenes than before.
         seed = settings.seed + 1 + self.seen % 900_000
-        self.pool = ScenePool(self._drawer("train", seed, settings.hands, settings.people), settings.pool, settings.reuse)
+        self.pool = ScenePool(self._renderer("train", seed, settings.hands, settings.people), settings.pool, settings.reuse)
         self._random = np.random.default_rng(seed)
 
-    def _drawer(self, split: Split, seed: int, hands: int, people: int) -> SceneRenderer:
+    def _renderer(self, split: Split, seed: int, hands: int, people: int) -> SceneRenderer:
         places = Backgrounds.load(self.settings.backgrounds, split, self.device)
         bank, folk = CutOutBank(hands, seed, self.device), PeopleBank(people, seed, self.device)
         return SceneRenderer(self.settings.size, bank, places, seed, folk)

@@ -165,14 +165,14 @@ class Run:
         bank = settings.backgrounds
         self.held_out = CropRenderer(
             settings.crop_size, Backgrounds.load(bank, "held_out", self.device), HELD_OUT_SEED, self.device
-        ).draw(settings.validate, 0.05, 0.1)
+        ).render(settings.validate, 0.05, 0.1)
         # A resumed run trains on other hands than before.
         seed = settings.seed + 1 + self.seen % 900_000
         self.bank: HandBank | None = None
         self._generator = torch.Generator(device=self.device).manual_seed(seed)
         if self.device.type == "cuda":
             places = Backgrounds.load(bank, "train", self.device)
-            self._drawer = CropRenderer(settings.crop_size, places, seed, self.device, border=BORDER)
+            self._renderer = CropRenderer(settings.crop_size, places, seed, self.device, border=BORDER)
         else:
             self.bank = HandBank(settings.bank, settings.crop_size, seed)
         self._taught = HandBank(settings.taught, settings.crop_size, seed, "tools.label") if settings.taught else None
@@ -199,7 +199,7 @@ class Run:
         if self.bank:
             crops = self.bank.take(settings.batch - real)
         else:
-            crops = self._drawer.draw(settings.batch - real, settings.absent, settings.mirrored)
+            crops = self._renderer.render(settings.batch - real, settings.absent, settings.mirrored)
         if self._taught:
             crops = SyntheticCrops.joined([crops, self._taught.take(real).to(self.device)])
         return turned(crops, settings.crop_size, self._generator)

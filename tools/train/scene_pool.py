@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from hand.synth.scenes import SceneRenderer, Scenes
 from runtime.estimators.locator import DEEPEST_STRIDE, PAD_VALUE
 
-DRAWN_AT_ONCE = 64
+RENDER_BATCH = 64
 FIRST_SCENES = 768
 """Scenes rendered before the first batch."""
 RENEW_HANDS = 16
@@ -24,27 +24,27 @@ def join(parts: list[Scenes]) -> Scenes:
 class ScenePool:
     """Random batches from the latest scenes; new ones are rendered so that each is used about `reuse` times."""
 
-    def __init__(self, drawer: SceneRenderer, capacity: int, reuse: float):
-        self._drawer, self._capacity, self._reuse = drawer, capacity, reuse
+    def __init__(self, renderer: SceneRenderer, capacity: int, reuse: float):
+        self._renderer, self._capacity, self._reuse = renderer, capacity, reuse
         first = min(FIRST_SCENES, capacity)
-        self._scenes = join([drawer.draw(DRAWN_AT_ONCE) for _ in range(max(1, first // DRAWN_AT_ONCE))])
+        self._scenes = join([renderer.render(RENDER_BATCH) for _ in range(max(1, first // RENDER_BATCH))])
         self._drawn = self._used = 0
 
     def take(self, n: int) -> Scenes:
-        generator, device = self._drawer.generator, self._scenes.images.device
+        generator, device = self._renderer.generator, self._scenes.images.device
         while self._drawn * self._reuse <= self._used:
-            fresh = self._drawer.draw(DRAWN_AT_ONCE)
+            fresh = self._renderer.render(RENDER_BATCH)
             if len(self._scenes.images) < self._capacity:
                 self._scenes = join([self._scenes, fresh])
             else:
-                spot = (self._drawn + torch.arange(DRAWN_AT_ONCE, device=device)) % len(self._scenes.images)
+                spot = (self._drawn + torch.arange(RENDER_BATCH, device=device)) % len(self._scenes.images)
                 for name in Scenes.__slots__:
                     getattr(self._scenes, name)[spot] = getattr(fresh, name)
-            self._drawn += DRAWN_AT_ONCE
+            self._drawn += RENDER_BATCH
             if self._drawn % RENEW_SCENES == 0:
-                self._drawer.bank.renew(RENEW_HANDS)
-                if self._drawer.people:
-                    self._drawer.people.renew(RENEW_PEOPLE)
+                self._renderer.bank.renew(RENEW_HANDS)
+                if self._renderer.people:
+                    self._renderer.people.renew(RENEW_PEOPLE)
         self._used += n
         pick = torch.randint(len(self._scenes.images), (n,), generator=generator, device=device)
         return Scenes(*(getattr(self._scenes, name)[pick] for name in Scenes.__slots__))

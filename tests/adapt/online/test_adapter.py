@@ -42,7 +42,7 @@ def others(shipped) -> LiveHands:
 
 @pytest.fixture(scope="module")
 def known(shipped) -> SyntheticCrops:
-    return CropRenderer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), 7).draw(24)
+    return CropRenderer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), 7).render(24)
 
 
 def adapter_of(shipped: tuple[HandNetwork, Manifest], hands: LiveHands, known: SyntheticCrops, **more) -> Adapter:

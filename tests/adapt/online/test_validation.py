@@ -121,7 +121,7 @@ def test_predictions_are_those_of_the_crops(shipped):
 
 def test_synthetic_hands_expose_a_spoilt_network(shipped):
     network, manifest = shipped
-    hands = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), 1).draw(16, absent=0.2)
+    hands = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), 1).render(16, absent=0.2)
     usual = synthetic_error(network, hands)
     head = network.network.head
     kept = head.weight.detach().clone()

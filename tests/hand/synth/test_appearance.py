@@ -42,14 +42,16 @@ def surface(look: Appearance) -> tuple[torch.Tensor, torch.Tensor]:
     return matter.colour.view(n, VERTICES, 3), matter.skin.view(n, VERTICES)
 
 
-def lit(lights: Lights, open_sky: float = 1.0) -> torch.Tensor:
+def lit(lights: Lights, ambient_visibility: float = 1.0) -> torch.Tensor:
     """(50, 3) light off one matt, skin-coloured ball in each of the 50 directions."""
     random = torch.Generator().manual_seed(1)
     normal = torch.nn.functional.normalize(torch.randn(50, 3, generator=random), dim=1)
     look = replace(plain_looks(1), gloss=torch.tensor([[0.0, 10.0]]))
     image, ones = torch.zeros(50, dtype=torch.long), torch.ones(50)
     ahead = torch.tensor([0.0, 0.0, 5.0]).expand(50, 3)
-    return shade(lights, look.gloss.expand(50, 2), image, normal, ahead, torch.full((50, 3), 0.4), ones, ones, ones * open_sky)
+    return shade(
+        lights, look.gloss.expand(50, 2), image, normal, ahead, torch.full((50, 3), 0.4), ones, ones, ones * ambient_visibility
+    )
 
 
 def test_tones_run_from_light_to_dark():
@@ -110,7 +112,7 @@ def test_light_adds_up():
     assert (lit(dark) == 0).all()
     torch.testing.assert_close(lit(lamps) + lit(sky), lit(lights))
     torch.testing.assert_close(lit(replace(lamps, colour=2 * lamps.colour)), 2 * lit(lamps))
-    torch.testing.assert_close(lit(sky, open_sky=0.5), 0.5 * lit(sky))
+    torch.testing.assert_close(lit(sky, ambient_visibility=0.5), 0.5 * lit(sky))
 
 
 def test_a_side_turned_from_every_lamp_is_dark():

@@ -22,7 +22,7 @@ PLACES = Backgrounds.load(None, "train")
 
 
 def drawn_with(seed: int = 1, n: int = 8, border: int = 0, any_roll: float = ANY_ROLL, **shares: float) -> SyntheticCrops:
-    return CropRenderer(SIZE, PLACES, seed, border=border, any_roll=any_roll).draw(n, **shares)
+    return CropRenderer(SIZE, PLACES, seed, border=border, any_roll=any_roll).render(n, **shares)
 
 
 @pytest.fixture(scope="module")

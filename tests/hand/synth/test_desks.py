@@ -1,8 +1,8 @@
-"""Laws of desks and of the things on them."""
+"""Laws of desks and of the objects on them."""
 
 import torch
 
-from hand.synth.desks import PRESENT, THINGS, TILES, desk_faces, sample_desks, thing_colour
+from hand.synth.desks import OBJECTS, PRESENT, TILES, desk_faces, object_colour, sample_desks
 
 HEIGHTS = torch.linspace(0.1, 0.3, 64)
 
@@ -13,15 +13,15 @@ def test_every_thing_is_closed_and_its_faces_look_outwards():
     directed = {(a, b) for a, b in edges}
     assert len(directed) == len(edges)
     assert directed == {(b, a) for a, b in directed}
-    _, things = sample_desks(HEIGHTS, torch.Generator().manual_seed(0))
-    a, b, c = (things[:, faces[:, k]] for k in range(3))
-    volume = (torch.linalg.cross(a, b) * c).sum(-1).unflatten(1, (THINGS, -1)).sum(2)
-    there = things.abs().amax((1, 2)) > 0
+    _, objects = sample_desks(HEIGHTS, torch.Generator().manual_seed(0))
+    a, b, c = (objects[:, faces[:, k]] for k in range(3))
+    volume = (torch.linalg.cross(a, b) * c).sum(-1).unflatten(1, (OBJECTS, -1)).sum(2)
+    there = objects.abs().amax((1, 2)) > 0
     assert (volume[there] > 0).all()
 
 
 def test_a_desk_is_a_level_sheet_seen_from_above_and_things_stand_on_it():
-    sheet, things = sample_desks(HEIGHTS, torch.Generator().manual_seed(0))
+    sheet, objects = sample_desks(HEIGHTS, torch.Generator().manual_seed(0))
     faces, _ = desk_faces(torch.device("cpu"))
     assert sheet.shape[1] == (TILES + 1) ** 2 == faces.max() + 1
     there = sheet.abs().amax((1, 2)) > 0
@@ -29,14 +29,14 @@ def test_a_desk_is_a_level_sheet_seen_from_above_and_things_stand_on_it():
     torch.testing.assert_close(sheet[there, :, 2], HEIGHTS[there, None].expand(-1, sheet.shape[1]))
     a, b, c = (sheet[there][:, faces[:, k]] for k in range(3))
     assert (torch.linalg.cross(b - a, c - a)[..., 2] > 0).all()
-    torch.testing.assert_close(things[there, :, 2].amin(1), HEIGHTS[there])
-    assert not things[~there].any()
+    torch.testing.assert_close(objects[there, :, 2].amin(1), HEIGHTS[there])
+    assert not objects[~there].any()
 
 
 def test_only_the_first_thing_has_keys_on_top():
-    colours = torch.zeros(1, THINGS, 2, 3)
+    colours = torch.zeros(1, OBJECTS, 2, 3)
     colours[:, :, 1] = 1
-    faces = torch.arange(12 * THINGS)
+    faces = torch.arange(12 * OBJECTS)
     weights = torch.tensor([[0.01, 0.98, 0.01]]).expand(len(faces), -1)
-    printed = thing_colour(colours, torch.zeros(len(faces), dtype=torch.long), faces, weights)[:, 0]
+    printed = object_colour(colours, torch.zeros(len(faces), dtype=torch.long), faces, weights)[:, 0]
     assert printed.nonzero()[:, 0].tolist() == [0, 1]

@@ -1,4 +1,4 @@
-"""Held things touch the hand and stand out of its flesh; others stand before it or behind it."""
+"""Held objects touch the hand and stand out of its hand_spheres; others stand before it or behind it."""
 
 import pytest
 import torch
@@ -7,8 +7,8 @@ from hand.model import HandModel
 from hand.prior import sample_poses
 from hand.synth import grasps
 from hand.synth.aim import random_rotations
-from hand.synth.grasps import ThingSampler, flesh
-from hand.synth.objects import Things
+from hand.synth.grasps import ObjectSampler, hand_spheres
+from hand.synth.objects import SceneObjects
 
 MODEL = HandModel.load()
 HANDS, SIDE, FOCAL = 150, 64, 140.0
@@ -23,8 +23,8 @@ def hands(n: int = HANDS, seed: int = 0) -> torch.Tensor:
     return joints @ random_rotations(n, random, CPU).mT + torch.tensor([0.0, 0.0, 5.0])
 
 
-def sampled(joints: torch.Tensor, seed: int = 1) -> Things:
-    return ThingSampler(torch.Generator().manual_seed(seed), CPU).sample(joints, torch.full((len(joints),), FOCAL), SIDE)
+def sampled(joints: torch.Tensor, seed: int = 1) -> SceneObjects:
+    return ObjectSampler(torch.Generator().manual_seed(seed), CPU).sample(joints, torch.full((len(joints),), FOCAL), SIDE)
 
 
 @pytest.fixture(scope="module")
@@ -33,55 +33,55 @@ def joints() -> torch.Tensor:
 
 
 @pytest.fixture(scope="module")
-def things(joints: torch.Tensor) -> Things:
+def objects(joints: torch.Tensor) -> SceneObjects:
     return sampled(joints)
 
 
-def of_slot(things: Things, slot: int) -> tuple[torch.Tensor, torch.Tensor]:
+def of_slot(objects: SceneObjects, slot: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Images that have a body in this slot, and the bodies' rows."""
-    image = things.exists[:, slot].nonzero()[:, 0]
-    return image, image * things.exists.shape[1] + slot
+    image = objects.exists[:, slot].nonzero()[:, 0]
+    return image, image * objects.exists.shape[1] + slot
 
 
 def test_flesh_is_where_the_skin_is():
-    balls, radii, _ = flesh(MODEL.joints[None])
+    balls, radii, _ = hand_spheres(MODEL.joints[None])
     away = torch.cdist(balls[0], MODEL.vertices)
     below = away.amin(1) - radii
     assert below.min() > -0.07, "a ball stands out of the skin"
     assert below.abs().mean() < 0.035
 
 
-def test_what_is_held_is_touched_and_not_stood_in(joints, things):
-    image, rows = of_slot(things, 0)
+def test_what_is_held_is_touched_and_not_stood_in(joints, objects):
+    image, rows = of_slot(objects, 0)
     assert 0.6 * grasps.HELD < len(image) / HANDS <= 1.3 * grasps.HELD
-    balls, radii, owner = flesh(joints[image])
-    room = things.bodies[rows].distance(balls) - radii
+    balls, radii, owner = hand_spheres(joints[image])
+    room = objects.bodies[rows].distance(balls) - radii
     assert room.amin(1).min() > -0.1
     touched = torch.stack([((room < 0.06) & (owner == part)).any(1) for part in range(6)], 1).sum(1)
     assert (touched >= 2).float().mean() > 0.95
     assert touched.float().mean() > 3
 
 
-def test_a_thing_before_the_hand_is_nearer_than_the_hand_and_one_behind_it_farther(joints, things):
+def test_a_thing_before_the_hand_is_nearer_than_the_hand_and_one_behind_it_farther(joints, objects):
     for slot, nearer in ((2, True), (3, False), (4, False)):
-        image, rows = of_slot(things, slot)
+        image, rows = of_slot(objects, slot)
         assert len(image) > 5
-        depth, centre = joints[image, :, 2], things.bodies.centre[rows, 2]
+        depth, centre = joints[image, :, 2], objects.bodies.centre[rows, 2]
         assert (centre < depth.amin(1)).all() if nearer else (centre > depth.amax(1)).all()
 
 
-def test_the_seed_decides_the_things(joints, things):
+def test_the_seed_decides_the_things(joints, objects):
     again, other = sampled(joints), sampled(joints, seed=2)
-    assert torch.equal(things.bodies.centre, again.bodies.centre) and torch.equal(things.exists, again.exists)
-    assert not torch.equal(things.exists, other.exists)
+    assert torch.equal(objects.bodies.centre, again.bodies.centre) and torch.equal(objects.exists, again.exists)
+    assert not torch.equal(objects.exists, other.exists)
 
 
-def test_bodies_are_turned_and_coloured_as_matter_is(things):
-    turn = things.bodies.turn
+def test_bodies_are_turned_and_coloured_as_matter_is(objects):
+    turn = objects.bodies.turn
     torch.testing.assert_close(turn @ turn.mT, torch.eye(3).expand_as(turn), atol=1e-4, rtol=0)
     assert (torch.linalg.det(turn) > 0.99).all()
-    assert things.colour.min() > 0 and things.colour.max() < 1
-    assert things.bodies.half.min() > 0 and things.bodies.power.min() >= 2
+    assert objects.colour.min() > 0 and objects.colour.max() < 1
+    assert objects.bodies.half.min() > 0 and objects.bodies.power.min() >= 2
 
 
 def test_a_few_hands_are_enough(joints):

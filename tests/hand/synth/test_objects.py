@@ -4,13 +4,13 @@ import pytest
 import torch
 
 from hand.synth.light import sample_lights
-from hand.synth.objects import CONTACT, Things
+from hand.synth.objects import CONTACT, SceneObjects
 from hand.synth.superquadrics import Superquadrics
 
 SIDE, FOCAL = 40, 60.0
 
 
-def balls(places: list[list[tuple[float, float, float, float]]], colour: float = 0.5) -> Things:
+def balls(places: list[list[tuple[float, float, float, float]]], colour: float = 0.5) -> SceneObjects:
     """Per image the same number of balls, x, y, z and radius, of one grey."""
     flat = torch.tensor(places).flatten(0, 1)
     rows = len(flat)
@@ -18,20 +18,22 @@ def balls(places: list[list[tuple[float, float, float, float]]], colour: float =
         torch.eye(3).repeat(rows, 1, 1), flat[:, :3], flat[:, 3:].expand(-1, 3).contiguous(), torch.full((rows, 2), 2.0)
     )
     exists = torch.ones(len(places), len(places[0]), dtype=torch.bool)
-    return Things(bodies, exists, torch.full((rows, 3), colour), torch.zeros(rows), torch.tensor([[0.0, 10.0]]).repeat(rows, 1))
+    return SceneObjects(
+        bodies, exists, torch.full((rows, 3), colour), torch.zeros(rows), torch.tensor([[0.0, 10.0]]).repeat(rows, 1)
+    )
 
 
 def focal(n: int) -> torch.Tensor:
     return torch.full((n,), FOCAL)
 
 
-def drawn(things: Things, lit: float = 1.0, seed: int = 0):
+def drawn(objects: SceneObjects, lit: float = 1.0, seed: int = 0):
     """The layer, evenly lit."""
-    n = len(things.exists)
-    pixels = things.seen(focal(n), SIDE)
+    n = len(objects.exists)
+    pixels = objects.visible_pixels(focal(n), SIDE)
     lights = sample_lights(n, torch.Generator().manual_seed(seed), torch.device("cpu"))
     ones = torch.ones_like(pixels.coverage)
-    return things.draw(pixels, SIDE, lights, torch.full((n, 3, 8, 8), 0.9), ones * lit, ones)
+    return objects.render(pixels, SIDE, lights, torch.full((n, 3, 8, 8), 0.9), ones * lit, ones)
 
 
 def test_a_ball_is_seen_as_large_as_it_is_and_where_it_is():
@@ -65,8 +67,8 @@ def test_what_does_not_exist_or_lies_behind_the_camera_is_not_seen():
     behind = balls([[(0.0, 0.0, -4.0, 0.5)]])
     none = balls([[(0.0, 0.0, 4.0, 0.5)]])
     none.exists[:] = False
-    for things in (behind, none):
-        assert (drawn(things).alpha == 0).all()
+    for objects in (behind, none):
+        assert (drawn(objects).alpha == 0).all()
 
 
 def test_things_of_one_image_do_not_show_in_another():
@@ -77,27 +79,27 @@ def test_things_of_one_image_do_not_show_in_another():
 
 
 def test_a_thing_between_a_place_and_the_light_keeps_the_light_away():
-    things = balls([[(0.0, -1.0, 4.0, 0.3)], [(0.0, 9.0, 4.0, 0.3)]])
+    objects = balls([[(0.0, -1.0, 4.0, 0.3)], [(0.0, 9.0, 4.0, 0.3)]])
     image = torch.zeros(3, dtype=torch.long)
     position = torch.tensor([[0.0, 0.0, 4.0], [0.6, 0.0, 4.0], [0.0, -2.0, 4.0]])
     up = torch.tensor([0.0, -1.0, 0.0]).expand(3, 3)
-    assert things.blocks(image, position, up).tolist() == [True, False, False]
-    assert things.blocks(image, position, -up).tolist() == [False, False, True]
-    assert not things.blocks(image + 1, position, up).any(), "a thing of another image"
+    assert objects.occludes(image, position, up).tolist() == [True, False, False]
+    assert objects.occludes(image, position, -up).tolist() == [False, False, True]
+    assert not objects.occludes(image + 1, position, up).any(), "a object of another image"
 
 
 def test_the_sky_is_closed_by_what_is_near():
-    things = balls([[(0.0, 0.0, 4.0, 0.5)]])
+    objects = balls([[(0.0, 0.0, 4.0, 0.5)]])
     away = torch.tensor([0.01, 0.1, 0.2, CONTACT + 0.01, 2.0])
     position = torch.stack([0.5 + away, torch.zeros(5), torch.full((5,), 4.0)], 1)
-    open_sky = things.openness(torch.zeros(5, dtype=torch.long), position)
-    assert (open_sky.diff() >= 0).all() and open_sky[0] < 0.5
-    assert (open_sky[-2:] == 1).all()
+    ambient_visibility = objects.ambient_visibility(torch.zeros(5, dtype=torch.long), position)
+    assert (ambient_visibility.diff() >= 0).all() and ambient_visibility[0] < 0.5
+    assert (ambient_visibility[-2:] == 1).all()
 
 
 def test_prints_show_on_printed_things_alone():
     plain = balls([[(0.0, 0.0, 4.0, 0.5)]], colour=0.1)
-    printed = Things(plain.bodies, plain.exists, plain.colour, torch.ones(1), plain.gloss)
+    printed = SceneObjects(plain.bodies, plain.exists, plain.colour, torch.ones(1), plain.gloss)
     assert (drawn(printed).light >= drawn(plain).light).all()
     assert drawn(printed).light.sum() > 5 * drawn(plain).light.sum()
 
@@ -108,11 +110,11 @@ def test_things_before_the_hand_hide_it_and_things_behind_it_do_not():
     light, alpha, place = torch.full((1, 3, SIDE, SIDE), 5.0), torch.zeros(shape), torch.full((1, 3, SIDE, SIDE), 9.0)
     alpha[..., : SIDE // 2] = 1
     depth = torch.where(alpha > 0, 4.0, 1e3)
-    scene, front = nearer.around(light, alpha, depth, place)
+    scene, front = nearer.composite(light, alpha, depth, place)
     hidden = nearer.alpha == 1
     assert torch.equal(front[hidden], nearer.depth[hidden])
     assert (scene.amax(1, keepdim=True)[hidden] < 5).all()
-    scene, front = farther.around(light, alpha, depth, place)
+    scene, front = farther.composite(light, alpha, depth, place)
     assert torch.equal(front[alpha > 0], depth[alpha > 0])
     assert (scene[alpha.expand_as(scene) > 0] == 5).all()
     beside = (farther.alpha == 1) & (alpha == 0)

@@ -18,7 +18,7 @@ def people() -> People:
 
 @pytest.fixture(scope="module")
 def drawn() -> SyntheticPeople:
-    return PeopleRenderer(SIZE, seed=4).draw(COUNT)
+    return PeopleRenderer(SIZE, seed=4).render(COUNT)
 
 
 def test_the_faces_look_outwards_and_use_every_vertex(people):
@@ -47,13 +47,13 @@ def test_arms_have_human_lengths(people):
 def test_joints_in_sight_lie_on_what_was_drawn(drawn):
     spot = drawn.joints.flatten(1, 2).round().long().clamp(0, SIZE - 1)
     alpha = drawn.layers[torch.arange(COUNT)[:, None], 3, spot[..., 1], spot[..., 0]].unflatten(1, (2, 21))
-    assert drawn.seen.sum() > 100
-    assert alpha[drawn.seen > 0].mean() > 0.93
+    assert drawn.visible.sum() > 100
+    assert alpha[drawn.visible > 0].mean() > 0.93
 
 
 def test_a_joint_outside_of_the_picture_is_not_in_sight(drawn):
     outside = ((drawn.joints < -1) | (drawn.joints > SIZE)).any(-1)
-    assert not drawn.seen[outside].any()
+    assert not drawn.visible[outside].any()
 
 
 def test_a_wearer_has_no_face_and_light_stays_finite(drawn):
@@ -64,7 +64,7 @@ def test_a_wearer_has_no_face_and_light_stays_finite(drawn):
 
 
 def test_the_same_seed_draws_the_same_people(drawn):
-    again, other = (PeopleRenderer(SIZE, seed).draw(COUNT) for seed in (4, 5))
+    again, other = (PeopleRenderer(SIZE, seed).render(COUNT) for seed in (4, 5))
     assert torch.equal(again.layers, drawn.layers)
     assert torch.equal(again.joints, drawn.joints)
     assert not torch.equal(other.joints, drawn.joints)

@@ -17,17 +17,17 @@ def bank() -> CutOutBank:
 
 @pytest.fixture(scope="module")
 def scenes(bank: CutOutBank) -> Scenes:
-    return SceneRenderer(64, bank, Backgrounds.load(None, "train"), seed=5).draw(96)
+    return SceneRenderer(64, bank, Backgrounds.load(None, "train"), seed=5).render(96)
 
 
 def test_hands_behind_things_need_not_be_found() -> None:
     bank, places = CutOutBank(4, seed=3), Backgrounds.load(None, "train")
     bank.free[:] = 1.0
-    free = SceneRenderer(64, bank, places, 5).draw(48)
+    free = SceneRenderer(64, bank, places, 5).render(48)
     bank.free[:] = 0.5
-    half = SceneRenderer(64, bank, places, 5).draw(48)
+    half = SceneRenderer(64, bank, places, 5).render(48)
     bank.free[:] = 0.1
-    hidden = SceneRenderer(64, bank, places, 5).draw(48)
+    hidden = SceneRenderer(64, bank, places, 5).render(48)
     assert torch.equal(half.shown, free.shown)
     assert free.shown.any() and not hidden.shown.any()
     assert hidden.unsure[free.shown].all()
@@ -89,14 +89,14 @@ def test_paint_hides_the_joints_below_it_and_no_others() -> None:
     joints[:, 0] = 12.0
     joints[:, 1] = -5.0
     canvas.add_hand(torch.arange(2), 0, joints)
-    assert canvas.seen[:, 0, 0].tolist() == [1, 1]
-    assert canvas.seen[:, 0, 1].tolist() == [0, 0]
+    assert canvas.visible[:, 0, 0].tolist() == [1, 1]
+    assert canvas.visible[:, 0, 1].tolist() == [0, 0]
     mask = torch.zeros(1, 1, 16, 16)
     mask[..., :8, :8] = 1
     canvas.paint(torch.tensor([1]), torch.ones(1, 3, 1, 1), mask)
-    assert canvas.seen[0, 0, 2:].tolist() == [1] * 19
-    assert canvas.seen[1, 0, 2:].tolist() == [0] * 19
-    assert canvas.seen[1, 0, 0] == 1
+    assert canvas.visible[0, 0, 2:].tolist() == [1] * 19
+    assert canvas.visible[1, 0, 2:].tolist() == [0] * 19
+    assert canvas.visible[1, 0, 0] == 1
     assert canvas.light[0].sum() == 0
     assert canvas.light[1].sum() == 3 * 64
 
@@ -119,7 +119,7 @@ def test_hands_to_be_found_have_their_centre_in_the_picture(scenes: Scenes) -> N
 
 def test_the_same_seed_draws_the_same_scenes(bank: CutOutBank) -> None:
     places = Backgrounds.load(None, "held_out")
-    first, again, other = (SceneRenderer(64, bank, places, seed).draw(4) for seed in (1, 1, 2))
+    first, again, other = (SceneRenderer(64, bank, places, seed).render(4) for seed in (1, 1, 2))
     assert torch.equal(first.images, again.images)
     assert torch.equal(first.centres, again.centres)
     assert not torch.equal(first.images, other.images)
@@ -131,7 +131,7 @@ def people() -> PeopleBank:
 
 
 def test_people_have_their_own_two_hands_one_of_each_side(bank: CutOutBank, people: PeopleBank) -> None:
-    scenes = SceneRenderer(64, bank, Backgrounds.load(None, "train"), 5, people, people_share=1.0).draw(96)
+    scenes = SceneRenderer(64, bank, Backgrounds.load(None, "train"), 5, people, people_share=1.0).render(96)
     assert (scenes.left[:, 0] != scenes.left[:, 1]).all()
     assert 0.3 < scenes.left[:, 0].float().mean() < 0.7
     assert scenes.shown[:, :2].any(1).float().mean() > 0.4
@@ -141,7 +141,7 @@ def test_people_have_their_own_two_hands_one_of_each_side(bank: CutOutBank, peop
 def test_without_people_in_stock_none_are_drawn(bank: CutOutBank, people: PeopleBank) -> None:
     places = Backgrounds.load(None, "train")
     none, never = SceneRenderer(64, bank, places, 5), SceneRenderer(64, bank, places, 5, people, people_share=0.0)
-    assert torch.equal(none.draw(8).images, never.draw(8).images)
+    assert torch.equal(none.render(8).images, never.render(8).images)
 
 
 def test_resampling_in_place_changes_nothing(people: PeopleBank) -> None:

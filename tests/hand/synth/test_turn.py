@@ -18,7 +18,7 @@ SIZE = 32
 @pytest.fixture(scope="module")
 def crops() -> SyntheticCrops:
     """24 crops of 32 px with a border of 8 px."""
-    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=7, border=BORDER).draw(24)
+    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=7, border=BORDER).render(24)
 
 
 @pytest.fixture(scope="module")

@@ -66,7 +66,7 @@ def one_hand(centre: tuple[float, float], size: float, left: bool = False, side:
 
 @pytest.fixture(scope="module")
 def drawn() -> Scenes:
-    return SceneRenderer(96, CutOutBank(24, seed=2_000_000), Backgrounds.load(None, "held_out"), seed=2_000_000).draw(48)
+    return SceneRenderer(96, CutOutBank(24, seed=2_000_000), Backgrounds.load(None, "held_out"), seed=2_000_000).render(48)
 
 
 @pytest.mark.parametrize("centre", [(63.5, 63.5), (3.0, 120.2), (88.1, 40.0)])

@@ -80,7 +80,7 @@ def test_an_untrained_network_gives_finite_hands_and_knows_nothing():
 @pytest.fixture(scope="module")
 def unseen(shipped) -> Iterator[SyntheticCrops]:
     """64 hands of a seed of their own before places that training never shows."""
-    yield CropRenderer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), seed=3_000_000).draw(64)
+    yield CropRenderer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), seed=3_000_000).render(64)
 
 
 def test_the_weights_that_ship_are_described_and_small(shipped):

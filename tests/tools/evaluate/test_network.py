@@ -71,7 +71,7 @@ def test_both_kinds_are_as_many_as_asked_for_and_not_those_of_training(hands):
     assert len(hands.frames.images) == len(hands.upright.images) == COUNT
     assert hands.frames.images.shape[1:] == (2 * SIZE, 2 * SIZE, 3) and hands.upright.images.shape[1:] == (SIZE, SIZE, 3)
     assert len({OUR_SEED, OUR_SEED + 1, FOREIGN_SEED, FOREIGN_SEED + 1, HELD_OUT_SEED}) == 5
-    validation = CropRenderer(SIZE, PLACES, HELD_OUT_SEED).draw(COUNT)
+    validation = CropRenderer(SIZE, PLACES, HELD_OUT_SEED).render(COUNT)
     assert not (hands.upright.joints == validation.joints).flatten(1).all(1).any()
 
 

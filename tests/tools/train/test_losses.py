@@ -17,7 +17,7 @@ SIZE = 32
 
 @pytest.fixture(scope="module")
 def batch() -> SyntheticCrops:
-    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=7).draw(24)
+    return CropRenderer(SIZE, Backgrounds.load(None, "train"), seed=7).render(24)
 
 
 class Oracle(DetNetLite):
