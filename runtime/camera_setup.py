@@ -66,16 +66,16 @@ class CameraSetup:
 
     def save_profile(self, state: CalibrationState, hand_size_mm: float) -> None:
         """Save the calibration as the pair's profile, if it has one. Raises UserError where it cannot be written."""
-        told = state.uncertainty
-        if self.file is None or state.geometry is None or told is None:
+        uncertainty = state.uncertainty
+        if self.file is None or state.geometry is None or uncertainty is None:
             return
         profile = Profile.of(
             self.pair,
             state.geometry,
             hand_size_mm=hand_size_mm,
-            rotation_deg=told.rotation_deg,
-            baseline_deg=told.baseline_deg,
-            focal_percent=told.focal_percent,
+            rotation_deg=uncertainty.rotation_deg,
+            baseline_deg=uncertainty.baseline_deg,
+            focal_percent=uncertainty.focal_percent,
             focal_given=self.fov_deg.map(lambda fov: fov is not None),
             pairs=state.pairs,
             saved_at=datetime.now(UTC).isoformat(timespec="seconds"),

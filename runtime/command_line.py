@@ -64,14 +64,14 @@ def _estimator_spelt_out(arguments: Sequence[str]) -> list[str]:
     parser.add_argument("--engine")
     parser.add_argument("--estimator")
     try:
-        known, others = parser.parse_known_args(arguments)
+        parsed, remaining = parser.parse_known_args(arguments)
     except argparse.ArgumentError:
         return list(arguments)  # tyro says what is wrong with it
-    if known.engine in ESTIMATOR_OF_ENGINE:
-        estimator = ESTIMATOR_OF_ENGINE[known.engine]
-        log.warning("--engine %s is now --estimator %s", known.engine, estimator)
-        return [*others, "--estimator", estimator, "--engine", "auto"]
-    if known.engine is None or known.estimator is not None:
+    if parsed.engine in ESTIMATOR_OF_ENGINE:
+        estimator = ESTIMATOR_OF_ENGINE[parsed.engine]
+        log.warning("--engine %s is now --estimator %s", parsed.engine, estimator)
+        return [*remaining, "--estimator", estimator, "--engine", "auto"]
+    if parsed.engine is None or parsed.estimator is not None:
         return list(arguments)
     return [*arguments, "--estimator", "detnet"]
 

@@ -147,7 +147,7 @@ def run_loop(
     `make_screen` is called on this thread, which must be the main one, while hands are already computed: a window takes time
     to open. `on_pair` is called after each pair. Raises the exception that the pipeline raised.
     """
-    outbox = ViewerQueue(every=every_pair) if make_screen else None
+    queue = ViewerQueue(every=every_pair) if make_screen else None
 
     def take(pair: FramePair) -> None:
         started_ns = time.monotonic_ns()
@@ -155,8 +155,8 @@ def run_loop(
         report.add(pair, hands, started_ns, time.monotonic_ns())
         for output in outputs:
             output.take(pair, hands)
-        if outbox:
-            outbox.put(ViewerFrame(pair, hands[0] if hands else None, report.status()), stop)
+        if queue:
+            queue.put(ViewerFrame(pair, hands[0] if hands else None, report.status()), stop)
         on_pair()
 
     thread = HandThread(take, pairs, first, stop)
@@ -164,9 +164,9 @@ def run_loop(
     thread.start()
     screen = None
     try:
-        if make_screen and outbox:
+        if make_screen and queue:
             screen = make_screen()
-            _show(screen, outbox, report, thread, None if every_pair else SHOW_PERIOD_S, deadline, stop)
+            _show(screen, queue, report, thread, None if every_pair else SHOW_PERIOD_S, deadline, stop)
         else:
             _wait(thread, deadline, stop)
     finally:
@@ -180,7 +180,7 @@ def run_loop(
 
 def _show(
     screen: Screen,
-    outbox: ViewerQueue,
+    queue: ViewerQueue,
     report: Report,
     thread: HandThread,
     period_s: float | None,
@@ -190,7 +190,7 @@ def _show(
     shown: ViewerFrame | None = None
     while not _over(deadline, stop):
         ended = not thread.is_alive()
-        new = outbox.get(0 if ended else POLL_S)
+        new = queue.get(0 if ended else POLL_S)
         if new is None and ended:
             return
         # A camera that pauses must not freeze the window, but a video of every pair must not repeat a pair.

@@ -60,8 +60,8 @@ class Pipeline:
         """The hands in a pair: one or, where none is seen, none. Raises UserError for frames of an unexpected size."""
         started_ns = self._clock_ns()
         self._check_sizes(pair)
-        seen = self.estimator(pair, self._cameras)
-        hands = PerView.of(lambda view: None if pair[view].absent else seen[view])
+        detected = self.estimator(pair, self._cameras)
+        hands = PerView.of(lambda view: None if pair[view].absent else detected[view])
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if self.track.corrects_side(captured_ns, hands):
             self.rig.forget()

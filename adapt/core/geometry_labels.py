@@ -53,7 +53,7 @@ class LabelledPair:
 
 def view_labels(fitted: FittedHand, side: Side, geometry: TwoViewGeometry) -> PerView[ViewLabel]:
     """Both views' labels of a hand that was fitted to `geometry`."""
-    seen_mm = geometry.seen(fitted.joints_mm)
+    seen_mm = geometry.in_view_axes(fitted.joints_mm)
     size_mm = float(np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST]))
 
     def label(view: View) -> ViewLabel:

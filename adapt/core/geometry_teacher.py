@@ -142,6 +142,6 @@ def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView
 def is_good_fit(fitted: FittedHand, geometry: TwoViewGeometry, most_residual: float = MOST_RESIDUAL) -> bool:
     """Whether a fit lies where both views saw the hand, and may give labels: by the root mean square distance of its pixels."""
     size_mm = np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST])
-    seen_mm = geometry.seen(fitted.joints_mm)
+    seen_mm = geometry.in_view_axes(fitted.joints_mm)
     px_per_hand = PerView.of(lambda view: geometry.cameras[view].focal_px * size_mm / seen_mm[view][:, 2].mean())
     return bool(most_residual > 2 * fitted.reprojection_px / (px_per_hand.left + px_per_hand.right))

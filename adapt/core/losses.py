@@ -12,7 +12,7 @@ from hand.joints import JOINTS
 from runtime.networks.detnet_lite import DetNetLite, mean_pixels, read, read_scalar
 from runtime.networks.network import MapNetwork, Maps, normalise
 
-HEAT, PIXEL, LOCATION, DELTA, DOUBT = 0.2, 8.0, 3.0, 0.3, 0.1
+HEAT, PIXEL, LOCATION, DELTA, LOG_ERROR = 0.2, 8.0, 3.0, 0.3, 0.1
 """Weights of DetNet-lite's losses; pixels count in shares of the crop's side."""
 
 
@@ -36,7 +36,7 @@ class LitePredictions(NamedTuple):
     """(N, 21, 3)."""
     delta: Tensor
     """(N, 21, 3)."""
-    doubt: Tensor
+    log_error: Tensor
     """(N, 21)."""
     side: int
     """Of the crop, px."""
@@ -84,11 +84,11 @@ def published_loss(maps: Maps, targets: Targets) -> Loss:
 
 def lite_predictions(network: DetNetLite, inputs: Tensor) -> LitePredictions:
     """The network's predictions for inputs (N, 3, S, S)."""
-    logits, delta, location, doubt = network.raw(inputs)
+    logits, delta, location, log_error = network.raw(inputs)
     log_heat = logits.flatten(2).log_softmax(-1).view_as(logits)
     heat, size = log_heat.exp(), inputs.shape[-1]
     return LitePredictions(
-        log_heat, mean_pixels(heat, size), read(location, heat), read(delta, heat), read_scalar(doubt, heat), size
+        log_heat, mean_pixels(heat, size), read(location, heat), read(delta, heat), read_scalar(log_error, heat), size
     )
 
 
@@ -102,9 +102,9 @@ def lite_adaptation_loss(predictions: LitePredictions, targets: Targets) -> Loss
     weight = targets.heat.new_ones(()) if targets.weight is None else targets.weight
     location = ((predictions.location - targets.location).norm(dim=-1) * weight).mean()
     delta = ((predictions.delta - targets.delta).norm(dim=-1) * weight).mean()
-    assert targets.doubt is not None, "DetNet-lite's teacher predicts its error"
-    doubt = ((predictions.doubt - targets.doubt) ** 2).mean()
-    total = HEAT * heat + LOCATION * location + DELTA * delta + DOUBT * doubt
+    assert targets.log_error is not None, "DetNet-lite's teacher predicts its error"
+    log_error = ((predictions.log_error - targets.log_error) ** 2).mean()
+    total = HEAT * heat + LOCATION * location + DELTA * delta + LOG_ERROR * log_error
     if targets.pixels is not None:
         total = total + PIXEL / predictions.side * ((predictions.pixels - targets.pixels).norm(dim=-1) * counts).mean()
     return Loss(total, heat, delta, location)

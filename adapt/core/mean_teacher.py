@@ -179,11 +179,11 @@ class MeanTeacher:
         size = self.manifest.crop_size
 
         def of(view: View) -> Targets:
-            heat, doubt, turn = maps[view].heat, maps[view].doubt, turns[view]
+            heat, log_error, turn = maps[view].heat, maps[view].log_error, turns[view]
             in_crop = joints[view] @ frame_from_crop[view].to(joints[view])
             if turn is not None:
                 in_crop = turn.vectors(in_crop)
-            expected = None if doubt is None else read_scalar(doubt, heat)
+            expected = None if log_error is None else read_scalar(log_error, heat)
             location, delta = location_target(in_crop, self.manifest.root), delta_target(in_crop)
             if isinstance(by, TwoViewPredictions):
                 heat = heat if turn is None else self.student.network.normalise_heat(turn.pictures(heat, heat.shape[-1], "zeros"))

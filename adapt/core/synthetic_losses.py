@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from adapt.core.losses import DELTA, DOUBT, HEAT, LOCATION, PIXEL
+from adapt.core.losses import DELTA, HEAT, LOCATION, LOG_ERROR, PIXEL
 from adapt.core.targets import delta_target, heat_target
 from hand.joints import JOINTS
 from hand.synth.crops import SyntheticCrops
@@ -45,7 +45,7 @@ def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: Syntheti
 
     `maps`: heat logits, delta, location and predicted error. Joints count by their weight.
     """
-    logits, delta, location, doubt = maps
+    logits, delta, location, log_error = maps
     cells = logits.shape[-1]
     log_heat = logits.flatten(2).log_softmax(-1)
     heat = log_heat.exp().view_as(logits)
@@ -65,9 +65,9 @@ def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: Syntheti
     joint_loss = (distance * counts).mean()
     delta_loss = ((read(delta, heat) - delta_target(drawn.joints)).norm(dim=-1) * counts).mean()
     error = torch.where(present > 0, distance, torch.ones_like(distance)).detach()
-    expected = read_scalar(doubt, heat.detach())
-    doubt_loss = ((error * torch.exp(-expected) + expected) * drawn.weight).mean()
-    total = HEAT * heat_loss + PIXEL * off_px / size + LOCATION * joint_loss + DELTA * delta_loss + DOUBT * doubt_loss
+    expected = read_scalar(log_error, heat.detach())
+    error_loss = ((error * torch.exp(-expected) + expected) * drawn.weight).mean()
+    total = HEAT * heat_loss + PIXEL * off_px / size + LOCATION * joint_loss + DELTA * delta_loss + LOG_ERROR * error_loss
     return DrawnLoss(total, joint_loss, off_px)
 
 

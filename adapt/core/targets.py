@@ -116,7 +116,7 @@ class Targets:
     """(N, 21, M, M) the teacher's."""
     visible: Tensor
     """(N, 21) bool."""
-    doubt: Tensor | None = None
+    log_error: Tensor | None = None
     """(N, 21) the teacher's logarithm of the expected joint error, where it predicts that."""
     weight: Tensor | None = None
     """(N, 21) of each joint in the loss, in [0, 1]; None for all alike."""

@@ -21,7 +21,7 @@ from runtime.calibration.self_calibrator import (
     BONE_NOISE,
     BONE_SIGMA,
     EQUAL_SIGMA,
-    MOST_PIXEL_ERROR,
+    MAX_PIXEL_ERROR,
     mean_bone_lengths,
 )
 from runtime.calibration.solver import Problem, Solution, solve
@@ -65,7 +65,7 @@ def calibrate_dataset(predictions: Sequence[DatasetPredictions]) -> tuple[Datase
     lenses = predictions[0].cameras
     buffer = KeyframeBuffer(lenses.map(lambda camera: camera.size_px[0]), MOST_PAIRS)
     for one in predictions:
-        if max(float(pixel_error(hand).mean()) for hand in one.hands) <= MOST_PIXEL_ERROR:
+        if max(float(pixel_error(hand).mean()) for hand in one.hands) <= MAX_PIXEL_ERROR:
             seen = Keyframe.of(one.number, PerView.of(lambda view, one=one: _through(one, view, lenses[view])))
             if seen is not None:
                 buffer.add(seen)

@@ -17,7 +17,7 @@ from capture.sources.registry import parse_source
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
-from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator
+from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS, Estimator
 from runtime.reporting.calibration_text import describe
 from runtime.types import Side
 
@@ -138,7 +138,7 @@ def resolve_handedness(hands: Iterable[HandT]) -> Iterator[HandT]:
     """The hands without those whose handedness was corrected soon after: they were labelled mirrored."""
     held: deque[HandT] = deque()
     for hand in hands:
-        if held and hand.side != held[-1].side and hand.captured_ns - held[-1].captured_ns <= FORGET_SIDE_NS:
+        if held and hand.side != held[-1].side and hand.captured_ns - held[-1].captured_ns <= HANDEDNESS_TIMEOUT_NS:
             held.clear()
         held.append(hand)
         while hand.captured_ns - held[0].captured_ns > SETTLED_NS:

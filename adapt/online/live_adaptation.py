@@ -18,7 +18,7 @@ from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.errors import UserError
 from runtime.calibration.keyframes import Keyframe
-from runtime.calibration.self_calibrator import MOST_PIXEL_ERROR, CalibrationState
+from runtime.calibration.self_calibrator import MAX_PIXEL_ERROR, CalibrationState
 from runtime.engines.engine import RefittableEngine
 from runtime.estimators.adaptable import Adaptable
 from runtime.estimators.crop import HandCrop
@@ -123,7 +123,7 @@ class LiveAdaptation:
             return None
         left, right = hands[0].views
         assert left is not None and right is not None, "a fit that gives labels comes from both views"
-        if max(float(pixel_error(hand).mean()) for hand in (left, right)) > MOST_PIXEL_ERROR:
+        if max(float(pixel_error(hand).mean()) for hand in (left, right)) > MAX_PIXEL_ERROR:
             self.drops["unsure"] += 1
             return None
         keyframe = Keyframe.of(captured_ns, PerView(left, right))

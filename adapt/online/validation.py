@@ -126,7 +126,7 @@ def synthetic_error(network: HandNetwork, hands: SyntheticCrops) -> float:
 def _from_rays(predictions: ValidationPredictions, geometry: TwoViewGeometry) -> PerView[float]:
     """Mean distance of 3D hands from the triangulation of the same network's pixels; `LOST` where rays do not meet."""
     sigma = predictions.pixels.map(lambda pixels: np.ones(pixels.shape[:-1]))
-    met = geometry.seen(geometry.triangulate(predictions.pixels, sigma))
+    met = geometry.in_view_axes(geometry.triangulate(predictions.pixels, sigma))
     farthest_mm = FARTHEST * float(np.linalg.norm(geometry.t_right_from_left_mm))
     near = PerView.of(lambda view: ((met[view][..., 2] > 0) & (met[view][..., 2] < farthest_mm)).all(1))
     meet = near.left & near.right

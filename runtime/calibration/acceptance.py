@@ -7,9 +7,9 @@ from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Solution
 from runtime.calibration.status import RejectionReason, SolutionFigures
 
-MOST_ROTATION_DEG, MOST_BASELINE_DEG, MOST_FOCAL_PERCENT = 3.5, 8.0, 16.0
+MAX_ROTATION_DEG, MAX_BASELINE_DEG, MAX_FOCAL_PERCENT = 3.5, 8.0, 16.0
 """Standard deviations up to which cameras count as known."""
-LEAST_INLIERS, MOST_NOISE, MOST_SHAPE_ERROR, LEAST_RIVAL = 0.75, 1.6, 0.4, 1.5
+MIN_INLIERS, MAX_NOISE, MAX_SHAPE_ERROR, MIN_RIVAL = 0.75, 1.6, 0.4, 1.5
 """Beyond these, the views do not show one hand at one time, or show it from two places equally well."""
 
 
@@ -17,23 +17,23 @@ def rejection_reason(solution: Solution) -> RejectionReason | None:
     """Why a solution is not accepted; None where it is."""
     if not views_agree(solution):
         return RejectionReason.VIEWS_DISAGREE
-    if max(solution.shape_error) > MOST_SHAPE_ERROR:
+    if max(solution.shape_error) > MAX_SHAPE_ERROR:
         return RejectionReason.SHAPE_MISMATCH
     uncertainty = solution.uncertainty
     # In this form a figure that is not a number is refused.
     certain = (
-        uncertainty.rotation_deg <= MOST_ROTATION_DEG
-        and uncertainty.baseline_deg <= MOST_BASELINE_DEG
-        and max(uncertainty.focal_percent) <= MOST_FOCAL_PERCENT
+        uncertainty.rotation_deg <= MAX_ROTATION_DEG
+        and uncertainty.baseline_deg <= MAX_BASELINE_DEG
+        and max(uncertainty.focal_percent) <= MAX_FOCAL_PERCENT
     )
     if not certain:
         return RejectionReason.TOO_UNCERTAIN
-    return RejectionReason.AMBIGUOUS if solution.rival < LEAST_RIVAL else None
+    return RejectionReason.AMBIGUOUS if solution.rival < MIN_RIVAL else None
 
 
 def views_agree(solution: Solution) -> bool:
     """Whether both views show one hand at one time, by inliers and noise."""
-    return solution.inliers >= LEAST_INLIERS and max(solution.noise) <= MOST_NOISE
+    return solution.inliers >= MIN_INLIERS and max(solution.noise) <= MAX_NOISE
 
 
 def confirms(solution: Solution, before: CameraEstimate) -> bool:

@@ -20,7 +20,7 @@ from runtime.calibration.variables import BONE, BONE_COUNT, CHILD, GLOBALS, PARE
 
 NEAREST = 0.5
 """Hands; joints nearer to a camera, or behind it, are penalised."""
-_PUSH = 100.0
+_DEPTH_WEIGHT = 100.0
 _ENDS = np.eye(JOINTS)[CHILD] - np.eye(JOINTS)[PARENT]
 """(20, 21) a bone's vector is that of its child less that of its parent."""
 
@@ -122,9 +122,9 @@ class Bundle:
         """(F,) each pair's share of the cost."""
         total = self.losses.bone(self.bone_residuals(scene).error ** 2)[0].sum(1)
         for view in VIEWS:
-            seen = scene.seen(view)
-            total += self.losses.pixel(self._pixel_residuals(scene, view, seen).squared)[0].sum(1)
-            total += _PUSH**2 * (np.minimum(seen[..., 2] - NEAREST, 0) ** 2).sum(1)
+            points = scene.in_view_axes(view)
+            total += self.losses.pixel(self._pixel_residuals(scene, view, points).squared)[0].sum(1)
+            total += _DEPTH_WEIGHT**2 * (np.minimum(points[..., 2] - NEAREST, 0) ** 2).sum(1)
             total += ((self._misfit(scene, view) ** 2).sum(-1) * self._shape_weight[view]).sum(1)
         return total
 
@@ -136,14 +136,14 @@ class Bundle:
         """The normal equations' A (F, 63, 63) and a (F, 63) at a scene, with each residual's loss as a weight."""
         diagonal, a = np.zeros((3, 3, self.count, JOINTS)), np.zeros((3, self.count, JOINTS))
         for view in VIEWS:
-            seen, R = scene.seen(view), scene.R_from_left(view)
-            pixel_residuals = self._pixel_residuals(scene, view, seen)
+            points, R = scene.in_view_axes(view), scene.R_from_left(view)
+            pixel_residuals = self._pixel_residuals(scene, view, points)
             weight, by_joint = self.losses.pixel(pixel_residuals.squared)[1], pixel_residuals.by_joints(R)
             diagonal += np.einsum("iafj,ibfj->abfj", by_joint * weight, by_joint)
             a += np.einsum("iafj,ifj->afj", by_joint, pixel_residuals.error * weight)
-            near = np.minimum(seen[..., 2] - NEAREST, 0)
-            diagonal += (_PUSH * R[2])[:, None, None, None] * (_PUSH * R[2])[:, None, None] * (near < 0)
-            a += (_PUSH**2 * R[2])[:, None, None] * near
+            near = np.minimum(points[..., 2] - NEAREST, 0)
+            diagonal += (_DEPTH_WEIGHT * R[2])[:, None, None, None] * (_DEPTH_WEIGHT * R[2])[:, None, None] * (near < 0)
+            a += (_DEPTH_WEIGHT**2 * R[2])[:, None, None] * near
             a += ((self._misfit(scene, view) * self._shape_weight[view][..., None]) @ R).transpose(2, 0, 1)
         bone_residuals = self.bone_residuals(scene)
         weight, by_child = self.losses.bone(bone_residuals.error**2)[1], bone_residuals.along / bone_residuals.scale
@@ -178,9 +178,9 @@ class Bundle:
         by_global = [(pixel_residuals.sight * scene.focal(view) / self.views[view].sigma_px)[:, None]]
         if view == "right":
             columns += range(TURN.start, SHIFT.stop)
-            by_seen = pixel_residuals.by_joints(np.eye(3))
-            turned = (scene.seen(view) - scene.t_right_from_left).transpose(2, 0, 1)
-            by_global += [np.cross(turned[None], by_seen, axis=1), by_seen]
+            by_points = pixel_residuals.by_joints(np.eye(3))
+            turned = (scene.in_view_axes(view) - scene.t_right_from_left).transpose(2, 0, 1)
+            by_global += [np.cross(turned[None], by_points, axis=1), by_points]
         by_global = np.concatenate(by_global, 1)
         by_joint = pixel_residuals.by_joints(scene.R_from_left(view))
         W[..., columns] += np.einsum("iafj,ikfj->fjak", by_joint * weight, by_global)
@@ -210,11 +210,11 @@ class Bundle:
 
     def pixel_residuals(self, scene: Scene, view: View) -> PixelResiduals:
         """Reprojection residuals of a view."""
-        return self._pixel_residuals(scene, view, scene.seen(view))
+        return self._pixel_residuals(scene, view, scene.in_view_axes(view))
 
-    def _pixel_residuals(self, scene: Scene, view: View, seen: np.ndarray) -> PixelResiduals:
-        depth = np.maximum(seen[..., 2], NEAREST)
-        sight = seen[..., :2].transpose(2, 0, 1) / depth
+    def _pixel_residuals(self, scene: Scene, view: View, points: np.ndarray) -> PixelResiduals:
+        depth = np.maximum(points[..., 2], NEAREST)
+        sight = points[..., :2].transpose(2, 0, 1) / depth
         focal, sigma_px = scene.focal(view), self.views[view].sigma_px
         return PixelResiduals((focal * sight - self._pixels[view]) / sigma_px, sight, focal / (sigma_px * depth))
 

@@ -15,7 +15,7 @@ from runtime.calibration.bundle import Keypoints
 from runtime.calibration.variables import CHILD, PARENT, Scene
 from runtime.geometry.two_view import TwoViewGeometry
 
-FARTHEST = 60.0
+MAX_DEPTH = 60.0
 """Hands; the largest depth of triangulated joints, for rays that are nearly parallel."""
 
 
@@ -119,7 +119,7 @@ def _gathered(joints: np.ndarray, bones: np.ndarray) -> np.ndarray:
     would take many iterations to return.
     """
     reach = 0.7 * float(bones.sum() / 5)
-    middle = np.clip(np.median(joints[..., 2], axis=1, keepdims=True), 2 * reach, FARTHEST)
+    middle = np.clip(np.median(joints[..., 2], axis=1, keepdims=True), 2 * reach, MAX_DEPTH)
     depth = joints[..., 2]
     sight = joints / np.where(np.abs(depth) < 1e-6, 1e-6, depth)[..., None]
     return sight * np.clip(depth, middle - reach, middle + reach)[..., None]

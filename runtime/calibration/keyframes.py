@@ -143,9 +143,9 @@ class KeyframeBuffer(Generic[Pair]):
     def _feature(hand: ViewHand, width_px: int) -> np.ndarray:
         """Place, size and shape of a view's hand, each in units that count as one step."""
         middle = hand.pixels.mean(0)
-        seen = (hand.pixels - middle) / width_px
-        size = max(float(np.sqrt((seen**2).sum(1).mean())), 1e-6)
-        shape = (seen / size) / np.sqrt(len(seen))
+        centred = (hand.pixels - middle) / width_px
+        size = max(float(np.sqrt((centred**2).sum(1).mean())), 1e-6)
+        shape = (centred / size) / np.sqrt(len(centred))
         return np.concatenate([middle / width_px / _PLACE_SCALE, [np.log(size) / _SIZE_SCALE], shape.ravel() / _SHAPE_SCALE])
 
 

@@ -7,7 +7,7 @@ from hand.joints import JOINTS
 from runtime.calibration.bundle import Bundle
 from runtime.calibration.variables import BONE, CHILD, GLOBALS, PARENT, Scene
 
-_LEAST_FREEDOM = 1e-3
+_MIN_FREEDOM = 1e-3
 
 
 def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
@@ -25,7 +25,7 @@ def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
         pixel_residuals = bundle.pixel_residuals(scene, view)
         by_joint, weight = pixel_residuals.by_joints(scene.R_from_left(view)), bundle.losses.pixel(pixel_residuals.squared)[1]
         taken = np.einsum("iafj,fjab,ibfj->fj", by_joint, own, by_joint)
-        left = (weight * np.maximum(2 - weight * taken, _LEAST_FREEDOM)).sum()
+        left = (weight * np.maximum(2 - weight * taken, _MIN_FREEDOM)).sum()
         return float(np.sqrt((weight * pixel_residuals.squared).sum() / (bundle.losses.pixel_share * left)))
 
     bone_residuals = bundle.bone_residuals(scene)
@@ -34,7 +34,7 @@ def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
         own[:, CHILD] + own[:, PARENT] - blocks[:, CHILD, :, PARENT].swapaxes(0, 1) - blocks[:, PARENT, :, CHILD].swapaxes(0, 1)
     )
     taken = np.einsum("afb,fbac,cfb->fb", bone_residuals.along, between, bone_residuals.along) / bone_residuals.scale**2
-    left = (weight * np.maximum(1 - weight * taken, _LEAST_FREEDOM)).sum()
+    left = (weight * np.maximum(1 - weight * taken, _MIN_FREEDOM)).sum()
     bones = np.sqrt((weight * bone_residuals.error**2).sum() / (bundle.losses.bone_share * left))
     return PerView.of(factor), float(bones * bundle.prior.bone_noise)
 

@@ -24,16 +24,16 @@ from runtime.types import ViewHand
 FIRST_PAIRS, FIRST_NS = 20, 800_000_000
 """Keyframes, and time since the first pair, before the first problem."""
 SOLVE_INTERVAL_NS, REFINE_INTERVAL_NS = 1_000_000_000, 6_000_000_000
-"""Between two problems: until the rotation is certain to `GOOD_DEG`, and from then on."""
-LEAST_TRAVEL = 0.2
+"""Between two problems: until the rotation is certain to `REFINE_BELOW_DEG`, and from then on."""
+MIN_TRAVEL = 0.2
 """Hands that joints must have moved: views repeat the same errors on a still hand."""
-GOOD_DEG = 2.0
+REFINE_BELOW_DEG = 2.0
 """Standard deviation of the rotation below which problems become rare."""
 NEW_PAIRS = 6
 """Pairs since the last problem that a new one needs."""
 SEARCH_EVERY = 4
 """Once the cameras are known, one problem in so many searches other initializations too."""
-MOST_PIXEL_ERROR = 0.25
+MAX_PIXEL_ERROR = 0.25
 """Mean expected error of a hand's pixels, hands, up to which it becomes a keyframe."""
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
 """Standard deviations of focal lengths about that of 60°, and of their difference for equal cameras, logarithmic."""
@@ -66,7 +66,7 @@ class _MotionMonitor:
     """Whether new pairs still fit a geometry, or a camera was moved."""
 
     geometry: TwoViewGeometry
-    usual: float
+    usual_residual: float
     """90 % quantile of the keyframes' residuals when the geometry was found, standard deviations."""
     recent: deque[tuple[int, float]] = field(default_factory=deque)
 
@@ -76,7 +76,7 @@ class _MotionMonitor:
         while pair.captured_ns - self.recent[0][0] > MOVED_NS:
             self.recent.popleft()
         residuals = [value for _, value in self.recent]
-        return len(residuals) >= MOVED_PAIRS and float(np.median(residuals)) > MOVED_FACTOR * self.usual
+        return len(residuals) >= MOVED_PAIRS and float(np.median(residuals)) > MOVED_FACTOR * self.usual_residual
 
 
 class SelfCalibrator:
@@ -104,17 +104,17 @@ class SelfCalibrator:
         self._prior = self._make_prior(fov_deg)
         self._remembered = self._known = None if known is None else self._estimate_of(known, fov_deg)
         self._buffer: KeyframeBuffer[Keyframe] = KeyframeBuffer(sizes_px.map(lambda size: size[0]))
-        self._last: Solution | None = None
+        self._last_solution: Solution | None = None
         self._monitor: _MotionMonitor | None = None
-        self._waiting = False
+        self._solving = False
         self._epoch = 0
-        self._asked_ns: int | None = None
+        self._submitted_ns: int | None = None
         self._first_ns: int | None = None
-        self._new = self._solved = 0
+        self._new_pairs = self._solved = 0
         self.state = CalibrationState()
         self._status = CalibrationStatus()
         if given is not None:
-            self.state = CalibrationState(given, self._bones, _CERTAIN, version=1)
+            self.state = CalibrationState(given, self._bones, _NO_UNCERTAINTY, version=1)
             self._status = CalibrationStatus(CalibrationPhase.GIVEN)
 
     @property
@@ -131,7 +131,7 @@ class SelfCalibrator:
 
     def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
         """Add a pair that both views saw; pairs of low confidence, or of different handedness, are skipped."""
-        if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MOST_PIXEL_ERROR:
+        if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MAX_PIXEL_ERROR:
             return
         pair = Keyframe.of(captured_ns, hands)
         if pair is None:
@@ -139,27 +139,27 @@ class SelfCalibrator:
         self._buffer.add(pair)
         if self._status.phase is CalibrationPhase.NO_HANDS:
             self._status = replace(self._status, phase=CalibrationPhase.COLLECTING)
-        self._new += 1
+        self._new_pairs += 1
         self._first_ns = captured_ns if self._first_ns is None else self._first_ns
         if self._monitor is not None and self._monitor.moved(pair):
-            self._start_anew(captured_ns)
+            self._restart(captured_ns)
 
     def due(self, captured_ns: int) -> Problem | None:
         """The problem to solve now, whose solution is to be given to `accept`; None while there is none."""
-        if self._waiting or self._first_ns is None or self._new < NEW_PAIRS:
+        if self._solving or self._first_ns is None or self._new_pairs < NEW_PAIRS:
             return None
         if len(self._buffer) < FIRST_PAIRS or captured_ns - self._first_ns < FIRST_NS:
             return None
-        if self._asked_ns is not None and captured_ns - self._asked_ns < self._pause_ns():
+        if self._submitted_ns is not None and captured_ns - self._submitted_ns < self._pause_ns():
             return None
         frozen = self._frozen()
         if frozen is not None:
             self._status = CalibrationStatus(CalibrationPhase.VIEW_FROZEN, view=frozen)
             return None
-        if self._buffer.travel < LEAST_TRAVEL:
+        if self._buffer.travel < MIN_TRAVEL:
             self._status = CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
             return None
-        self._waiting, self._asked_ns, self._new = True, captured_ns, 0
+        self._solving, self._submitted_ns, self._new_pairs = True, captured_ns, 0
         pairs = self._buffer.pairs
         search = not self._fixed and (self._known is None or self._solved % SEARCH_EVERY == SEARCH_EVERY - 1)
         return Problem(
@@ -174,12 +174,12 @@ class SelfCalibrator:
     def _pause_ns(self) -> int:
         """Time between two problems."""
         uncertainty = self.state.uncertainty
-        certain = uncertainty is not None and bool(self._solved) and uncertainty.rotation_deg <= GOOD_DEG
+        certain = uncertainty is not None and bool(self._solved) and uncertainty.rotation_deg <= REFINE_BELOW_DEG
         return REFINE_INTERVAL_NS if certain else SOLVE_INTERVAL_NS
 
     def accept(self, solution: Solution | None) -> None:
         """Accept or reject the solution of the last problem; None where nothing was found."""
-        self._waiting = False
+        self._solving = False
         if solution is None or solution.epoch != self._epoch:
             return
         self._solved += 1
@@ -196,8 +196,10 @@ class SelfCalibrator:
                 self._status = CalibrationStatus(CalibrationPhase.REJECTED, figures=figures_of(solution), rejection=rejection)
             return
         # Confirmed by a second solution, or by the remembered cameras: one alone may be a local minimum.
-        before = [cameras for cameras in (self._known, self._last and self._last.cameras) if cameras is not None]
-        self._last = solution
+        before = [
+            cameras for cameras in (self._known, self._last_solution and self._last_solution.cameras) if cameras is not None
+        ]
+        self._last_solution = solution
         if any(confirms(solution, cameras) for cameras in before):
             self._use(solution)
         elif self.state.geometry is None:
@@ -217,28 +219,28 @@ class SelfCalibrator:
 
     def stop(self) -> None:
         """The solver has ended: no solution will come any more; what is known stays."""
-        self._waiting = True
+        self._solving = True
         self._status = replace(self._status, stopped=True)
 
     def forget(self) -> None:
         """Start anew: the hands so far were false or of the wrong handedness. A given calibration stays."""
         self._buffer.forget_before(1 << 62)
-        self._begin(None)
+        self._reset(None)
         self._known = self._remembered
         if not self._fixed:
             self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved)
             self._status = CalibrationStatus()
 
-    def _start_anew(self, captured_ns: int) -> None:
+    def _restart(self, captured_ns: int) -> None:
         """A camera was moved: keyframes from before are dropped."""
         self._buffer.forget_before(captured_ns - MOVED_NS // 2)
-        self._begin(captured_ns)
+        self._reset(captured_ns)
         self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved + 1)
         self._status = CalibrationStatus(CalibrationPhase.MOVED)
 
-    def _begin(self, first_ns: int | None) -> None:
+    def _reset(self, first_ns: int | None) -> None:
         """As if nothing had been solved; a problem that is being solved is ignored."""
-        self._monitor = self._last = self._asked_ns = None
+        self._monitor = self._last_solution = self._submitted_ns = None
         if not self._fixed:
             self._known = None
         self._first_ns, self._solved, self._epoch = first_ns, 0, self._epoch + 1
@@ -271,7 +273,7 @@ class SelfCalibrator:
         return TwoViewGeometry(cameras, estimate.R_right_from_left, estimate.t_right_from_left * self._hand_size_mm)
 
 
-_CERTAIN = Uncertainty(0.0, 0.0, PerView(0.0, 0.0))
+_NO_UNCERTAINTY = Uncertainty(0.0, 0.0, PerView(0.0, 0.0))
 
 
 def mean_bone_lengths() -> np.ndarray:
@@ -291,8 +293,8 @@ def mean_bone_lengths() -> np.ndarray:
 
 def residual(geometry: TwoViewGeometry, pair: Keyframe) -> float:
     """Median over the joints of how far their rays miss each other, standard deviations of the pixels."""
-    missed = geometry.sampson_px(pair.hands.map(lambda hand: hand.pixels))
-    return float(np.median(np.abs(missed) / np.hypot(pair.sigma_px.left, pair.sigma_px.right)))
+    residuals_px = geometry.sampson_px(pair.hands.map(lambda hand: hand.pixels))
+    return float(np.median(np.abs(residuals_px) / np.hypot(pair.sigma_px.left, pair.sigma_px.right)))
 
 
 def _camera(size_px: tuple[int, int], fov_deg: float | None) -> PinholeCamera:

@@ -27,7 +27,7 @@ _INITIAL_BONE_NOISE = 0.08
 _INITIAL_STEPS, _FINAL_STEPS, _FREE_STEPS, _NOISE_ROUNDS = 8, 6, 10, 3
 _NOISE_FACTOR, _BONE_NOISE = (0.2, 6.0), (0.01, 0.25)
 """Smallest and largest that are accepted."""
-_MOST_CORRELATION = 20.0
+_MAX_CORRELATION = 20.0
 _EPIPOLAR_KNEE, _BONE_KNEE = 2.0, 0.15
 UNCERTAINTY_SCALE = 1.6
 """Factor on the standard deviations, calibrated on synthetic motion (`tools.evaluate.geometry`): errors are larger than the
@@ -153,7 +153,7 @@ def _refined(problem: Problem, start: CameraEstimate, cluster: np.ndarray) -> tu
     for _ in range(_NOISE_ROUNDS):
         scene, _ = minimize(bundle, scene, _FINAL_STEPS, 1e-4)
         bundle = _with_noise(bundle, scene, problem)
-    weight = float(np.clip(error_correlation(bundle, scene, cluster), 1, _MOST_CORRELATION))
+    weight = float(np.clip(error_correlation(bundle, scene, cluster), 1, _MAX_CORRELATION))
     bundle = Bundle(bundle.views, bundle.prior, FINAL_LOSSES, weight)
     return bundle, minimize(bundle, scene, 2 * _FINAL_STEPS, 1e-5)[0]
 
@@ -232,8 +232,8 @@ def _uncertainty(scene: Scene, cov: np.ndarray) -> Uncertainty:
 def _inliers(problem: Problem, scene: Scene) -> float:
     near = np.ones(scene.joints.shape[:2], bool)
     for view in VIEWS:
-        keypoints, seen = problem.views[view], scene.seen(view)
-        pixels = scene.focal(view) * seen[..., :2] / np.maximum(seen[..., 2:], 1e-3) + keypoints.centre_px
+        keypoints, points = problem.views[view], scene.in_view_axes(view)
+        pixels = scene.focal(view) * points[..., :2] / np.maximum(points[..., 2:], 1e-3) + keypoints.centre_px
         near &= np.linalg.norm(pixels - keypoints.pixels, axis=-1) < 3 * keypoints.sigma_px
     return float(near.mean())
 

@@ -48,7 +48,7 @@ class Scene:
         """(3, 3) from the left camera's axes to a view's."""
         return np.eye(3) if view == "left" else self.R_right_from_left
 
-    def seen(self, view: View) -> np.ndarray:
+    def in_view_axes(self, view: View) -> np.ndarray:
         """(F, 21, 3) the joints in a view's axes."""
         return self.joints if view == "left" else self.joints @ self.R_right_from_left.T + self.t_right_from_left
 

@@ -14,7 +14,7 @@ from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
 _OUTPUTS = list(OUTPUTS[:3])
-"""Heat maps, which only adaptation wants, are not fetched."""
+"""Heat maps are not fetched: only adaptation needs them."""
 
 
 class OnnxEngine:

@@ -109,15 +109,15 @@ def time_engines(
 
 
 def _automatic(make: Callable[[EngineKind], RefittableEngine], key: str) -> RefittableEngine:
-    known = load_selection(key)
-    if known is not None:
+    cached = load_selection(key)
+    if cached is not None:
         try:
-            engine = make(known.engine)
+            engine = make(cached.engine)
         except EngineRefused:
             # A library went, or the weights' plan: judge anew.
             clear_selection(key)
         else:
-            return _described(engine, f"auto: {known.why}, remembered")
+            return _described(engine, f"auto: {cached.why}, remembered")
     made: dict[EngineKind, RefittableEngine] = {}
     refused: dict[EngineKind, EngineRefused] = {}
     for name in ENGINES:

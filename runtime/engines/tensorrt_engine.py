@@ -24,7 +24,7 @@ from runtime.engines.refused import EngineRefused
 from runtime.networks.network import HandNetwork, Hands, Maps, fuse_batch_norms, normalise, unit
 from runtime.networks.weights import Manifest
 
-MOST_CROPS = 8
+MAX_CROPS = 8
 """Crops a run; more are run in parts."""
 _USUAL_CROPS = 2
 TensorRTPrecision = Literal["fp16", "fp32"]
@@ -86,7 +86,7 @@ class TensorRTEngine:
     def __call__(self, images: np.ndarray) -> Predictions:
         check_images(images, self.manifest.crop_size)
         with torch.inference_mode():
-            parts = [self._module(part.cuda())[:3] for part in torch.from_numpy(images).split(MOST_CROPS)]
+            parts = [self._module(part.cuda())[:3] for part in torch.from_numpy(images).split(MAX_CROPS)]
         joints, pixels, confidence = (torch.cat(values).cpu().numpy() for values in zip(*parts, strict=True))
         return Predictions(joints, pixels, confidence)
 
@@ -115,15 +115,15 @@ def compile_arguments() -> dict[str, Any]:
 
 def input_shapes(size: int) -> dict[str, tuple[int, int, int, int]]:
     """The batches that an engine is built for."""
-    counts = {"min_shape": 1, "opt_shape": _USUAL_CROPS, "max_shape": MOST_CROPS}
+    counts = {"min_shape": 1, "opt_shape": _USUAL_CROPS, "max_shape": MAX_CROPS}
     return {name: (count, size, size, 3) for name, count in counts.items()}
 
 
 def program_of(network: HandNetwork, precision: TensorRTPrecision, device: str = "cuda") -> torch.export.ExportedProgram:
-    """The network as a program of torch's, for 1 to `MOST_CROPS` crops; it stays as it is."""
+    """The network as a program of torch's, for 1 to `MAX_CROPS` crops; it stays as it is."""
     size = network.crop_size
     images = torch.zeros(_USUAL_CROPS, size, size, 3, dtype=torch.uint8, device=device)
-    count = torch.export.Dim("n", min=1, max=MOST_CROPS)
+    count = torch.export.Dim("n", min=1, max=MAX_CROPS)
     return torch.export.export(ShortNetwork(network, precision).eval().to(device), (images,), dynamic_shapes=({0: count},))
 
 

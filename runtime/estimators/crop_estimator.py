@@ -12,7 +12,7 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_crops, refine_predictions, roll_hypotheses
-from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSettings
+from runtime.estimators.estimator import ANY_HAND, HANDEDNESS_TIMEOUT_NS, FollowSettings
 from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.registry import EstimatorOptions, LoadedEstimator
 from runtime.estimators.tracker import TrackSettings, ViewTracker
@@ -67,7 +67,7 @@ class CropEstimator:
         self._min_confidence = track.min_confidence
         self._trackers = sizes_px.map(lambda size_px: ViewTracker(size_px, track, upright=engine.manifest.upright))
         self._handedness = HandednessFilter() if follow.hand_side == "auto" else None
-        self._seen_ns = 0
+        self._last_seen_ns = 0
         """When a view last tracked a hand."""
 
     @property
@@ -94,8 +94,8 @@ class CropEstimator:
         hands = self._predict(pair, cameras, boxes)
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if any(tracker.tracking for tracker in self._trackers):
-            self._seen_ns = captured_ns
-        elif self._handedness and captured_ns - self._seen_ns > FORGET_SIDE_NS:
+            self._last_seen_ns = captured_ns
+        elif self._handedness and captured_ns - self._last_seen_ns > HANDEDNESS_TIMEOUT_NS:
             # The next hand may be the other one.
             self._handedness = HandednessFilter()
         return hands

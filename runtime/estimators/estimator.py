@@ -11,8 +11,8 @@ from runtime.types import ViewHand
 
 Roi = tuple[float, float, float]
 """Centre x, centre y and side length of a box in the frame, px."""
-FORGET_SIDE_NS = 2_000_000_000
-"""A hand that comes back after no longer than this is taken for the same one."""
+HANDEDNESS_TIMEOUT_NS = 2_000_000_000
+"""A hand that is absent for no longer than this keeps its handedness."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Estimator(Protocol):
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
         """Each view's hand, both of one side; None where none is found or it is not plausible, and for an absent frame.
 
-        A side that changes within FORGET_SIDE_NS corrects the earlier one, and the calibration starts anew: it must not flicker.
+        A side that changes within `HANDEDNESS_TIMEOUT_NS` corrects the earlier one and restarts calibration: it must not flicker.
         `cameras` hold the current intrinsics; frames have their size.
         """
         ...

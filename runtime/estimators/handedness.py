@@ -4,17 +4,17 @@ from runtime.types import Side
 
 FIRST_PAIRS = 12
 """Pairs after a hand was found in which both sides are predicted."""
-LATER_EVERY = 10
+TEST_INTERVAL = 10
 """Both sides are predicted in every so many-th of the later pairs."""
-MEMORY = 0.97
+EVIDENCE_DECAY = 0.97
 """Share of the evidence that is kept at each update: a wrong start is forgotten."""
 LOCATOR_WEIGHT = 0.02
 """Weight of the locator's side, in mean confidence; it sees the whole frame, but coarsely."""
-MARGIN = 0.2
+SWITCH_THRESHOLD = 0.2
 """Evidence from which the side changes."""
-CLEAR = 0.5
-"""Evidence from which only every `LATER_EVERY`-th pair is tested."""
-VOTE_FROM = 0.35
+CLEAR_THRESHOLD = 0.5
+"""Evidence from which only every `TEST_INTERVAL`-th pair is tested."""
+MIN_VOTE_CONFIDENCE = 0.35
 """Mean confidence, as the better side, from which a crop counts: what is hardly a hand has no side."""
 
 
@@ -37,14 +37,14 @@ class HandednessFilter:
     def due(self) -> bool:
         """Whether this pair's crops are to be predicted as both sides; call it once a pair."""
         self._pairs += 1
-        unclear = self._pairs <= FIRST_PAIRS or abs(self._evidence) < CLEAR
-        return unclear or self._pairs % LATER_EVERY == 0
+        unclear = self._pairs <= FIRST_PAIRS or abs(self._evidence) < CLEAR_THRESHOLD
+        return unclear or self._pairs % TEST_INTERVAL == 0
 
     def add(self, right: float, left: float) -> None:
         """Add the mean confidences of one view's crop as a right and as a left hand."""
         assert self.side is not None, "start comes first"
-        if max(right, left) < VOTE_FROM:
+        if max(right, left) < MIN_VOTE_CONFIDENCE:
             return
-        self._evidence = MEMORY * self._evidence + right - left
-        if abs(self._evidence) >= MARGIN:
+        self._evidence = EVIDENCE_DECAY * self._evidence + right - left
+        if abs(self._evidence) >= SWITCH_THRESHOLD:
             self.side = "right" if self._evidence > 0 else "left"

@@ -28,11 +28,11 @@ MIN_SCORE = 0.3
 """Boxes that score less are not reported."""
 SCALES = (1.0, 2 / 3)
 """The frame is searched once at each share of the input's size: what looks like a hand at one of them alone rarely is one."""
-LEAST_PEAK = 0.02
+MIN_PEAK = 0.02
 """Peaks that score less at one size of the input are not compared with those at others."""
-LEFT_FROM = 0.6
+LEFT_THRESHOLD = 0.6
 """Probability from which a hand is called a left one: most hands that are shown to a camera alone are right ones."""
-MOST_BOXES = 4
+MAX_BOXES = 4
 OVERLAP_SHARE = 0.4
 """A weaker box whose centre lies nearer to a stronger one's than this share of its size is the same hand."""
 SAME_SIZE = 2.0
@@ -121,7 +121,7 @@ class Locator:
             scale *= step
             with torch.inference_mode():
                 maps = self.network(normalise(torch.from_numpy(boxed)[None]).contiguous(memory_format=torch.channels_last))
-            found.append([hand.scaled(1 / scale) for hand in find_peaks(maps, LEAST_PEAK)[0]])
+            found.append([hand.scaled(1 / scale) for hand in find_peaks(maps, MIN_PEAK)[0]])
             shrunk = boxed[: round(image.shape[0] * scale), : round(image.shape[1] * scale)]
         hands = [hand for hand in suppress_overlaps(merge_searches(found)) if hand.score >= self._min_score]
         return [HandBox(view, "left" if hand.left else "right", hand.centre, hand.size, hand.score) for hand in hands]
@@ -155,14 +155,14 @@ def find_peaks(maps: LocatorMaps, min_score: float) -> list[list[FoundHand]]:
 def _boxes(peaks: Tensor, maps: LocatorMaps, min_score: float) -> list[FoundHand]:
     """Hands of one image: `peaks` (rows, columns), `maps` without the first axis."""
     found: list[FoundHand] = []
-    scores, cells = peaks.flatten().topk(min(3 * MOST_BOXES, peaks.numel()))
+    scores, cells = peaks.flatten().topk(min(3 * MAX_BOXES, peaks.numel()))
     for score, cell in zip(scores.tolist(), cells.tolist(), strict=True):
         if score < min_score:
             break
         row, column = divmod(cell, peaks.shape[1])
         dx, dy = maps.offset[:, row, column].tolist()
         size = float(maps.size[0, row, column].clamp(-2, 5).exp()) * STRIDE
-        left = maps.left[0, row, column].sigmoid().item() >= LEFT_FROM
+        left = maps.left[0, row, column].sigmoid().item() >= LEFT_THRESHOLD
         found.append(FoundHand(((column + 0.5 + dx) * STRIDE - 0.5, (row + 0.5 + dy) * STRIDE - 0.5), size, left, score))
     return suppress_overlaps(found)
 
@@ -201,7 +201,7 @@ def suppress_overlaps(hands: list[FoundHand]) -> list[FoundHand]:
     """The best few hands, best first, each hand once."""
     kept: list[FoundHand] = []
     for hand in sorted(hands, key=lambda hand: hand.score, reverse=True):
-        if len(kept) < MOST_BOXES and all(math.dist(hand.centre, other.centre) > OVERLAP_SHARE * other.size for other in kept):
+        if len(kept) < MAX_BOXES and all(math.dist(hand.centre, other.centre) > OVERLAP_SHARE * other.size for other in kept):
             kept.append(hand)
     return kept
 

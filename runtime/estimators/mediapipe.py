@@ -18,7 +18,7 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
 from hand.rotations import between
-from runtime.estimators.estimator import ANY_HAND, FORGET_SIDE_NS, FollowSettings
+from runtime.estimators.estimator import ANY_HAND, HANDEDNESS_TIMEOUT_NS, FollowSettings
 from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_square
 from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.landmark_confidence import PIXEL_SHARE, confidence
@@ -32,11 +32,11 @@ from runtime.types import Side, ViewHand
 log = logging.getLogger(__name__)
 
 MIN_PRESENCE = 0.5
-MOST_PALMS = 2
+MAX_PALMS = 2
 """Most palms that are tried in a view: a person has two hands."""
-_CONTRADICTS = 0.2
+_MIN_FIT = 0.2
 """A hand that fits its side less shows the other one."""
-WRONG_SIDE_PATIENCE = 15
+MAX_CONTRADICTIONS = 15
 """Frames in a row that a view may show the other hand before it is searched for another."""
 
 
@@ -49,22 +49,24 @@ class _Follower:
     roi: Square | None
     square: Square | None = None
     """Of the hand in the next frame; None while none is tracked."""
-    contradicted: int = 0
+    contradictions: int = 0
     """Frames in a row that showed the other side."""
 
     def __call__(self, image: np.ndarray, side: Side | None) -> Landmarks | None:
         """The hand in a frame (H, W, 3) uint8 RGB, of `side` if there is a choice; None where there is none."""
-        seen = self._plausible(image, self.square) if self.square is not None else None
-        if seen is None or self.contradicted >= WRONG_SIDE_PATIENCE:
-            self.contradicted = 0
-            found = [self._plausible(image, palm.hand) for palm in self.palms(image, self.roi)[:MOST_PALMS]]
-            seen = max((hand for hand in (seen, *found) if hand is not None), key=lambda hand: _fits(hand, side), default=None)
-        self.square = None if seen is None else next_square(seen.pixels)
-        return seen
+        landmarks = self._plausible(image, self.square) if self.square is not None else None
+        if landmarks is None or self.contradictions >= MAX_CONTRADICTIONS:
+            self.contradictions = 0
+            found = [self._plausible(image, palm.hand) for palm in self.palms(image, self.roi)[:MAX_PALMS]]
+            landmarks = max(
+                (hand for hand in (landmarks, *found) if hand is not None), key=lambda hand: _fits(hand, side), default=None
+            )
+        self.square = None if landmarks is None else next_square(landmarks.pixels)
+        return landmarks
 
     def _plausible(self, image: np.ndarray, square: Square) -> Landmarks | None:
-        seen = self.landmarks(image, square)
-        return seen if seen.presence >= MIN_PRESENCE and np.isfinite(seen.pixels).all() else None
+        landmarks = self.landmarks(image, square)
+        return landmarks if landmarks.presence >= MIN_PRESENCE and np.isfinite(landmarks.pixels).all() else None
 
 
 def load_full(options: EstimatorOptions) -> LoadedEstimator:
@@ -106,51 +108,51 @@ class MediaPipeEstimator:
         self._second_thread = ThreadPoolExecutor(1, "right-view") if threads > 1 else None
         self._fixed: Side | None = None if follow.hand_side == "auto" else follow.hand_side
         self._handedness = HandednessFilter()
-        self._seen_ns = 0
+        self._last_seen_ns = 0
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
         """See `Estimator`."""
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
-        if captured_ns - self._seen_ns > FORGET_SIDE_NS:
+        if captured_ns - self._last_seen_ns > HANDEDNESS_TIMEOUT_NS:
             # The next hand may be the other one.
             self._handedness = HandednessFilter()
-        seen = self._seen(pair)
-        if seen.left is not None or seen.right is not None:
-            self._seen_ns = captured_ns
-        side = self._decide(seen)
+        landmarks = self._landmarks(pair)
+        if landmarks.left is not None or landmarks.right is not None:
+            self._last_seen_ns = captured_ns
+        side = self._decide_side(landmarks)
         if side is None:
             return PerView(None, None)
-        return PerView.of(lambda view: self._hand(view, side, seen[view], cameras[view]))
+        return PerView.of(lambda view: self._hand(view, side, landmarks[view], cameras[view]))
 
     def lose(self, view: View) -> None:
         """See `Estimator`."""
         self._views[view].square = None
 
-    def _seen(self, pair: FramePair) -> PerView[Landmarks | None]:
+    def _landmarks(self, pair: FramePair) -> PerView[Landmarks | None]:
         """Landmarks of each view; the right one's are computed in parallel where there are threads for it."""
         side = self._fixed or self._handedness.side
 
-        def look(view: View) -> Landmarks | None:
+        def infer(view: View) -> Landmarks | None:
             if pair[view].absent:
                 self.lose(view)
                 return None
             return self._views[view](pair[view].image, side)
 
         if self._second_thread is None:
-            return PerView.of(look)
-        right = self._second_thread.submit(look, "right")
+            return PerView.of(infer)
+        right = self._second_thread.submit(infer, "right")
         try:
-            left = look("left")
+            left = infer("left")
         finally:
             # The frame must outlive the other thread's work on it.
             wait([right])
         return PerView(left, right.result())
 
-    def _decide(self, seen: PerView[Landmarks | None]) -> Side | None:
+    def _decide_side(self, landmarks: PerView[Landmarks | None]) -> Side | None:
         """Both views' side: the user's setting, else the handedness filter's."""
         if self._fixed:
             return self._fixed
-        shown = [hand for hand in seen if hand is not None]
+        shown = [hand for hand in landmarks if hand is not None]
         if not shown:
             return None
         if self._handedness.side is None:
@@ -160,13 +162,15 @@ class MediaPipeEstimator:
             self._handedness.add(hand.right, 1 - hand.right)
         return self._handedness.side
 
-    def _hand(self, view: View, side: Side, seen: Landmarks | None, camera: PinholeCamera) -> ViewHand | None:
+    def _hand(self, view: View, side: Side, landmarks: Landmarks | None, camera: PinholeCamera) -> ViewHand | None:
         follower = self._views[view]
-        if seen is None:
+        if landmarks is None:
             return None
-        follower.contradicted = follower.contradicted + 1 if _fits(seen, side) < _CONTRADICTS else 0
-        joints = unit_hand(seen.world @ _turned_to(seen.square, camera).T)
-        return ViewHand(view, side, joints, seen.pixels, confidence(seen), PIXEL_SHARE, seen.cropped_ns, seen.inferred_ns)
+        follower.contradictions = follower.contradictions + 1 if _fits(landmarks, side) < _MIN_FIT else 0
+        joints = unit_hand(landmarks.world @ _turned_to(landmarks.square, camera).T)
+        return ViewHand(
+            view, side, joints, landmarks.pixels, confidence(landmarks), PIXEL_SHARE, landmarks.cropped_ns, landmarks.inferred_ns
+        )
 
 
 def _turned_to(square: Square, camera: PinholeCamera) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 A stream may miss a hand in one frame and find it in the next; a photograph has no next. So boxes over the whole picture are
 tried beside those that a locator finds, each at several rolls, and as a right and as a left hand: the network knows upright
-right hands only and doubts itself on all else, so that the surest prediction also tells roll and side.
+right hands only and is less confident on all else, so that the most confident prediction also gives roll and side.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,12 +25,12 @@ GRID_STEP = 0.4
 """Most that neighbouring boxes are apart, as a share of their side."""
 FINALISTS = 12
 """Predictions that are refined."""
-SAME_COVERED = 0.5
+DUPLICATE_COVERAGE = 0.5
 """Share of the smaller hand's box that the other's covers above which they are the same hand."""
 BATCH = 64
 LOCATOR_WEIGHT = 0.15
 """What a locator's score counts beside the network's confidence: it sees the whole picture, the network a crop."""
-SUPPORTED = 0.3
+MIN_SUPPORT_OVERLAP = 0.3
 """Overlap (intersection over union) from which a box speaks for a hand."""
 
 
@@ -66,7 +66,7 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
     """The hands that the network finds in an image (H, W, 3) uint8 RGB, starting from `boxes` of any side, the best first.
 
     A hand scores by the network's confidence and by the boxes' own scores around it. No two of them cover each other by more
-    than `SAME_COVERED`; how good is good enough is left to the caller.
+    than `DUPLICATE_COVERAGE`; how good is good enough is left to the caller.
     """
     boxes = list(boxes)
     requests = [
@@ -86,7 +86,7 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
         if np.isfinite(prediction.hand.pixels).all() and np.isfinite(prediction.hand.joints).all()
     ]
     finalists = sorted(predictions, key=lambda p: p.confidence + LOCATOR_WEIGHT * p.box.score, reverse=True)[:FINALISTS]
-    refined = [prediction for prediction in refine_predictions(engine, finalists) if _is_in(prediction, camera)]
+    refined = [prediction for prediction in refine_predictions(engine, finalists) if _is_in_picture(prediction, camera)]
     found = (
         SearchHit(p.hand, (p.confidence + LOCATOR_WEIGHT * _support(p, boxes)) / (1 + LOCATOR_WEIGHT), p.box) for p in refined
     )
@@ -96,7 +96,7 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
 def _support(prediction: CropPrediction, boxes: Iterable[HandBox]) -> float:
     """The highest score among `boxes` that overlap the box around the hand."""
     centre, size = box_around(prediction.hand.pixels)
-    around = (box.score for box in boxes if overlap(box.centre_px, box.size_px, centre, size) >= SUPPORTED)
+    around = (box.score for box in boxes if overlap(box.centre_px, box.size_px, centre, size) >= MIN_SUPPORT_OVERLAP)
     return max(around, default=0.0)
 
 
@@ -104,12 +104,12 @@ def without_duplicates(found: Sequence[SearchHit]) -> list[SearchHit]:
     """Those of `found`, best first, that are not the same hand as a better one."""
     kept: list[SearchHit] = []
     for one in found:
-        if all(_covered(one.hand.pixels, other.hand.pixels) <= SAME_COVERED for other in kept):
+        if all(_covered(one.hand.pixels, other.hand.pixels) <= DUPLICATE_COVERAGE for other in kept):
             kept.append(one)
     return kept
 
 
-def _is_in(prediction: CropPrediction, camera: PinholeCamera) -> bool:
+def _is_in_picture(prediction: CropPrediction, camera: PinholeCamera) -> bool:
     """Whether the middle of the hand is in the picture."""
     centre, _ = box_around(prediction.hand.pixels)
     return bool(np.all(centre >= 0) and np.all(centre <= np.array(camera.size_px) - 1))

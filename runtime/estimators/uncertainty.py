@@ -5,14 +5,14 @@ import numpy as np
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.types import ViewHand
 
-LEAST_ERROR = 0.05
+MIN_ERROR = 0.05
 """Smallest expected error, hands."""
-_LEAST_CONFIDENCE = 1e-30
+_MIN_CONFIDENCE = 1e-30
 
 
 def expected_error(confidence: np.ndarray) -> np.ndarray:
     """Expected distance of joints from the truth, hands, from confidences (...) in [0, 1] as DetNet-lite gives them."""
-    return np.maximum(-CONFIDENCE_SCALE * np.log(np.clip(confidence, _LEAST_CONFIDENCE, 1)), LEAST_ERROR)
+    return np.maximum(-CONFIDENCE_SCALE * np.log(np.clip(confidence, _MIN_CONFIDENCE, 1)), MIN_ERROR)
 
 
 def shape_sigma(hand: ViewHand) -> np.ndarray:

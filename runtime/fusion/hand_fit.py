@@ -25,7 +25,7 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import Side, ViewHand
 
 _J = np.arange(JOINTS)
-_HOLD = 1e-2
+_STEP_DAMPING = 1e-2
 """Inverse variance, hands, of each step: keeps a hand of which no pixel counts from flying away."""
 
 
@@ -91,18 +91,20 @@ class HandFit:
 
         Both views' hands must be of one side. Raises nothing for values that are not finite: there is no hand, then.
         """
-        there = [hand for hand in hands if hand is not None]
-        if not there:
+        observed = [hand for hand in hands if hand is not None]
+        if not observed:
             return None
-        side = there[0].side
-        own, seen = np.array([hand.joints for hand in there]), np.array([hand.pixels for hand in there])
-        error, pixel_sigma = np.array([shape_sigma(hand) for hand in there]), np.array([sigma_px(hand) for hand in there])
-        if not (np.isfinite(own).all() and np.isfinite(seen).all() and ((pixel_sigma > 0) & (pixel_sigma < np.inf)).all()):
+        side = observed[0].side
+        own, observed_pixels = np.array([hand.joints for hand in observed]), np.array([hand.pixels for hand in observed])
+        error, pixel_sigma = np.array([shape_sigma(hand) for hand in observed]), np.array([sigma_px(hand) for hand in observed])
+        if not (
+            np.isfinite(own).all() and np.isfinite(observed_pixels).all() and ((pixel_sigma > 0) & (pixel_sigma < np.inf)).all()
+        ):
             return None
-        views: tuple[View, ...] = tuple([hand.view for hand in there])
+        views: tuple[View, ...] = tuple([hand.view for hand in observed])
         cameras = self._cameras[views]
-        observations = ViewObservations.of(cameras, seen, pixel_sigma)
-        moves = np.broadcast_to([UNKNOWN, self._settings.tip**-2], (len(there), 2))
+        observations = ViewObservations.of(cameras, observed_pixels, pixel_sigma)
+        moves = np.broadcast_to([UNKNOWN, self._settings.tip**-2], (len(observed), 2))
         shapes = Shapes(own @ cameras.R, (self._settings.shape * error) ** -2, moves)
         weight = shapes.weight / shapes.weight.sum(0)
         joints = observations.placed((weight[..., None] * (shapes.points - shapes.points[:, :1])).sum(0))
@@ -120,17 +122,17 @@ class HandFit:
             return None
         if self._settings.motion:
             self._motion = Motion.after(self._motion if before else None, captured_ns, side, joints, self._settings.motion)
-        information = information + prior.information[: len(there)]
+        information = information + prior.information[: len(observed)]
         joints_mm = joints * self._size_mm
         pixels = self.geometry.project(joints_mm)
-        off = np.array([pixels[hand.view] for hand in there]) - seen
+        residuals = np.array([pixels[hand.view] for hand in observed]) - observed_pixels
         precision = pixel_sigma**-2.0
         return FittedHand(
             joints_mm,
             unit_hand(joints),
             np.sqrt(np.maximum(covariance.diagonal(), 0).reshape(JOINTS, 3).sum(1)) * self._size_mm,
             information[0] / information.sum(0) if hands.left is not None else np.zeros(JOINTS),
-            float(np.sqrt((precision * (off * off).sum(-1)).sum() / precision.sum())),
+            float(np.sqrt((precision * (residuals * residuals).sum(-1)).sum() / precision.sum())),
             pixels,
         )
 
@@ -147,18 +149,18 @@ class HandFit:
         settings = self._settings
         along = BONES_FROM_JOINTS @ joints
         length = np.sqrt((along * along).sum(1)) + 1e-9
-        stretch = (length - self._bones) / self._bone_sigma
+        bone_residuals = (length - self._bones) / self._bone_sigma
         slope = (BONES_FROM_JOINTS[..., None] * (along / (length * self._bone_sigma)[:, None])[:, None]).reshape(-1, 3 * JOINTS)
         normal = slope.T @ slope
-        gradient = stretch @ slope
-        broken, slope = self._limits(joints, side)
-        if broken.size:
+        gradient = bone_residuals @ slope
+        violations, slope = self._limits(joints, side)
+        if violations.size:
             slope = slope.reshape(-1, 3 * JOINTS) / settings.limit
             normal += slope.T @ slope
-            gradient += (broken / settings.limit) @ slope
+            gradient += (violations / settings.limit) @ slope
         blocks, pull, information = observations.pull(joints, knee)
         normal += prior.W
         normal.reshape(JOINTS, 3, JOINTS, 3)[_J, :, _J] += blocks
-        normal.reshape(-1)[:: 3 * JOINTS + 1] += _HOLD
+        normal.reshape(-1)[:: 3 * JOINTS + 1] += _STEP_DAMPING
         gradient += prior.W @ joints.ravel() - prior.pull + pull.ravel()
         return normal, gradient, information

@@ -11,13 +11,13 @@ import numpy as np
 from capture.views import PerView, View
 from hand.joints import unit_hand
 from runtime.calibration.self_calibrator import CalibrationState
-from runtime.estimators.estimator import FORGET_SIDE_NS
+from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS
 from runtime.fusion.cross_view import CrossViewConsistency
 from runtime.fusion.hand_fit import FitSettings, FittedHand, HandFit
 from runtime.fusion.merge import MergedHand, MergeRule, carry, merge
 from runtime.fusion.rig import Rig
 from runtime.fusion.smoothing import OneEuroFilter, OneEuroSettings
-from runtime.geometry.rotation_estimator import SURE_DEG
+from runtime.geometry.rotation_estimator import MAX_ROTATION_UNCERTAINTY_DEG
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import Side, ViewHand
 
@@ -66,7 +66,7 @@ class HandTrack:
         self._consistency = CrossViewConsistency()
         self._side: Side | None = None
         """Of the last hand."""
-        self._seen_ns = 0
+        self._last_seen_ns = 0
         """When it was seen."""
         self._filter = OneEuroFilter(settings.smooth) if settings.smooth else None
         self._filtered_side: Side | None = None
@@ -81,8 +81,8 @@ class HandTrack:
         side = side_of(hands)
         if side is None:
             return False
-        corrects = self._side is not None and side != self._side and captured_ns - self._seen_ns <= FORGET_SIDE_NS
-        self._side, self._seen_ns = side, captured_ns
+        corrects = self._side is not None and side != self._side and captured_ns - self._last_seen_ns <= HANDEDNESS_TIMEOUT_NS
+        self._side, self._last_seen_ns = side, captured_ns
         return corrects
 
     def inconsistent_view(self, hands: PerView[ViewHand | None]) -> View | None:
@@ -124,7 +124,7 @@ class HandTrack:
     def _merged(self, hands: PerView[ViewHand | None]) -> MergedHand | None:
         # By the rotation that was found without a geometry: the hand is blended from there, and validation compares with that.
         rotation = self._rig.rotation
-        R, reliable = rotation.rotation, rotation.uncertainty_deg <= SURE_DEG
+        R, reliable = rotation.rotation, rotation.uncertainty_deg <= MAX_ROTATION_UNCERTAINTY_DEG
         if hands.left is not None and hands.right is not None and R is not None and reliable:
             return merge(PerView(hands.left, hands.right), R, self._settings.rule, self._settings.beta)
         return carry(hands, self._rig.reliable_rotation if R is None else R)

@@ -18,13 +18,13 @@ from runtime.fusion.merge import merge
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
 
-EVERY = 5
+HOLD_OUT_INTERVAL = 5
 """One in so many pairs is held out."""
-MOST_HELD_OUT = 12
-"""The newest pairs; older ones leave."""
-LEAST_HELD_OUT = 4
-"""Fewer say nothing."""
-_HIDDEN = 0.0
+MAX_HELD_OUT = 12
+"""Only the newest pairs are kept."""
+MIN_HELD_OUT = 4
+"""With fewer, no errors are given."""
+_NO_CONFIDENCE = 0.0
 """Confidence of a joint that must not be used."""
 
 
@@ -40,13 +40,13 @@ class MergeValidation:
     """Holds the newest pairs that the cameras were not calibrated on."""
 
     def __init__(self) -> None:
-        self._pairs: deque[PerView[ViewHand]] = deque(maxlen=MOST_HELD_OUT)
-        self._seen = 0
+        self._pairs: deque[PerView[ViewHand]] = deque(maxlen=MAX_HELD_OUT)
+        self._pairs_added = 0
 
     def holds_out(self, hands: PerView[ViewHand]) -> bool:
         """Whether this pair is held out, and so must not be calibrated on."""
-        self._seen += 1
-        if self._seen % EVERY:
+        self._pairs_added += 1
+        if self._pairs_added % HOLD_OUT_INTERVAL:
             return False
         self._pairs.append(hands)
         return True
@@ -58,9 +58,9 @@ class MergeValidation:
         self, geometry: TwoViewGeometry, bones: np.ndarray, hand_size_mm: float, R_right_from_left: np.ndarray
     ) -> MergeErrors | None:
         """How well the geometry, and the rotation alone, predict hidden finger tips; None while there are too few pairs."""
-        if len(self._pairs) < LEAST_HELD_OUT:
+        if len(self._pairs) < MIN_HELD_OUT:
             return None
-        found = [
+        errors = [
             (
                 _by_geometry(pair, view, geometry, bones, hand_size_mm),
                 _by_rotation(pair, view, geometry, R_right_from_left),
@@ -68,17 +68,17 @@ class MergeValidation:
             for pair in self._pairs
             for view in VIEWS
         ]
-        by_geometry, by_rotation = (np.array([error[way] for error in found]) for way in (0, 1))
+        by_geometry, by_rotation = (np.array([error[column] for error in errors]) for column in (0, 1))
         return MergeErrors(float(np.median(by_geometry)), float(np.median(by_rotation)))
 
 
-def _hidden(hand: ViewHand) -> ViewHand:
+def _without_tips(hand: ViewHand) -> ViewHand:
     confidence = hand.confidence.copy()
-    confidence[list(TIPS)] = _HIDDEN
+    confidence[list(TIPS)] = _NO_CONFIDENCE
     return replace(hand, confidence=confidence)
 
 
-def _off(pixels: np.ndarray, hand: ViewHand) -> float:
+def _tip_error(pixels: np.ndarray, hand: ViewHand) -> float:
     """Mean distance of predicted tips, rows of `pixels` (21, 2), from those seen, hands."""
     tips = list(TIPS)
     scale = float(px_per_hand(hand.joints, hand.pixels)[0])
@@ -86,16 +86,16 @@ def _off(pixels: np.ndarray, hand: ViewHand) -> float:
 
 
 def _by_geometry(pair: PerView[ViewHand], view: View, geometry: TwoViewGeometry, bones: np.ndarray, hand_size_mm: float) -> float:
-    hands = PerView.of(lambda v: _hidden(pair[v]) if v == view else pair[v])
+    hands = PerView.of(lambda v: _without_tips(pair[v]) if v == view else pair[v])
     fitted = HandFit(geometry, bones, hand_size_mm)(0, hands)
-    return float("inf") if fitted is None else _off(fitted.pixels[view], pair[view])
+    return float("inf") if fitted is None else _tip_error(fitted.pixels[view], pair[view])
 
 
 def _by_rotation(pair: PerView[ViewHand], view: View, geometry: TwoViewGeometry, R_right_from_left: np.ndarray) -> float:
-    hands = PerView.of(lambda v: _hidden(pair[v]) if v == view else pair[v])
+    hands = PerView.of(lambda v: _without_tips(pair[v]) if v == view else pair[v])
     joints = merge(hands, R_right_from_left).joints
     own = joints if view == "left" else joints @ R_right_from_left.T
     camera = geometry.cameras[view]
     hidden = hands[view]
     place = wrist_position(own, hidden.pixels, sigma_px(hidden), camera.focal_px, np.array(camera.centre_px))
-    return _off(camera.project(own + place), pair[view])
+    return _tip_error(camera.project(own + place), pair[view])

@@ -14,7 +14,7 @@ from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.calibration.status import CalibrationStatus, MergeDecision
 from runtime.fusion.merge_validation import MergeErrors, MergeValidation
-from runtime.geometry.rotation_estimator import SURE_DEG, RotationEstimator
+from runtime.geometry.rotation_estimator import MAX_ROTATION_UNCERTAINTY_DEG, RotationEstimator
 from runtime.types import ViewHand
 
 MergeChoice = Literal["auto", "geometry", "rotation"]
@@ -95,7 +95,7 @@ class Rig:
         """(3, 3) R_right_from_left; None while it is too uncertain to merge by."""
         if self._state.geometry is not None:
             return self._state.geometry.R_right_from_left
-        return self.rotation.rotation if self.rotation.uncertainty_deg <= SURE_DEG else None
+        return self.rotation.rotation if self.rotation.uncertainty_deg <= MAX_ROTATION_UNCERTAINTY_DEG else None
 
     @property
     def merges_by_geometry(self) -> bool:

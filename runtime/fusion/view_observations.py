@@ -36,13 +36,13 @@ class Cameras:
         cameras = [geometry.cameras[view] for view in views]
         return cls(R, t, np.array([[camera.focal_px] for camera in cameras]), np.array([camera.centre_px for camera in cameras]))
 
-    def seen(self, joints: np.ndarray) -> np.ndarray:
+    def in_view_axes(self, joints: np.ndarray) -> np.ndarray:
         """(21, V, 3) joints (21, 3), left camera's axes, in each view's axes."""
         return (joints @ self.R.reshape(-1, 3).T).reshape(JOINTS, -1, 3) + self.t
 
     def sees(self, joints: np.ndarray) -> bool:
         """Whether joints (21, 3) are finite and before every camera."""
-        return bool((self.seen(joints)[..., 2] > NEAREST).all())
+        return bool((self.in_view_axes(joints)[..., 2] > NEAREST).all())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class ViewObservations:
     cameras: Cameras
     scale: np.ndarray
     """(21, V, 1) focal length in standard deviations of the joint's pixel."""
-    there: np.ndarray
+    pixels: np.ndarray
     """(21, V, 2) pixels, from the principal point, in standard deviations."""
 
     @classmethod
@@ -66,9 +66,9 @@ class ViewObservations:
 
         From u (z_j + Z) = x_j + X for each joint in each view's axes, u = (pixel − centre) / focal length.
         """
-        R, seen = self.cameras.R, self.cameras.seen(shape)
-        rows = (self.scale[..., None] * R[:, :2] - self.there[..., None] * R[:, None, 2]).reshape(-1, 3)
-        target = (self.there * seen[..., 2:] - self.scale * seen[..., :2]).ravel()
+        R, points = self.cameras.R, self.cameras.in_view_axes(shape)
+        rows = (self.scale[..., None] * R[:, :2] - self.pixels[..., None] * R[:, None, 2]).reshape(-1, 3)
+        target = (self.pixels * points[..., 2:] - self.scale * points[..., :2]).ravel()
         return shape + np.linalg.solve(rows.T @ rows + 1e-12 * np.eye(3), rows.T @ target)
 
     def pull(self, joints: np.ndarray, knee: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -76,10 +76,10 @@ class ViewObservations:
 
         ρ is Geman and McClure's loss of errors in standard deviations, at most knee².
         """
-        R, seen = self.cameras.R, self.cameras.seen(joints)
-        depth = np.maximum(seen[..., 2:], NEAREST)
-        sight = seen[..., :2] / depth
-        error = self.scale * sight - self.there
+        R, points = self.cameras.R, self.cameras.in_view_axes(joints)
+        depth = np.maximum(points[..., 2:], NEAREST)
+        sight = points[..., :2] / depth
+        error = self.scale * sight - self.pixels
         # The square root of the loss's derivative.
         root = 1 / (1 + (error * error).sum(-1, keepdims=True) / knee**2)
         slope = R[:, :2] - sight[..., None] * R[:, None, 2]

@@ -6,7 +6,7 @@ import numpy as np
 
 from hand.rotations import align, correlation, project_to_rotation
 
-SURE_DEG = 12.0
+MAX_ROTATION_UNCERTAINTY_DEG = 12.0
 """Uncertainty threshold for merging by the rotation; above it, one view alone is more accurate."""
 CAPACITY = 96
 MAX_AGE_NS = 120 * 10**9

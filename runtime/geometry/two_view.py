@@ -30,14 +30,14 @@ class TwoViewGeometry:
         """Angle of the rotation between the cameras."""
         return float(angle_deg(self.R_right_from_left, np.eye(3)))
 
-    def seen(self, points_mm: np.ndarray) -> PerView[np.ndarray]:
+    def in_view_axes(self, points_mm: np.ndarray) -> PerView[np.ndarray]:
         """Points (..., 3), left camera's axes, in each camera's axes."""
         return PerView(points_mm, points_mm @ self.R_right_from_left.T + self.t_right_from_left_mm)
 
     def project(self, points_mm: np.ndarray) -> PerView[np.ndarray]:
         """Pixels (..., 2) in each view of points (..., 3) in the left camera's axes."""
-        seen = self.seen(points_mm)
-        return PerView.of(lambda view: self.cameras[view].project(seen[view]))
+        points = self.in_view_axes(points_mm)
+        return PerView.of(lambda view: self.cameras[view].project(points[view]))
 
     def triangulate(self, pixels: PerView[np.ndarray], sigma_px: PerView[np.ndarray]) -> np.ndarray:
         """Points (..., 3) in mm, left camera's axes, nearest to both rays through `pixels` (..., 2).

@@ -46,12 +46,12 @@ class DetNetLite(MapNetwork):
 
     def forward(self, images: Tensor) -> Maps:
         """Maps of RGB images (N, 3, S, S) in [−0.5, 0.5]; each heat map is a distribution over the cells."""
-        logits, delta, location, doubt = self.raw(images)
+        logits, delta, location, log_error = self.raw(images)
         heat = logits.flatten(2).softmax(-1).view_as(logits)
-        return Maps(heat, delta, location, doubt)
+        return Maps(heat, delta, location, log_error)
 
     def raw(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Heat logits (N, 21, M, M) and the delta, location and doubt maps."""
+        """Heat logits (N, 21, M, M) and the delta, location and log-error maps."""
         return self.read(self.features(images)[1])
 
     def features(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,9 +71,9 @@ class DetNetLite(MapNetwork):
 
     def decode(self, maps: Maps, size: int) -> Decoded:
         """Means under the heat maps; confidence falls with the predicted error."""
-        assert maps.doubt is not None, "DetNet-lite predicts its error"
+        assert maps.log_error is not None, "DetNet-lite predicts its error"
         joints = read(maps.location, maps.heat)
-        expected = read_scalar(maps.doubt, maps.heat).exp()
+        expected = read_scalar(maps.log_error, maps.heat).exp()
         return Decoded(joints, mean_pixels(maps.heat, size), torch.exp(-expected / CONFIDENCE_SCALE))
 
 

@@ -19,7 +19,7 @@ class Maps(NamedTuple):
     """(N, 63, M, M) unit bone vectors, channel 3 j + axis; the wrist's is zero."""
     location: Tensor
     """(N, 63, M, M) joint positions relative to the network's root, 0→9 length 1, channel 3 j + axis."""
-    doubt: Tensor | None = None
+    log_error: Tensor | None = None
     """(N, 21, M, M) logarithm of the expected joint error in unit hands, where the network predicts it (DetNet-lite)."""
 
 

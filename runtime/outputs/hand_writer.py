@@ -9,7 +9,7 @@ import numpy as np
 
 from capture.frames import FramePair
 from hand.errors import UserError
-from runtime.geometry.rotation_estimator import SURE_DEG
+from runtime.geometry.rotation_estimator import MAX_ROTATION_UNCERTAINTY_DEG
 from runtime.outputs.hand_line import hand_line
 from runtime.types import DualHand
 
@@ -45,7 +45,7 @@ class HandWriter:
         """Add one hand of `pair`."""
         if hand.R_right_from_left is not None:
             self._rotation = hand.R_right_from_left
-        if hand.rotation_uncertainty_deg <= SURE_DEG:
+        if hand.rotation_uncertainty_deg <= MAX_ROTATION_UNCERTAINTY_DEG:
             self._flush()
             self._write(pair, hand)
             return

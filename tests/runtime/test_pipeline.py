@@ -14,9 +14,9 @@ from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
 from runtime.calibration.status import CalibrationPhase
-from runtime.estimators.estimator import FORGET_SIDE_NS
-from runtime.fusion.cross_view import PATIENCE
-from runtime.geometry.rotation_estimator import SURE_DEG
+from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS
+from runtime.fusion.cross_view import MIN_INCONSISTENT_PAIRS
+from runtime.geometry.rotation_estimator import MAX_ROTATION_UNCERTAINTY_DEG
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.types import Side, ViewHand
@@ -73,7 +73,7 @@ def test_two_true_views_give_the_true_hand_and_the_rotation_between_the_cameras(
         for view, seen in hand.views.items():
             assert seen is not None and np.array_equal(seen.joints, scene.truth(view))
         assert hand.R_right_from_left is not None and angle_deg(hand.R_right_from_left, R_RIGHT_FROM_LEFT) < 1e-4
-    assert pipeline.rig.rotation.uncertainty_deg < SURE_DEG
+    assert pipeline.rig.rotation.uncertainty_deg < MAX_ROTATION_UNCERTAINTY_DEG
 
 
 def test_smoothing_keeps_a_unit_hand_near_the_truth():
@@ -127,9 +127,9 @@ def test_a_view_that_follows_something_else_is_told_to_lose_it(elbow):
     pipeline = Pipeline(seer, CAMERAS, UNSMOOTHED)
     for scene.seq in range(30):
         pipeline.step(scene.pair())
-    assert pipeline.rig.rotation.uncertainty_deg < SURE_DEG
+    assert pipeline.rig.rotation.uncertainty_deg < MAX_ROTATION_UNCERTAINTY_DEG
     seer.elbow = elbow
-    for scene.seq in range(30, 30 + PATIENCE):
+    for scene.seq in range(30, 30 + MIN_INCONSISTENT_PAIRS):
         assert seer.lost == []
         (hand,) = pipeline.step(scene.pair())
     assert seer.lost == [elbow] and hand.views[elbow] is None, "the inconsistent hand is not merged"
@@ -138,7 +138,9 @@ def test_a_view_that_follows_something_else_is_told_to_lose_it(elbow):
     np.testing.assert_allclose(hand.joints, scene.truth(), atol=0.05)
 
 
-@pytest.mark.parametrize(("away_ns", "forgets"), [(0, True), (FORGET_SIDE_NS // 2, True), (2 * FORGET_SIDE_NS, False)])
+@pytest.mark.parametrize(
+    ("away_ns", "forgets"), [(0, True), (HANDEDNESS_TIMEOUT_NS // 2, True), (2 * HANDEDNESS_TIMEOUT_NS, False)]
+)
 def test_a_side_that_is_corrected_soon_makes_the_rotation_forgotten_and_another_hand_later_does_not(away_ns, forgets):
     scene = Scene("left")
     seer = Seer(scene)

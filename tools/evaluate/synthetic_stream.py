@@ -43,7 +43,7 @@ class SyntheticStream:
     @property
     def truth(self) -> PerView[np.ndarray]:
         """(N, 21, 3) true unit hands in each camera's axes."""
-        return self.rig.geometry.seen(self.joints_mm).map(unit_hand)
+        return self.rig.geometry.in_view_axes(self.joints_mm).map(unit_hand)
 
     def number(self, captured_ns: int) -> int:
         """Of the pair that was captured then."""
@@ -95,7 +95,7 @@ def render_stream(
 
     joints_mm = in_left(hands.joints)
     skin = torch.cat([sleeved(one[None], model, look) for one in hands.vertices])
-    skin_mm = rig.geometry.seen(in_left(skin))
+    skin_mm = rig.geometry.in_view_axes(in_left(skin))
     R_camera_from_space = PerView(rig.R_left_from_space, rig.geometry.R_right_from_left @ rig.R_left_from_space)
     captured_ns = [start_ns + round(number * 1e9 / fps) for number in range(count)]
 

@@ -147,7 +147,7 @@ def observe(
     the middle of a picture is by a crop that knows no better. Confidences stand for expected errors as DetNet-lite's do.
     """
     truth = rig.in_left(joints_mm)
-    seen, pixels = rig.geometry.seen(truth), rig.geometry.project(truth)
+    seen, pixels = rig.geometry.in_view_axes(truth), rig.geometry.project(truth)
 
     def whole(view: View) -> np.ndarray:
         in_picture = (pixels[view] >= 0) & (pixels[view] <= np.array(rig.geometry.cameras[view].size_px) - 1)

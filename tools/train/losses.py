@@ -35,8 +35,8 @@ def lite_loss(
     With a `surface` head it also predicts, everywhere, which part of the hand is visible. Joints count by their weight.
     """
     fine, features = network.features(normalise(drawn.images).contiguous(memory_format=torch.channels_last))
-    logits, delta, location, doubt = (m.float() for m in network.read(features))
-    loss = lite_drawn_loss((logits, delta, location, doubt), drawn, size)
+    logits, delta, location, log_error = (m.float() for m in network.read(features))
+    loss = lite_drawn_loss((logits, delta, location, log_error), drawn, size)
     total, figures = loss.total, _figures(loss)
     if surface is not None:
         auxiliary = surface_loss(surface(fine, features).float(), drawn)

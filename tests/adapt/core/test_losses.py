@@ -44,25 +44,25 @@ def own_answers(network: DetNetLite) -> Targets:
     """What the network says already."""
     with torch.no_grad():
         maps = network(normalise(IMAGES))
-    assert maps.doubt is not None
+    assert maps.log_error is not None
     location, delta = (read(m, maps.heat) for m in (maps.location, maps.delta))
     visible = torch.ones(3, 21, dtype=torch.bool)
-    return Targets(location, delta, maps.heat, visible, read_scalar(maps.doubt, maps.heat))
+    return Targets(location, delta, maps.heat, visible, read_scalar(maps.log_error, maps.heat))
 
 
 def test_a_student_that_meets_its_targets_has_no_gradient(student):
     student.zero_grad()
     loss = lite_adaptation_loss(answer(student), own_answers(student))
     assert loss.location < 1e-5 and loss.delta < 1e-5
-    # Distances have no slope of their own at zero; the heat's entropy and the doubt's square have none there either.
+    # Distances have no slope of their own at zero; the heat's entropy and the log error's square have none there either.
     heat = -(own_answers(student).heat.clamp_min(1e-30).log() * own_answers(student).heat).sum((2, 3)).mean()
     assert float(loss.heat.detach()) == pytest.approx(float(heat), rel=1e-4)
 
 
-@pytest.mark.parametrize("field", ["location", "delta", "doubt"])
+@pytest.mark.parametrize("field", ["location", "delta", "log_error"])
 def test_every_deviation_from_the_targets_costs(student, field):
     targets = own_answers(student)
-    parts = {name: getattr(targets, name) for name in ("location", "delta", "heat", "visible", "doubt")}
+    parts = {name: getattr(targets, name) for name in ("location", "delta", "heat", "visible", "log_error")}
     parts[field] = parts[field] + 0.5
     with torch.no_grad():
         before, after = (lite_adaptation_loss(answer(student), asked).total for asked in (targets, Targets(**parts)))
@@ -74,11 +74,11 @@ def test_heat_of_hidden_joints_has_no_target(student):
     hidden = torch.arange(21).expand(3, 21) >= 5
     other = targets.heat.clone()
     other[:, :5] = 1 / 16
-    asked = [Targets(targets.location, targets.delta, heat, hidden, targets.doubt) for heat in (targets.heat, other)]
+    asked = [Targets(targets.location, targets.delta, heat, hidden, targets.log_error) for heat in (targets.heat, other)]
     with torch.no_grad():
         losses = [lite_adaptation_loss(answer(student), one).heat for one in asked]
         shown = lite_adaptation_loss(
-            answer(student), Targets(targets.location, targets.delta, other, ~hidden, targets.doubt)
+            answer(student), Targets(targets.location, targets.delta, other, ~hidden, targets.log_error)
         ).heat
     torch.testing.assert_close(*losses)
     assert shown > 0

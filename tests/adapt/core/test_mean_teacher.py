@@ -318,7 +318,7 @@ def test_hands_without_weight_have_no_gradient(tiny):
     figures = adaptation.step(pairs, labels="geometry", geometry_labels=taught(hands(), 32, weight=0.0))
     assert (figures.heat, figures.delta, figures.location) == (0, 0, 0)
     if manifest.architecture == "detnet":
-        # DetNet-lite's doubt is kept as it is, which takes steps of its own.
+        # DetNet-lite's log error is kept as it is, which takes steps of its own.
         assert torch.equal(parameters(adaptation.student), parameters(network))
 
 

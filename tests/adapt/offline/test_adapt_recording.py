@@ -23,7 +23,7 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import unit_hand
 from hand.rotations import angle_deg, from_vector
-from runtime.estimators.estimator import FORGET_SIDE_NS
+from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.detnet_lite import DetNetLite
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network, save_network
@@ -266,7 +266,7 @@ class Said:
     side: Side
 
 
-@pytest.mark.parametrize(("pause_ns", "kept"), [(0, 7), (FORGET_SIDE_NS, 12)], ids=["corrected", "another hand"])
+@pytest.mark.parametrize(("pause_ns", "kept"), [(0, 7), (HANDEDNESS_TIMEOUT_NS, 12)], ids=["corrected", "another hand"])
 def test_hands_whose_handedness_was_corrected_are_dropped(pause_ns, kept):
     frame_ns = 33_000_000
     hands = [Said(k * frame_ns + (pause_ns if k >= 5 else 0), "left" if k < 5 else "right") for k in range(12)]

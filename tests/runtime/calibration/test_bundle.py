@@ -57,7 +57,7 @@ def elastic(drawn: Drawn, rng: np.random.Generator, change: float) -> Drawn:
     scene = replace(drawn.scene, joints=joints)
 
     def seen(view: View) -> Keypoints:
-        keypoints, points = drawn.views[view], scene.seen(view)
+        keypoints, points = drawn.views[view], scene.in_view_axes(view)
         return replace(keypoints, pixels=scene.focal(view) * points[..., :2] / points[..., 2:] + keypoints.centre_px)
 
     return replace(drawn, views=PerView.of(seen), scene=scene)

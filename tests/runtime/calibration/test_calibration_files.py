@@ -161,7 +161,7 @@ def test_both_programs_mean_the_same_place(tmp_path):
     calibration = read_calibration(path)
     cameras = calibration.undistorters(PerView((640, 480), (640, 360))).map(lambda undistorter: undistorter.camera)
     point = np.array([30.0, -40.0, 600.0])
-    np.testing.assert_allclose(calibration.geometry(cameras).seen(point).right, R @ point + T)
+    np.testing.assert_allclose(calibration.geometry(cameras).in_view_axes(point).right, R @ point + T)
     assert cameras.right.size_px == (640, 360)
 
 

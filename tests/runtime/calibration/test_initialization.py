@@ -8,7 +8,7 @@ import pytest
 from capture.views import VIEWS, PerView
 from hand.rotations import angle_deg, from_vector
 from runtime.calibration.bundle import Keypoints
-from runtime.calibration.initialization import FARTHEST, CameraEstimate, from_essential, from_shapes, scene_at, wrist_positions
+from runtime.calibration.initialization import MAX_DEPTH, CameraEstimate, from_essential, from_shapes, scene_at, wrist_positions
 from runtime.calibration.variables import CHILD, PARENT, Scene
 from tests.runtime.keypoints import Drawn, direction_deg, drawn, noiseless
 from tools.evaluate.two_views import sample_rig
@@ -36,7 +36,7 @@ def exact() -> Drawn:
 def test_a_hand_of_known_shape_is_placed_exactly(exact: Drawn):
     for view in VIEWS:
         places = wrist_positions(exact.views[view], exact.scene.focal(view))
-        np.testing.assert_allclose(places, exact.scene.seen(view)[:, 0], atol=1e-4)
+        np.testing.assert_allclose(places, exact.scene.in_view_axes(view)[:, 0], atol=1e-4)
 
 
 def test_a_hand_twice_as_far_is_half_as_large(exact: Drawn):
@@ -146,4 +146,4 @@ def test_rays_that_hardly_meet_do_not_put_hands_far_away(exact: Drawn):
     start = CameraEstimate(focals(truth), np.eye(3), np.array([1e-3, 0.0, 0.0]), scaled=True)
     same = PerView(exact.views.left, replace(exact.views.right, pixels=exact.views.left.pixels))
     joints = scene_at(start, same, np.exp(truth.log_bones)).joints
-    assert np.isfinite(joints).all() and joints[..., 2].min() > 0 and joints[..., 2].max() < FARTHEST + 5
+    assert np.isfinite(joints).all() and joints[..., 2].min() > 0 and joints[..., 2].max() < MAX_DEPTH + 5

@@ -7,7 +7,7 @@ import torch
 
 from runtime.engines.parity import probe
 from runtime.engines.tensorrt_engine import (
-    MOST_CROPS,
+    MAX_CROPS,
     Stamp,
     compile_arguments,
     engine_file,
@@ -21,7 +21,7 @@ from runtime.engines.tensorrt_engine import (
 def test_the_program_takes_one_to_eight_crops_and_answers_as_the_network_does(shipped, precision):
     network, manifest = shipped
     program = program_of(network, precision, "cpu").module()
-    for count in (1, MOST_CROPS):
+    for count in (1, MAX_CROPS):
         images = torch.from_numpy(probe(manifest.crop_size)[:count])
         with torch.inference_mode():
             expected, answer = network(images), program(images)

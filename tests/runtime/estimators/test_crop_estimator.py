@@ -15,7 +15,7 @@ from runtime.engines.engine import Predictions
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop import CropCamera
 from runtime.estimators.crop_estimator import CropEstimator
-from runtime.estimators.estimator import FORGET_SIDE_NS, Estimator, FollowSettings
+from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS, Estimator, FollowSettings
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.networks.detnet import DetNet
 from runtime.networks.network import HandNetwork
@@ -191,7 +191,7 @@ def test_the_network_says_which_hand_it_is_whatever_the_locator_called_it(called
         check(estimate, scene)
 
 
-@pytest.mark.parametrize(("away_ns", "same"), [(FORGET_SIDE_NS // 2, True), (2 * FORGET_SIDE_NS, False)])
+@pytest.mark.parametrize(("away_ns", "same"), [(HANDEDNESS_TIMEOUT_NS // 2, True), (2 * HANDEDNESS_TIMEOUT_NS, False)])
 def test_after_a_long_absence_the_next_hand_may_be_the_other_one(away_ns, same):
     scene = Scene("right")
     finder, oracle = Finder(scene), Oracle(scene)

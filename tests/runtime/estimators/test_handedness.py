@@ -2,7 +2,7 @@
 
 import pytest
 
-from runtime.estimators.handedness import CLEAR, FIRST_PAIRS, LATER_EVERY, VOTE_FROM, HandednessFilter
+from runtime.estimators.handedness import CLEAR_THRESHOLD, FIRST_PAIRS, MIN_VOTE_CONFIDENCE, TEST_INTERVAL, HandednessFilter
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -41,15 +41,15 @@ def test_both_ways_are_tried_until_the_side_is_clear_and_then_rarely():
     vote = HandednessFilter()
     vote.start("right", 0.5)
     assert all(vote.due() for _ in range(3 * FIRST_PAIRS)), "nothing is clear yet"
-    while abs(vote._evidence) < CLEAR:
+    while abs(vote._evidence) < CLEAR_THRESHOLD:
         vote.add(right=0.6, left=0.4)
     due = [vote.due() for _ in range(200)]
-    assert sum(due) == pytest.approx(200 / LATER_EVERY, abs=1)
+    assert sum(due) == pytest.approx(200 / TEST_INTERVAL, abs=1)
 
 
 def test_what_is_hardly_a_hand_has_no_vote():
     vote = HandednessFilter()
     vote.start("right", 0.5)
     for _ in range(50):
-        vote.add(right=0.1, left=VOTE_FROM - 0.01)
+        vote.add(right=0.1, left=MIN_VOTE_CONFIDENCE - 0.01)
     assert vote.side == "right"

@@ -11,7 +11,7 @@ from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.estimators.estimator import FollowSettings, Roi
-from runtime.estimators.mediapipe import WRONG_SIDE_PATIENCE, MediaPipeEstimator, load_mediapipe
+from runtime.estimators.mediapipe import MAX_CONTRADICTIONS, MediaPipeEstimator, load_mediapipe
 from tests.paths import SHARED
 
 pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
@@ -89,7 +89,7 @@ def test_a_view_that_follows_the_other_hand_finds_its_own_again(drawn):
     mirrored = changed(drawn, lambda image: np.ascontiguousarray(image[:, ::-1]))
     # At first only the other hand is there; then, below it, comes the one that was asked for.
     follow(estimator, mirrored[:2])
-    both = changed(drawn[2:3] * (WRONG_SIDE_PATIENCE + 2), lambda image: np.vstack([image[:, ::-1], image]))
+    both = changed(drawn[2:3] * (MAX_CONTRADICTIONS + 2), lambda image: np.vstack([image[:, ::-1], image]))
     last = follow(estimator, both)[-1]
     assert all(hand is not None and hand.pixels.mean(0)[1] > 480 for hand in last)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hand.joints import unit_hand
-from runtime.estimators.uncertainty import LEAST_ERROR, expected_error, px_per_hand, shape_sigma, sigma_px
+from runtime.estimators.uncertainty import MIN_ERROR, expected_error, px_per_hand, shape_sigma, sigma_px
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.types import ViewHand
 from tests.runtime.hands import moving_hand
@@ -15,13 +15,13 @@ from tools.evaluate.two_views import observe, sample_rig
 
 
 def test_expected_errors_are_those_that_the_confidence_stands_for():
-    errors = np.linspace(LEAST_ERROR, 2, 30)
+    errors = np.linspace(MIN_ERROR, 2, 30)
     np.testing.assert_allclose(expected_error(np.exp(-errors / CONFIDENCE_SCALE)), errors)
 
 
 def test_no_joint_is_surer_than_the_surest_nor_beyond_all_bounds():
     told = expected_error(np.array([1.0, 0.999, 0.5, 0.1, 1e-40, 0.0]))
-    assert told[0] == told[1] == LEAST_ERROR and (np.diff(told[1:5]) > 0).all()
+    assert told[0] == told[1] == MIN_ERROR and (np.diff(told[1:5]) > 0).all()
     assert np.isfinite(told).all() and told[5] == told[4] > 2
 
 

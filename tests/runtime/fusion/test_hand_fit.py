@@ -29,7 +29,7 @@ ALONE = FitSettings(motion=None)
 
 def views_of(joints_mm: np.ndarray, geometry: TwoViewGeometry = GEOMETRY, sure: float = 0.7) -> PerView[ViewHand]:
     """Both views of joints (21, 3) in the left camera's axes, without error."""
-    seen, pixels = geometry.seen(joints_mm), geometry.project(joints_mm)
+    seen, pixels = geometry.in_view_axes(joints_mm), geometry.project(joints_mm)
     return PerView.of(lambda view: ViewHand(view, "right", unit_hand(seen[view]), pixels[view], np.full(21, sure)))
 
 
@@ -114,7 +114,7 @@ def test_it_does_not_matter_which_camera_is_called_left():
     swapped = TwoViewGeometry(PerView(GEOMETRY.cameras.right, GEOMETRY.cameras.left), R, t)
     other = fitted(PerView(replace(hands.right, view="left"), replace(hands.left, view="right")), geometry=swapped)
     found = fitted(hands)
-    np.testing.assert_allclose(other.joints_mm, GEOMETRY.seen(found.joints_mm).right, atol=1e-6)
+    np.testing.assert_allclose(other.joints_mm, GEOMETRY.in_view_axes(found.joints_mm).right, atol=1e-6)
     np.testing.assert_allclose(other.weight_left, 1 - found.weight_left, atol=1e-9)
     np.testing.assert_allclose(other.sigma_mm, found.sigma_mm, atol=1e-6)
 
@@ -158,7 +158,7 @@ def test_a_joint_that_one_view_takes_for_another_is_rejected(view):
 def test_a_finger_that_seems_to_bend_backwards_is_pulled_straight_and_a_legal_hand_is_not_moved():
     bent_back = flexed_hand(-0.5) @ from_vector(np.array([0.3, 0.5, -0.2])).T
     true = views_of(TRUTH_MM)
-    seen_back = GEOMETRY.seen(WRIST_MM + DEFAULT_HAND_SIZE_MM * bent_back)
+    seen_back = GEOMETRY.in_view_axes(WRIST_MM + DEFAULT_HAND_SIZE_MM * bent_back)
     hands = PerView.of(lambda view: replace(true[view], joints=unit_hand(seen_back[view]), confidence=np.full(21, 0.3)))
     alone: PerView[ViewHand | None] = PerView(
         replace(hands.left, pixels=views_of(WRIST_MM + DEFAULT_HAND_SIZE_MM * bent_back).left.pixels), None

@@ -9,7 +9,7 @@ from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.status import MergeDecision
-from runtime.estimators.estimator import FORGET_SIDE_NS
+from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS
 from runtime.fusion.hand_track import BLEND_NS, FusedHand, HandTrack
 from runtime.fusion.merge_validation import MergeErrors
 from runtime.types import ViewHand
@@ -105,7 +105,7 @@ def test_a_second_track_of_the_same_rig_gives_the_same_hands_and_disturbs_nothin
             assert np.array_equal(first.joints, second.joints) and np.array_equal(first.joints, expected.joints)
 
 
-@pytest.mark.parametrize(("away_ns", "corrects"), [(FORGET_SIDE_NS, True), (FORGET_SIDE_NS + 1, False)])
+@pytest.mark.parametrize(("away_ns", "corrects"), [(HANDEDNESS_TIMEOUT_NS, True), (HANDEDNESS_TIMEOUT_NS + 1, False)])
 def test_another_handedness_soon_after_corrects_the_last_one(moving: Observed, away_ns: int, corrects: bool):
     track = tracked("rotation", moving)[0].track
     right = next(pair.left for pair in moving.pairs if pair)

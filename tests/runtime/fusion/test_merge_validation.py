@@ -5,7 +5,7 @@ import pytest
 
 from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM
-from runtime.fusion.merge_validation import EVERY, LEAST_HELD_OUT, MOST_HELD_OUT, MergeErrors, MergeValidation
+from runtime.fusion.merge_validation import HOLD_OUT_INTERVAL, MAX_HELD_OUT, MIN_HELD_OUT, MergeErrors, MergeValidation
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import bones_of, elsewhere, turned
 from tools.evaluate.motion import sample_motion
@@ -41,18 +41,18 @@ def test_one_pair_in_some_is_held_out_and_few_say_nothing(observed: Observed):
     def told() -> MergeErrors | None:
         return held.errors(geometry, bones_of(observed), DEFAULT_HAND_SIZE_MM, geometry.R_right_from_left)
 
-    taken = [held.holds_out(pair) for pair in pairs[: LEAST_HELD_OUT * EVERY - 1]]
-    assert sum(taken) == LEAST_HELD_OUT - 1 and told() is None
-    assert held.holds_out(pairs[LEAST_HELD_OUT * EVERY - 1]) and told() is not None
+    taken = [held.holds_out(pair) for pair in pairs[: MIN_HELD_OUT * HOLD_OUT_INTERVAL - 1]]
+    assert sum(taken) == MIN_HELD_OUT - 1 and told() is None
+    assert held.holds_out(pairs[MIN_HELD_OUT * HOLD_OUT_INTERVAL - 1]) and told() is not None
     held.clear()
     assert told() is None
 
 
 def test_only_the_newest_count(observed: Observed):
     pairs, geometry = [pair for pair in observed.pairs if pair is not None], observed.rig.geometry
-    newest = [pairs[number % len(pairs)] for number in range(EVERY * MOST_HELD_OUT)]
+    newest = [pairs[number % len(pairs)] for number in range(HOLD_OUT_INTERVAL * MAX_HELD_OUT)]
     with_past, without = MergeValidation(), MergeValidation()
-    for pair in [pairs[-1]] * EVERY * 3 + newest:
+    for pair in [pairs[-1]] * HOLD_OUT_INTERVAL * 3 + newest:
         with_past.holds_out(pair)
     for pair in newest:
         without.holds_out(pair)

@@ -10,7 +10,7 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 from runtime.calibration.status import MergeDecision
-from runtime.fusion.merge_validation import EVERY
+from runtime.fusion.merge_validation import HOLD_OUT_INTERVAL
 from tests.runtime.solutions import bones_of, elsewhere
 from tests.runtime.tracked import FPS, Tracked, moving_hand, tracked
 from tools.evaluate.two_views import Observed
@@ -33,7 +33,7 @@ def test_held_out_pairs_are_not_calibrated_on(moving: Observed):
     one, solver = tracked("auto", moving)
     one.stream(moving)
     pairs = [pair for pair in moving.pairs if pair]
-    held = np.array([pair.left.pixels for pair in pairs[EVERY - 1 :: EVERY]])
+    held = np.array([pair.left.pixels for pair in pairs[HOLD_OUT_INTERVAL - 1 :: HOLD_OUT_INTERVAL]])
     used = np.concatenate([problem.views.left.pixels for problem in solver.problems])
     assert not any((used == pixels).all((1, 2)).any() for pixels in held)
 

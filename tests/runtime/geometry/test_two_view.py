@@ -43,8 +43,8 @@ def test_triangulating_projections_gives_the_points(seed):
 @settings(max_examples=25, deadline=None)
 def test_the_right_camera_stands_where_it_sees_nothing_of_itself(seed):
     geometry, _ = rig_and_points(seed, 0)
-    np.testing.assert_allclose(geometry.seen(geometry.right_in_left_mm).right, 0, atol=1e-9)
-    np.testing.assert_allclose(geometry.seen(np.zeros(3)).right, geometry.t_right_from_left_mm)
+    np.testing.assert_allclose(geometry.in_view_axes(geometry.right_in_left_mm).right, 0, atol=1e-9)
+    np.testing.assert_allclose(geometry.in_view_axes(np.zeros(3)).right, geometry.t_right_from_left_mm)
     assert geometry.angle_deg == pytest.approx(float(angle_deg(np.eye(3), geometry.R_right_from_left)))
 
 
@@ -52,14 +52,14 @@ def test_the_right_camera_stands_where_it_sees_nothing_of_itself(seed):
 @settings(max_examples=25, deadline=None)
 def test_swapped_views_see_the_same_world(seed):
     geometry, points = rig_and_points(seed)
-    other, seen = swapped(geometry), geometry.seen(points)
-    np.testing.assert_allclose(other.seen(seen.right).right, seen.left, atol=1e-9)
+    other, seen = swapped(geometry), geometry.in_view_axes(points)
+    np.testing.assert_allclose(other.in_view_axes(seen.right).right, seen.left, atol=1e-9)
     pixels = geometry.project(points).map(lambda of_view: of_view + np.random.default_rng(seed).normal(0, 5, of_view.shape))
     for view, same in other.project(seen.right).items():
         np.testing.assert_allclose(same, other_way(geometry.project(points))[view], atol=1e-9)
     sigma_px = PerView(np.full(len(points), 2.0), np.full(len(points), 7.0))
     met = other.triangulate(other_way(pixels), other_way(sigma_px))
-    np.testing.assert_allclose(met, geometry.seen(geometry.triangulate(pixels, sigma_px)).right, atol=0.01)
+    np.testing.assert_allclose(met, geometry.in_view_axes(geometry.triangulate(pixels, sigma_px)).right, atol=0.01)
     np.testing.assert_allclose(np.abs(other.sampson_px(other_way(pixels))), np.abs(geometry.sampson_px(pixels)), atol=1e-9)
 
 

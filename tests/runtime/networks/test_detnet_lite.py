@@ -36,7 +36,7 @@ def test_maps_have_a_cell_for_every_eight_pixels(network, size):
         maps = network(images)
     assert maps.heat.shape == (2, 21, cells, cells)
     assert maps.delta.shape == maps.location.shape == (2, 63, cells, cells)
-    assert maps.doubt is not None and maps.doubt.shape == (2, 21, cells, cells)
+    assert maps.log_error is not None and maps.log_error.shape == (2, 21, cells, cells)
     torch.testing.assert_close(maps.heat.sum((2, 3)), torch.ones(2, 21))
     assert (maps.heat >= 0).all() and maps.heat.amax() > 1.5 / cells**2
 
@@ -61,8 +61,8 @@ def test_vectors_and_scalars_are_read_where_the_heat_is():
 
 
 def test_confidence_is_a_share_that_falls_with_doubt(network):
-    doubt = torch.linspace(-6, 3, 21)[None, :, None, None].expand(1, 21, 8, 8)
-    maps = Maps(one_hot(4, 4, 8), torch.zeros(1, 63, 8, 8), torch.zeros(1, 63, 8, 8), doubt)
+    log_error = torch.linspace(-6, 3, 21)[None, :, None, None].expand(1, 21, 8, 8)
+    maps = Maps(one_hot(4, 4, 8), torch.zeros(1, 63, 8, 8), torch.zeros(1, 63, 8, 8), log_error)
     confidence = network.decode(maps, 64).confidence[0]
     assert confidence.min() >= 0 and confidence.max() <= 1
     assert (confidence.diff() < 0).all()

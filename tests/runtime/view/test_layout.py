@@ -88,7 +88,7 @@ def test_all_stands_where_the_geometry_says_and_is_in_the_picture(sphere):
     np.testing.assert_allclose(right.R_camera_from_scene, geometry.R_right_from_left, atol=1e-9)
     joints = drawn_joints(placement)
     truth = geometry.project(wrist_mm + DEFAULT_HAND_SIZE_MM * BEFORE.joints)
-    in_front = geometry.seen(wrist_mm + DEFAULT_HAND_SIZE_MM * BEFORE.joints).map(lambda points: points[:, 2] > 50)
+    in_front = geometry.in_view_axes(wrist_mm + DEFAULT_HAND_SIZE_MM * BEFORE.joints).map(lambda points: points[:, 2] > 50)
     for frustum, camera, pixels, before in zip(placement.frusta, geometry.cameras, truth, in_front, strict=True):
         assert frustum
         np.testing.assert_allclose(seen_through(frustum, joints, camera.size_px)[before], pixels[before], atol=1e-6)

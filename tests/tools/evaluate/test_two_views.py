@@ -52,7 +52,7 @@ def test_undisturbed_views_agree_with_the_rig_and_the_joints(seed: int):
     assert np.abs(geometry.sampson_px(pixels)).max() < 1e-6
     met = geometry.triangulate(pixels, pixels.map(lambda of_view: np.ones(of_view.shape[:-1])))
     np.testing.assert_allclose(met, observed.joints_mm[there], atol=1e-3)
-    truth = geometry.seen(observed.joints_mm[there])
+    truth = geometry.in_view_axes(observed.joints_mm[there])
     for view in VIEWS:
         own = np.stack([hand.joints for hand in hands(observed, view) if hand])
         np.testing.assert_allclose(own, unit_hand(truth[view]), atol=1e-12)
@@ -125,7 +125,7 @@ def test_hands_given_are_whole_in_both_pictures_and_before_both_cameras():
         lost += len(observed.pairs) - len(there)
         geometry = observed.rig.geometry
         for view in VIEWS:
-            assert geometry.seen(observed.joints_mm[there])[view][..., 2].min() > two_views.IN_FRONT_MM
+            assert geometry.in_view_axes(observed.joints_mm[there])[view][..., 2].min() > two_views.IN_FRONT_MM
             assert pixels[view].min() >= 0 and (pixels[view] <= np.array(geometry.cameras[view].size_px) - 1).all()
     assert 0 < lost < 0.4 * 12 * SECONDS * 30
 
@@ -216,7 +216,7 @@ def test_a_moved_camera_turns_by_what_is_asked_and_only_from_then_on():
     pushed: Rig = two_views.moved(rng, rig, 8)
     assert angle_deg(rig.geometry.R_right_from_left, pushed.geometry.R_right_from_left) == pytest.approx(8)
     middle = rig.in_left(np.zeros(3))
-    np.testing.assert_allclose(pushed.geometry.seen(middle).right, rig.geometry.seen(middle).right, atol=1e-9)
+    np.testing.assert_allclose(pushed.geometry.in_view_axes(middle).right, rig.geometry.in_view_axes(middle).right, atol=1e-9)
     before, after = (observe(rng, one, joints, noise_px=0, outliers=0) for one in (rig, pushed))
     both = faults.then(before, after, 1.0)
     assert both.pairs[:30] == before.pairs[:30] and both.pairs[30:] == after.pairs[30:] and both.rig is pushed
@@ -242,7 +242,7 @@ def test_a_wrong_field_of_view_turns_hands_off_the_middle():
     rig = sample_rig(rng, 60, PerView(90.0, 60.0))
     observed = observe(rng, rig, sample_motion(rng, SECONDS), 0, 0, own_noise=0, assumed_fov_deg=60)
     there, pixels = seen(observed)
-    truth = rig.geometry.seen(observed.joints_mm[there])
+    truth = rig.geometry.in_view_axes(observed.joints_mm[there])
     own = PerView.of(lambda view: np.stack([hand.joints for hand in hands(observed, view) if hand]))
     np.testing.assert_allclose(own.right, unit_hand(truth.right), atol=1e-9)
     assumed = PinholeCamera.from_fov(640, 480, 60)
