@@ -1,4 +1,4 @@
-"""Where the checkout is, and where the yardsticks are that some tests read and no other machine has."""
+"""Paths of the checkout and of the optional reference data that some tests need."""
 
 from pathlib import Path
 

@@ -71,7 +71,7 @@ def test_the_output_writes_a_line_for_each_hand_with_a_position(tmp_path, monkey
     ).read_text() == f"captured_ns,x_mm,y_mm,z_mm\n{hand.timings.captured_ns},1.0,-2.0,300.0\n"
 
 
-def test_the_label_method_trains_on_the_merged_hand_alone():
+def test_label_method_trains_on_the_merged_hand_only():
     [entry] = [block for block in BLOCKS if block.startswith('"merged"')]
     printed: dict[str, LabelMethod] = eval(f"{{{entry}}}", {"LabelMethod": LabelMethod, "Recipe": Recipe})
     method = printed["merged"]

@@ -1,4 +1,4 @@
-"""Imports run one way, between rooms and inside them; what takes seconds to import waits until it is needed."""
+"""Imports run one way, between packages and inside them; heavy libraries are imported only when needed."""
 
 import ast
 import subprocess
@@ -97,7 +97,7 @@ def imports_of(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", MAY_IMPORT)
-def test_a_room_imports_only_what_is_below_it(room):
+def test_a_package_imports_only_lower_layers(room):
     for module, path in MODULES.items():
         if room_of(module) != room:
             continue
@@ -111,12 +111,12 @@ def test_nothing_imports_a_command(room):
     assert {module for module in importers if module.split(".")[0] not in ("tools", "stream")} == set()
 
 
-def test_every_room_is_known():
+def test_every_package_is_listed():
     rooms = {room_of(module) for module in MODULES if module.split(".")[0] not in EDGES}
     assert rooms == MAY_IMPORT.keys()
 
 
-def test_modules_import_in_no_circle():
+def test_there_are_no_import_cycles():
     graph = {module: imports_of(path) - {module} for module, path in MODULES.items()}
     try:
         TopologicalSorter(graph).prepare()
@@ -124,7 +124,7 @@ def test_modules_import_in_no_circle():
         pytest.fail(f"imports run in a circle: {' -> '.join(error.args[1])}")
 
 
-def test_a_package_says_what_lives_there_and_no_more():
+def test_package_init_contains_a_docstring_only():
     # Old names of commands are found wherever `tools` is imported.
     for path in (path for module, path in MODULES.items() if module != "tools.__init__"):
         if path.name == "__init__.py":
@@ -132,13 +132,13 @@ def test_a_package_says_what_lives_there_and_no_more():
             assert len(body) == 1 and isinstance(body[0], ast.Expr), f"{path.relative_to(ROOT)} holds more than its docstring"
 
 
-def test_a_folder_holds_no_more_files_than_one_can_see():
+def test_folders_have_at_most_the_allowed_number_of_files():
     folders = {path.parent for path in MODULES.values() if path.parent != ROOT}
     counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
     assert not {folder: count for folder, count in counts.items() if count > MOST_FILES}
 
 
-def test_help_does_not_wait_for_heavy_libraries():
+def test_help_imports_no_heavy_libraries():
     check = "import sys, stream; print(*{'cv2', 'open3d', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", check], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, ""), done
@@ -160,7 +160,7 @@ def private_names(path: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT / "tests")))
-def test_tests_read_private_names_of_the_module_that_they_mirror_alone(path):
+def test_tests_use_private_names_of_their_own_module_only(path):
     mirrored = (ROOT / path.relative_to(ROOT / "tests")).with_name(path.name.removeprefix("test_"))
     own = private_names(path) | NAMED_TUPLES | (private_names(mirrored) if mirrored.is_file() else set())
     read = {}

@@ -1,4 +1,4 @@
-"""The application as its user runs it: real processes, real files, every way to end."""
+"""The application in real processes with real files, and every way to end it."""
 
 import json
 import os
@@ -68,7 +68,7 @@ def clips(folder: Path, frames: int) -> list[object]:
     return ["--left", write_clip(folder / "left.mp4", frames), "--right", write_clip(folder / "right.mp4", frames)]
 
 
-def test_every_pair_of_two_files_is_taken_and_the_summary_ends_the_run(tmp_path, weights):
+def test_every_pair_of_two_files_is_processed_and_summarized(tmp_path, weights):
     hands = tmp_path / "hands.jsonl"
     process = start(*clips(tmp_path, 12), "--every-pair", "--weights", weights, *ROI, "--save", hands)
     code, out, err = finish(process)
@@ -90,7 +90,7 @@ def test_a_clip_is_shown_in_a_window_and_its_end_closes_it(tmp_path, weights, di
     assert picture.stat().st_size > 0
 
 
-def test_ctrl_c_ends_with_the_summary_and_leaves_no_process(tmp_path, weights):
+def test_ctrl_c_prints_the_summary_and_leaves_no_process(tmp_path, weights):
     process = start(*clips(tmp_path, 900), "--headless", "--weights", weights, *ROI)
     assert process.stderr
     assert any("Ctrl-C ends" in line for line in process.stderr)
@@ -103,7 +103,7 @@ def test_ctrl_c_ends_with_the_summary_and_leaves_no_process(tmp_path, weights):
     assert not any(child.is_running() for child in children)
 
 
-def test_a_camera_that_dies_ends_the_run_with_1_and_a_sentence(tmp_path, weights):
+def test_a_failed_camera_exits_with_1_and_an_error(tmp_path, weights):
     process = start(*clips(tmp_path, 900), "--headless", "--weights", weights, *ROI)
     assert process.stderr
     assert any("Ctrl-C ends" in line for line in process.stderr)
@@ -133,7 +133,7 @@ def test_the_time_limit_ends_the_run(tmp_path, weights):
         (["--left", "0", "--right", "1", "--weights", "gone.safetensors"], ("gone.",)),
     ],
 )
-def test_input_that_cannot_be_used_is_named_in_one_sentence(arguments, names):
+def test_invalid_input_exits_with_2_and_a_one_line_error(arguments, names):
     code, out, err = finish(start(*arguments))
     assert (code, out) == (2, "")
     (sentence,) = err.splitlines()
@@ -141,7 +141,7 @@ def test_input_that_cannot_be_used_is_named_in_one_sentence(arguments, names):
         assert name in sentence
 
 
-def test_weights_that_are_damaged_are_named(tmp_path, weights):
+def test_damaged_weights_are_named(tmp_path, weights):
     broken = tmp_path / "broken.safetensors"
     broken.write_bytes(weights.read_bytes()[:-100])
     broken.with_suffix(".json").write_bytes(weights.with_suffix(".json").read_bytes())
@@ -150,7 +150,7 @@ def test_weights_that_are_damaged_are_named(tmp_path, weights):
     assert str(broken) in err
 
 
-def test_a_video_that_is_no_video_is_named(tmp_path, weights):
+def test_an_invalid_video_file_is_named(tmp_path, weights):
     left, right = write_clip(tmp_path / "left.mp4", 2), tmp_path / "right.mp4"
     right.write_bytes(b"not a video")
     code, _, err = finish(start("--left", left, "--right", right, "--weights", weights, *ROI, "--headless"))

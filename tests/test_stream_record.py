@@ -1,4 +1,4 @@
-"""Recording and replaying as their user does: real processes, a kill in the middle, the same hands again."""
+"""Recording and replay in real processes, a kill included: replays give identical hands."""
 
 import json
 import logging
@@ -69,14 +69,14 @@ def lines(path) -> list[dict]:
 def recorded(tmp_path_factory, weights):
     """A recorded run of two clips; its folder also has the hands and the figures that it wrote."""
     folder = tmp_path_factory.mktemp("recorded")
-    told = ["--record", folder / "s.mcap", "--save", folder / "hands.jsonl", "--stats", folder / "stats.json"]
-    code, out, err = finish(start(*clips(folder, PAIRS), "--every-pair", "--headless", "--weights", weights, *ROI, *told))
+    options = ["--record", folder / "s.mcap", "--save", folder / "hands.jsonl", "--stats", folder / "stats.json"]
+    code, out, err = finish(start(*clips(folder, PAIRS), "--every-pair", "--headless", "--weights", weights, *ROI, *options))
     assert code == 0, err
     assert f"{PAIRS} at" in out
     return folder
 
 
-def test_everything_that_was_sent_and_found_is_in_it(recorded):
+def test_recording_contains_all_frames_and_hands(recorded):
     with Recording(recorded / "s.mcap") as recording:
         items = list(recording.items())
         assert recording.broken is None
@@ -86,13 +86,13 @@ def test_everything_that_was_sent_and_found_is_in_it(recorded):
     assert len(found) == len(lines(recorded / "hands.jsonl")) > 0
 
 
-def test_its_log_stands_next_to_it(recorded):
+def test_log_file_is_next_to_the_recording(recorded):
     lines = (recorded / "s.log").read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} [A-Z]+ +\w[\w.]*: ", line) for line in lines)
     assert any("Ctrl-C ends" in line for line in lines)
 
 
-def test_the_figures_tell_every_stage(recorded):
+def test_stats_have_every_stage(recorded):
     stats = json.loads((recorded / "stats.json").read_text())
     assert (stats["pairs"], stats["live"], stats["drops"]) == (PAIRS, False, {})
     hands = len(lines(recorded / "hands.jsonl"))
@@ -104,7 +104,7 @@ def test_the_figures_tell_every_stage(recorded):
     assert sum(each["pairs"] for each in stats["skew"]["bins"]) == PAIRS
 
 
-def test_a_replay_gives_the_same_hands(recorded, tmp_path):
+def test_replay_gives_identical_hands(recorded, tmp_path):
     hands = tmp_path / "again.jsonl"
     code, out, err = finish(start("--replay", recorded / "s.mcap", "--every-pair", "--headless", "--save", hands))
     assert code == 0, err
@@ -113,13 +113,13 @@ def test_a_replay_gives_the_same_hands(recorded, tmp_path):
     assert lines(hands) == lines(recorded / "hands.jsonl")
 
 
-def test_a_replay_with_other_settings_says_so(recorded, here):
+def test_replay_with_other_settings_is_reported(recorded, here):
     code, _, err = here("--replay", recorded / "s.mcap", "--headless", "--roi-left", 30, 20, 30)
     assert code == 0, err
     assert "not as recorded: roi_left; hands will differ" in err
 
 
-def test_its_cameras_can_be_paired_anew(recorded, weights, tmp_path):
+def test_recorded_cameras_can_be_paired_again(recorded, weights, tmp_path):
     sources = ["--left", f"{recorded}/s.mcap#left", "--right", f"{recorded}/s.mcap#right"]
     hands = tmp_path / "anew.jsonl"
     code, out, err = finish(start(*sources, "--every-pair", "--headless", "--weights", weights, *ROI, "--save", hands))
@@ -130,7 +130,7 @@ def test_its_cameras_can_be_paired_anew(recorded, weights, tmp_path):
     assert [line["fused"] for line in again] == [line["fused"] for line in before]
 
 
-def test_a_kill_in_the_middle_loses_at_most_the_last_second(tmp_path, weights, here):
+def test_a_killed_recording_loses_at_most_the_last_second(tmp_path, weights, here):
     left, right = write_clip(tmp_path / "left.mp4", 900), write_clip(tmp_path / "right.mp4", 900)
     path = tmp_path / "s.mcap"
     process = start("--left", left, "--right", right, "--headless", "--weights", weights, *ROI, "--record", path)
@@ -150,9 +150,9 @@ def test_a_kill_in_the_middle_loses_at_most_the_last_second(tmp_path, weights, h
     assert killed_ns - messages[-1].header.received_ns < 1_000_000_000
     code, _, err = here("--replay", path, "--every-pair", "--headless")
     assert code == 0, err
-    told = re.search(r"(\d+) of (\d+) pairs gave the recorded hands, bit for bit", err)
-    assert told, err
-    given, of = told.groups()
+    options = re.search(r"(\d+) of (\d+) pairs gave the recorded hands, bit for bit", err)
+    assert options, err
+    given, of = options.groups()
     assert given == of and int(of) >= taken and "breaks off after" in err
 
 
@@ -171,7 +171,7 @@ def test_a_recording_is_not_written_over_and_a_failed_start_leaves_none(recorded
     assert not (tmp_path / "s.mcap").exists() and not (tmp_path / "s.log").exists()
 
 
-def test_what_cannot_be_replayed_is_named_in_a_sentence(recorded, tmp_path, here):
+def test_unreplayable_recordings_exit_with_2_and_an_error(recorded, tmp_path, here):
     (tmp_path / "bad.mcap").write_bytes(b"\x89MCAP0\r\n" + bytes(50))
     for arguments, says in (
         (["--replay", tmp_path / "bad.mcap"], "no recording"),
@@ -185,7 +185,7 @@ def test_what_cannot_be_replayed_is_named_in_a_sentence(recorded, tmp_path, here
         assert (code, out) == (2, "") and says in err.splitlines()[-1], err
 
 
-def test_hands_reach_another_program(tmp_path, weights):
+def test_published_hands_reach_another_process(tmp_path, weights):
     endpoint = f"ipc://{tmp_path}/hands"
     process = start(*clips(tmp_path, 600), "--headless", "--weights", weights, *ROI, "--publish", endpoint)
     context = zmq.Context()

@@ -1,4 +1,4 @@
-"""The wheel holds all that the commands need and nothing else: installed into a fresh environment, they run."""
+"""The wheel holds all that the commands need and nothing else; installed into a fresh environment, they run."""
 
 import ast
 import json
@@ -92,7 +92,7 @@ def named(requirements: list[str]) -> set[str]:
     return {re.split(r"[^\w.-]", line)[0].lower().replace("_", "-") for line in requirements}
 
 
-def test_every_library_that_is_imported_is_declared():
+def test_every_imported_library_is_declared():
     declared = named(PROJECT["dependencies"])
     extras = named([line for lines in PROJECT["optional-dependencies"].values() for line in lines])
     owners = packages_distributions()
@@ -104,7 +104,7 @@ def test_every_library_that_is_imported_is_declared():
 
 
 @pytest.mark.wheel
-def test_the_wheel_holds_the_rooms_with_their_data_and_no_tests(wheel):
+def test_wheel_contains_packages_and_data_without_tests(wheel):
     names = ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == ROOMS | {"stream.py"}

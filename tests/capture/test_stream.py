@@ -26,7 +26,7 @@ from hand.errors import UserError
 from tests.capture.clips import numbered_image, read_number, write_clip
 from tests.paths import ROOT
 
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +54,7 @@ def read_all(stream: PairStream) -> list:
     """Pairs until the stream has ended."""
     pairs = []
     while not stream.ended:
-        pair = stream.next_pair(PATIENCE_S)
+        pair = stream.next_pair(TIMEOUT_S)
         if pair is not None:
             pairs.append(pair)
     return pairs
@@ -143,7 +143,7 @@ def test_live_only_the_newest_unread_pair_is_kept(tmp_path):
 
 def test_a_feed_that_never_delivers_ends_the_stream_by_name(tmp_path):
     with feeds(tmp_path) as (_sockets, sources), PairStream(sources, silence_s=0.2) as stream:
-        assert stream.next_pair(PATIENCE_S) is None
+        assert stream.next_pair(TIMEOUT_S) is None
         assert stream.ended
         assert stream.failure is not None and sources.left in stream.failure
 
@@ -151,7 +151,7 @@ def test_a_feed_that_never_delivers_ends_the_stream_by_name(tmp_path):
 @pytest.mark.parametrize("every_pair", [False, True])
 def test_a_killed_camera_ends_the_stream_by_name(tmp_path, every_pair):
     with PairStream(clips(tmp_path, 250, 250), every_pair=every_pair) as stream:
-        assert stream.next_pair(PATIENCE_S) is not None
+        assert stream.next_pair(TIMEOUT_S) is not None
         os.kill(camera("left"), signal.SIGKILL)
         read_all(stream)
         assert stream.failure is not None and "ended unexpectedly (exit code -9)" in stream.failure
@@ -166,7 +166,7 @@ def camera(view: View) -> int:
 
 def await_pair(stream: PairStream, wanted) -> None:
     """Read until a pair comes that is `wanted`."""
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while (pair := stream.next_pair(0.1)) is None or not wanted(pair):
         assert time.monotonic() < deadline and not stream.ended, stream.failure
 
@@ -193,7 +193,7 @@ def test_a_feed_that_pauses_is_stood_in_for_and_taken_up_again(tmp_path):
 
         def send_until(wanted, views) -> None:
             nonlocal seq
-            deadline = time.monotonic() + PATIENCE_S
+            deadline = time.monotonic() + TIMEOUT_S
             while (pair := stream.next_pair(0.01)) is None or not wanted(pair):
                 assert time.monotonic() < deadline and not stream.ended
                 seq += 1
@@ -209,7 +209,7 @@ def test_a_feed_that_pauses_is_stood_in_for_and_taken_up_again(tmp_path):
 @pytest.mark.parametrize("every_pair", [False, True])
 def test_closing_in_the_middle_leaves_nothing_and_may_be_repeated(tmp_path, every_pair):
     with PairStream(clips(tmp_path, 250, 250), every_pair=every_pair) as stream:
-        assert stream.next_pair(PATIENCE_S) is not None
+        assert stream.next_pair(TIMEOUT_S) is not None
     read_all(stream)
     assert stream.failure is None
     stream.close()
@@ -269,9 +269,9 @@ def test_no_process_and_no_file_outlives_the_program(tmp_path, private_temporary
         os.killpg(parent.pid, ending)
     else:
         parent.kill()
-    output, errors = parent.communicate(timeout=PATIENCE_S)
+    output, errors = parent.communicate(timeout=TIMEOUT_S)
     for descriptor in watched:
-        readable, _, _ = select.select([descriptor], [], [], PATIENCE_S)
+        readable, _, _ = select.select([descriptor], [], [], TIMEOUT_S)
         os.close(descriptor)
         assert readable, "a capture process outlived its parent"
     if ending == signal.SIGINT:

@@ -14,7 +14,7 @@ from capture.process import CameraJob
 from capture.sources.base import DEFAULT_MODE
 from capture.supervisor import Backoff, Supervisor
 
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 SECOND = 1_000_000_000
 
 
@@ -35,7 +35,7 @@ def subscribed(tmp_path):
     endpoint = f"ipc://{tmp_path}/left"
     with zmq.Context() as context, context.socket(zmq.SUB) as socket:
         socket.reconnect_ivl = 20
-        socket.rcvtimeo = round(PATIENCE_S * 1000)
+        socket.rcvtimeo = round(TIMEOUT_S * 1000)
         socket.subscribe("left")
         socket.connect(endpoint)
         yield endpoint, socket
@@ -43,7 +43,7 @@ def subscribed(tmp_path):
 
 
 def tend_until(supervisor: Supervisor, done) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not done():
         assert time.monotonic() < deadline
         for view in supervisor.dead():
@@ -66,7 +66,7 @@ def test_a_killed_process_comes_back_and_counts_its_frames_anew(subscribed):
         (again,) = cameras()
         assert again.pid != pid
         header = wire.unpack(socket.recv_multipart()).header
-        assert isinstance(header, wire.FrameHeader) and header.captured_ns > time.monotonic_ns() - PATIENCE_S * SECOND
+        assert isinstance(header, wire.FrameHeader) and header.captured_ns > time.monotonic_ns() - TIMEOUT_S * SECOND
     finally:
         supervisor.close()
 
@@ -97,7 +97,7 @@ def test_a_process_that_hangs_is_ended(subscribed, caplog):
         supervisor.open()
         (child,) = cameras()
         os.kill(child.pid or 0, signal.SIGSTOP)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not supervisor.dead():
             assert time.monotonic() < deadline
             supervisor.tend(lambda view, now_ns: SECOND, SECOND // 100)

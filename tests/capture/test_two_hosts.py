@@ -11,7 +11,7 @@ from capture.transport.keys import make_keys
 from tests.capture.hosts import AHEAD_S, HERE, THERE, two_hosts
 from tests.paths import ROOT
 
-PATIENCE_S = 180.0
+TIMEOUT_S = 180.0
 PORT = 5601
 
 RECEIVER = """
@@ -62,13 +62,13 @@ def test_offset_is_within_its_bound_and_views_of_two_hosts_are_paired(tmp_path, 
                 way = start(on_desk, str(ROOT / "tests" / "capture" / "hosts.py"), str(port), "7", *map(str, delays_s))
                 assert way.stdout and way.stdout.readline() == "relaying\n"
             desk = start(on_desk, str(tmp_path / "receiver.py"), str(tmp_path / "desk"), f"tcp://{HERE}:{PORT}", "3")
-            output, _ = desk.communicate(timeout=PATIENCE_S)
+            output, _ = desk.communicate(timeout=TIMEOUT_S)
         finally:
             for program in reversed(programs):
                 # unshare takes its child along; asked politely, it would wait for it.
                 program.kill()
             for program in programs:
-                program.wait(PATIENCE_S)
+                program.wait(TIMEOUT_S)
                 if program.stdout:
                     program.stdout.close()
     found = msgspec.json.decode(output)

@@ -1,4 +1,4 @@
-"""Calibration finds the layers that eight bits hurt, and what crops it may be given."""
+"""Int8 calibration keeps sensitive layers in float; invalid calibration crops raise."""
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from runtime.networks.graph import fill_weights, graph_of, weights_of
 from tests.runtime.networks.test_graph import run
 
 
-def test_the_head_stays_in_float_and_the_rest_answers_nearly_as_before(shipped):
+def test_head_stays_float_and_int8_predictions_stay_close(shipped):
     network, manifest = shipped
     weights = weights_of(network)
     model = fill_weights(graph_of(manifest, weights), weights, manifest)
@@ -45,14 +45,14 @@ def test_recorded_crops_come_from_a_folder_or_an_array(tmp_path):
         (lambda path: None, "holds no crops"),
     ],
 )
-def test_other_crops_are_refused_in_one_sentence(make, message, tmp_path):
+def test_invalid_crops_raise_a_one_line_error(make, message, tmp_path):
     make(tmp_path / "given")
     with pytest.raises(UserError, match=message) as caught:
         recorded_crops(tmp_path / "given", 64)
     assert "\n" not in str(caught.value)
 
 
-def test_an_array_of_another_shape_is_refused(tmp_path):
+def test_an_array_of_wrong_shape_raises(tmp_path):
     np.save(tmp_path / "crops.npy", np.zeros((2, 64, 64), np.uint8))
     with pytest.raises(UserError, match="expected crops"):
         recorded_crops(tmp_path / "crops.npy", 64)

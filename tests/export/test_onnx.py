@@ -1,4 +1,4 @@
-"""The ONNX file is whole in itself: another program needs nothing else to get joints from crops."""
+"""The exported ONNX file is self-contained and predicts as torch does."""
 
 import onnx
 import pytest
@@ -18,7 +18,7 @@ def file(tmp_path_factory):
     return to
 
 
-def test_the_file_is_a_checked_model_with_all_its_weights(file):
+def test_file_passes_the_onnx_checker_and_embeds_its_weights(file):
     model = onnx.load(file, load_external_data=False)
     onnx.checker.check_model(model, full_check=True)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
@@ -27,13 +27,13 @@ def test_the_file_is_a_checked_model_with_all_its_weights(file):
     assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
 
 
-def test_it_answers_as_torch_does(file, shipped):
+def test_file_predicts_as_torch(file, shipped):
     network, _ = shipped
     images = probe(64)
     assert compare(export_onnx.file_engine(file)(images), reference_predictions(network, images)).largest_mm < 0.05
 
 
-def test_parity_tells_a_good_file_from_a_bad_one(file, tmp_path, capsys):
+def test_parity_command_passes_a_good_file_and_fails_a_broken_one(file, tmp_path, capsys):
     assert show_parity(ParitySettings(file=file)) == 0
     model = onnx.load(file)
     broken = next(tensor for tensor in model.graph.initializer if tensor.name == "network.fuse.0.bias")
@@ -43,7 +43,7 @@ def test_parity_tells_a_good_file_from_a_bad_one(file, tmp_path, capsys):
     assert "refused: largest mm" in capsys.readouterr().out
 
 
-def test_what_is_no_model_is_refused_by_name(tmp_path):
+def test_a_file_that_is_no_model_is_named_in_the_error(tmp_path):
     (tmp_path / "net.onnx").write_text("no model")
     with pytest.raises(UserError, match="net.onnx cannot be run"):
         export_onnx.file_engine(tmp_path / "net.onnx")

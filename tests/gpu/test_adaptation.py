@@ -1,4 +1,4 @@
-"""Adaptation on a GPU learns what it learns on a CPU."""
+"""Adaptation steps on a GPU give the figures of a CPU."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(),
 
 
 @pytest.mark.parametrize("recipe", [Recipe(), FAITHFUL], ids=["ours", "faithful"])
-def test_a_step_has_the_same_figures_on_both(recipe):
+def test_a_step_gives_the_same_figures_on_cpu_and_gpu(recipe):
     network, manifest = load_network(DEFAULT_WEIGHTS)
     random = torch.Generator().manual_seed(0)
     shape = (8, manifest.crop_size, manifest.crop_size, 3)

@@ -1,4 +1,4 @@
-"""On a GPU every engine answers what the network answers on a CPU, and takes other weights while it runs."""
+"""GPU engines predict as torch on a CPU does, and can be refitted while they run."""
 
 import threading
 from copy import deepcopy
@@ -26,14 +26,14 @@ def made(request):
 
 
 @pytest.mark.parametrize("count", [1, 2, 4, 12, 20])
-def test_it_answers_as_on_a_cpu_whatever_the_batch(made, count):
+def test_predictions_match_the_cpu_for_any_batch_size(made, count):
     name, engine = made
     network, manifest = load_network(DEFAULT_WEIGHTS)
     images = probe(manifest.crop_size)[:count]
     assert compare(engine(images), reference_predictions(network, images)).mean_mm < MOST_MM[name]
 
 
-def test_a_recorded_graph_gives_each_batch_its_own_answer(made):
+def test_cuda_graph_gives_each_batch_its_own_predictions(made):
     _, engine = made
     images = probe(engine.manifest.crop_size)
     first, second = engine(images[:2]), engine(images[2:4])
@@ -42,7 +42,7 @@ def test_a_recorded_graph_gives_each_batch_its_own_answer(made):
     assert np.abs(first.joints - second.joints).max() > 0.01
 
 
-def test_renewed_beside_the_stream_it_has_the_new_weights(made):
+def test_refitted_in_another_thread_has_the_new_weights(made):
     name, engine = made
     network, manifest = load_network(DEFAULT_WEIGHTS)
     other = deepcopy(network)
@@ -60,6 +60,6 @@ def test_renewed_beside_the_stream_it_has_the_new_weights(made):
     assert compare(predict_in_batches(engine, images), reference_predictions(network, images)).mean_mm < MOST_MM[name]
 
 
-def test_auto_takes_an_engine_of_the_gpu(tmp_path, monkeypatch):
+def test_auto_selects_a_gpu_engine(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert "auto" in select_engine("auto").description

@@ -1,4 +1,4 @@
-"""What training needs of a GPU: hands drawn there, and a run that learns, saves and is resumed."""
+"""Training on a GPU: rendering, saving and resuming."""
 
 import pytest
 import torch

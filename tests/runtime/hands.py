@@ -21,7 +21,7 @@ def flexed_hand(flexion: float = 0.4) -> np.ndarray:
 
 
 def random_rotation(rng: np.random.Generator) -> np.ndarray:
-    """Uniformly drawn rotation (3, 3)."""
+    """Uniformly distributed rotation (3, 3)."""
     q, r = np.linalg.qr(rng.normal(size=(3, 3)))
     q = q * np.sign(np.diag(r))
     return q * np.linalg.det(q)

@@ -1,4 +1,4 @@
-"""Drawn hands before two cameras, as bundle adjustment takes them: the keypoints beside the scene that they show."""
+"""Synthetic hands before two cameras as bundle adjustment takes them: keypoints, and the true scene."""
 
 from dataclasses import dataclass, replace
 
@@ -13,26 +13,26 @@ from tools.evaluate.motion import sample_motion
 from tools.evaluate.two_views import Rig, observe
 
 FLAT_PX = 3.0
-"""Standard deviation that noiseless keypoints claim."""
+"""Standard deviation given to noiseless keypoints."""
 FLAT_SHAPE = 0.3
-"""Hands; the same of their shapes."""
+"""Hands; standard deviation given to their shapes."""
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class SyntheticPairs:
     """F pairs of one hand before one rig."""
 
     views: PerView[Keypoints]
     scene: Scene
-    """What is true."""
+    """The truth."""
     time_ns: np.ndarray
     """(F,)."""
 
 
-def drawn(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10, **asked: float) -> Drawn:
-    """`pairs` of a motion, evenly chosen; `asked` goes to `observe`. Deviations are what the confidences tell."""
+def synthetic_pairs(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10, **options: float) -> SyntheticPairs:
+    """`pairs` evenly spaced pairs of a motion; `options` go to `observe`. Standard deviations follow from the confidences."""
     rng = np.random.default_rng(seed)
-    observed = observe(rng, rig, sample_motion(rng, seconds), **asked)
+    observed = observe(rng, rig, sample_motion(rng, seconds), **options)
     there = np.array([number for number, pair in enumerate(observed.pairs) if pair is not None])
     chosen = there[np.linspace(0, len(there) - 1, pairs).round().astype(int)]
 
@@ -52,12 +52,12 @@ def drawn(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10, **asked: flo
     scene = Scene(
         log_focal, geometry.R_right_from_left, geometry.t_right_from_left_mm / DEFAULT_HAND_SIZE_MM, np.log(bones), joints
     )
-    return Drawn(PerView.of(keypoints), scene, observed.captured_ns[chosen])
+    return SyntheticPairs(PerView.of(keypoints), scene, observed.captured_ns[chosen])
 
 
-def noiseless(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10) -> Drawn:
-    """The same without errors, all joints as sure as each other."""
-    exact = drawn(rig, pairs, seed, seconds, noise_px=0, outliers=0, own_noise=0)
+def noiseless(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10) -> SyntheticPairs:
+    """The same without errors, with equal standard deviations for all joints."""
+    exact = synthetic_pairs(rig, pairs, seed, seconds, noise_px=0, outliers=0, own_noise=0)
 
     def flat(keypoints: Keypoints) -> Keypoints:
         shape = keypoints.sigma_px.shape
@@ -67,7 +67,7 @@ def noiseless(rig: Rig, pairs: int, seed: int = 0, seconds: float = 10) -> Drawn
 
 
 def prior_at(scene: Scene, *, focal_sigma: float = 0.35, equal_sigma: float = 0.03, bone_noise: float = 0.05) -> Prior:
-    """A prior that expects what is true."""
+    """A prior centred on the truth."""
     return Prior(
         PerView(*scene.log_focal), PerView(focal_sigma, focal_sigma), equal_sigma, np.exp(scene.log_bones), 0.1, bone_noise
     )

@@ -1,7 +1,7 @@
-"""A hand that moves before two cameras, for tests of what finds it and of what becomes of that.
+"""A hand that moves before two cameras, for tests of estimators and the pipeline.
 
-The frames hold no picture: red and green say which pixel it is, blue which view. So where a crop looks can be told from
-its pixels alone.
+The frames hold coordinates in place of a picture: red and green encode the pixel's position, blue the view. So the camera of a
+crop can be computed from its pixels.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ class Scene:
         self.side: Side = side
         self.seq = 0
         self.hidden: set[View] = set()
-        """Views in which nothing of the hand is seen."""
+        """Views in which the hand is not visible."""
         self.roll = 0.0
         """By how much the hand is turned about the left camera's axis, radians."""
 

@@ -1,4 +1,4 @@
-"""Solutions of known quality, as if solved: what judges them need not wait for a solver."""
+"""Solutions of given quality, and a solver that returns them, for tests without bundle adjustment."""
 
 import numpy as np
 
@@ -19,12 +19,14 @@ def bones_of(observed: Observed) -> np.ndarray:
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
 
 
-def solution_at(geometry: TwoViewGeometry, bones: np.ndarray, *, epoch: int = 0, rotation_deg: float = 0.5, **told) -> Solution:
-    """A solution that is beyond doubt, with these cameras; `told` takes the place of what it says of itself."""
+def solution_at(
+    geometry: TwoViewGeometry, bones: np.ndarray, *, epoch: int = 0, rotation_deg: float = 0.5, **figures
+) -> Solution:
+    """A solution with these cameras that is accepted, unless `figures` replaces its figures."""
     focal_px = geometry.cameras.map(lambda camera: camera.focal_px)
     t = geometry.t_right_from_left_mm / DEFAULT_HAND_SIZE_MM
     cameras = CameraEstimate(focal_px, geometry.R_right_from_left, t, scaled=True)
-    sure = {
+    accepted = {
         "uncertainty": Uncertainty(rotation_deg, 1.0, PerView(2.0, 2.0)),
         "noise": PerView(1.0, 1.0),
         "bone_noise": 0.05,
@@ -34,34 +36,34 @@ def solution_at(geometry: TwoViewGeometry, bones: np.ndarray, *, epoch: int = 0,
         "error_correlation": 1.0,
         "pairs": 20,
     }
-    return Solution(cameras, bones, epoch=epoch, **(sure | told))
+    return Solution(cameras, bones, epoch=epoch, **(accepted | figures))
 
 
 def turned(geometry: TwoViewGeometry, degrees: float) -> TwoViewGeometry:
-    """The right camera turned on its spot."""
+    """The right camera rotated about its own centre."""
     turn = from_vector(np.array([0, np.radians(degrees), 0]))
     return TwoViewGeometry(geometry.cameras, turn @ geometry.R_right_from_left, turn @ geometry.t_right_from_left_mm)
 
 
 def elsewhere(geometry: TwoViewGeometry, degrees: float) -> TwoViewGeometry:
-    """The right camera turned as it was, but off in another direction."""
+    """The right camera with its rotation, at another baseline direction."""
     t = geometry.t_right_from_left_mm
     across = np.cross(t, geometry.R_right_from_left[2])
     about = from_vector(across / np.linalg.norm(across) * np.radians(degrees))
     return TwoViewGeometry(geometry.cameras, geometry.R_right_from_left, about @ t)
 
 
-class Prepared:
-    """A solver that knows the answer."""
+class FixedSolver:
+    """Solver that returns a given solution."""
 
-    def __init__(self, geometry: TwoViewGeometry, bones: np.ndarray, **told):
+    def __init__(self, geometry: TwoViewGeometry, bones: np.ndarray, **figures):
         self.problems: list[Problem] = []
-        self._geometry, self._bones, self._told = geometry, bones, told
+        self._geometry, self._bones, self._figures = geometry, bones, figures
         self._solution: tuple[Solution | None] | None = None
 
     def submit(self, problem: Problem) -> None:
         self.problems.append(problem)
-        self._solution = (solution_at(self._geometry, self._bones, epoch=problem.epoch, **self._told),)
+        self._solution = (solution_at(self._geometry, self._bones, epoch=problem.epoch, **self._figures),)
 
     def done(self) -> tuple[Solution | None] | None:
         solution, self._solution = self._solution, None

@@ -1,4 +1,4 @@
-"""What a run knows of its cameras beforehand: a profile of live ones alone, or a user's calibration, which takes its place."""
+"""What a run knows of its cameras at the start: the profile of live cameras, or a given calibration."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,15 +28,15 @@ LENS = Lens((520.0, 520.0), (318.0, 241.0), "radtan", (-0.25, 0.05, 0.0, 0.0), (
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Profiles are kept here alone."""
+    """Profiles are stored in a temporary folder."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     return tmp_path
 
 
-UNTOLD: PerView[float | None] = PerView(None, None)
+UNKNOWN: PerView[float | None] = PerView(None, None)
 
 
-def first(fov_deg: PerView[float | None] = UNTOLD, images: PerView[np.ndarray] | None = None) -> FramePair:
+def first(fov_deg: PerView[float | None] = UNKNOWN, images: PerView[np.ndarray] | None = None) -> FramePair:
     def frame(view: View) -> Frame:
         width, height = SIZES[view]
         image = images[view] if images else np.zeros((height, width, 3), np.uint8)
@@ -45,30 +45,30 @@ def first(fov_deg: PerView[float | None] = UNTOLD, images: PerView[np.ndarray] |
     return FramePair(frame("left"), frame("right"))
 
 
-def found(known: CameraSetup) -> CalibrationState:
-    """What a run came to find of these cameras."""
-    cameras = known.cameras.map(lambda camera: replace(camera, focal_px=camera.focal_px * 1.1))
+def calibrated_state(setup: CameraSetup) -> CalibrationState:
+    """State of a calibration that was accepted with these cameras."""
+    cameras = setup.cameras.map(lambda camera: replace(camera, focal_px=camera.focal_px * 1.1))
     geometry = TwoViewGeometry(cameras, R, T_MM)
     return CalibrationState(geometry, np.ones(20), Uncertainty(0.8, 1.1, PerView(2.0, 3.0)), 3, 0, 48)
 
 
-def test_what_was_found_of_live_cameras_is_known_to_their_next_run_alone():
-    known = CameraSetup.of(LIVE, first())
-    assert known.remembered is None and known.given is None
-    known.save_profile(found(known), 90.0)
+def test_a_profile_is_remembered_for_the_same_live_cameras_only():
+    setup = CameraSetup.of(LIVE, first())
+    assert setup.remembered is None and setup.given is None
+    setup.save_profile(calibrated_state(setup), 90.0)
     again = CameraSetup.of(LIVE, first())
     assert again.remembered is not None and again.remembered.pairs == 48
     geometry = again.remembered.geometry(81.0)
     np.testing.assert_array_equal(geometry.R_right_from_left, R)
     np.testing.assert_allclose(geometry.t_right_from_left_mm, T_MM * 0.9)
-    assert geometry.cameras == found(known).geometry.cameras  # pyright: ignore[reportOptionalMemberAccess]
+    assert geometry.cameras == calibrated_state(setup).geometry.cameras  # pyright: ignore[reportOptionalMemberAccess]
     for other in (Settings(left="/dev/video2", right="0"), Settings(left="0", right="1")):
         assert CameraSetup.of(other, first()).remembered is None
 
 
-def test_nothing_is_kept_before_it_is_found():
-    known = CameraSetup.of(LIVE, first())
-    known.save_profile(CalibrationState(), 90.0)
+def test_no_profile_is_saved_before_calibration():
+    setup = CameraSetup.of(LIVE, first())
+    setup.save_profile(CalibrationState(), 90.0)
     assert CameraSetup.of(LIVE, first()).remembered is None and not default_folder().exists()
 
 
@@ -81,45 +81,45 @@ def test_nothing_is_kept_before_it_is_found():
         Settings(left="0", right="/dev/video2", remember=False),
     ],
 )
-def test_of_recordings_drawn_cameras_and_those_not_to_be_remembered_nothing_is_kept(
+def test_no_profile_for_recordings_synthetic_cameras_or_remember_off(
     settings: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.chdir(home)
     for name in ("left.mp4", "right.mp4"):
         (home / name).touch()
     live = CameraSetup.of(LIVE, first())
-    live.save_profile(found(live), 90.0)
+    live.save_profile(calibrated_state(live), 90.0)
     before = sorted(default_folder().iterdir())
-    known = CameraSetup.of(settings, first())
-    assert known.remembered is None
-    known.save_profile(found(known), 90.0)
+    setup = CameraSetup.of(settings, first())
+    assert setup.remembered is None
+    setup.save_profile(calibrated_state(setup), 90.0)
     assert sorted(default_folder().iterdir()) == before
 
 
 def test_a_feed_is_a_live_camera():
     settings = Settings(left="tcp://127.0.0.1:5601", right="tcp://127.0.0.1:5602")
-    known = CameraSetup.of(settings, first())
-    known.save_profile(found(known), 90.0)
+    setup = CameraSetup.of(settings, first())
+    setup.save_profile(calibrated_state(setup), 90.0)
     assert CameraSetup.of(settings, first()).remembered is not None
 
 
-def test_a_damaged_profile_is_the_users_error():
-    known = CameraSetup.of(LIVE, first())
-    known.save_profile(found(known), 90.0)
+def test_a_damaged_profile_raises_a_user_error():
+    setup = CameraSetup.of(LIVE, first())
+    setup.save_profile(calibrated_state(setup), 90.0)
     (file,) = default_folder().iterdir()
     file.write_text("{}")
     with pytest.raises(UserError, match="delete it"):
         CameraSetup.of(LIVE, first())
 
 
-def test_the_user_tells_the_field_of_view_before_the_camera_does_and_the_rest_is_a_usual_one():
-    known = CameraSetup.of(LIVE, first(PerView(70.0, None)))
-    assert known.fov_deg == PerView(70.0, None)
+def test_field_of_view_precedence_is_user_then_camera_then_default():
+    setup = CameraSetup.of(LIVE, first(PerView(70.0, None)))
+    assert setup.fov_deg == PerView(70.0, None)
     half = np.tan(np.radians([35.0, 30.0]))
-    assert [camera.focal_px for camera in known.cameras] == pytest.approx([320 / half[0], 160 / half[1]])
+    assert [camera.focal_px for camera in setup.cameras] == pytest.approx([320 / half[0], 160 / half[1]])
     told = CameraSetup.of(Settings(left="0", right="1", fov_deg=(80.0, 50.0)), first(PerView(70.0, None)))
     assert told.fov_deg == PerView(80.0, 50.0)
-    known.save_profile(found(known), 90.0)
+    setup.save_profile(calibrated_state(setup), 90.0)
     remembered = CameraSetup.of(LIVE, first()).remembered
     assert remembered is not None and remembered.left.focal_given and not remembered.right.focal_given
 
@@ -138,32 +138,32 @@ def calibrated(folder: Path, distortion: tuple[float, ...] = LENS.coefficients) 
     return Settings(left="0", right="/dev/video2", calibration=(folder / "stereo.yml",))
 
 
-def test_a_users_calibration_takes_the_place_of_all_else(home: Path):
+def test_a_given_calibration_replaces_profile_and_fields_of_view(home: Path):
     live = CameraSetup.of(LIVE, first())
-    live.save_profile(found(live), 90.0)
+    live.save_profile(calibrated_state(live), 90.0)
     before = [file.read_bytes() for file in default_folder().iterdir()]
-    known = CameraSetup.of(calibrated(home), first(PerView(70.0, 70.0)))
-    assert known.remembered is None and known.given is not None and known.undistorters is not None
-    np.testing.assert_allclose(known.given.R_right_from_left, R, atol=1e-12)
-    np.testing.assert_allclose(known.given.t_right_from_left_mm, T_MM)
-    assert known.given.cameras == known.cameras == known.undistorters.map(lambda one: one.camera)
-    assert known.cameras.map(lambda camera: camera.size_px) == SIZES
+    setup = CameraSetup.of(calibrated(home), first(PerView(70.0, 70.0)))
+    assert setup.remembered is None and setup.given is not None and setup.undistorters is not None
+    np.testing.assert_allclose(setup.given.R_right_from_left, R, atol=1e-12)
+    np.testing.assert_allclose(setup.given.t_right_from_left_mm, T_MM)
+    assert setup.given.cameras == setup.cameras == setup.undistorters.map(lambda one: one.camera)
+    assert setup.cameras.map(lambda camera: camera.size_px) == SIZES
     # Frames of half the size show the same with half the focal length.
-    assert known.cameras.right.focal_px == pytest.approx(known.cameras.left.focal_px / 2)
-    state = known.calibrator(90.0).state
-    assert state.geometry is known.given and state.version == 1
-    known.save_profile(state, 90.0)
+    assert setup.cameras.right.focal_px == pytest.approx(setup.cameras.left.focal_px / 2)
+    state = setup.calibrator(90.0).state
+    assert state.geometry is setup.given and state.version == 1
+    setup.save_profile(state, 90.0)
     assert [file.read_bytes() for file in default_folder().iterdir()] == before
 
 
-def test_a_calibration_of_other_frames_is_the_users_error(home: Path):
+def test_a_calibration_of_another_aspect_ratio_raises_a_user_error(home: Path):
     with pytest.raises(UserError, match="left camera.*aspect"):
         tall = PerView(np.zeros((640, 480, 3), np.uint8), np.zeros((240, 320, 3), np.uint8))
         CameraSetup.of(calibrated(home), first(images=tall))
 
 
-class Recorded:
-    """Pairs one after the other."""
+class ListedPairs:
+    """A source of the given pairs."""
 
     def __init__(self, *pairs: FramePair | None):
         self._pairs = list(pairs)
@@ -188,17 +188,17 @@ def dotted(points: np.ndarray) -> PerView[np.ndarray]:
     return PerView.of(image)
 
 
-def test_straight_pairs_are_those_of_the_ideal_cameras(home: Path):
+def test_undistorted_pairs_match_the_ideal_cameras(home: Path):
     points = np.array([[x, y, 1.0] for x in (-0.4, 0, 0.4) for y in (-0.3, 0, 0.3)])
     pair = first(images=dotted(points))
-    known = CameraSetup.of(calibrated(home), pair)
-    assert known.undistorters is not None
-    pairs = UndistortedPairs(Recorded(pair, None), known.undistorters)
+    setup = CameraSetup.of(calibrated(home), pair)
+    assert setup.undistorters is not None
+    pairs = UndistortedPairs(ListedPairs(pair, None), setup.undistorters)
     assert not pairs.ended
     undistorted = pairs.next_pair(1.0)
     assert undistorted is not None and pairs.next_pair(1.0) is None and pairs.ended
     bent = 0
-    for view, camera in known.cameras.items():
+    for view, camera in setup.cameras.items():
         frame, raw = undistorted[view], pair[view]
         assert replace(frame, image=raw.image) == raw and frame.image.shape == raw.image.shape
         assert not frame.image.flags.writeable
@@ -208,9 +208,9 @@ def test_straight_pairs_are_those_of_the_ideal_cameras(home: Path):
     assert bent > 4
 
 
-def test_pairs_of_lenses_without_distortion_are_left_alone(home: Path):
+def test_pairs_without_distortion_are_unchanged(home: Path):
     images = PerView.of(lambda view: np.full((*SIZES[view][::-1], 3), 90, np.uint8))
-    known = CameraSetup.of(calibrated(home, (0.0,) * 4), first(images=images))
-    assert known.undistorters is not None
-    undistorted = UndistortedPairs(Recorded(), known.undistorters).undistort(first(images=images))
+    setup = CameraSetup.of(calibrated(home, (0.0,) * 4), first(images=images))
+    assert setup.undistorters is not None
+    undistorted = UndistortedPairs(ListedPairs(), setup.undistorters).undistort(first(images=images))
     assert all(np.array_equal(undistorted[view].image, images[view]) for view in ("left", "right"))

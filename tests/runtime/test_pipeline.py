@@ -1,4 +1,4 @@
-"""From each view's hand to the one hand, and what the pipeline learns and forgets on the way."""
+"""The pipeline merges both views' hands, estimates the rotation, and resets it on a handedness correction."""
 
 import itertools
 
@@ -25,22 +25,22 @@ from tests.runtime.scenes import CAMERAS, FRAME_NS, R_RIGHT_FROM_LEFT, SIZES_PX,
 UNSMOOTHED = PipelineSettings(smooth=None)
 
 
-class Seer:
-    """The estimator that sees a scene's hand as it is."""
+class TruthEstimator:
+    """Estimator that returns the true hand of a scene."""
 
     description = "truth"
 
     def __init__(self, scene: Scene):
         self.takes_for: Side | None = None
-        """Which hand it says it is, if not the true one."""
+        """Handedness that it reports in place of the true one."""
         self.elbow: View | None = None
-        """A view in which it follows something else, somewhat less sure, until it is told to lose it."""
-        self.told: list[PerView[PinholeCamera]] = []
+        """View in which it follows something else, at a lower confidence, until `lose`."""
+        self.cameras_seen: list[PerView[PinholeCamera]] = []
         self.lost: list[View] = []
         self._scene = scene
 
     def __call__(self, pair: FramePair, cameras: PerView[PinholeCamera]) -> PerView[ViewHand | None]:
-        self.told.append(cameras)
+        self.cameras_seen.append(cameras)
         return PerView.of(self._hand)
 
     def lose(self, view: View) -> None:
@@ -59,11 +59,11 @@ class Seer:
 
 def pipeline_on(scene: Scene, settings: PipelineSettings = UNSMOOTHED) -> Pipeline:
     clock = itertools.count(10**12, 1000)
-    return Pipeline(Seer(scene), CAMERAS, settings, lambda: next(clock))
+    return Pipeline(TruthEstimator(scene), CAMERAS, settings, lambda: next(clock))
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_two_true_views_give_the_true_hand_and_the_rotation_between_the_cameras(side):
+def test_exact_views_give_the_true_hand_and_rotation(side):
     scene = Scene(side)
     pipeline = pipeline_on(scene)
     for scene.seq in range(20):
@@ -85,7 +85,7 @@ def test_smoothing_keeps_a_unit_hand_near_the_truth():
         assert np.abs(hand.joints - scene.truth()).max() < 0.15
 
 
-def test_times_travel_with_the_hand():
+def test_hand_carries_the_timestamps_of_its_pair():
     scene = Scene()
     scene.seq = 3
     timings = pipeline_on(scene).step(scene.pair())[0].timings
@@ -94,7 +94,7 @@ def test_times_travel_with_the_hand():
 
 
 @pytest.mark.parametrize(("hidden", "seen", "weight"), [("right", "left", 1), ("left", "right", 0)])
-def test_one_view_carries_the_hand_while_the_other_is_blind(hidden, seen, weight):
+def test_one_view_suffices_while_the_other_sees_no_hand(hidden, seen, weight):
     scene = Scene()
     pipeline = pipeline_on(scene)
     for scene.seq in range(3):
@@ -121,18 +121,18 @@ def test_no_hand_where_none_is_seen_or_only_the_right_view_before_a_rotation():
 
 
 @pytest.mark.parametrize("elbow", ["left", "right"])
-def test_a_view_that_follows_something_else_is_told_to_lose_it(elbow):
+def test_an_inconsistent_view_is_lost_and_not_merged(elbow):
     scene = Scene()
-    seer = Seer(scene)
-    pipeline = Pipeline(seer, CAMERAS, UNSMOOTHED)
+    estimator = TruthEstimator(scene)
+    pipeline = Pipeline(estimator, CAMERAS, UNSMOOTHED)
     for scene.seq in range(30):
         pipeline.step(scene.pair())
     assert pipeline.rig.rotation.uncertainty_deg < MAX_ROTATION_UNCERTAINTY_DEG
-    seer.elbow = elbow
+    estimator.elbow = elbow
     for scene.seq in range(30, 30 + MIN_INCONSISTENT_PAIRS):
-        assert seer.lost == []
+        assert estimator.lost == []
         (hand,) = pipeline.step(scene.pair())
-    assert seer.lost == [elbow] and hand.views[elbow] is None, "the inconsistent hand is not merged"
+    assert estimator.lost == [elbow] and hand.views[elbow] is None, "the inconsistent hand is not merged"
     scene.seq += 1
     (hand,) = pipeline.step(scene.pair())
     np.testing.assert_allclose(hand.joints, scene.truth(), atol=0.05)
@@ -141,11 +141,11 @@ def test_a_view_that_follows_something_else_is_told_to_lose_it(elbow):
 @pytest.mark.parametrize(
     ("away_ns", "forgets"), [(0, True), (HANDEDNESS_TIMEOUT_NS // 2, True), (2 * HANDEDNESS_TIMEOUT_NS, False)]
 )
-def test_a_side_that_is_corrected_soon_makes_the_rotation_forgotten_and_another_hand_later_does_not(away_ns, forgets):
+def test_a_handedness_correction_within_the_timeout_resets_the_rotation(away_ns, forgets):
     scene = Scene("left")
-    seer = Seer(scene)
-    seer.takes_for = "right"
-    pipeline = Pipeline(seer, CAMERAS, UNSMOOTHED)
+    estimator = TruthEstimator(scene)
+    estimator.takes_for = "right"
+    pipeline = Pipeline(estimator, CAMERAS, UNSMOOTHED)
     for scene.seq in range(20):
         pipeline.step(scene.pair())
     scene.hidden = {"left", "right"}
@@ -153,7 +153,7 @@ def test_a_side_that_is_corrected_soon_makes_the_rotation_forgotten_and_another_
         scene.seq += 1
         pipeline.step(scene.pair())
     # Seen by one view alone, the other hand teaches no new rotation.
-    scene.hidden, seer.takes_for = {"right"}, "left"
+    scene.hidden, estimator.takes_for = {"right"}, "left"
     scene.seq += 1
     (hand,) = pipeline.step(scene.pair())
     assert hand.side == "left"
@@ -161,7 +161,7 @@ def test_a_side_that_is_corrected_soon_makes_the_rotation_forgotten_and_another_
 
 
 @pytest.mark.parametrize("gone", VIEWS)
-def test_while_a_camera_is_gone_the_other_one_carries_the_hand(gone):
+def test_an_absent_camera_leaves_the_hand_to_the_other(gone):
     scene = Scene()
     pipeline = pipeline_on(scene)
     for scene.seq in range(20):
@@ -179,7 +179,7 @@ def test_while_a_camera_is_gone_the_other_one_carries_the_hand(gone):
         assert None not in (hand.views.left, hand.views.right)
 
 
-def test_a_hand_that_comes_back_as_the_same_makes_nothing_forgotten():
+def test_the_same_hand_returning_keeps_the_rotation():
     scene = Scene()
     pipeline = pipeline_on(scene)
     blind: list[set[View]] = [set(), {"left", "right"}, {"right"}, set(), {"left"}]
@@ -189,22 +189,22 @@ def test_a_hand_that_comes_back_as_the_same_makes_nothing_forgotten():
             assert hand.R_right_from_left is not None
 
 
-def test_the_estimator_gets_the_cameras_of_the_calibration():
+def test_estimator_gets_the_calibrated_cameras():
     scene = Scene()
-    seer = Seer(scene)
+    estimator = TruthEstimator(scene)
     known = PerView(PinholeCamera.from_fov(640, 480, 60), PinholeCamera.from_fov(320, 240, 70))
     given = TwoViewGeometry(known, R_RIGHT_FROM_LEFT, np.array([300.0, 0, 100]))
     calibrator = SelfCalibrator(SIZES_PX, PerView(None, None), 90, given=given)
-    pipeline = Pipeline(seer, CAMERAS, UNSMOOTHED, calibrator=calibrator, solver=InlineSolver())
+    pipeline = Pipeline(estimator, CAMERAS, UNSMOOTHED, calibrator=calibrator, solver=InlineSolver())
     for scene.seq in range(2):
         pipeline.step(scene.pair())
-    assert seer.told == [CAMERAS, known]
+    assert estimator.cameras_seen == [CAMERAS, known]
 
 
 def test_the_calibration_status_is_that_of_the_last_step():
     scene = Scene()
     calibrator = SelfCalibrator(SIZES_PX, PerView(None, None))
-    pipeline = Pipeline(Seer(scene), CAMERAS, UNSMOOTHED, calibrator=calibrator, solver=InlineSolver())
+    pipeline = Pipeline(TruthEstimator(scene), CAMERAS, UNSMOOTHED, calibrator=calibrator, solver=InlineSolver())
     before = pipeline.calibration_status
     assert before is not None and (before.phase, before.progress) == (CalibrationPhase.NO_HANDS, 0)
     for scene.seq in range(3):
@@ -214,7 +214,7 @@ def test_the_calibration_status_is_that_of_the_last_step():
     assert pipeline_on(scene).calibration_status is None, "nothing is calibrated"
 
 
-def test_a_camera_that_changes_its_size_is_named():
+def test_a_changed_frame_size_raises_and_names_the_view():
     scene = Scene()
     pipeline = pipeline_on(scene)
     pair = scene.pair()

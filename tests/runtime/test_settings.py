@@ -1,4 +1,4 @@
-"""Settings: the command line wins over the file, the file over the defaults; what is wrong is named."""
+"""Settings precedence: command line, file, defaults; invalid settings are named."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def toml(tmp_path):
     return write
 
 
-def test_the_command_line_wins_over_the_file_and_the_file_over_the_default(toml):
+def test_settings_precedence_is_command_line_then_file_then_default(toml):
     path = toml('left = "a.mp4"\nmerge_rule = "max"\nsmooth = false\nroi_left = [10, 20, 30]')
     settings = read_settings(["--config", str(path), "--left", "b.mp4", "--fov", "50", "70"])
     assert settings.left == "b.mp4"
@@ -51,7 +51,7 @@ def test_every_shipped_file_names_two_cameras(path):
         ("left", ("not TOML",)),
     ],
 )
-def test_what_is_wrong_in_a_file_is_named_in_one_line(toml, text, names):
+def test_invalid_settings_files_raise_a_one_line_error(toml, text, names):
     path = toml(text)
     with pytest.raises(UserError) as raised:
         read_file(path)
@@ -61,7 +61,7 @@ def test_what_is_wrong_in_a_file_is_named_in_one_line(toml, text, names):
         assert name in sentence
 
 
-def test_what_devices_are_asked_for_is_the_users_word():
+def test_camera_mode_comes_from_the_settings():
     assert Settings().camera_mode == DEFAULT_MODE
     settings = read_settings(["--camera-size", "1280", "720", "--camera-fps", "60", "--exposure", "150"])
     assert settings.camera_mode == DeviceMode(1280, 720, 60, 150)
@@ -75,7 +75,7 @@ def test_a_missing_file_is_named():
         read_settings(["--config", "nowhere.toml"])
 
 
-def test_an_unknown_option_is_named_and_ends_with_2(capsys):
+def test_an_unknown_option_is_named_and_exits_with_2(capsys):
     with pytest.raises(SystemExit) as raised:
         read_settings(["--lft", "0"])
     assert raised.value.code == 2
@@ -88,7 +88,7 @@ def test_a_missing_camera_is_named():
 
 
 @pytest.mark.parametrize("name", ["mediapipe", "mediapipe-lite"])
-def test_an_estimator_that_is_called_an_engine_is_taken_with_a_hint(toml, caplog, name):
+def test_an_estimator_given_as_engine_is_accepted_with_a_warning(toml, caplog, name):
     for arguments in (["--engine", name], [f"--engine={name}"], ["--config", str(toml(f'engine = "{name}"'))]):
         caplog.clear()
         settings = read_settings(arguments)
@@ -97,7 +97,7 @@ def test_an_estimator_that_is_called_an_engine_is_taken_with_a_hint(toml, caplog
         assert name in record.getMessage() and "estimator" in record.getMessage()
 
 
-def test_an_engine_alone_means_our_own_network(toml, caplog):
+def test_engine_alone_implies_detnet(toml, caplog):
     path = str(toml('estimator = "mediapipe"'))
     assert read_settings(["--config", path]).estimator == "mediapipe"
     settings = read_settings(["--config", path, "--engine", "onnx"])
@@ -107,6 +107,6 @@ def test_an_engine_alone_means_our_own_network(toml, caplog):
     assert not caplog.records
 
 
-def test_only_our_own_network_adapts():
+def test_adaptation_requires_detnet():
     with pytest.raises(UserError, match="estimator mediapipe"):
         read_settings(["--estimator", "mediapipe", "--adapt"])

@@ -1,4 +1,4 @@
-"""A rig with one hand track, fed with hands that two cameras observe."""
+"""A rig with one hand track, fed with synthetic hands."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from runtime.fusion.hand_track import FusedHand, HandTrack, HandTrackSettings
 from runtime.fusion.rig import MergeChoice, Rig
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
-from tests.runtime.solutions import Prepared, bones_of
+from tests.runtime.solutions import FixedSolver, bones_of
 from tools.evaluate.motion import sample_motion, sample_person
 from tools.evaluate.two_views import Observed, observe, sample_rig
 
@@ -42,9 +42,9 @@ class Tracked:
         return [self.step(ns, PerView(None, None) if pair is None else PerView(pair.left, pair.right)) for ns, pair in pairs]
 
 
-def tracked(choice: MergeChoice, observed: Observed, geometry: TwoViewGeometry | None = None) -> tuple[Tracked, Prepared]:
-    """One whose solver finds `geometry`, the true one if not given."""
-    solver = Prepared(geometry or observed.rig.geometry, bones_of(observed))
+def tracked(choice: MergeChoice, observed: Observed, geometry: TwoViewGeometry | None = None) -> tuple[Tracked, FixedSolver]:
+    """A rig with a track, whose solver finds `geometry` (the true one if None)."""
+    solver = FixedSolver(geometry or observed.rig.geometry, bones_of(observed))
     calibrator = SelfCalibrator(observed.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM)
     return Tracked.of(choice, calibrator, solver), solver
 

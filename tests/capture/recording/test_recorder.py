@@ -20,7 +20,7 @@ from hand.errors import UserError
 from tests.capture.clips import numbered_image, read_number
 from tests.capture.recordings import BEGAN_NS, MS, captured_ns, pair_of, write_recording
 
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 NOISE = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
 
 
@@ -150,7 +150,7 @@ def test_frames_of_pairs_that_were_taken_are_kept_where_others_are_not(tmp_path)
         recorder.message("left", wire.encode("left", number, number + 1, NOISE), number)
         if number % 10 == 5:
             recorder.keep("left", number)
-            deadline = time.monotonic() + PATIENCE_S
+            deadline = time.monotonic() + TIMEOUT_S
             while recorder.waiting_bytes > 2 * NOISE.nbytes and time.monotonic() < deadline:
                 os.sched_yield()
     recorder.close()
@@ -190,7 +190,7 @@ def test_a_crash_loses_no_more_than_the_last_moment(tmp_path):
     recorder = Recorder(tmp_path / "s.mcap", {"/pair": type(pair_of(0))})
     for number in range(5):
         recorder.message("left", wire.encode("left", number, number + 1, NOISE), number)
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     seen = 0
     while seen < 5 and time.monotonic() < deadline:
         with Recording(tmp_path / "s.mcap") as recording:

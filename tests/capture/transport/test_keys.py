@@ -17,7 +17,7 @@ from capture.views import PerView
 from hand.errors import UserError
 
 IMAGE = np.zeros((8, 8, 3), np.uint8)
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def subscriber(endpoint: str, keys=None, server: bytes = b""):
 def test_a_peer_on_the_list_is_served_and_its_clock_known(publisher, folders):
     _, endpoint = publisher
     with PairStream(PerView(endpoint, endpoint), keys=folders["receiver"]) as stream:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while stream.next_pair(0.1) is None or "left" not in stream.clocks:
             assert time.monotonic() < deadline and not stream.ended, stream.failure
         # Both ends have one clock here.
@@ -80,13 +80,13 @@ def test_anyone_else_gets_nothing_and_is_counted(publisher, folders, who):
     sender, endpoint = publisher
     keys = folders["stranger"] if who == "stranger" else None
     with subscriber(endpoint, keys, folders["sender"].public) as socket:
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not sender.refused:
             assert time.monotonic() < deadline
             assert not socket.poll(10)
         # The sender goes on serving whom it knows, and still nothing has come here.
         with subscriber(endpoint, folders["receiver"], folders["sender"].public) as good:
-            assert good.poll(round(PATIENCE_S * 1000))
+            assert good.poll(round(TIMEOUT_S * 1000))
         assert not socket.poll(0)
 
 

@@ -9,7 +9,7 @@ import zmq
 from capture.transport.probing import PROBE_VERSION, ClockLink, ClockService
 
 SECOND = 1_000_000_000
-PATIENCE_S = 120.0
+TIMEOUT_S = 120.0
 
 
 class SkewedClock:
@@ -33,7 +33,7 @@ def ends():
 
 
 def ask_until(link: ClockLink, done) -> None:
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + TIMEOUT_S
     while not done():
         assert time.monotonic() < deadline
         link.ask(time.monotonic_ns())
@@ -78,7 +78,7 @@ def test_answers_that_nobody_asked_for_are_left_out():
         service.linger = 0
         port = service.bind_to_random_port("tcp://127.0.0.1")
         link = ClockLink(context, f"tcp://127.0.0.1:{port}", lambda socket: None)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not service.poll(20):
             assert time.monotonic() < deadline
             link.ask(time.monotonic_ns())

@@ -13,25 +13,25 @@ from tests.runtime.solutions import elsewhere, solution_at, turned
 
 GEOMETRY = facing(60, 500)
 BONES = np.full(20, 0.4)
-UNSURE = Uncertainty(20.0, 1.0, PerView(2.0, 2.0))
+UNCERTAIN = Uncertainty(20.0, 1.0, PerView(2.0, 2.0))
 
 
 @pytest.mark.parametrize(
-    ("told", "reason"),
+    ("figures", "reason"),
     [
         ({}, None),
         ({"inliers": 0.4}, RejectionReason.VIEWS_DISAGREE),
         ({"noise": PerView(1.0, 3.0)}, RejectionReason.VIEWS_DISAGREE),
         ({"shape_error": PerView(0.6, 0.2)}, RejectionReason.SHAPE_MISMATCH),
-        ({"uncertainty": UNSURE}, RejectionReason.TOO_UNCERTAIN),
-        ({"uncertainty": replace(UNSURE, rotation_deg=1.0, baseline_deg=30.0)}, RejectionReason.TOO_UNCERTAIN),
-        ({"uncertainty": replace(UNSURE, rotation_deg=1.0, focal_percent=PerView(2.0, 40.0))}, RejectionReason.TOO_UNCERTAIN),
-        ({"uncertainty": replace(UNSURE, rotation_deg=float("nan"))}, RejectionReason.TOO_UNCERTAIN),
+        ({"uncertainty": UNCERTAIN}, RejectionReason.TOO_UNCERTAIN),
+        ({"uncertainty": replace(UNCERTAIN, rotation_deg=1.0, baseline_deg=30.0)}, RejectionReason.TOO_UNCERTAIN),
+        ({"uncertainty": replace(UNCERTAIN, rotation_deg=1.0, focal_percent=PerView(2.0, 40.0))}, RejectionReason.TOO_UNCERTAIN),
+        ({"uncertainty": replace(UNCERTAIN, rotation_deg=float("nan"))}, RejectionReason.TOO_UNCERTAIN),
         ({"rival": 0.5}, RejectionReason.AMBIGUOUS),
     ],
 )
-def test_a_solution_beyond_a_threshold_is_rejected_with_its_reason(told: dict, reason: RejectionReason | None):
-    assert rejection_reason(solution_at(GEOMETRY, BONES, **told)) is reason
+def test_a_solution_beyond_a_threshold_is_rejected_with_its_reason(figures: dict, reason: RejectionReason | None):
+    assert rejection_reason(solution_at(GEOMETRY, BONES, **figures)) is reason
 
 
 def test_a_solution_confirms_cameras_within_its_uncertainty_only():

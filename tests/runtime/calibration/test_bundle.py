@@ -1,4 +1,4 @@
-"""Bundle adjustment's equations are those of its cost, it finds what is true, and it knows how far off it may be."""
+"""Bundle adjustment: gradients match the cost, minimization converges to the truth, covariances match the errors."""
 
 from dataclasses import replace
 
@@ -14,20 +14,20 @@ from runtime.calibration.minimizer import minimize, refine_joints
 from runtime.calibration.noise import covariance, error_correlation, noise
 from runtime.calibration.robust_losses import FINAL_LOSSES, INITIAL_LOSSES, RobustLosses
 from runtime.calibration.variables import FOCAL, GLOBALS, PALM, SHIFT, TURN, Prior, Scene
-from tests.runtime.keypoints import Drawn, noiseless, prior_at
+from tests.runtime.keypoints import SyntheticPairs, noiseless, prior_at
 from tools.evaluate.two_views import sample_rig
 
 PAIRS = 16
 
 
 @pytest.fixture(scope="module")
-def exact() -> Drawn:
+def exact() -> SyntheticPairs:
     """Cameras 70° apart, of different fields of view."""
     return noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), PAIRS)
 
 
 def noisy(views: PerView[Keypoints], rng: np.random.Generator, noise_px: PerView[float]) -> PerView[Keypoints]:
-    """Keypoints with noise that they do not know of."""
+    """Keypoints with noise, their standard deviations unchanged."""
 
     def disturbed(view: View) -> Keypoints:
         keypoints = views[view]
@@ -37,7 +37,7 @@ def noisy(views: PerView[Keypoints], rng: np.random.Generator, noise_px: PerView
 
 
 def claiming(views: PerView[Keypoints], sigma_px: PerView[float]) -> PerView[Keypoints]:
-    """The same keypoints with other deviations, and without shapes of their own."""
+    """The same keypoints with other standard deviations and uninformative shapes."""
 
     def told(view: View) -> Keypoints:
         shape = views[view].sigma_px.shape
@@ -46,30 +46,30 @@ def claiming(views: PerView[Keypoints], sigma_px: PerView[float]) -> PerView[Key
     return PerView.of(told)
 
 
-def elastic(drawn: Drawn, rng: np.random.Generator, change: float) -> Drawn:
+def elastic(synthetic_pairs: SyntheticPairs, rng: np.random.Generator, change: float) -> SyntheticPairs:
     """The same hands with bones that change their lengths from pair to pair."""
-    joints = drawn.scene.joints.copy()
+    joints = synthetic_pairs.scene.joints.copy()
     for bone, (parent, child) in enumerate(BONES):
-        along = drawn.scene.joints[:, child] - drawn.scene.joints[:, parent]
-        own = np.exp(drawn.scene.log_bones[bone])
+        along = synthetic_pairs.scene.joints[:, child] - synthetic_pairs.scene.joints[:, parent]
+        own = np.exp(synthetic_pairs.scene.log_bones[bone])
         length = np.linalg.norm(along, axis=-1, keepdims=True) + change * own * rng.normal(size=(len(joints), 1))
         joints[:, child] = joints[:, parent] + along / np.linalg.norm(along, axis=-1, keepdims=True) * length
-    scene = replace(drawn.scene, joints=joints)
+    scene = replace(synthetic_pairs.scene, joints=joints)
 
     def seen(view: View) -> Keypoints:
-        keypoints, points = drawn.views[view], scene.in_view_axes(view)
+        keypoints, points = synthetic_pairs.views[view], scene.in_view_axes(view)
         return replace(keypoints, pixels=scene.focal(view) * points[..., :2] / points[..., 2:] + keypoints.centre_px)
 
-    return replace(drawn, views=PerView.of(seen), scene=scene)
+    return replace(synthetic_pairs, views=PerView.of(seen), scene=scene)
 
 
 def disturbed(scene: Scene, rng: np.random.Generator) -> Scene:
-    """A scene somewhat off in everything."""
+    """A scene with all parameters perturbed."""
     return scene.moved(rng.normal(0, 0.03, GLOBALS), rng.normal(0, 0.03, scene.joints.shape))
 
 
-def problems(exact: Drawn) -> dict[str, Bundle]:
-    """One of each kind, with noise of all kinds in it and deviations that differ."""
+def problems(exact: SyntheticPairs) -> dict[str, Bundle]:
+    """One bundle of each kind, with pixel and bone noise and different standard deviations."""
     rng = np.random.default_rng(1)
 
     def varied(keypoints: Keypoints) -> Keypoints:
@@ -106,7 +106,7 @@ KINDS = (
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_gradients_are_the_derivatives_of_half_the_cost(exact: Drawn, kind: str):
+def test_gradients_are_the_derivatives_of_half_the_cost(exact: SyntheticPairs, kind: str):
     bundle, scene = problems(exact)[kind], disturbed(exact.scene, np.random.default_rng(2))
     system, step = bundle.linearise(scene), 1e-5
     shared = np.array([_slope(bundle, scene, unknown, np.zeros_like(scene.joints)) for unknown in step * np.eye(GLOBALS)])
@@ -125,7 +125,7 @@ def _slope(bundle: Bundle, scene: Scene, shared: np.ndarray, joints: np.ndarray)
     return (bundle.cost(scene.moved(shared, joints)) - bundle.cost(scene.moved(-shared, -joints))) / 4
 
 
-def test_each_pairs_gradient_is_its_own(exact: Drawn):
+def test_gradient_of_each_pair_is_the_derivative_of_its_cost(exact: SyntheticPairs):
     bundle, scene = problems(exact)["strict"], disturbed(exact.scene, np.random.default_rng(2))
     system, step = bundle.linearise(scene), 1e-5
     for unknown in (FOCAL.start, TURN.stop - 1, SHIFT.start):
@@ -137,7 +137,7 @@ def test_each_pairs_gradient_is_its_own(exact: Drawn):
 
 
 @pytest.mark.parametrize("prior_weight", [1.0, 4.0])
-def test_where_all_fits_the_normal_matrix_is_how_gradients_change(exact: Drawn, prior_weight: float):
+def test_normal_matrix_is_the_hessian_where_residuals_vanish(exact: SyntheticPairs, prior_weight: float):
     bundle = Bundle(exact.views, prior_at(exact.scene), FINAL_LOSSES, prior_weight)
     system, rng, step = bundle.linearise(exact.scene), np.random.default_rng(3), 1e-5
     for scale in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0)):
@@ -152,7 +152,7 @@ def test_where_all_fits_the_normal_matrix_is_how_gradients_change(exact: Drawn, 
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_joints_alone_are_linearised_as_with_the_cameras(exact: Drawn, kind: str):
+def test_linearise_joints_equals_the_joint_blocks_of_linearise(exact: SyntheticPairs, kind: str):
     bundle, scene = problems(exact)[kind], disturbed(exact.scene, np.random.default_rng(2))
     both, (A, a) = bundle.linearise(scene), bundle.linearise_joints(scene)
     np.testing.assert_array_equal(A, both.A)
@@ -161,7 +161,7 @@ def test_joints_alone_are_linearised_as_with_the_cameras(exact: Drawn, kind: str
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_minimizing_never_raises_the_cost_and_keeps_what_is_given(exact: Drawn, kind: str):
+def test_minimizing_never_raises_the_cost_and_keeps_given_parameters(exact: SyntheticPairs, kind: str):
     bundle, start = problems(exact)[kind], disturbed(exact.scene, np.random.default_rng(4))
     scene, costs = start, [bundle.cost(start)]
     for _ in range(3):
@@ -180,7 +180,7 @@ def test_minimizing_never_raises_the_cost_and_keeps_what_is_given(exact: Drawn, 
     assert ((scene.log_focal == start.log_focal) == given).all()
 
 
-def test_joints_behind_a_camera_come_back(exact: Drawn):
+def test_joints_behind_a_camera_converge_in_front_of_it(exact: SyntheticPairs):
     bundle = Bundle(exact.views, prior_at(exact.scene), FINAL_LOSSES)
     behind = exact.scene.joints.copy()
     behind[0, 8, 2], behind[3, :, 2] = -1, behind[3, :, 2] - 2 * behind[3, :, 2].mean()
@@ -189,7 +189,7 @@ def test_joints_behind_a_camera_come_back(exact: Drawn):
 
 
 @pytest.mark.parametrize("equal_sigma", [0.3, np.inf])
-def test_without_noise_an_initialization_some_degrees_off_converges_to_the_truth(exact: Drawn, equal_sigma: float):
+def test_without_noise_an_initialization_some_degrees_off_converges_to_the_truth(exact: SyntheticPairs, equal_sigma: float):
     truth, prior = exact.scene, prior_at(exact.scene, equal_sigma=equal_sigma)
     scene = _start_near(exact, np.array([0.12, -0.1]), turn_deg=5, shift=0.1)
     assert angle_deg(scene.R_right_from_left, truth.R_right_from_left) > 4
@@ -203,7 +203,7 @@ def test_without_noise_an_initialization_some_degrees_off_converges_to_the_truth
     np.testing.assert_allclose(scene.joints, truth.joints, atol=0.1)
 
 
-def test_a_given_focal_length_stays_exactly_and_the_other_is_found(exact: Drawn):
+def test_a_given_focal_length_stays_exactly_and_the_other_is_found(exact: SyntheticPairs):
     truth = exact.scene
     prior = replace(prior_at(truth), focal_sigma=PerView(0.0, 0.35))
     start = _start_near(exact, np.array([0.0, -0.1]), turn_deg=5, shift=0.1)
@@ -214,7 +214,7 @@ def test_a_given_focal_length_stays_exactly_and_the_other_is_found(exact: Drawn)
 
 
 @pytest.mark.parametrize("size", [0.8, 1.25])
-def test_cameras_in_known_places_tell_the_size_of_the_hand(exact: Drawn, size: float):
+def test_given_extrinsics_determine_the_hand_size(exact: SyntheticPairs, size: float):
     truth = exact.scene
     views = claiming(exact.views, PerView(3.0, 3.0))
     prior = replace(prior_at(truth), place=False)
@@ -226,8 +226,8 @@ def test_cameras_in_known_places_tell_the_size_of_the_hand(exact: Drawn, size: f
     np.testing.assert_allclose(scene.joints, size * truth.joints, atol=1e-3)
 
 
-def _start_near(exact: Drawn, log_focal: np.ndarray, turn_deg: float, shift: float) -> Scene:
-    """The truth's cameras, off by so much, and joints where their rays meet."""
+def _start_near(exact: SyntheticPairs, log_focal: np.ndarray, turn_deg: float, shift: float) -> Scene:
+    """The true cameras perturbed by the given amounts, with triangulated joints."""
     truth, rng = exact.scene, np.random.default_rng(5)
     turn, aside = (direction / np.linalg.norm(direction) for direction in rng.normal(size=(2, 3)))
     t = truth.t_right_from_left + shift * np.linalg.norm(truth.t_right_from_left) * aside
@@ -238,8 +238,8 @@ def _start_near(exact: Drawn, log_focal: np.ndarray, turn_deg: float, shift: flo
 
 
 @pytest.mark.parametrize("rounds, wrong", [(1, 1.0), (3, 2.0), (3, 0.7)])
-def test_noise_is_found_though_joints_are_fitted_to_the_very_pixels_that_tell(rounds: int, wrong: float):
-    """In pixels and in bones; from deviations that are right, claim too little, or too much."""
+def test_noise_estimate_is_unbiased_by_the_fitted_joints(rounds: int, wrong: float):
+    """Of pixels and bones, from initial standard deviations that are right, too large or too small."""
     rng, true_px, true_bone = np.random.default_rng(6), PerView(2.0, 4.0), 0.05
     still = elastic(noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), 24), rng, true_bone)
     views, scene = noisy(still.views, rng, true_px), still.scene
@@ -254,14 +254,14 @@ def test_noise_is_found_though_joints_are_fitted_to_the_very_pixels_that_tell(ro
     assert bone_noise == pytest.approx(true_bone, rel=0.25)
 
 
-def test_covariance_is_the_spread_of_what_is_found():
+def test_covariance_is_the_spread_of_the_estimates():
     pairs = 10
     exact = noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), pairs)
     rng, noise_px, bone_noise = np.random.default_rng(7), PerView(2.0, 2.0), 0.03
     truth, errors, said = exact.scene, [], []
     for _ in range(20):
         views = claiming(noisy(elastic(exact, rng, bone_noise).views, rng, noise_px), noise_px)
-        prior = _drawn_prior(truth, rng, bone_noise)
+        prior = _sampled_prior(truth, rng, bone_noise)
         bundle = Bundle(views, prior, FINAL_LOSSES)
         scene, _ = minimize(bundle, truth, 6)
         claimed = covariance(bundle, scene, np.arange(pairs))
@@ -273,8 +273,8 @@ def test_covariance_is_the_spread_of_what_is_found():
     assert (ratio > 0.6).all() and (ratio < 1.5).all(), ratio
 
 
-def _drawn_prior(truth: Scene, rng: np.random.Generator, bone_noise: float) -> Prior:
-    """A prior off as far as it says."""
+def _sampled_prior(truth: Scene, rng: np.random.Generator, bone_noise: float) -> Prior:
+    """A prior whose error follows its own standard deviations."""
     prior = prior_at(truth, equal_sigma=np.inf, focal_sigma=0.02, bone_noise=bone_noise)
     off = rng.normal(0, prior.bone_sigma, len(BONES))
     off[PALM] = 0
@@ -282,7 +282,7 @@ def _drawn_prior(truth: Scene, rng: np.random.Generator, bone_noise: float) -> P
     return replace(prior, bones=prior.bones * np.exp(off), log_focal=log_focal)
 
 
-def test_what_is_given_has_no_variance(exact: Drawn):
+def test_given_parameters_have_zero_variance(exact: SyntheticPairs):
     for name, given in (("one focal length given", [0]), ("place given", [*range(TURN.start, SHIFT.stop)])):
         bundle = problems(exact)[name]
         scene, _ = minimize(bundle, exact.scene, 2)
@@ -292,16 +292,16 @@ def test_what_is_given_has_no_variance(exact: Drawn):
 
 @pytest.mark.parametrize("shared", [False, True])
 def test_correlated_errors_are_distinguished_from_independent_ones(shared: bool):
-    drawn = noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), 32, seconds=1.5)
+    synthetic_pairs = noiseless(sample_rig(np.random.default_rng(0), 70, PerView(60.0, 75.0)), 32, seconds=1.5)
     rng, cluster = np.random.default_rng(8), np.arange(32) // 4
     off = rng.normal(0, 3, (2, 8 if shared else 32, 21, 2))
     off = off[:, cluster] if shared else off
 
     def seen(view: View) -> Keypoints:
-        return replace(drawn.views[view], pixels=drawn.views[view].pixels + off[VIEWS.index(view)])
+        return replace(synthetic_pairs.views[view], pixels=synthetic_pairs.views[view].pixels + off[VIEWS.index(view)])
 
-    bundle = Bundle(claiming(PerView.of(seen), PerView(3.0, 3.0)), prior_at(drawn.scene), FINAL_LOSSES)
-    scene, _ = minimize(bundle, drawn.scene, 5)
+    bundle = Bundle(claiming(PerView.of(seen), PerView(3.0, 3.0)), prior_at(synthetic_pairs.scene), FINAL_LOSSES)
+    scene, _ = minimize(bundle, synthetic_pairs.scene, 5)
     together = error_correlation(bundle, scene, cluster)
     assert together > 2 if shared else 0.6 < together < 1.6, together
     # And claims widen accordingly.
@@ -310,8 +310,8 @@ def test_correlated_errors_are_distinguished_from_independent_ones(shared: bool)
     assert error_correlation(bundle, scene, np.arange(32)) == pytest.approx(1)
 
 
-def test_losses_reject_what_the_squares_follow(exact: Drawn):
-    """A tenth of the joints anywhere about the hand in one view: the strict loss ends near the truth, plain squares do not."""
+def test_robust_losses_reject_outliers_that_bias_least_squares(exact: SyntheticPairs):
+    """With 10 % outlier joints in one view, the robust loss ends near the truth and least squares does not."""
     rng = np.random.default_rng(9)
     wild = rng.random((PAIRS, 21)) < 0.1
     right = replace(exact.views.right, pixels=exact.views.right.pixels + wild[..., None] * rng.normal(0, 60, (PAIRS, 21, 2)))
@@ -327,8 +327,8 @@ def test_losses_reject_what_the_squares_follow(exact: Drawn):
     assert off_deg(FINAL_LOSSES) < 0.1 < 1 < off_deg(RobustLosses(plain, plain))
 
 
-def test_shapes_alone_turn_the_right_camera(exact: Drawn):
-    """Pixels that say nothing leave the rotation to the views' own hands."""
+def test_rotation_follows_the_shapes_where_pixels_are_uninformative(exact: SyntheticPairs):
+    """With uninformative pixels the rotation is that between the shapes."""
     views = exact.views.map(lambda keypoints: replace(keypoints, sigma_px=np.full_like(keypoints.sigma_px, 1e4)))
     start = exact.scene.moved(np.r_[0, 0, 0.2, -0.1, 0.15, np.zeros(GLOBALS - 5)], np.zeros_like(exact.scene.joints))
     scene, _ = minimize(Bundle(views, prior_at(exact.scene), INITIAL_LOSSES), start, 10)

@@ -1,4 +1,4 @@
-"""What OpenCV and Kalibr write is read back as it was meant, and what is wrong in a file is named in one sentence."""
+"""Calibration files of OpenCV and Kalibr are read as written; invalid files raise a one-line error."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ cam1:
 
 
 @pytest.mark.parametrize("name", ["stereo.yml", "stereo.xml", "stereo.json"])
-def test_a_file_of_opencv_is_read_back_whatever_its_format(tmp_path, name):
+def test_an_opencv_file_is_read_in_every_format(tmp_path, name):
     written = write_opencv(tmp_path / name, SAMPLE | {"image_width": 640, "image_height": 480})
     # The name says nothing, the content all.
     calibration = read_calibration(written.rename(tmp_path / "calibration.dat"))
@@ -118,7 +118,7 @@ def test_intrinsics_and_extrinsics_in_two_files_are_one_calibration(tmp_path):
         ("cameraMatrixL", "distL", "cameraMatrixR", "distR", "stereo_rotation", "stereo_translation"),
     ],
 )
-def test_common_names_for_the_same_things_are_known(tmp_path, names):
+def test_common_key_synonyms_are_accepted(tmp_path, names):
     values = dict(zip(names, SAMPLE.values(), strict=True))
     calibration = read_calibration(write_opencv(tmp_path / "stereo.yml", values))
     assert calibration.lenses == LENSES
@@ -126,7 +126,7 @@ def test_common_names_for_the_same_things_are_known(tmp_path, names):
     np.testing.assert_allclose(calibration.t_right_from_left_mm, T)
 
 
-def test_opencvs_fisheye_is_told_by_its_key(tmp_path):
+def test_opencv_fisheye_model_is_recognised_by_its_key(tmp_path):
     values = SAMPLE | {"D1": np.array([[0.01], [0.02], [0.0], [0.0]]), "D2": np.array([[0.01, 0.02, 0.0, 0.0]])}
     with pytest.raises(UserError, match="D1.*4 numbers.*fisheye_model"):
         read_calibration(write_opencv(tmp_path / "stereo.yml", values))
@@ -154,7 +154,7 @@ def test_a_camchain_of_kalibr_is_read_in_millimetres(tmp_path):
     np.testing.assert_allclose(calibration.t_right_from_left_mm, T)
 
 
-def test_both_programs_mean_the_same_place(tmp_path):
+def test_opencv_and_kalibr_files_give_the_same_extrinsics(tmp_path):
     """A point that both cameras see lands where each program's own formula puts it: x_2 = R x_1 + T."""
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())
@@ -165,7 +165,7 @@ def test_both_programs_mean_the_same_place(tmp_path):
     assert cameras.right.size_px == (640, 360)
 
 
-def test_frames_of_another_shape_are_refused_by_view(tmp_path):
+def test_frames_of_another_aspect_ratio_raise_and_name_the_view(tmp_path):
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())
     with pytest.raises(UserError, match="right camera.*1280x720.*640x480"):
@@ -197,7 +197,7 @@ def test_frames_of_another_shape_are_refused_by_view(tmp_path):
         ({"image_size": (640, 480, 3)}, ("`image_size`", "3", "2")),
     ],
 )
-def test_what_is_wrong_in_a_file_of_opencv_is_named_in_one_line(tmp_path, values, names):
+def test_invalid_opencv_values_raise_a_one_line_error(tmp_path, values, names):
     kept = {key: value for key, value in (SAMPLE | values).items() if value is not None}
     refused(write_opencv(tmp_path / "stereo.yml", kept), names)
 
@@ -222,7 +222,7 @@ def test_what_is_wrong_in_a_file_of_opencv_is_named_in_one_line(tmp_path, values
         (("intrinsics: [285.5", "intrinsics: [[285.5"), ("not YAML",)),
     ],
 )
-def test_what_is_wrong_in_a_camchain_is_named_in_one_line(tmp_path, change, names):
+def test_invalid_camchain_values_raise_a_one_line_error(tmp_path, change, names):
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain(change))
     refused(path, names)
@@ -242,14 +242,14 @@ def test_what_is_wrong_in_a_camchain_is_named_in_one_line(tmp_path, change, name
         ),
     ],
 )
-def test_a_file_that_is_no_calibration_is_refused(tmp_path, content, names):
+def test_a_file_that_is_no_calibration_raises(tmp_path, content, names):
     path = tmp_path / "calibration.yml"
     path.write_bytes(content)
     refused(path, names)
 
 
-def test_a_broken_off_file_is_refused(tmp_path):
-    """Whatever of a file was written, it is never taken for the whole."""
+def test_a_truncated_file_raises(tmp_path):
+    """A partial file is never read as a whole one."""
     for name in ("stereo.yml", "stereo.xml", "stereo.json"):
         path = write_opencv(tmp_path / name, SAMPLE)
         content = path.read_bytes()
@@ -258,7 +258,7 @@ def test_a_broken_off_file_is_refused(tmp_path):
             refused(path, ())
 
 
-def test_a_missing_file_and_a_mixture_are_refused(tmp_path):
+def test_a_missing_file_and_mixed_formats_raise(tmp_path):
     refused(tmp_path / "nowhere.yml", ("No such file",))
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())

@@ -1,4 +1,4 @@
-"""What is known of a pair of cameras survives, whole, for that pair alone."""
+"""Camera profiles round-trip through their files, one file for each camera pair; invalid files raise."""
 
 import json
 import resource
@@ -42,7 +42,7 @@ def profile(baseline_mm: float = 412.5, focal_px: float = 554.256) -> Profile:
     )
 
 
-def test_what_was_saved_is_what_is_loaded(tmp_path):
+def test_a_profile_round_trips_through_its_file(tmp_path):
     file = profile_file(PAIR, tmp_path / "made" / "cameras")
     assert load_profile(file) is None
     save_profile(file, profile())
@@ -53,14 +53,14 @@ def test_what_was_saved_is_what_is_loaded(tmp_path):
     assert [path.name for path in file.parent.iterdir()] == [file.name]
 
 
-def test_the_geometry_comes_back_as_it_was(tmp_path):
+def test_geometry_round_trips_through_a_profile(tmp_path):
     geometry = profile().geometry()
     assert geometry.cameras.right == PinholeCamera(1012.75, (639.5, 359.5), SIZES.right)
     np.testing.assert_array_equal(geometry.R_right_from_left, from_vector(np.array([0.05, 1.1, -0.2])))
     np.testing.assert_array_equal(geometry.t_right_from_left_mm, [-412.5, 18.3, 160.1])
 
 
-def test_another_hand_size_scales_the_place_alone():
+def test_another_hand_size_scales_the_translation_only():
     smaller = profile().geometry(hand_size_mm=81.0)
     np.testing.assert_allclose(smaller.t_right_from_left_mm, profile().geometry().t_right_from_left_mm * 0.9)
     np.testing.assert_array_equal(smaller.R_right_from_left, profile().geometry().R_right_from_left)
@@ -80,13 +80,13 @@ PAIRS = st.builds(
 
 
 @given(PAIRS, PAIRS)
-def test_two_pairs_share_a_file_only_if_they_are_one(one, other):
+def test_camera_pairs_share_a_file_only_if_equal(one, other):
     folder = Path("/cameras")
     assert (profile_file(one, folder) == profile_file(other, folder)) == (one == other)
     assert profile_file(one, folder).parent == folder and len(profile_file(one, folder).name) < 120
 
 
-def test_cameras_that_change_sides_are_another_pair_and_spellings_are_not(tmp_path, monkeypatch):
+def test_swapped_cameras_are_another_pair_and_path_aliases_are_the_same(tmp_path, monkeypatch):
     swapped = CameraPair.of(PerView("/dev/video2", "0"), PerView(SIZES.right, SIZES.left))
     assert profile_file(swapped, tmp_path) != profile_file(PAIR, tmp_path)
     same: PerView[tuple[int, int]] = PerView((640, 480), (640, 480))
@@ -113,7 +113,7 @@ def no_file_longer_than(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
-def test_a_write_that_breaks_off_leaves_the_old_profile(tmp_path):
+def test_an_interrupted_write_leaves_the_old_profile(tmp_path):
     file = profile_file(PAIR, tmp_path)
     save_profile(file, profile())
     with no_file_longer_than(100), pytest.raises(UserError, match=f"{file.name}.*File too large"):
@@ -144,7 +144,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
         ("left", {"source": "0"}, ("left", "size_px")),
     ],
 )
-def test_a_broken_profile_is_refused_and_says_how_to_start_anew(tmp_path, key, value, names):
+def test_an_invalid_profile_raises_and_says_how_to_delete_it(tmp_path, key, value, names):
     file = profile_file(PAIR, tmp_path)
     save_profile(file, profile())
     file.write_text(json.dumps(json.loads(file.read_text()) | {key: value}))
@@ -156,7 +156,7 @@ def test_a_broken_profile_is_refused_and_says_how_to_start_anew(tmp_path, key, v
 
 
 @pytest.mark.parametrize("key", ["focal_px", "focal_percent", "size_px"])
-def test_a_camera_that_cannot_be_is_refused(tmp_path, key):
+def test_an_impossible_camera_raises(tmp_path, key):
     file = profile_file(PAIR, tmp_path)
     save_profile(file, profile())
     content = json.loads(file.read_text())
@@ -167,7 +167,7 @@ def test_a_camera_that_cannot_be_is_refused(tmp_path, key):
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_part_of_a_profile_is_none(tmp_path, share):
+def test_a_truncated_profile_raises(tmp_path, share):
     file = profile_file(PAIR, tmp_path)
     save_profile(file, profile())
     content = file.read_bytes().rstrip()
@@ -176,7 +176,7 @@ def test_part_of_a_profile_is_none(tmp_path, share):
         load_profile(file)
 
 
-def test_numbers_that_are_none_are_never_saved():
+def test_non_finite_numbers_are_never_saved():
     for number in (float("nan"), float("inf"), 0.0):
         with pytest.raises(ValueError, match=f"focal_px is {number}"):
             profile(focal_px=number)

@@ -1,4 +1,4 @@
-"""A buffer of pairs is small, varied and young, and says what it does not know."""
+"""The keyframe buffer is bounded, varied and recent; missing values have infinite standard deviations."""
 
 from dataclasses import replace
 
@@ -16,7 +16,7 @@ CENTRES = PerView(np.array([319.5, 239.5]), np.array([319.5, 239.5]))
 
 
 def hands(x_px: float = 0, flexion: float = 0.4) -> PerView[ViewHand]:
-    """One hand `x_px` beside the middle of both pictures."""
+    """One hand `x_px` right of the image centre in both views."""
     joints = flexed_hand(flexion)
 
     def hand(view: View) -> ViewHand:
@@ -35,7 +35,7 @@ def times(buffer: KeyframeBuffer) -> list[int]:
     return [seen.captured_ns for seen in buffer.pairs]
 
 
-def test_it_never_holds_more_than_its_capacity_and_keeps_the_order_of_time():
+def test_buffer_keeps_its_capacity_and_time_order():
     buffer, rng = KeyframeBuffer(WIDTHS, 8), np.random.default_rng(0)
     for number in range(40):
         buffer.add(pair(number, rng.uniform(-200, 200), rng.uniform(0, 1)))
@@ -43,7 +43,7 @@ def test_it_never_holds_more_than_its_capacity_and_keeps_the_order_of_time():
         assert times(buffer) == sorted(times(buffer)) and times(buffer)[-1] == number
 
 
-def test_of_two_that_are_alike_the_older_leaves():
+def test_the_older_of_two_similar_keyframes_is_dropped():
     for number in range(4):
         # The twin of pair 0, 1, 2 or 3 comes fifth; the sixth has one of both leave.
         buffer = KeyframeBuffer(WIDTHS, 5)
@@ -54,14 +54,14 @@ def test_of_two_that_are_alike_the_older_leaves():
 
 
 @pytest.mark.parametrize("how", [{"x_px": 60.0}, {"flexion": 0.9}])
-def test_hands_differ_by_place_and_by_pose(how):
+def test_keyframes_differ_by_position_and_by_pose(how):
     buffer = KeyframeBuffer(WIDTHS, 3)
     for time_ns, seen in enumerate([pair(0), pair(1, **how), pair(2, 1), pair(3, -200)]):
         buffer.add(replace(seen, captured_ns=time_ns))
     assert times(buffer) == [1, 2, 3]
 
 
-def test_what_remains_is_more_varied_than_the_newest():
+def test_kept_keyframes_are_more_varied_than_the_newest():
     rng, seen = np.random.default_rng(1), []
     # Moves about for a while, then nearly rests.
     for number in range(200):
@@ -75,7 +75,7 @@ def test_what_remains_is_more_varied_than_the_newest():
     assert (kept.std(0) > 5 * newest.std(0)).all()
 
 
-def test_pairs_that_grow_too_old_leave():
+def test_keyframes_beyond_the_maximum_age_are_dropped():
     buffer = KeyframeBuffer(WIDTHS, 8)
     for time_ns in (0, 10, 20):
         buffer.add(pair(time_ns, time_ns * 5))
@@ -83,7 +83,7 @@ def test_pairs_that_grow_too_old_leave():
     assert times(buffer) == [10, 20, MAX_AGE_NS + 10]
 
 
-def test_what_is_to_be_forgotten_is_forgotten_and_the_buffer_goes_on():
+def test_forget_before_drops_older_keyframes_and_the_buffer_refills():
     buffer = KeyframeBuffer(WIDTHS, 4)
     for time_ns in range(4):
         buffer.add(pair(time_ns, 50.0 * time_ns))
@@ -96,7 +96,7 @@ def test_what_is_to_be_forgotten_is_forgotten_and_the_buffer_goes_on():
     assert len(buffer) == 4 and times(buffer)[-1] == 105
 
 
-def test_keypoints_are_the_pairs_in_order():
+def test_keypoints_stack_the_keyframes_in_order():
     buffer = KeyframeBuffer(WIDTHS)
     for time_ns in range(3):
         buffer.add(pair(time_ns, 50.0 * time_ns))
@@ -108,11 +108,11 @@ def test_keypoints_are_the_pairs_in_order():
         assert keypoints.sigma_px.shape == keypoints.shape_sigma.shape == (3, 21)
 
 
-def test_a_view_without_3d_says_nothing_of_shapes_and_as_much_of_pixels():
-    told, untold = hands(), hands()
-    unknown = replace(untold.left, joints=np.full((21, 3), np.nan))
+def test_a_view_without_3d_has_infinite_shape_sigma_and_finite_pixel_sigma():
+    complete, incomplete = hands(), hands()
+    unknown = replace(incomplete.left, joints=np.full((21, 3), np.nan))
     buffer = KeyframeBuffer(WIDTHS)
-    for time_ns, both in enumerate((told, PerView(unknown, untold.right))):
+    for time_ns, both in enumerate((complete, PerView(unknown, incomplete.right))):
         seen = Keyframe.of(time_ns, both)
         assert seen is not None
         buffer.add(seen)
@@ -126,7 +126,7 @@ def test_a_view_without_3d_says_nothing_of_shapes_and_as_much_of_pixels():
 @pytest.mark.parametrize("view", ["left", "right"])
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("pixels", ["not finite", "one point"])
-def test_hands_without_pixels_are_no_pair(view: View, known: bool, pixels: str):
+def test_hands_with_invalid_pixels_give_no_keyframe(view: View, known: bool, pixels: str):
     both = hands()
     hand = both[view]
     bad = np.full((21, 2), 100.0) if pixels == "one point" else np.where(np.arange(21)[:, None] == 4, np.nan, hand.pixels)

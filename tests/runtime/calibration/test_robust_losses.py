@@ -1,4 +1,4 @@
-"""A loss's weight is its derivative, small residuals count as they are, and weights' effect on a variance is known."""
+"""Robust losses: weights are derivatives, small residuals are not down-weighted, and variance shares match."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ EVERY = [make(knee) for make in (geman_mcclure, cauchy, charbonnier) for knee in
 
 
 @pytest.mark.parametrize("loss", EVERY)
-def test_the_weight_is_the_derivative(loss: Loss):
+def test_weight_is_the_derivative_of_the_loss(loss: Loss):
     squared = np.geomspace(1e-3, 1e4, 60)
     step = 1e-5 * squared
     slope = (loss(squared + step)[0] - loss(squared - step)[0]) / (2 * step)
@@ -18,7 +18,7 @@ def test_the_weight_is_the_derivative(loss: Loss):
 
 
 @pytest.mark.parametrize("loss", EVERY)
-def test_small_residuals_count_as_they_are_and_larger_ones_less_and_less(loss: Loss):
+def test_small_residuals_have_weight_one_and_weights_decrease(loss: Loss):
     assert loss(np.zeros(1)) == (0, 1)
     cost, weight = loss(np.geomspace(1e-9, 1e6, 100))
     assert cost[0] == pytest.approx(1e-9) and weight[0] == pytest.approx(1)
@@ -26,7 +26,7 @@ def test_small_residuals_count_as_they_are_and_larger_ones_less_and_less(loss: L
 
 
 @pytest.mark.parametrize("knee", KNEES)
-def test_far_residuals_have_the_say_that_each_loss_promises(knee: float):
+def test_asymptotes_for_large_residuals(knee: float):
     far, farther = 1e4 * knee, 1e5 * knee
     (bounded, rejected), (logarithm, pull), (linear, root) = (
         loss(np.array([far, farther]) ** 2) for loss in (geman_mcclure(knee), cauchy(knee), charbonnier(knee))
@@ -41,7 +41,7 @@ def test_far_residuals_have_the_say_that_each_loss_promises(knee: float):
 
 
 @pytest.mark.parametrize("losses", [INITIAL_LOSSES, FINAL_LOSSES, RobustLosses(geman_mcclure(1.0), geman_mcclure(1.5))])
-def test_shares_are_how_much_weighted_normal_residuals_seem_to_shrink(losses: RobustLosses):
+def test_shares_are_the_weighted_variance_of_normal_residuals(losses: RobustLosses):
     rng = np.random.default_rng(0)
     for loss, dimensions, share in ((losses.pixel, 2, losses.pixel_share), (losses.bone, 1, losses.bone_share)):
         squared = (rng.normal(size=(200_000, dimensions)) ** 2).sum(-1)

@@ -1,4 +1,4 @@
-"""Only right solutions are accepted, rejections have a typed reason, and a moved camera is noticed."""
+"""Only consistent solutions are accepted, rejections have a typed reason, and a moved camera is detected."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from runtime.calibration.self_calibrator import FIRST_PAIRS, NEW_PAIRS, Calibrat
 from runtime.calibration.solver import Problem, solve
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, RejectionReason
 from runtime.geometry.two_view import TwoViewGeometry
-from tests.runtime.solutions import Prepared, bones_of, elsewhere, solution_at, turned
+from tests.runtime.solutions import FixedSolver, bones_of, elsewhere, solution_at, turned
 from tools.evaluate import faults, motion, two_views
 from tools.evaluate.geometry_errors import problems
 from tools.evaluate.motion import sample_motion, sample_person
@@ -21,12 +21,12 @@ from tools.evaluate.two_views import Observed, observe, sample_rig
 
 UNKNOWN: PerView[float | None] = PerView(None, None)
 SLOW = 8.0
-"""Pairs a second of the streams that are solved for real: few, so that it takes little time."""
+"""Pairs a second of the streams for the real solver: few, to save time."""
 FOVS: PerView[float | None] = PerView(65.0, 65.0)
 RIG = sample_rig(np.random.default_rng(0), 60, PerView(65.0, 65.0))
 
 
-def seen(joints_mm: np.ndarray, rig: two_views.Rig = RIG, fps: float = SLOW, seed: int = 5) -> Observed:
+def observation(joints_mm: np.ndarray, rig: two_views.Rig = RIG, fps: float = SLOW, seed: int = 5) -> Observed:
     return observe(np.random.default_rng(seed), rig, joints_mm, fps=fps, assumed_fov_deg=60)
 
 
@@ -35,14 +35,14 @@ def moving(seconds: float, fps: float = SLOW, seed: int = 2) -> np.ndarray:
     return sample_motion(rng, seconds, fps, sample_person(np.random.default_rng(0)))
 
 
-def calibrator(fov_deg: PerView[float | None] = UNKNOWN, **told) -> SelfCalibrator:
-    return SelfCalibrator(PerView(two_views.SIZE_PX, two_views.SIZE_PX), fov_deg, DEFAULT_HAND_SIZE_MM, **told)
+def calibrator(fov_deg: PerView[float | None] = UNKNOWN, **options) -> SelfCalibrator:
+    return SelfCalibrator(PerView(two_views.SIZE_PX, two_views.SIZE_PX), fov_deg, DEFAULT_HAND_SIZE_MM, **options)
 
 
-def watch(
-    observed: Observed, by: SelfCalibrator, solver: Prepared | None = None
+def calibrate(
+    observed: Observed, by: SelfCalibrator, solver: FixedSolver | None = None
 ) -> list[tuple[CalibrationStatus, CalibrationState]]:
-    """Stream what was observed; status and state after each solution, by `solver` or for real."""
+    """Stream the pairs; status and state after each solution of `solver`, or of the real solver."""
     states = []
     for _, problem in problems(observed, by):
         if solver is None:
@@ -54,31 +54,31 @@ def watch(
     return states
 
 
-def off_deg(geometry: TwoViewGeometry | None, truth: TwoViewGeometry) -> float:
+def error_deg(geometry: TwoViewGeometry | None, truth: TwoViewGeometry) -> float:
     assert geometry is not None
     return float(angle_deg(geometry.R_right_from_left, truth.R_right_from_left))
 
 
-# Solved for real
+# With the real solver
 
 
 @pytest.fixture(scope="module")
 def hand() -> Observed:
-    return seen(moving(4.6))
+    return observation(moving(4.6))
 
 
 @pytest.fixture(scope="module")
 def calibrated(hand: Observed) -> tuple[SelfCalibrator, list[tuple[CalibrationStatus, CalibrationState]]]:
     by = calibrator()
-    return by, watch(hand, by)
+    return by, calibrate(hand, by)
 
 
-def test_a_varied_motion_is_calibrated_within_its_uncertainty(calibrated):
+def test_varied_motion_is_calibrated_within_the_claimed_uncertainty(calibrated):
     by, states = calibrated
     state = by.state
-    assert states[0][1].geometry is None, "one solution alone is not believed"
+    assert states[0][1].geometry is None, "one solution alone is not accepted"
     assert state.geometry is not None and state.uncertainty is not None and state.bones is not None
-    off = off_deg(state.geometry, RIG.geometry)
+    off = error_deg(state.geometry, RIG.geometry)
     assert off < 4 and off < 3 * state.uncertainty.rotation_deg
     assert by.status.phase is CalibrationPhase.CALIBRATED and by.status.progress == 1 and by.status.figures is not None
     assert by.status.figures.uncertainty == state.uncertainty
@@ -86,67 +86,67 @@ def test_a_varied_motion_is_calibrated_within_its_uncertainty(calibrated):
     assert state.pairs > FIRST_PAIRS and state.bones.shape == (20,)
 
 
-def test_a_still_hand_determines_nothing_and_costs_no_solution():
+def test_a_still_hand_submits_no_problem():
     by = calibrator()
-    assert watch(seen(motion.still(np.random.default_rng(3), 4.0, SLOW)), by) == []
+    assert calibrate(observation(motion.still(np.random.default_rng(3), 4.0, SLOW)), by) == []
     assert by.state.geometry is None and by.status.phase is CalibrationPhase.NEEDS_MOTION and by.status.progress <= 0.5
 
 
-def test_a_hand_in_one_place_is_believed_only_where_it_is_right():
+def test_a_hand_in_one_place_is_accepted_only_where_accurate():
     by = calibrator(FOVS)
-    for status, state in watch(seen(motion.in_place(np.random.default_rng(3), 3.6, SLOW)), by):
+    for status, state in calibrate(observation(motion.in_place(np.random.default_rng(3), 3.6, SLOW)), by):
         if state.geometry is None:
             more_motion = {RejectionReason.TOO_UNCERTAIN, RejectionReason.AMBIGUOUS}
             assert status.phase is CalibrationPhase.VERIFYING or status.rejection in more_motion
         else:
-            off = off_deg(state.geometry, RIG.geometry)
+            off = error_deg(state.geometry, RIG.geometry)
             assert state.uncertainty is not None and off < 4 and off < 3 * state.uncertainty.rotation_deg
 
 
 @pytest.mark.parametrize("fault", ["another hand", "late", "mirrored"])
-def test_what_no_two_cameras_see_of_one_hand_is_refused_with_the_reason(hand: Observed, fault: str):
+def test_inconsistent_views_are_rejected_with_the_reason(hand: Observed, fault: str):
     short = replace(hand, captured_ns=hand.captured_ns[:30], pairs=hand.pairs[:30], joints_mm=hand.joints_mm[:30])
     stream, reason = {
-        "another hand": (faults.two_hands(short, seen(moving(30 / SLOW, seed=6))), RejectionReason.VIEWS_DISAGREE),
+        "another hand": (faults.two_hands(short, observation(moving(30 / SLOW, seed=6))), RejectionReason.VIEWS_DISAGREE),
         # 2 frames of 8 a second are 8 of 30.
         "late": (faults.unsynchronised(short, 2), RejectionReason.VIEWS_DISAGREE),
         "mirrored": (faults.mirrored(short), RejectionReason.SHAPE_MISMATCH),
     }[fault]
     by = calibrator(FOVS)
-    states = watch(stream, by)
+    states = calibrate(stream, by)
     assert states and all(state.geometry is None for _, state in states)
     assert by.status.phase is CalibrationPhase.REJECTED and by.status.rejection is reason
 
 
-def test_a_frozen_picture_is_named_and_costs_no_solution(hand: Observed):
+def test_a_frozen_view_is_named_and_submits_no_problem(hand: Observed):
     by = calibrator()
-    assert watch(faults.frozen(hand, 0.1), by) == []
+    assert calibrate(faults.frozen(hand, 0.1), by) == []
     assert by.state.geometry is None and by.status.phase is CalibrationPhase.VIEW_FROZEN and by.status.view == "right"
 
 
 def test_remembered_cameras_are_confirmed_by_the_first_solution(hand: Observed):
     by = calibrator(FOVS, remembered=turned(RIG.geometry, 1))
-    assert by.state.geometry is None, "nothing is believed before a hand confirms it"
-    first = next(state for _, state in watch(replace(hand, pairs=hand.pairs[:28], captured_ns=hand.captured_ns[:28]), by))
-    assert off_deg(first.geometry, RIG.geometry) < 4
+    assert by.state.geometry is None, "remembered cameras are used once a solution confirms them"
+    first = next(state for _, state in calibrate(replace(hand, pairs=hand.pairs[:28], captured_ns=hand.captured_ns[:28]), by))
+    assert error_deg(first.geometry, RIG.geometry) < 4
 
 
-def test_wrongly_remembered_cameras_are_never_believed(hand: Observed):
+def test_wrong_remembered_cameras_are_never_used(hand: Observed):
     wrong = turned(RIG.geometry, 40)
     by = calibrator(FOVS, remembered=wrong)
-    for _, state in watch(hand, by):
-        assert state.geometry is None or off_deg(state.geometry, RIG.geometry) < 4
+    for _, state in calibrate(hand, by):
+        assert state.geometry is None or error_deg(state.geometry, RIG.geometry) < 4
 
 
-def test_known_fields_of_view_stay_exactly(hand: Observed):
-    """Those of a profile found without them give way."""
+def test_given_fields_of_view_are_kept_exactly(hand: Observed):
+    """They replace those of a profile."""
     profile = TwoViewGeometry(
         RIG.geometry.cameras.map(lambda camera: replace(camera, focal_px=camera.focal_px * 1.1)),
         RIG.geometry.R_right_from_left,
         RIG.geometry.t_right_from_left_mm,
     )
     by = calibrator(FOVS, remembered=profile)
-    problem = asked(by, hand)
+    problem = first_problem(by, hand)
     solution = solve(problem)
     assert solution is not None
     expected = PinholeCamera.from_fov(*two_views.SIZE_PX, 65).focal_px
@@ -154,42 +154,42 @@ def test_known_fields_of_view_stay_exactly(hand: Observed):
     assert solution.uncertainty.focal_percent == PerView(0, 0)
 
 
-def asked(by: SelfCalibrator, observed: Observed) -> Problem:
+def first_problem(by: SelfCalibrator, observed: Observed) -> Problem:
     """The first problem of a stream."""
     return next(problem for _, problem in problems(observed, by))
 
 
-# Judged without a solver
+# With given solutions
 
 
 @pytest.fixture(scope="module")
 def quick() -> Observed:
-    """30 pairs a second; of two and a half seconds."""
-    return seen(moving(2.5, 30), fps=30)
+    """2.5 seconds at 30 pairs a second."""
+    return observation(moving(2.5, 30), fps=30)
 
 
-def knowing(observed: Observed, seconds: float = 2.5, **told) -> tuple[SelfCalibrator, Prepared]:
-    """A calibrator that is sure of the truth."""
-    by, solver = calibrator(), Prepared(RIG.geometry, bones_of(observed), **told)
+def calibrated_on(observed: Observed, seconds: float = 2.5, **options) -> tuple[SelfCalibrator, FixedSolver]:
+    """A calibrator that has accepted the true cameras."""
+    by, solver = calibrator(), FixedSolver(RIG.geometry, bones_of(observed), **options)
     frames = int(seconds * 30)
-    watch(replace(observed, pairs=observed.pairs[:frames], captured_ns=observed.captured_ns[:frames]), by, solver)
+    calibrate(replace(observed, pairs=observed.pairs[:frames], captured_ns=observed.captured_ns[:frames]), by, solver)
     assert by.state.geometry is not None
     return by, solver
 
 
-def test_two_solutions_that_agree_are_believed_and_two_that_differ_are_not(quick: Observed):
+def test_a_solution_is_accepted_once_a_second_one_agrees(quick: Observed):
     by, bones = calibrator(), bones_of(quick)
-    problem = asked(by, quick)
+    problem = first_problem(by, quick)
     by.accept(solution_at(RIG.geometry, bones, epoch=problem.epoch))
     assert by.state.geometry is None and by.status.phase is CalibrationPhase.VERIFYING and by.status.progress == 0.75
     for other in (turned(RIG.geometry, 8), elsewhere(RIG.geometry, 8), turned(RIG.geometry, -8)):
         by.accept(solution_at(other, bones))
         assert by.state.geometry is None
     by.accept(solution_at(turned(RIG.geometry, -8.5), bones))
-    assert off_deg(by.state.geometry, turned(RIG.geometry, -8.5)) < 1e-6 and by.state.version == 1
+    assert error_deg(by.state.geometry, turned(RIG.geometry, -8.5)) < 1e-6 and by.state.version == 1
 
 
-def test_nothing_is_asked_before_there_is_enough_or_while_something_is_solved(quick: Observed):
+def test_no_problem_before_enough_pairs_or_while_one_is_being_solved(quick: Observed):
     by, pairs = calibrator(), 0
     stream = zip(quick.captured_ns.tolist(), quick.pairs, strict=True)
     problem = None
@@ -215,8 +215,8 @@ def test_nothing_is_asked_before_there_is_enough_or_while_something_is_solved(qu
     assert by.due(end + 10**10) is None, "no pair is new"
 
 
-def test_the_same_pairs_ask_the_same_and_come_to_the_same_state(quick: Observed):
-    one, other = knowing(quick), knowing(quick)
+def test_equal_pairs_give_equal_problems_and_states(quick: Observed):
+    one, other = calibrated_on(quick), calibrated_on(quick)
     assert len(one[1].problems) == len(other[1].problems) > 1
     for mine, yours in zip(one[1].problems, other[1].problems, strict=True):
         for view in ("left", "right"):
@@ -235,33 +235,33 @@ def test_hands_of_low_confidence_or_different_handedness_are_skipped(quick: Obse
         assert by.due(int(quick.captured_ns[-1])) is None
 
 
-def test_rejected_solutions_are_not_believed_however_often_they_come(quick: Observed):
+def test_repeated_rejected_solutions_are_never_accepted(quick: Observed):
     bones = bones_of(quick)
-    doubtful = solution_at(RIG.geometry, bones, rival=0.5)
+    ambiguous = solution_at(RIG.geometry, bones, rival=0.5)
     by = calibrator()
     for _ in range(3):
-        by.accept(doubtful)
+        by.accept(ambiguous)
         assert by.state.geometry is None and by.status.rejection is RejectionReason.AMBIGUOUS
-    by, _ = knowing(quick)
+    by, _ = calibrated_on(quick)
     before, status = by.state, by.status
-    by.accept(doubtful)
+    by.accept(ambiguous)
     assert by.state.geometry is before.geometry, "one rejected solution does not replace an accepted one"
     assert by.status == status
 
 
 @pytest.fixture(scope="module")
 def moved() -> Observed:
-    """The right camera is carried 20° on after two seconds."""
+    """The right camera is moved by 20° after two seconds."""
     rng = np.random.default_rng(7)
     joints = moving(4.5, 30)
-    before, after = seen(joints, fps=30), seen(joints, two_views.moved(rng, RIG, 20), fps=30, seed=6)
+    before, after = observation(joints, fps=30), observation(joints, two_views.moved(rng, RIG, 20), fps=30, seed=6)
     return faults.then(before, after, 2.0)
 
 
-def test_a_moved_camera_is_noticed_within_two_seconds_and_its_new_place_found(moved: Observed):
-    by, _ = knowing(moved, 2.0)
+def test_a_moved_camera_is_detected_within_two_seconds_and_recalibrated(moved: Observed):
+    by, _ = calibrated_on(moved, 2.0)
     start, noticed_ns = int(moved.captured_ns[60]), None
-    solver = Prepared(moved.rig.geometry, bones_of(moved))
+    solver = FixedSolver(moved.rig.geometry, bones_of(moved))
     pending: Problem | None = None
     for captured_ns, pair in zip(moved.captured_ns[60:].tolist(), moved.pairs[60:], strict=True):
         if pair is not None:
@@ -271,23 +271,23 @@ def test_a_moved_camera_is_noticed_within_two_seconds_and_its_new_place_found(mo
             assert by.state.geometry is None and by.status.phase is CalibrationPhase.MOVED
         pending = by.due(captured_ns)
         if pending is not None:
-            assert noticed_ns is None or pending.time_ns.min() >= noticed_ns - 10**9, "pairs of before are forgotten"
+            assert noticed_ns is None or pending.time_ns.min() >= noticed_ns - 10**9, "keyframes from before are dropped"
             solver.submit(pending)
             by.accept(*(solver.done() or ()))
     assert noticed_ns is not None and noticed_ns - start < 2 * 10**9 and by.state.moved == 1
-    assert off_deg(by.state.geometry, moved.rig.geometry) < 1e-6
+    assert error_deg(by.state.geometry, moved.rig.geometry) < 1e-6
 
 
-def test_a_camera_that_stays_does_not_count_as_moved(quick: Observed):
+def test_a_static_camera_is_not_reported_as_moved(quick: Observed):
     for seed in range(3):
-        longer = seen(moving(6, 30, seed=seed + 10), fps=30, seed=seed)
-        by, solver = calibrator(), Prepared(RIG.geometry, bones_of(longer))
-        watch(longer, by, solver)
+        longer = observation(moving(6, 30, seed=seed + 10), fps=30, seed=seed)
+        by, solver = calibrator(), FixedSolver(RIG.geometry, bones_of(longer))
+        calibrate(longer, by, solver)
         assert by.state.moved == 0 and by.state.geometry is not None
 
 
-def test_a_solution_that_was_asked_for_before_the_camera_was_moved_does_not_count(moved: Observed):
-    by, _ = knowing(moved, 2.0)
+def test_a_solution_of_an_earlier_epoch_is_ignored(moved: Observed):
+    by, _ = calibrated_on(moved, 2.0)
     bones = bones_of(moved)
     before = by.state.geometry
     assert before is not None
@@ -308,14 +308,14 @@ def test_a_solution_that_was_asked_for_before_the_camera_was_moved_does_not_coun
     assert by.state.geometry is not None
 
 
-def test_a_given_calibration_stays_and_its_hand_is_learnt(quick: Observed):
+def test_a_given_calibration_is_kept_and_bone_lengths_are_estimated(quick: Observed):
     given = turned(RIG.geometry, 10)
     by = calibrator(given=given)
     first = by.state
     assert first.geometry is given and first.bones is not None and first.version == 1
     bones = bones_of(quick)
-    solver = Prepared(RIG.geometry, bones)
-    watch(quick, by, solver)
+    solver = FixedSolver(RIG.geometry, bones)
+    calibrate(quick, by, solver)
     problem = solver.problems[0]
     assert not problem.search and not problem.prior.place and problem.prior.focal_sigma == PerView(0.0, 0.0)
     state = by.state
@@ -324,30 +324,30 @@ def test_a_given_calibration_stays_and_its_hand_is_learnt(quick: Observed):
     assert by.state.geometry is given
 
 
-def test_what_is_forgotten_is_sought_anew(quick: Observed):
-    by, solver = knowing(quick)
+def test_forget_restarts_calibration_and_ignores_the_pending_solution(quick: Observed):
+    by, solver = calibrated_on(quick)
     by.forget()
     assert by.state.geometry is None and by.due(int(quick.captured_ns[-1]) + 10**10) is None
     by.accept(solution_at(RIG.geometry, bones_of(quick), epoch=solver.problems[-1].epoch))
     assert by.state.geometry is None and by.status.phase is CalibrationPhase.NO_HANDS
 
 
-def test_it_looks_elsewhere_too_now_and_then(quick: Observed):
-    longer = seen(moving(9, 30), fps=30)
+def test_some_later_problems_search_other_initializations(quick: Observed):
+    longer = observation(moving(9, 30), fps=30)
     by = calibrator()
-    solver = Prepared(RIG.geometry, bones_of(longer), rotation_deg=3.0)
-    watch(longer, by, solver)
+    solver = FixedSolver(RIG.geometry, bones_of(longer), rotation_deg=3.0)
+    calibrate(longer, by, solver)
     searched = [problem.search for problem in solver.problems]
     assert searched[:2] == [True, True] and False in searched[2:6] and True in searched[2:6]
 
 
-def test_wrong_cameras_give_way_to_others_that_are_found_again_and_again(quick: Observed):
+def test_two_agreeing_solutions_replace_wrong_cameras(quick: Observed):
     bones, wrong = bones_of(quick), turned(RIG.geometry, 8)
     by = calibrator()
-    asked(by, quick)
+    first_problem(by, quick)
     for _ in range(2):
         by.accept(solution_at(wrong, bones))
-    assert off_deg(by.state.geometry, wrong) < 1e-6
+    assert error_deg(by.state.geometry, wrong) < 1e-6
     for _ in range(2):
         by.accept(solution_at(RIG.geometry, bones))
-    assert off_deg(by.state.geometry, RIG.geometry) < 1e-6
+    assert error_deg(by.state.geometry, RIG.geometry) < 1e-6

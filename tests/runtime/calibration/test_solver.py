@@ -1,4 +1,4 @@
-"""Hands that move before two cameras tell where these are, how far that may be off, and whether the cameras are of one kind."""
+"""The solver finds poses and focal lengths of both cameras with their uncertainty, from synthetic hands."""
 
 from dataclasses import replace
 
@@ -14,19 +14,19 @@ from hand.rotations import angle_deg
 from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.variables import CHILD, PARENT, Prior
-from tests.runtime.keypoints import Drawn, direction_deg, drawn
+from tests.runtime.keypoints import SyntheticPairs, direction_deg, synthetic_pairs
 from tools.evaluate.motion import sample_motion
 from tools.evaluate.two_views import SIZE_PX, sample_rig
 
 PAIRS = 16
 SHAPE_DISTRUST = 4.0
-"""A view's own 3D errors go together, so that each counts for less."""
+"""Standard deviations of shapes are enlarged, as errors of one view are correlated."""
 
 
-def problem(fov_deg: PerView[float], apart_deg: float = 80, seed: int = 0, given: bool = False) -> tuple[Problem, Drawn]:
+def problem(fov_deg: PerView[float], apart_deg: float = 80, seed: int = 0, given: bool = False) -> tuple[Problem, SyntheticPairs]:
     """Hands as the network sees them, cameras of which nothing, or the fields of view, are known; and the truth."""
     rig = sample_rig(np.random.default_rng(seed), apart_deg, fov_deg)
-    seen = drawn(rig, PAIRS, seed, assumed_fov_deg=DEFAULT_FOV_DEG)
+    seen = synthetic_pairs(rig, PAIRS, seed, assumed_fov_deg=DEFAULT_FOV_DEG)
     views = seen.views.map(lambda keypoints: replace(keypoints, shape_sigma=SHAPE_DISTRUST * keypoints.shape_sigma))
     assumed = float(np.log(PinholeCamera.from_fov(*SIZE_PX, DEFAULT_FOV_DEG).focal_px))
     log_focal = PerView(*map(float, seen.scene.log_focal)) if given else PerView(assumed, assumed)
@@ -42,7 +42,7 @@ def usual_bones() -> np.ndarray:
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
 
 
-def true_start(truth: Drawn) -> CameraEstimate:
+def true_start(truth: SyntheticPairs) -> CameraEstimate:
     scene = truth.scene
     return CameraEstimate(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
 
@@ -53,7 +53,7 @@ def solved(problem: Problem) -> Solution:
     return solution
 
 
-def assert_near(solution: Solution, truth: Drawn, rotation_deg: float, baseline_deg: float) -> None:
+def assert_near(solution: Solution, truth: SyntheticPairs, rotation_deg: float, baseline_deg: float) -> None:
     """Within so many degrees, and within three of the deviations that the solution claims."""
     start, claimed, scene = solution.cameras, solution.uncertainty, truth.scene
     off_deg = float(angle_deg(start.R_right_from_left, scene.R_right_from_left))
@@ -64,13 +64,13 @@ def assert_near(solution: Solution, truth: Drawn, rotation_deg: float, baseline_
 
 
 @pytest.fixture(scope="module")
-def equal() -> tuple[Problem, Drawn, Solution]:
-    """Two cameras of 72°, taken for ones of 60° until the hands tell."""
+def equal() -> tuple[Problem, SyntheticPairs, Solution]:
+    """Two cameras of 72°, with 60° as the prior."""
     asked, truth = problem(PerView(72.0, 72.0))
     return asked, truth, solved(asked)
 
 
-def test_unknown_equal_cameras_are_found_and_found_equal(equal: tuple[Problem, Drawn, Solution]):
+def test_unknown_equal_cameras_are_solved_as_equal(equal: tuple[Problem, SyntheticPairs, Solution]):
     _asked, truth, solution = equal
     assert_near(solution, truth, 4, 6)
     start, claimed = solution.cameras, solution.uncertainty.focal_percent
@@ -83,7 +83,7 @@ def test_unknown_equal_cameras_are_found_and_found_equal(equal: tuple[Problem, D
     assert solution.inliers > 0.7 and solution.error_correlation >= 1
 
 
-def test_known_focal_lengths_are_kept_and_lower_the_uncertainty(equal: tuple[Problem, Drawn, Solution]):
+def test_known_focal_lengths_are_kept_and_lower_the_uncertainty(equal: tuple[Problem, SyntheticPairs, Solution]):
     asked, truth = problem(PerView(72.0, 72.0), given=True)
     solution = solved(asked)
     assert_near(solution, truth, 3, 4)
@@ -92,8 +92,8 @@ def test_known_focal_lengths_are_kept_and_lower_the_uncertainty(equal: tuple[Pro
     assert solution.uncertainty.rotation_deg < equal[2].uncertainty.rotation_deg
 
 
-def test_unequal_cameras_are_found_unequal():
-    """Though they are taken for equal ones at first."""
+def test_unequal_cameras_are_solved_as_unequal():
+    """With equal cameras as the prior."""
     asked, truth = problem(PerView(50.0, 100.0), seed=1)
     middle = float(np.exp(truth.scene.log_focal.mean()))
     known = replace(true_start(truth), focal_px=PerView(middle, middle))
@@ -103,7 +103,7 @@ def test_unequal_cameras_are_found_unequal():
     assert solution.cameras.focal_px.left / solution.cameras.focal_px.right == pytest.approx(left / right, rel=0.2)
 
 
-def test_the_same_problem_has_the_same_solution_bit_for_bit():
+def test_solving_is_deterministic_bit_for_bit():
     asked, _ = problem(PerView(72.0, 72.0), given=True)
     one, again = (solved(asked.subsampled(8)) for _ in range(2))
     assert repr(one) == repr(again)
@@ -112,7 +112,7 @@ def test_the_same_problem_has_the_same_solution_bit_for_bit():
     np.testing.assert_array_equal(one.bones, again.bones)
 
 
-def test_without_a_search_the_known_cameras_are_the_initialization(equal: tuple[Problem, Drawn, Solution]):
+def test_without_a_search_the_known_cameras_are_the_initialization(equal: tuple[Problem, SyntheticPairs, Solution]):
     asked, truth, solution = equal
     assert solve(replace(asked, search=False)) is None
     again = solved(replace(asked, known=true_start(truth), search=False))
@@ -122,7 +122,7 @@ def test_without_a_search_the_known_cameras_are_the_initialization(equal: tuple[
 
 
 @pytest.mark.parametrize("count", [1, 5, PAIRS - 1])
-def test_a_subsampled_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem, Drawn, Solution], count: int):
+def test_a_subsampled_problem_holds_some_of_its_pairs_in_order(equal: tuple[Problem, SyntheticPairs, Solution], count: int):
     asked = equal[0]
     few, again = asked.subsampled(count), asked.subsampled(count)
     assert len(few.time_ns) == count and (np.diff(few.time_ns) > 0).all()

@@ -1,4 +1,4 @@
-"""A problem has one solution, wherever it is solved; the process beside ends when told to, and is missed when it dies."""
+"""The background solver gives the inline solver's solution; it ends on close, and its death is detected."""
 
 import multiprocessing
 import os
@@ -15,16 +15,16 @@ from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 from runtime.calibration.variables import Prior
-from tests.runtime.keypoints import drawn, prior_at
+from tests.runtime.keypoints import prior_at, synthetic_pairs
 from tools.evaluate.two_views import sample_rig
 
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
 @pytest.fixture(scope="module")
 def problem() -> Problem:
-    """A small one, from a start that is near."""
-    known = drawn(sample_rig(np.random.default_rng(0), 60, PerView(60.0, 60.0)), 8)
+    """A small problem with an initialization near the truth."""
+    known = synthetic_pairs(sample_rig(np.random.default_rng(0), 60, PerView(60.0, 60.0)), 8)
     prior: Prior = prior_at(known.scene)
     scene = known.scene
     start = CameraEstimate(PerView.of(scene.focal), scene.R_right_from_left, scene.t_right_from_left, scaled=True)
@@ -39,28 +39,28 @@ def solution(problem: Problem) -> Solution:
 
 
 @pytest.fixture
-def beside() -> Iterator[BackgroundSolver]:
+def background() -> Iterator[BackgroundSolver]:
     solver = BackgroundSolver()
     yield solver
     solver.close()
 
 
 def process() -> BaseProcess:
-    """The one that solves."""
+    """The solver's process."""
     (only,) = multiprocessing.active_children()
     return only
 
 
-def awaited(solver: BackgroundSolver) -> Solution | None:
-    """The solution once it is there."""
-    assert solver._ours.poll(PATIENCE_S), "nothing came"
+def wait_for_solution(solver: BackgroundSolver) -> Solution | None:
+    """Waits for the solution."""
+    assert solver._ours.poll(TIMEOUT_S), "nothing came"
     done = solver.done()
     assert done is not None
     return done[0]
 
 
 def same(one: Solution, other: Solution) -> bool:
-    """Bit for bit."""
+    """Whether both are equal bit for bit."""
     return repr_of(one) == repr_of(other)
 
 
@@ -73,7 +73,7 @@ def repr_of(value: object) -> object:
     return tuple(map(repr_of, value)) if isinstance(value, PerView) else value
 
 
-def test_on_the_spot_the_solution_is_there_at_once_and_once(problem: Problem, solution: Solution):
+def test_inline_solver_returns_its_solution_at_once_and_only_once(problem: Problem, solution: Solution):
     solver = InlineSolver()
     assert solver.done() is None
     solver.submit(problem)
@@ -82,21 +82,23 @@ def test_on_the_spot_the_solution_is_there_at_once_and_once(problem: Problem, so
     assert solver.done() is None
 
 
-def test_in_the_background_the_solution_is_the_same_bit_for_bit(problem: Problem, solution: Solution, beside: BackgroundSolver):
-    assert beside.done() is None
-    beside.submit(problem)
-    found = awaited(beside)
+def test_background_solution_equals_the_inline_one_bit_for_bit(
+    problem: Problem, solution: Solution, background: BackgroundSolver
+):
+    assert background.done() is None
+    background.submit(problem)
+    found = wait_for_solution(background)
     assert found is not None and same(found, solution) and found.epoch == problem.epoch == 3
-    assert beside.done() is None
+    assert background.done() is None
     assert os.getpriority(os.PRIO_PROCESS, process().pid or 0) > os.getpriority(os.PRIO_PROCESS, 0), "the hand goes first"
     # What cannot be solved has an answer, too, and the process lives on.
-    beside.submit(replace(problem, known=None))
-    assert awaited(beside) is None
+    background.submit(replace(problem, known=None))
+    assert wait_for_solution(background) is None
     assert process().is_alive()
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_closing_leaves_no_process(problem: Problem, busy: bool):
+def test_close_ends_the_process_idle_or_busy(problem: Problem, busy: bool):
     solver = BackgroundSolver()
     pid = process().pid
     assert pid is not None
@@ -109,21 +111,21 @@ def test_closing_leaves_no_process(problem: Problem, busy: bool):
 
 
 @pytest.mark.parametrize("unread", [False, True])
-def test_a_process_that_died_is_missed(problem: Problem, beside: BackgroundSolver, unread: bool):
+def test_a_dead_process_raises_eof_error(problem: Problem, background: BackgroundSolver, unread: bool):
     died = process()
     assert died.pid is not None
     if unread:
         os.kill(died.pid, signal.SIGSTOP)
-        beside.submit(problem)
+        background.submit(problem)
     os.kill(died.pid, signal.SIGKILL)
-    died.join(PATIENCE_S)
+    died.join(TIMEOUT_S)
     with pytest.raises(EOFError):
-        beside.done()
+        background.done()
     with pytest.raises(EOFError):
-        beside.submit(problem)
+        background.submit(problem)
 
 
-def test_a_problem_is_taken_at_once_however_busy_the_solver_is(problem: Problem, beside: BackgroundSolver):
+def test_submit_does_not_block_on_a_busy_solver(problem: Problem, background: BackgroundSolver):
     many = np.zeros(64, int)
     full = replace(problem, views=problem.views.map(lambda keypoints: keypoints.subset(many)), time_ns=problem.time_ns[many])
     stopped = process()
@@ -132,7 +134,7 @@ def test_a_problem_is_taken_at_once_however_busy_the_solver_is(problem: Problem,
     # An alarm ends what would wait for ever.
     signal.alarm(10)
     try:
-        beside.submit(full)
+        background.submit(full)
     finally:
         signal.alarm(0)
-    assert beside.done() is None
+    assert background.done() is None

@@ -1,4 +1,4 @@
-"""Eight bits: what is quantised, with how many bits, and plans that do not fit."""
+"""Int8 quantisation: which layers, how many bits, and plans that do not fit the graph."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def plan() -> Plan:
 
 
 @pytest.mark.parametrize(("bits", "most"), [(7, 64), (8, 127)])
-def test_weights_are_signed_and_as_long_as_was_asked_for(model, plan, bits, most):
+def test_weights_are_signed_and_use_the_requested_bits(model, plan, bits, most):
     stored = {t.name: onnx.numpy_helper.to_array(t) for t in quantize(model, plan, bits).graph.initializer}
     filters = [value for value in stored.values() if value.dtype == np.int8 and value.ndim == 4]
     assert len(filters) == len(convolutions(model)) - len(plan.float_convolutions)
@@ -49,13 +49,13 @@ def test_weights_are_signed_and_as_long_as_was_asked_for(model, plan, bits, most
     }
 
 
-def test_how_joints_are_read_off_stays_in_float(model):
+def test_decoding_nodes_are_not_quantised(model):
     chosen = {node.name for node in quantisable(model)}
     last = max(number for number, node in enumerate(model.graph.node) if node.op_type == "Conv")
     assert chosen and not chosen & {node.name for node in model.graph.node[last + 1 :]}
 
 
-def test_of_detnet_every_convolution_may_be_quantised_and_no_shape_is():
+def test_all_detnet_convolutions_and_no_shape_nodes_are_quantisable():
     graph = onnx.load(SHIPPED["detnet"], load_external_data=False)
     kinds = {value.name: value.type.tensor_type.elem_type for value in graph.graph.value_info}
     chosen = quantisable(graph)
@@ -63,7 +63,7 @@ def test_of_detnet_every_convolution_may_be_quantised_and_no_shape_is():
     assert {kinds[node.output[0]] for node in chosen} == {onnx.TensorProto.FLOAT}
 
 
-def test_what_the_plan_keeps_stays_in_float(model, plan):
+def test_float_convolutions_of_the_plan_stay_float(model, plan):
     kept = [node for node in quantize(model, plan, 7).graph.node if node.op_type == "Conv" and node.input[1].endswith(".weight")]
     assert sorted(convolutions_of(kept)) == sorted(plan.float_convolutions)
 
@@ -72,19 +72,19 @@ def convolutions_of(nodes: list[onnx.NodeProto]) -> list[str]:
     return [node.input[1].removesuffix(".weight").removeprefix("network.") for node in nodes]
 
 
-def test_ranges_hold_what_they_were_measured_on(model):
+def test_ranges_of_more_crops_contain_those_of_fewer(model):
     few, more = measure_ranges(model, probe(64)[:4]), measure_ranges(model, probe(64))
     assert few.keys() == more.keys()
     assert all(more[name][0] <= low <= high <= more[name][1] for name, (low, high) in few.items())
 
 
-def test_a_plan_of_another_graph_is_refused_by_name(model, plan):
+def test_a_plan_of_another_graph_raises(model, plan):
     other = msgspec.structs.replace(plan, ranges={"elsewhere": (0.0, 1.0)})
     with pytest.raises(UserError, match="knows no range of"):
         quantize(model, other)
 
 
-def test_a_plan_is_found_beside_its_weights_before_the_one_that_ships(plan, tmp_path):
+def test_a_plan_next_to_its_weights_precedes_the_shipped_one(plan, tmp_path):
     weights = tmp_path / "net.safetensors"
     assert load_plan(weights, "detnet-lite") == plan
     own = msgspec.structs.replace(plan, calibrated_on="one crop")
@@ -100,7 +100,7 @@ def test_a_plan_is_found_beside_its_weights_before_the_one_that_ships(plan, tmp_
         (b'{"ranges": {}}', "detnet-lite", "no plan"),
     ],
 )
-def test_plans_that_cannot_be_used_are_refused_in_one_sentence(content, architecture, message, tmp_path):
+def test_unusable_plans_raise_a_one_line_error(content, architecture, message, tmp_path):
     weights = tmp_path / "net.safetensors"
     if content is not None:
         plan_file(weights).write_bytes(content)
@@ -109,7 +109,7 @@ def test_plans_that_cannot_be_used_are_refused_in_one_sentence(content, architec
     assert "\n" not in str(caught.value) and str(weights) in str(caught.value)
 
 
-def test_machines_with_vnni_multiply_eight_bits_rightly():
+def test_int8_saturates_exactly_without_vnni():
     flags = Path("/proc/cpuinfo")
     if not flags.is_file() or "avx2" not in flags.read_text():
         pytest.skip("not an x86 processor with AVX2 under Linux")

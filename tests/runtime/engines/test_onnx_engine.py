@@ -1,4 +1,4 @@
-"""ONNX Runtime answers as torch does, in float32 and in int8, and takes other weights without stopping."""
+"""ONNX Runtime predicts as torch does, in float32 and int8, and is refitted while it runs."""
 
 import threading
 from copy import deepcopy
@@ -23,7 +23,7 @@ def engine(request, shipped) -> OnnxEngine:
 
 
 def retrained(network):
-    """As adaptation leaves it: all weights a little elsewhere."""
+    """Slightly changed weights, as after adaptation."""
     other = deepcopy(network)
     random = torch.Generator().manual_seed(0)
     with torch.no_grad():
@@ -32,24 +32,24 @@ def retrained(network):
     return other
 
 
-def test_it_answers_crop_by_crop_as_all_at_once(engine):
+def test_batched_and_single_crop_predictions_agree(engine):
     images = probe(64)[:3]
     together, alone = engine(images), [engine(image[None]) for image in images]
     np.testing.assert_allclose(together.joints, np.concatenate([one.joints for one in alone]), atol=1e-4)
     assert together.pixels.shape == (3, 21, 2) and together.confidence.dtype == np.float32
 
 
-def test_every_run_gives_the_same_numbers(engine):
+def test_inference_is_deterministic(engine):
     images = probe(64)[:2]
     assert np.array_equal(engine(images).joints, engine(images).joints)
 
 
-def test_it_says_what_it_is_and_how_near_it_comes(engine):
+def test_engine_describes_itself_and_reports_its_parity(engine):
     assert engine.description.startswith("onnx") and engine.description.endswith("on cpu")
     assert engine.parity is not None and engine.parity.mean_mm <= 1.5
 
 
-def test_renewed_it_has_the_new_weights_and_the_old_one_goes_on(engine, shipped):
+def test_refitted_engine_has_the_new_weights_and_the_old_one_is_unchanged(engine, shipped):
     network, manifest = shipped
     other = retrained(network)
     before = engine(probe(64)).joints
@@ -60,7 +60,7 @@ def test_renewed_it_has_the_new_weights_and_the_old_one_goes_on(engine, shipped)
     assert new.description == engine.description
 
 
-def test_weights_that_the_kept_ranges_do_not_hold_are_refused_and_the_old_engine_goes_on(shipped):
+def test_refit_with_out_of_range_weights_is_refused_and_the_old_engine_still_runs(shipped):
     network, manifest = shipped
     engine = OnnxEngine(network, manifest, plan=load_plan(DEFAULT_WEIGHTS, manifest.architecture), threads=1)
     with pytest.raises(EngineRefused, match="onnx-int8 on cpu fails the parity check"):
@@ -68,7 +68,7 @@ def test_weights_that_the_kept_ranges_do_not_hold_are_refused_and_the_old_engine
     assert engine(probe(64)[:2]).joints.shape == (2, 21, 3)
 
 
-def test_the_old_engine_answers_as_ever_while_another_is_built(engine, shipped):
+def test_old_engine_runs_while_another_is_built(engine, shipped):
     # A build may take a core, but not the interpreter: some call begins and ends inside of one build.
     network, manifest = shipped
     images, builds = probe(64)[:2], 20

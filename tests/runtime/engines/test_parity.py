@@ -1,4 +1,4 @@
-"""The parity check lets equal engines pass and refuses broken ones, with the figures."""
+"""The parity check passes equal engines and refuses broken ones, with the figures."""
 
 from copy import deepcopy
 
@@ -17,7 +17,7 @@ HUGE = 1e5
 
 
 def scaled_inside(network: HandNetwork, by: float) -> HandNetwork:
-    """The same function in exact numbers, whose inner activations are `by` times as large."""
+    """The same function in exact arithmetic, with inner activations `by` times as large."""
     changed = deepcopy(network)
     state = changed.network.state_dict()
     for name in ("stem.2.first.1.weight", "stem.2.first.1.bias"):
@@ -27,13 +27,13 @@ def scaled_inside(network: HandNetwork, by: float) -> HandNetwork:
 
 
 @pytest.mark.parametrize("size", [64, 128])
-def test_the_probe_is_small_and_has_hands_of_the_size_asked_for(size):
+def test_probe_is_small_and_has_the_requested_crop_size(size):
     crops = probe(size)
     assert PROBE.stat().st_size <= 300_000
     assert crops.shape == (20, size, size, 3) and crops.dtype == np.uint8 and crops.std() > 20
 
 
-def test_the_reference_passes_and_is_left_as_it_was(shipped):
+def test_reference_passes_parity_and_is_not_modified(shipped):
     network, manifest = shipped
     before = {name: value.clone() for name, value in network.state_dict().items()}
     parity = check(TorchEngine(deepcopy(network), manifest), "fp32", network, manifest.crop_size, "torch")
@@ -41,7 +41,7 @@ def test_the_reference_passes_and_is_left_as_it_was(shipped):
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
-def test_a_dropped_bias_is_caught(shipped):
+def test_a_dropped_bias_fails_parity(shipped):
     network, manifest = shipped
     broken = deepcopy(network)
     broken.network.state_dict()["deep.1.first.1.bias"].zero_()
@@ -61,7 +61,7 @@ def short_engine(network: HandNetwork):
     return run
 
 
-def test_half_floats_pass_where_they_suffice_and_are_caught_where_they_overflow(shipped):
+def test_fp16_passes_parity_unless_activations_overflow(shipped):
     network, manifest = shipped
     check(short_engine(network), "fp16", network, manifest.crop_size, "half")
     huge = scaled_inside(network, HUGE)
@@ -70,7 +70,7 @@ def test_half_floats_pass_where_they_suffice_and_are_caught_where_they_overflow(
         check(short_engine(huge), "fp16", huge, manifest.crop_size, "half")
 
 
-def test_numbers_that_are_none_break_every_limit(shipped):
+def test_nan_predictions_exceed_every_limit(shipped):
     network, manifest = shipped
     expected = reference_predictions(network, probe(manifest.crop_size)[:4])
     nothing = Predictions(*(np.full_like(getattr(expected, name), np.nan) for name in Predictions.__slots__))

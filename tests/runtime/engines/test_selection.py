@@ -1,4 +1,4 @@
-"""auto takes the fastest engine that answers rightly, remembers it, and says why."""
+"""`auto` selects the fastest engine that passes the parity check, caches the selection and gives the reason."""
 
 import shutil
 from itertools import cycle
@@ -23,13 +23,13 @@ def cache(tmp_path, monkeypatch):
 
 @pytest.fixture
 def weights(tmp_path):
-    """The weights that ship, elsewhere."""
+    """A copy of the shipped weights."""
     for suffix in (".safetensors", ".json"):
         shutil.copy(DEFAULT_WEIGHTS.with_suffix(suffix), tmp_path / f"net{suffix}")
     return tmp_path / "net.safetensors"
 
 
-def test_auto_says_what_each_engine_took_and_remembers_its_choice(cache):
+def test_auto_reports_engine_times_and_caches_its_selection(cache):
     first = select_engine("auto", threads=1)
     assert all(word in first.description for word in ("auto", "torch", "onnx", "ms a pair")) and len(list(cache.iterdir())) == 1
     again = select_engine("auto", threads=1)
@@ -38,7 +38,7 @@ def test_auto_says_what_each_engine_took_and_remembers_its_choice(cache):
     assert len(list(cache.iterdir())) == 2, "another number of threads is another choice"
 
 
-def test_an_engine_that_is_refused_is_passed_over_with_its_figures(weights):
+def test_auto_skips_a_refused_engine_and_reports_its_figures(weights):
     plan = load_plan(DEFAULT_WEIGHTS, "detnet-lite")
     narrow = {name: (low / 50, high / 50) for name, (low, high) in plan.ranges.items()}
     save_plan(msgspec.structs.replace(plan, ranges=narrow), plan_file(weights))
@@ -50,7 +50,7 @@ def test_an_engine_that_is_refused_is_passed_over_with_its_figures(weights):
 
 
 @pytest.mark.parametrize(("enough_ms", "chosen"), [(1e6, {"torch", "onnx"}), (0.0, {"torch", "onnx", "onnx-int8"})])
-def test_eight_bits_are_for_machines_that_nothing_exact_is_fast_enough_on(monkeypatch, enough_ms, chosen):
+def test_int8_is_selected_only_where_no_float_engine_is_fast_enough(monkeypatch, enough_ms, chosen):
     monkeypatch.setattr(choose, "FAST_ENOUGH_MS", enough_ms)
     took = {}
 
@@ -65,7 +65,7 @@ def test_eight_bits_are_for_machines_that_nothing_exact_is_fast_enough_on(monkey
     assert engine.description.split(" ")[0] == best
 
 
-def test_a_remembered_engine_that_no_longer_answers_is_chosen_anew(weights, cache, monkeypatch):
+def test_selection_is_repeated_where_the_cached_engine_fails(weights, cache, monkeypatch):
     monkeypatch.setattr(choose, "FAST_ENOUGH_MS", 0.0)
     if not select_engine("auto", weights).description.startswith("onnx-int8"):
         pytest.skip("int8 is not the fastest here")
@@ -73,7 +73,7 @@ def test_a_remembered_engine_that_no_longer_answers_is_chosen_anew(weights, cach
     assert not select_engine("auto", weights).description.startswith("onnx-int8")
 
 
-def test_a_damaged_memory_is_no_memory(cache):
+def test_a_damaged_selection_cache_is_ignored(cache):
     select_engine("auto")
     (file,) = cache.iterdir()
     file.write_text("what?")
@@ -81,7 +81,7 @@ def test_a_damaged_memory_is_no_memory(cache):
 
 
 class Clock:
-    """Seconds that pass only where something is said to take them."""
+    """A fake clock, advanced by `TimedEngine`."""
 
     def __init__(self):
         self.now_s = 0.0
@@ -91,7 +91,7 @@ class Clock:
 
 
 class TimedEngine:
-    """An engine that takes these seconds of a clock's, one after the other."""
+    """Engine whose calls advance the clock by the given seconds in turn."""
 
     description = "timed"
     manifest = Manifest(architecture="none", root=0, crop_size=8, map_size=1, axes="crop", training_data="none")
@@ -107,7 +107,7 @@ class TimedEngine:
         return self
 
 
-def test_an_engine_s_time_is_the_median_of_its_runs():
+def test_engine_time_is_the_median_of_its_runs():
     clock = Clock()
     took = time_engines({"quick": TimedEngine(clock, 0.001), "uneven": TimedEngine(clock, 0.02, 0.9, 0.02)}, 2.0, clock)
     assert took == pytest.approx({"quick": 1.0, "uneven": 20.0})

@@ -1,4 +1,4 @@
-"""What TensorRT is asked for, as far as it goes without a GPU: the program, its batches, and whose engine is whose."""
+"""TensorRT as far as it can be tested without a GPU: exported program, compile arguments, engine cache."""
 
 import msgspec
 import numpy as np
@@ -18,7 +18,7 @@ from runtime.engines.tensorrt_engine import (
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_program_takes_one_to_eight_crops_and_answers_as_the_network_does(shipped, precision):
+def test_exported_program_takes_one_to_eight_crops_and_predicts_as_the_network(shipped, precision):
     network, manifest = shipped
     program = program_of(network, precision, "cpu").module()
     for count in (1, MAX_CROPS):
@@ -29,10 +29,10 @@ def test_the_program_takes_one_to_eight_crops_and_answers_as_the_network_does(sh
         np.testing.assert_allclose(answer[0], expected[0], atol=1e-4 if precision == "fp32" else 0.05)
 
 
-def test_engines_are_refittable_and_take_the_types_of_the_weights():
-    told = compile_arguments()
-    assert told["immutable_weights"] is False and told["use_explicit_typing"] and told["disable_tf32"]
-    assert "enabled_precisions" not in told, "its dynamo path ignores them"
+def test_compile_arguments_are_refittable_and_explicitly_typed():
+    arguments = compile_arguments()
+    assert arguments["immutable_weights"] is False and arguments["use_explicit_typing"] and arguments["disable_tf32"]
+    assert "enabled_precisions" not in arguments, "its dynamo path ignores them"
     shapes = input_shapes(64)
     assert [shapes[name][0] for name in ("min_shape", "opt_shape", "max_shape")] == [1, 2, 8]
     assert {shape[1:] for shape in shapes.values()} == {(64, 64, 3)}
@@ -41,7 +41,7 @@ def test_engines_are_refittable_and_take_the_types_of_the_weights():
 @pytest.mark.parametrize(
     "change", [{"gpu": "another sm_90 driver 1"}, {"versions": {}}, {"precision": "fp16"}, {"network": "other"}]
 )
-def test_an_engine_of_another_machine_or_version_is_not_taken(shipped, tmp_path, monkeypatch, change):
+def test_a_cached_engine_of_another_machine_or_version_is_not_used(shipped, tmp_path, monkeypatch, change):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     network, manifest = shipped
     stamp = Stamp.of(network, manifest, "fp32")

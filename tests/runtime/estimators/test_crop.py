@@ -1,4 +1,4 @@
-"""A crop is a camera: it maps back, its axes are a rotation away, and what it shows is what the frame shows."""
+"""A crop is a camera: pixels and joints round-trip, and its image shows what its camera sees."""
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ def cameras(draw) -> CropCamera:
 
 
 @given(cameras(), st.integers(0, 2**32 - 1))
-def test_pixels_and_joints_come_back(camera, seed):
+def test_pixels_and_joints_round_trip(camera, seed):
     rng = np.random.default_rng(seed)
     pixels = rng.uniform(0, camera.size, (21, 2))
     np.testing.assert_allclose(camera.crop_from_frame(camera.frame_from_crop(pixels)), pixels, atol=1e-6)
@@ -46,7 +46,7 @@ def test_both_cameras_see_the_same_points(camera, seed):
 
 
 @given(cameras())
-def test_crop_looks_at_the_middle_of_its_box_and_spans_it_there(camera):
+def test_crop_is_centred_on_its_box_and_spans_it(camera):
     middle = np.full(2, (camera.size - 1) / 2)
     np.testing.assert_allclose(FRAME.rays(camera.frame_from_crop(middle)), camera.R_frame_from_crop[:, 2], atol=1e-9)
     steps = camera.frame_from_crop(middle + np.array([[0.01, 0], [0, 0.01], [0, 0]]))
@@ -58,7 +58,7 @@ def test_crop_looks_at_the_middle_of_its_box_and_spans_it_there(camera):
 
 @pytest.mark.parametrize("side", ["right", "left"])
 @pytest.mark.parametrize("roll_deg", [30.0, 90.0, -160.0])
-def test_a_box_turned_as_the_hand_is_shows_it_upright(side, roll_deg):
+def test_a_box_with_the_roll_of_the_hand_shows_it_upright(side, roll_deg):
     # A hand on the axis whose knuckles lie clockwise of up by the roll.
     up = np.array([np.sin(np.radians(roll_deg)), -np.cos(np.radians(roll_deg))])
     joints = np.array(FRAME.centre_px) + np.outer(np.linspace(-40, 40, 21), up)
@@ -83,7 +83,7 @@ def test_left_hand_in_the_crop_is_the_mirrored_right_hand():
 
 @pytest.mark.parametrize("side", ["left", "right"])
 @pytest.mark.parametrize("size_px", [90.0, 300.0, 620.0])
-def test_a_dot_is_cut_to_where_the_camera_says(side, size_px):
+def test_a_dot_appears_where_the_crop_camera_projects_it(side, size_px):
     box = HandBox("left", side, (380.0, 200.0), size_px, 1.0)
     for dot in (np.array([400.0, 190.0]), np.array([365.0, 230.0])):
         image = np.zeros((480, 640, 3), np.uint8)

@@ -1,4 +1,4 @@
-"""From frames to each view's true hand, by an engine that finds out from a crop's pixels where it looks and answers the truth."""
+"""The crop estimator with an oracle engine, which derives a crop's camera from its pixels and predicts the true hand."""
 
 from typing import Literal
 
@@ -25,26 +25,26 @@ from tests.runtime.scenes import BLUE, CAMERAS, FRAME_NS, SIZES_PX, Scene
 
 SIZE = 64
 EXACT = 3e-3
-"""How well the crop can be told from pixels of eight bits, in unit hands."""
+"""Unit hands; accuracy of a crop camera computed from 8-bit pixels."""
 
 
-class Finder:
-    """The locator that finds a scene's hand, somewhat beside its place."""
+class FakeLocator:
+    """Locator that finds a scene's hand, slightly displaced."""
 
     def __init__(self, scene: Scene):
-        self.asked: list[View] = []
-        self.called: dict[View, tuple[Side, float]] = {"left": (scene.side, 0.9), "right": (scene.side, 0.8)}
-        """Which hand it takes it for, and its score."""
+        self.searched_views: list[View] = []
+        self.sides: dict[View, tuple[Side, float]] = {"left": (scene.side, 0.9), "right": (scene.side, 0.8)}
+        """Handedness that it reports in each view, and its score."""
         self.decoy = False
-        """Whether it is surer of a place without a hand."""
+        """Whether it also reports a false box, with a higher score."""
         self._scene = scene
 
     def __call__(self, image: np.ndarray, view: View) -> list[HandBox]:
-        self.asked.append(view)
+        self.searched_views.append(view)
         if view in self._scene.hidden:
             return []
         (x, y), size = box_around(self._scene.pixels(view))
-        side, score = self.called[view]
+        side, score = self.sides[view]
         boxes = [HandBox(view, side, (x + 5, y - 4), 1.2 * size, score)]
         if self.decoy:
             beside = x + (1 if x < CAMERAS[view].size_px[0] / 2 else -1) * 1.2 * size
@@ -53,7 +53,7 @@ class Finder:
 
 
 class Oracle:
-    """The engine that answers from the truth: what a perfect network would."""
+    """Engine that predicts the truth, as a perfect network would."""
 
     description = "truth"
 
@@ -67,8 +67,8 @@ class Oracle:
             upright=upright,
             training_data="the truth itself",
         )
-        self.sure = 0.9
-        """Its confidence in a hand that it sees."""
+        self.confidence = 0.9
+        """Of a visible hand."""
         self.batches: list[int] = []
         self.rolls: list[float] = []
         """Of the hands in the crops, degrees clockwise."""
@@ -85,16 +85,16 @@ class Oracle:
         camera = camera_of(image, view)
         points = self._scene.joints(view)
         in_axes = camera.joints_in_crop(points) if self.manifest.axes == "crop" else camera.unmirrored(points)
-        # Like a network, it knows right hands only: a crop mirrored the wrong way makes it doubt.
-        sure = self.sure if camera.mirror == (self._scene.side == "left") else self.sure - 0.2
+        # Like a network, it knows right hands only: a crop mirrored wrongly has a lower confidence.
+        confidence = self.confidence if camera.mirror == (self._scene.side == "left") else self.confidence - 0.2
         pixels = camera.crop_from_frame(self._scene.pixels(view))
         self.rolls.append(roll_of(pixels))
         seen = view not in self._scene.hidden and ((pixels > -SIZE / 4) & (pixels < 1.25 * SIZE)).all()
-        return unit_hand(in_axes), pixels, np.full(21, sure if seen else 0.0)
+        return unit_hand(in_axes), pixels, np.full(21, confidence if seen else 0.0)
 
 
 def camera_of(image: np.ndarray, view: View) -> CropCamera:
-    """The camera that cut a crop out of a frame of coordinates."""
+    """The camera of a crop from a frame of coordinates."""
     inside = image[..., 2] == BLUE[view]
     crop_pixels = np.argwhere(inside)[:, ::-1].astype(float)
     frame_pixels = image[inside][:, :2] * np.array(CAMERAS[view].size_px) / 255
@@ -113,7 +113,7 @@ def camera_of(image: np.ndarray, view: View) -> CropCamera:
 
 
 def check(estimate: Estimator, scene: Scene) -> None:
-    """Both views' hands are the true ones, in place, shape and side."""
+    """Assert that both views' hands have the true pixels, joints and side."""
     for view, hand in estimate(scene.pair(), CAMERAS).items():
         assert hand is not None and (hand.view, hand.side) == (view, scene.side)
         np.testing.assert_allclose(hand.joints, scene.truth(view), atol=EXACT)
@@ -124,20 +124,20 @@ def check(estimate: Estimator, scene: Scene) -> None:
 @pytest.mark.parametrize("axes", ["crop", "frame"])
 def test_a_perfect_network_gives_the_true_hand(side, axes):
     scene = Scene(side)
-    finder, oracle = Finder(scene), Oracle(scene, axes)
-    estimate = CropEstimator(oracle, finder, SIZES_PX)
+    locator, oracle = FakeLocator(scene), Oracle(scene, axes)
+    estimate = CropEstimator(oracle, locator, SIZES_PX)
     for scene.seq in range(20):
         check(estimate, scene)
-    assert finder.asked == ["left", "right"], "after the first pair the hand is tracked"
-    assert oracle.batches == [4] * 12 + [2] * 7 + [4], "both views run in one batch, at first and now and then both ways"
+    assert locator.searched_views == ["left", "right"], "after the first pair the hand is tracked"
+    assert oracle.batches == [4] * 12 + [2] * 7 + [4], "both views run in one batch, at first and at intervals as both sides"
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_a_network_that_wants_hands_upright_is_shown_them_so(side):
+def test_crops_are_rolled_upright_for_an_upright_network(side):
     scene = Scene(side)
     scene.roll = 2.0
     oracle = Oracle(scene, upright=True)
-    estimate = CropEstimator(oracle, Finder(scene), SIZES_PX)
+    estimate = CropEstimator(oracle, FakeLocator(scene), SIZES_PX)
     for scene.seq in range(14):
         check(estimate, scene)
         if scene.seq == 0:
@@ -149,9 +149,9 @@ def test_a_network_that_wants_hands_upright_is_shown_them_so(side):
 
 
 @pytest.mark.parametrize("hidden", ["left", "right"])
-def test_a_view_that_sees_the_hand_again_finds_it_again(hidden):
+def test_a_view_finds_the_hand_again_after_losing_it(hidden):
     scene = Scene()
-    estimate = CropEstimator(Oracle(scene), Finder(scene), SIZES_PX)
+    estimate = CropEstimator(Oracle(scene), FakeLocator(scene), SIZES_PX)
     for scene.seq in range(3):
         check(estimate, scene)
     scene.hidden = {hidden}
@@ -164,29 +164,29 @@ def test_a_view_that_sees_the_hand_again_finds_it_again(hidden):
 
 
 @pytest.mark.parametrize("gone", ["left", "right"])
-def test_a_camera_that_is_gone_is_not_looked_at_and_searched_anew_when_it_is_back(gone):
+def test_an_absent_camera_is_skipped_and_relocated_on_return(gone):
     scene = Scene()
-    finder, oracle = Finder(scene), Oracle(scene)
-    estimate = CropEstimator(oracle, finder, SIZES_PX)
+    locator, oracle = FakeLocator(scene), Oracle(scene)
+    estimate = CropEstimator(oracle, locator, SIZES_PX)
     for scene.seq in range(3):
         check(estimate, scene)
-    finder.asked.clear()
+    locator.searched_views.clear()
     for scene.seq in range(3, 6):
         pair = scene.pair()
         stand_in = pair[gone].stand_in(pair[other(gone)])
         seen = estimate(FramePair(*(stand_in if view == gone else pair[view] for view in VIEWS)), CAMERAS)
         assert [view for view, hand in seen.items() if hand is None] == [gone]
-    assert not finder.asked
+    assert not locator.searched_views
     check(estimate, scene)
-    assert finder.asked == [gone]
+    assert locator.searched_views == [gone]
 
 
-@pytest.mark.parametrize("called", ["left", "right"])
-def test_the_network_says_which_hand_it_is_whatever_the_locator_called_it(called):
+@pytest.mark.parametrize("right_view_side", ["left", "right"])
+def test_network_handedness_overrides_the_locator(right_view_side):
     scene = Scene("left")
-    finder = Finder(scene)
-    finder.called = {"left": ("right", 0.6), "right": (called, 0.8)}
-    estimate = CropEstimator(Oracle(scene), finder, SIZES_PX)
+    locator = FakeLocator(scene)
+    locator.sides = {"left": ("right", 0.6), "right": (right_view_side, 0.8)}
+    estimate = CropEstimator(Oracle(scene), locator, SIZES_PX)
     for scene.seq in range(3):
         check(estimate, scene)
 
@@ -194,56 +194,56 @@ def test_the_network_says_which_hand_it_is_whatever_the_locator_called_it(called
 @pytest.mark.parametrize(("away_ns", "same"), [(HANDEDNESS_TIMEOUT_NS // 2, True), (2 * HANDEDNESS_TIMEOUT_NS, False)])
 def test_after_a_long_absence_the_next_hand_may_be_the_other_one(away_ns, same):
     scene = Scene("right")
-    finder, oracle = Finder(scene), Oracle(scene)
-    estimate = CropEstimator(oracle, finder, SIZES_PX)
+    locator, oracle = FakeLocator(scene), Oracle(scene)
+    estimate = CropEstimator(oracle, locator, SIZES_PX)
     for scene.seq in range(5):
         check(estimate, scene)
     scene.hidden = {"left", "right"}
     scene.seq += away_ns // FRAME_NS
     estimate(scene.pair(), CAMERAS)
     # The other hand comes, but not so clearly that one pair would overrule what five said.
-    scene.hidden, scene.side, oracle.sure = set(), "left", 0.5
-    finder.called = {"left": ("left", 0.9), "right": ("left", 0.9)}
+    scene.hidden, scene.side, oracle.confidence = set(), "left", 0.5
+    locator.sides = {"left": ("left", 0.9), "right": ("left", 0.9)}
     scene.seq += 1
     for hand in estimate(scene.pair(), CAMERAS):
         assert hand is not None and hand.side == ("right" if same else "left")
 
 
-def test_of_two_places_the_one_with_the_hand_is_taken():
+def test_the_candidate_box_with_the_hand_is_selected():
     scene = Scene()
-    finder = Finder(scene)
-    finder.decoy = True
-    estimate = CropEstimator(Oracle(scene), finder, SIZES_PX)
+    locator = FakeLocator(scene)
+    locator.decoy = True
+    estimate = CropEstimator(Oracle(scene), locator, SIZES_PX)
     for scene.seq in range(3):
         check(estimate, scene)
 
 
-def test_a_view_that_is_told_to_lose_its_hand_alone_searches_anew():
+def test_lose_relocates_that_view_only():
     scene = Scene()
-    finder = Finder(scene)
-    estimate = CropEstimator(Oracle(scene), finder, SIZES_PX)
+    locator = FakeLocator(scene)
+    estimate = CropEstimator(Oracle(scene), locator, SIZES_PX)
     check(estimate, scene)
-    finder.asked.clear()
+    locator.searched_views.clear()
     estimate.lose("right")
     for scene.seq in range(1, 4):
         check(estimate, scene)
-    assert finder.asked == ["right"]
+    assert locator.searched_views == ["right"]
 
 
-def test_a_track_in_doubt_asks_the_locator_again():
+def test_an_uncertain_track_runs_the_locator_again():
     scene = Scene()
-    finder, oracle = Finder(scene), Oracle(scene)
-    estimate = CropEstimator(oracle, finder, SIZES_PX)
+    locator, oracle = FakeLocator(scene), Oracle(scene)
+    estimate = CropEstimator(oracle, locator, SIZES_PX)
     for scene.seq in range(5):
         check(estimate, scene)
-    assert finder.asked == ["left", "right"]
-    oracle.sure = 0.6
+    assert locator.searched_views == ["left", "right"]
+    oracle.confidence = 0.6
     for scene.seq in range(5, 12):
         check(estimate, scene)
-    assert len(finder.asked) > 2
+    assert len(locator.searched_views) > 2
 
 
-def test_a_user_may_give_the_side_and_the_boxes():
+def test_hand_side_and_roi_can_be_given():
     scene = Scene("left")
 
     def roi(view: View) -> tuple[float, float, float]:
@@ -252,15 +252,15 @@ def test_a_user_may_give_the_side_and_the_boxes():
 
     oracle = Oracle(scene)
     check(CropEstimator(oracle, None, SIZES_PX, FollowSettings("left", PerView.of(roi))), scene)
-    assert oracle.batches == [2], "a side that is given is not voted on"
+    assert oracle.batches == [2], "a given side is not tested"
     with pytest.raises(UserError, match="--roi-right"):
         CropEstimator(oracle, None, SIZES_PX, FollowSettings(roi=PerView(roi("left"), None)))
 
 
-def test_an_engine_is_exchanged_between_two_calls():
+def test_swap_exchanges_the_engine_between_two_calls():
     scene = Scene()
     old, new = Oracle(scene, "frame"), Oracle(scene, "crop")
-    estimate = CropEstimator(old, Finder(scene), SIZES_PX)
+    estimate = CropEstimator(old, FakeLocator(scene), SIZES_PX)
     check(estimate, scene)
     estimate.swap(new)
     scene.seq = 1
@@ -268,13 +268,13 @@ def test_an_engine_is_exchanged_between_two_calls():
     assert (len(old.batches), len(new.batches)) == (1, 1)
 
 
-def test_a_real_network_runs_through():
+def test_an_untrained_network_runs_end_to_end():
     torch.manual_seed(0)
     scene = Scene()
     engine = TorchEngine(HandNetwork(DetNet(), SIZE), Oracle(scene).manifest)
-    estimate = CropEstimator(engine, Finder(scene), SIZES_PX)
+    estimate = CropEstimator(engine, FakeLocator(scene), SIZES_PX)
     assert estimate.description == engine.description
     hands = [hand for hand in estimate(scene.pair(), CAMERAS) if hand is not None]
-    assert hands, "what has learned nothing is about half sure of anything"
+    assert hands, "an untrained network has a confidence of about one half"
     for hand in hands:
         assert np.isfinite(hand.joints).all() and np.linalg.norm(hand.joints[9]) == pytest.approx(1)

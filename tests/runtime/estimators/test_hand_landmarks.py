@@ -1,4 +1,4 @@
-"""Where a hand is looked for next moves, turns and grows with the hand."""
+"""The next square follows the hand's position, size and roll."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def test_the_next_square_follows_the_hand(roll_deg, scale, x, y):
     assert (after.roll_deg - before.roll_deg - roll_deg + 180) % 360 - 180 == pytest.approx(0, abs=1e-6)
 
 
-def test_the_next_square_holds_the_hand_upright():
+def test_next_square_has_the_roll_of_the_hand():
     square = next_square(HAND)
     matrix = square.frame_from_crop(1)
     inside = (HAND - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
@@ -31,7 +31,7 @@ def test_the_next_square_holds_the_hand_upright():
     assert inside[WRIST, 1] > inside[MIDDLE_MCP, 1]
 
 
-def test_finger_tips_do_not_move_the_square():
+def test_next_square_ignores_finger_tips():
     bent = HAND.copy()
     bent[12] += [30, 80]  # the middle finger's tip
     assert next_square(bent) == next_square(HAND)

@@ -1,4 +1,4 @@
-"""Which hand it is: evidence adds up, one odd answer changes nothing, a wrong start is forgotten."""
+"""The handedness filter accumulates evidence, ignores outliers and corrects a wrong initial side."""
 
 import pytest
 
@@ -6,50 +6,50 @@ from runtime.estimators.handedness import CLEAR_THRESHOLD, FIRST_PAIRS, MIN_VOTE
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
-def test_the_locator_says_it_until_the_network_does(side):
-    vote = HandednessFilter()
-    assert vote.side is None
-    vote.start(side, 0.9)
-    assert vote.side == side
-    vote.add(right=0.5, left=0.5)
-    assert vote.side == side
+def test_locator_side_holds_until_the_network_contradicts_it(side):
+    handedness = HandednessFilter()
+    assert handedness.side is None
+    handedness.start(side, 0.9)
+    assert handedness.side == side
+    handedness.add(right=0.5, left=0.5)
+    assert handedness.side == side
     for _ in range(3):
-        vote.add(right=0.4, left=0.5)
-    assert vote.side == "left"
+        handedness.add(right=0.4, left=0.5)
+    assert handedness.side == "left"
 
 
-def test_one_odd_answer_does_not_turn_a_settled_vote():
-    vote = HandednessFilter()
-    vote.start("right", 0.5)
+def test_one_outlier_does_not_change_a_settled_side():
+    handedness = HandednessFilter()
+    handedness.start("right", 0.5)
     for _ in range(10):
-        vote.add(right=0.6, left=0.5)
-    vote.add(right=0.3, left=0.6)
-    assert vote.side == "right"
+        handedness.add(right=0.6, left=0.5)
+    handedness.add(right=0.3, left=0.6)
+    assert handedness.side == "right"
 
 
-def test_a_wrong_start_is_forgotten():
-    vote = HandednessFilter()
-    vote.start("right", 1.0)
+def test_a_wrong_initial_side_is_corrected():
+    handedness = HandednessFilter()
+    handedness.start("right", 1.0)
     for _ in range(10):
-        vote.add(right=0.6, left=0.4)
+        handedness.add(right=0.6, left=0.4)
     for _ in range(20):
-        vote.add(right=0.4, left=0.6)
-    assert vote.side == "left"
+        handedness.add(right=0.4, left=0.6)
+    assert handedness.side == "left"
 
 
-def test_both_ways_are_tried_until_the_side_is_clear_and_then_rarely():
-    vote = HandednessFilter()
-    vote.start("right", 0.5)
-    assert all(vote.due() for _ in range(3 * FIRST_PAIRS)), "nothing is clear yet"
-    while abs(vote._evidence) < CLEAR_THRESHOLD:
-        vote.add(right=0.6, left=0.4)
-    due = [vote.due() for _ in range(200)]
+def test_both_sides_are_tested_until_clear_and_then_at_intervals():
+    handedness = HandednessFilter()
+    handedness.start("right", 0.5)
+    assert all(handedness.due() for _ in range(3 * FIRST_PAIRS)), "nothing is clear yet"
+    while abs(handedness._evidence) < CLEAR_THRESHOLD:
+        handedness.add(right=0.6, left=0.4)
+    due = [handedness.due() for _ in range(200)]
     assert sum(due) == pytest.approx(200 / TEST_INTERVAL, abs=1)
 
 
-def test_what_is_hardly_a_hand_has_no_vote():
-    vote = HandednessFilter()
-    vote.start("right", 0.5)
+def test_low_confidence_predictions_are_ignored():
+    handedness = HandednessFilter()
+    handedness.start("right", 0.5)
     for _ in range(50):
-        vote.add(right=0.1, left=MIN_VOTE_CONFIDENCE - 0.01)
-    assert vote.side == "right"
+        handedness.add(right=0.1, left=MIN_VOTE_CONFIDENCE - 0.01)
+    assert handedness.side == "right"

@@ -1,4 +1,4 @@
-"""Landmarks that look wrong are trusted less, wherever and however large the hand is."""
+"""Implausible landmarks have a larger expected error, whatever the hand's position and size."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from hand.rotations import from_vector
 from runtime.estimators.hand_landmarks import Landmarks
 from runtime.estimators.landmark_confidence import BONES, bone_lengths, confidence, error_indicators, expected_error
 from runtime.estimators.square import Square
-from runtime.estimators.uncertainty import expected_error as as_told
+from runtime.estimators.uncertainty import expected_error as error_from_confidence
 from runtime.types import ViewHand
 from tests.runtime.hands import flexed_hand
 
@@ -19,44 +19,44 @@ HAND = flexed_hand()
 
 
 def landmarks(world: np.ndarray, presence: float = 0.95) -> Landmarks:
-    """What would be seen of a far hand (21, 3)."""
+    """Landmarks of a far hand (21, 3)."""
     return Landmarks(Square((0.0, 0.0), 1.0), world[:, :2] * 120 + [300, 200], world * 0.09, presence, 1.0)
 
 
-def test_what_is_hardly_there_is_trusted_less():
+def test_lower_presence_raises_the_expected_error():
     sure, unsure = (expected_error(landmarks(HAND, presence)) for presence in (0.99, 0.6))
     assert (sure < unsure).all()
 
 
-def test_space_and_picture_that_contradict_each_other_are_trusted_less():
+def test_misfit_of_3d_and_pixels_raises_the_expected_error():
     seen = landmarks(HAND)
     bent = seen.pixels.copy()
     bent[5:9] += [25, 0]
     assert (expected_error(seen) < expected_error(replace(seen, pixels=bent))).all()
 
 
-def test_bones_of_unusual_length_are_trusted_less():
+def test_unusual_bone_lengths_raise_the_bone_indicator():
     longer = HAND.copy()
     longer[6:9] += 1.5 * (HAND[6] - HAND[5])
     assert error_indicators(landmarks(longer))[2] > error_indicators(landmarks(HAND))[2]
 
 
 @given(st.floats(0.2, 5), st.floats(-300, 300), st.floats(-np.pi, np.pi), st.booleans())
-def test_where_how_large_and_how_rolled_a_hand_is_does_not_matter(scale, shift, roll, mirror):
+def test_indicators_are_invariant_to_position_scale_roll_and_mirror(scale, shift, roll, mirror):
     R = from_vector(np.array([0, 0, roll])) @ np.diag([-1.0 if mirror else 1.0, 1.0, 1.0])
     seen = landmarks(HAND)
     moved = replace(seen, world=scale * seen.world @ R.T, pixels=scale * seen.pixels @ R[:2, :2].T + shift)
     np.testing.assert_allclose(error_indicators(moved), error_indicators(seen), rtol=1e-6)
 
 
-def test_confidences_say_the_expected_error_as_all_do():
+def test_confidence_encodes_the_expected_error():
     seen = landmarks(HAND, 0.6)
     unsure = replace(seen, pixels=seen.pixels + np.random.default_rng(0).normal(0, 15, (21, 2)))
     hand = ViewHand("left", "right", HAND, unsure.pixels, confidence(unsure))
-    np.testing.assert_allclose(as_told(hand.confidence), expected_error(unsure))
+    np.testing.assert_allclose(error_from_confidence(hand.confidence), expected_error(unsure))
 
 
-def test_a_broken_hand_breaks_nothing():
+def test_a_degenerate_hand_has_finite_confidence():
     assert np.isfinite(confidence(landmarks(np.zeros((21, 3)) + np.eye(21, 3) * 1e-9))).all()
 
 

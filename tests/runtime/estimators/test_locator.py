@@ -1,4 +1,4 @@
-"""Laws of the locator: frames to its input and back, maps to boxes, and what the weights that ship find."""
+"""The locator: input scaling, decoding of maps, and detections of the shipped weights."""
 
 from itertools import islice
 from pathlib import Path
@@ -32,7 +32,7 @@ from tools.train.scene_pool import varied
 
 
 def maps_of(scenes: Scenes) -> LocatorMaps:
-    """What a perfect network says of scenes."""
+    """The maps of a perfect network for scenes."""
     heat, away, _ = targets(scenes)
     target, owner = heat.max(1, keepdim=True)
 
@@ -71,14 +71,14 @@ def drawn() -> Scenes:
 
 @pytest.mark.parametrize("centre", [(63.5, 63.5), (3.0, 120.2), (88.1, 40.0)])
 @pytest.mark.parametrize("left", [False, True])
-def test_what_the_maps_say_is_the_hand(centre: tuple[float, float], left: bool) -> None:
+def test_peak_decodes_to_centre_size_and_side(centre: tuple[float, float], left: bool) -> None:
     [[found]] = find_peaks(maps_of(one_hand(centre, 37.0, left)), 0.3)
     assert found.centre == pytest.approx(centre, abs=1e-3)
     assert found.size == pytest.approx(37.0, rel=1e-4)
     assert found.left == left
 
 
-def test_a_weaker_peak_within_a_box_is_the_same_hand_and_one_beyond_is_another() -> None:
+def test_weaker_peaks_inside_a_box_are_suppressed() -> None:
     maps = maps_of(one_hand((64.0, 64.0), 60.0))
     maps.centre[0, 0, 8, 10] = 1.0
     maps.offset[0, :, 8, 10] = 0
@@ -90,7 +90,7 @@ def test_a_weaker_peak_within_a_box_is_the_same_hand_and_one_beyond_is_another()
     assert find_peaks(maps, 0.8)[0] == [best]
 
 
-def test_searches_that_agree_are_surer_than_one_alone() -> None:
+def test_agreeing_searches_raise_the_score() -> None:
     hand, again = FoundHand((40.0, 50.0), 30.0, True, 0.8), FoundHand((43.0, 50.0), 36.0, False, 0.4)
     alone, small = FoundHand((90.0, 20.0), 30.0, False, 0.7), FoundHand((40.0, 50.0), 12.0, False, 0.3)
     both, only, other = merge_searches([[hand, alone], [again, small]])
@@ -102,7 +102,7 @@ def test_searches_that_agree_are_surer_than_one_alone() -> None:
         assert one.score == pytest.approx(wanted.score / 2)
 
 
-def test_a_search_counts_a_hand_once() -> None:
+def test_merged_searches_contain_a_hand_once() -> None:
     hand = FoundHand((40.0, 50.0), 30.0, True, 0.8)
     near = hand._replace(score=0.6)
     assert [round(one.score, 3) for one in merge_searches([[hand, near], []])] == [0.4, 0.3]
@@ -118,7 +118,7 @@ def test_the_loss_of_perfect_maps_is_nearly_nothing(drawn: Scenes) -> None:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_turned_and_mirrored_scenes_keep_their_hands(seed: int) -> None:
+def test_augmented_scenes_keep_their_hands(seed: int) -> None:
     scenes = one_hand((40.0, 56.0), 24.0)
     scenes.images[0, 56, 40] = 255
     turned = varied(scenes, np.random.default_rng(seed))
@@ -173,11 +173,11 @@ def test_a_box_grows_with_the_frame(drawn: Scenes) -> None:
         assert (np.array(four.centre_px) + 0.5) / 4 - 0.5 == pytest.approx(np.array(one.centre_px), abs=0.5)
 
 
-def test_a_plain_wall_holds_no_hand() -> None:
+def test_no_hand_is_found_on_a_plain_wall() -> None:
     assert load_locator()(np.full((480, 640, 3), 170, np.uint8), "left") == []
 
 
-def test_weights_that_are_missing_or_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_missing_or_foreign_weights_raise(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere"):
         load_locator(tmp_path / "nowhere.safetensors")
     other = tmp_path / "other.safetensors"
@@ -194,7 +194,7 @@ def test_weights_that_are_missing_or_of_another_network_are_refused(tmp_path: Pa
 
 
 @pytest.mark.skipif(not (SHARED / "clips").is_dir(), reason="the shared clips are not here")
-def test_real_hands_are_found_and_little_else_is() -> None:
+def test_real_hands_are_found_with_few_false_positives() -> None:
     locate = load_locator(min_score=SEARCH_SCORE)
     stills = score_real(still_pictures(SHARED / "clips/stills"), locate)
     assert stills.best >= 0.9

@@ -1,4 +1,4 @@
-"""MediaPipe's models follow one hand in both views; against the package that they come from, on a real clip."""
+"""MediaPipe's models follow one hand in both views, and match the mediapipe package on a real clip."""
 
 import sys
 
@@ -23,7 +23,7 @@ PERIOD_NS = 33_333_333
 
 @pytest.fixture(scope="module")
 def drawn() -> list[FramePair]:
-    """Some moments of the drawn hand, a right one, that two synthetic cameras show."""
+    """Some pairs of the synthetic cameras, which show a right hand."""
     from capture.sources.synthetic import SyntheticSource
 
     def frames(view: View) -> list[Frame]:
@@ -75,8 +75,8 @@ def test_mirrored_pictures_show_the_other_hand(drawn):
     assert {hand.side for both in told for hand in both if hand is not None} == {"left"}
 
 
-def test_of_two_hands_the_one_that_was_asked_for_is_followed(drawn):
-    """The drawn hand and, below, its mirror image."""
+def test_the_requested_one_of_two_hands_is_followed(drawn):
+    """The synthetic hand and, below it, its mirror image."""
     both = changed(drawn[:2], lambda image: np.vstack([image, image[:, ::-1]]))
     for settings, upper in ((FollowSettings(hand_side="right"), True), (FollowSettings(hand_side="left"), False)):
         for hands in follow(load_mediapipe("mediapipe", settings), both):
@@ -84,7 +84,7 @@ def test_of_two_hands_the_one_that_was_asked_for_is_followed(drawn):
             assert all((hand.pixels.mean(0)[1] < 480) == upper for hand in hands if hand is not None)
 
 
-def test_a_view_that_follows_the_other_hand_finds_its_own_again(drawn):
+def test_a_view_on_the_wrong_hand_returns_to_the_right_one(drawn):
     estimator = load_mediapipe("mediapipe", FollowSettings(hand_side="right"))
     mirrored = changed(drawn, lambda image: np.ascontiguousarray(image[:, ::-1]))
     # At first only the other hand is there; then, below it, comes the one that was asked for.
@@ -94,7 +94,7 @@ def test_a_view_that_follows_the_other_hand_finds_its_own_again(drawn):
     assert all(hand is not None and hand.pixels.mean(0)[1] > 480 for hand in last)
 
 
-def test_one_thread_and_two_see_the_same(drawn):
+def test_one_and_two_threads_give_equal_results(drawn):
     one, two = (follow(load_mediapipe("mediapipe-lite", threads=threads), drawn[:4]) for threads in (1, 2))
     for a, b in zip(one, two, strict=True):
         for view in VIEWS:
@@ -110,14 +110,14 @@ def test_a_lost_hand_is_found_again(drawn):
     np.testing.assert_allclose(again.left.pixels, before.left.pixels, atol=40)
 
 
-def test_an_empty_picture_shows_no_hand_and_ends_a_track(drawn):
+def test_an_empty_frame_gives_no_hand_and_ends_the_track(drawn):
     estimator = load_mediapipe("mediapipe")
     follow(estimator, drawn[:2])
     (empty,) = follow(estimator, changed(drawn[2:3], np.zeros_like))
     assert empty == PerView(None, None)
 
 
-def test_a_given_box_is_where_the_hand_is_searched(drawn):
+def test_roi_limits_the_search(drawn):
     pair = drawn[0]
     found = load_mediapipe("mediapipe")(pair, cameras(pair))
     assert found.left is not None and found.right is not None
@@ -128,7 +128,7 @@ def test_a_given_box_is_where_the_hand_is_searched(drawn):
     assert load_mediapipe("mediapipe", FollowSettings(roi=away))(pair, cameras(pair)) == PerView(None, None)
 
 
-def test_a_hand_off_the_middle_is_turned_as_it_was_seen(drawn):
+def test_joints_are_rotated_into_camera_axes_off_centre(drawn):
     narrow, wide = (load_mediapipe("mediapipe")(drawn[0], cameras(drawn[0], fov)).left for fov in (5.0, 100.0))
     assert narrow is not None and wide is not None
     np.testing.assert_array_equal(narrow.pixels, wide.pixels)
@@ -137,14 +137,14 @@ def test_a_hand_off_the_middle_is_turned_as_it_was_seen(drawn):
     assert np.linalg.norm(narrow.joints - wide.joints) > 0.1
 
 
-def test_without_litert_it_says_what_to_install(monkeypatch):
+def test_missing_litert_raises_with_install_instructions(monkeypatch):
     monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
     with pytest.raises(UserError, match="LiteRT.*not installed: pip install"):
         load_mediapipe("mediapipe")
 
 
 @pytest.mark.skipif(not CLIP.is_dir(), reason="the real clip is not here")
-def test_landmarks_are_those_of_the_package():
+def test_pixels_match_those_of_the_mediapipe_package():
     reference = np.load(CLIP / "reference.npz")
 
     def frames(view) -> list[np.ndarray]:

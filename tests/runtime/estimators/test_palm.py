@@ -1,4 +1,4 @@
-"""The palm detector's output becomes palms where it says they are."""
+"""Decoding of the palm detector's outputs."""
 
 import numpy as np
 import pytest
@@ -22,21 +22,21 @@ def answer(*palms: tuple[tuple[float, float], float, float]) -> tuple[np.ndarray
     return raw, logits
 
 
-def test_there_is_an_anchor_for_each_answer():
+def test_there_is_one_anchor_for_each_model_output():
     at = anchors()
     assert at.shape == (2016, 2) and at.min() > 0 and at.max() < 1
     np.testing.assert_allclose(at[:3], [[1 / 48, 1 / 48], [1 / 48, 1 / 48], [3 / 48, 1 / 48]])
     np.testing.assert_allclose(at[-1], [23 / 24, 23 / 24])
 
 
-def test_a_palm_is_where_its_anchor_says():
+def test_palm_is_decoded_relative_to_its_anchor():
     (palm,) = palms_of(*answer(((0.25, 0.5), 0.1, 3.0)), anchors(), FRAME)
     np.testing.assert_allclose((palm.low_px, palm.high_px), [[128, 208], [192, 272]], atol=1e-3)
     np.testing.assert_allclose(palm.keypoints_px[0], [160, 272], atol=1e-3)
     assert palm.score == pytest.approx(1 / (1 + np.exp(-3.0)))
 
 
-def test_palms_come_best_first_and_weak_ones_not_at_all():
+def test_palms_are_sorted_by_score_and_weak_ones_dropped():
     palms = palms_of(*answer(((0.2, 0.2), 0.1, 1.0), ((0.7, 0.7), 0.1, 4.0), ((0.5, 0.2), 0.1, -0.1)), anchors(), FRAME)
     assert [palm.score > 0.9 for palm in palms] == [True, False]
 
@@ -49,18 +49,18 @@ def test_boxes_of_one_palm_are_averaged_by_their_scores():
     assert palm.score == pytest.approx(weight[0])
 
 
-def test_no_palm_in_an_empty_answer():
+def test_no_palm_without_scores():
     assert palms_of(*answer(), anchors(), FRAME) == []
 
 
-def test_the_hand_stands_on_its_wrist_above_the_palm():
+def test_hand_square_is_shifted_from_the_palm_towards_the_fingers():
     (palm,) = palms_of(*answer(((0.5, 0.5), 0.1, 3.0)), anchors(), FRAME)
     hand = palm.hand
     assert hand.roll_deg == pytest.approx(0, abs=1e-4) and hand.size_px == pytest.approx(2.6 * 64, rel=1e-5)
     np.testing.assert_allclose(hand.centre_px, [320, 240 - 32], atol=1e-3)
 
 
-def test_a_turned_part_of_the_frame_gives_palms_of_the_frame():
+def test_palms_of_a_rotated_roi_are_in_frame_pixels():
     part = Square((100.0, 50.0), 200.0, 90.0)
     (palm,) = palms_of(*answer(((0.5, 0.5), 0.1, 3.0)), anchors(), part)
     np.testing.assert_allclose(palm.keypoints_px[0], [90, 50], atol=1e-3)

@@ -1,4 +1,4 @@
-"""Every estimator has a name and a factory; what is asked for and cannot be heeded is said."""
+"""Every estimator has a name and a factory; options that it does not support are reported."""
 
 import logging
 from pathlib import Path
@@ -13,18 +13,18 @@ from runtime.estimators.registry import ESTIMATORS, EstimatorName, EstimatorOpti
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
 
-def test_every_name_has_an_entry():
+def test_every_estimator_name_has_an_entry():
     assert tuple(ESTIMATORS) == get_args(EstimatorName)
 
 
-def test_detnet_is_loaded_before_the_size_of_frames_is_known():
+def test_detnet_loads_before_frame_sizes_are_known():
     loaded = load_estimator("detnet", EstimatorOptions(engine="torch"))
     assert loaded.description.startswith("torch on") and loaded.weights == DEFAULT_WEIGHTS
     assert loaded.make(PerView((64, 48), (64, 48))).description == loaded.description
 
 
 @pytest.mark.usefixtures("mediapipe_models")
-def test_mediapipe_has_no_weights_of_ours_and_no_engine_to_choose(caplog):
+def test_mediapipe_rejects_weights_and_ignores_the_engine(caplog):
     pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
     with pytest.raises(UserError, match="--weights some.pth is for --estimator detnet"):
         load_estimator("mediapipe-lite", EstimatorOptions(weights=Path("some.pth")))

@@ -1,4 +1,4 @@
-"""A search finds the hand wherever it is, of whichever side and roll, and each hand once."""
+"""The search of a single picture finds every hand once, at any position, roll and handedness."""
 
 import numpy as np
 import pytest
@@ -13,12 +13,12 @@ from tests.runtime.hands import flexed_hand
 
 WIDTH, HEIGHT, SIZE = 160, 120, 64
 SPARSE = 8
-"""Of the crops' pixels every how many-th is read."""
+"""Every so many-th pixel of a crop is read."""
 CAMERA = PinholeCamera.from_fov(WIDTH, HEIGHT)
 
 
 def coordinates() -> np.ndarray:
-    """A picture whose red and green tell x and y, and blue that this is the picture and not what lies around it."""
+    """A picture whose red and green encode x and y; blue is 255 inside the picture."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     return np.stack([x, y, np.full_like(x, 255)], -1).astype(np.uint8)
 
@@ -32,10 +32,10 @@ def hand_at(centre: tuple[float, float], size: float, roll_deg: float, side: Sid
     return (turned - (low + high) / 2) * size / (high - low).max() + centre
 
 
-class Reading:
-    """An engine that reads off the colours where its crop lies, and answers as a network would that knows upright right hands.
+class ColourEngine:
+    """Engine that reads its crop's place from the colours, and predicts as a network trained on upright right hands.
 
-    The nearer the box fits a hand, the surer it is of it.
+    Its confidence grows with the fit of the box to the hand.
     """
 
     description = "reads"
@@ -73,24 +73,24 @@ class Reading:
 @pytest.mark.parametrize(("centre", "size", "roll_deg"), [((50, 60), 60, 20), ((110, 45), 40, 170), ((95, 80), 50, -80)])
 def test_the_hand_is_found_with_its_side_from_a_grid_alone(side, centre, size, roll_deg):
     truth = hand_at(centre, size, roll_deg, side)
-    best = search(Reading([truth], [side]), coordinates(), CAMERA, box_grid((WIDTH, HEIGHT)))[0]
+    best = search(ColourEngine([truth], [side]), coordinates(), CAMERA, box_grid((WIDTH, HEIGHT)))[0]
     assert best.hand.side == best.box.side == side
     assert np.linalg.norm(best.hand.pixels - truth, axis=1).max() < 2
     assert best.score == pytest.approx(best.hand.confidence.mean() / (1 + LOCATOR_WEIGHT)), "no locator speaks for it"
     assert abs((best.box.roll_deg - roll_deg + 180) % 360 - 180) < 50
 
 
-def test_two_hands_are_found_once_each_the_surest_first():
+def test_two_hands_are_found_once_each_sorted_by_score():
     hands = [hand_at((40, 60), 50, 0, "right"), hand_at((120, 60), 50, 30, "left")]
-    found = search(Reading(hands, ["right", "left"]), coordinates(), CAMERA, box_grid((WIDTH, HEIGHT)))
+    found = search(ColourEngine(hands, ["right", "left"]), coordinates(), CAMERA, box_grid((WIDTH, HEIGHT)))
     assert {one.hand.side for one in found[:2]} == {"right", "left"}
     assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
     assert len(found) == len(without_duplicates(found)) <= 3
 
 
-def test_a_locators_word_decides_between_hands_alike():
+def test_locator_score_decides_between_equal_hands():
     hands = [hand_at((40, 60), 50, 0, "right"), hand_at((120, 60), 50, 0, "right")]
-    engine, everywhere = Reading(hands, ["right", "right"]), box_grid((WIDTH, HEIGHT))
+    engine, everywhere = ColourEngine(hands, ["right", "right"]), box_grid((WIDTH, HEIGHT))
     for hand in hands:
         (x, y), size = box_around(hand)
         first, *_ = search(engine, coordinates(), CAMERA, [*everywhere, HandBox("left", "right", (x, y), size, 0.9)])
@@ -98,15 +98,15 @@ def test_a_locators_word_decides_between_hands_alike():
         assert first.score > first.hand.confidence.mean() / (1 + LOCATOR_WEIGHT)
 
 
-def test_given_boxes_are_where_it_looks():
+def test_only_the_given_boxes_are_searched():
     truth = hand_at((110, 45), 40, 0, "right")
-    engine = Reading([truth], ["right"])
+    engine = ColourEngine([truth], ["right"])
     near = HandBox("left", "left", (112.0, 47.0), 58.0, 0.1)
     assert np.linalg.norm(search(engine, coordinates(), CAMERA, [near])[0].hand.pixels - truth, axis=1).max() < 2
     assert search(engine, coordinates(), CAMERA, []) == []
 
 
-def test_of_hands_that_cover_each_other_the_better_stays():
+def test_overlapping_hits_keep_the_better_one():
     def found(centre: tuple[float, float], size: float, score: float) -> SearchHit:
         pixels = hand_at(centre, size, 0, "right")
         hand = ViewHand("left", "right", flexed_hand(), pixels, np.full(21, score))

@@ -1,4 +1,4 @@
-"""A square's crop shows what the frame shows there, however it is turned."""
+"""A square's crop shows that part of the frame, at any roll."""
 
 import cv2
 import numpy as np
@@ -34,13 +34,13 @@ def test_a_moved_square_is_moved_along_its_own_axes(square, across, down, scale)
     assert moved.size_px == pytest.approx(scale * square.size_px) and moved.roll_deg == square.roll_deg
 
 
-def test_up_is_turned_clockwise():
+def test_roll_is_clockwise():
     square = Square((100.0, 100.0), 20.0, 90.0)
     top = square.to_frame(np.array([0.5, 0.0]), 1)
     np.testing.assert_allclose(top, [110, 100], atol=1e-9)
 
 
-def test_beyond_the_frame_is_what_was_asked_for():
+def test_pixels_outside_the_frame_have_the_requested_border():
     white = np.full((20, 20, 3), 255, np.uint8)
     square = Square((0.0, 0.0), 20.0)
     assert square.cut(white, 10).min() == 255

@@ -1,4 +1,4 @@
-"""A track follows the joints and gives up when they are not to be believed."""
+"""A track follows the joints and ends where they are implausible."""
 
 import numpy as np
 import pytest
@@ -42,7 +42,7 @@ def test_a_turned_box_is_the_box_of_the_turned_joints(roll_deg, seed):
     assert abs((roll_of(pixels @ clockwise.T) - roll_of(pixels) - roll_deg + 180) % 360 - 180) < 1e-6
 
 
-def test_only_upright_tracks_turn_with_the_hand():
+def test_only_upright_tracks_follow_the_roll():
     for upright in (True, False):
         tracker = ViewTracker((640, 480), upright=upright)
         hand = hand_at((300, 200))
@@ -52,13 +52,13 @@ def test_only_upright_tracks_turn_with_the_hand():
         assert box is not None and box.roll_deg == (pytest.approx(roll_of(hand.pixels)) if upright else 0.0)
 
 
-def test_it_searches_until_it_is_given_a_box():
+def test_no_box_before_start():
     assert ViewTracker((640, 480)).box_at(0) is None
     box = started().box_at(0)
     assert box is not None and box.centre_px == (300, 200)
 
 
-def test_a_steady_motion_is_foreseen():
+def test_constant_velocity_is_predicted():
     tracker = started()
     for i in range(12):
         assert tracker.update(i * FRAME_NS, hand_at((300 + 8 * i, 200)))
@@ -78,7 +78,7 @@ def test_without_prediction_the_box_stays_on_the_last_joints():
 
 
 @pytest.mark.parametrize(
-    "unbelievable",
+    "implausible",
     [
         hand_at((300, 200), confidence=0.05),
         hand_at((-20, 200)),
@@ -87,16 +87,16 @@ def test_without_prediction_the_box_stays_on_the_last_joints():
         hand_at((300, 200), scale=0.3),
         hand_at((np.nan, 200)),
     ],
-    ids=["unsure", "left of the frame", "below the frame", "grown", "shrunk", "not a number"],
+    ids=["low confidence", "left of the frame", "below the frame", "grown", "shrunk", "not a number"],
 )
-def test_unbelievable_joints_lose_the_hand(unbelievable):
+def test_implausible_joints_end_the_track(implausible):
     tracker = started()
     assert tracker.update(0, hand_at((300, 200)))
-    assert not tracker.update(FRAME_NS, unbelievable)
+    assert not tracker.update(FRAME_NS, implausible)
     assert tracker.box_at(2 * FRAME_NS) is None and not tracker.tracking
 
 
-def test_a_long_gap_loses_the_hand():
+def test_a_long_gap_ends_the_track():
     tracker = started()
     tracker.update(0, hand_at((300, 200)))
     assert tracker.box_at(10**9) is None

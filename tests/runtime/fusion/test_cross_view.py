@@ -1,4 +1,4 @@
-"""Views that follow different things for long are told apart, those that err for a moment are not."""
+"""Views that are inconsistent for long are reported, short inconsistencies are not."""
 
 import numpy as np
 
@@ -14,38 +14,38 @@ HAND = unit_hand(flexed_hand(0.6))
 ELBOW = unit_hand(np.random.default_rng(0).normal(size=(21, 3)))
 
 
-def seen(view: View, joints: np.ndarray, sure: float) -> ViewHand:
-    return ViewHand(view, "right", joints, np.zeros((21, 2)), np.full(21, sure))
+def view_hand(view: View, joints: np.ndarray, confidence: float) -> ViewHand:
+    return ViewHand(view, "right", joints, np.zeros((21, 2)), np.full(21, confidence))
 
 
-def pair(right: np.ndarray, sure_left: float = 0.5, sure_right: float = 0.4) -> PerView[ViewHand | None]:
-    return PerView(seen("left", HAND, sure_left), seen("right", right, sure_right))
+def pair(right: np.ndarray, confidence_left: float = 0.5, confidence_right: float = 0.4) -> PerView[ViewHand | None]:
+    return PerView(view_hand("left", HAND, confidence_left), view_hand("right", right, confidence_right))
 
 
-def test_two_views_of_one_hand_are_never_doubted():
-    agreement, noise = CrossViewConsistency(), np.random.default_rng(1)
+def test_consistent_views_are_never_reported():
+    consistency, noise = CrossViewConsistency(), np.random.default_rng(1)
     for _ in range(5 * MIN_INCONSISTENT_PAIRS):
         poor = HAND @ R.T + noise.normal(0, 0.2, (21, 3))
-        assert agreement.inconsistent_view(pair(poor), R) is None
+        assert consistency.inconsistent_view(pair(poor), R) is None
 
 
-def test_of_views_that_disagree_for_long_the_one_of_lower_confidence_is_named():
-    for sure, expected in (((0.5, 0.4), "right"), ((0.3, 0.4), "left")):
-        agreement = CrossViewConsistency()
-        answers = [agreement.inconsistent_view(pair(ELBOW, *sure), R) for _ in range(MIN_INCONSISTENT_PAIRS + 1)]
-        assert answers == [None] * (MIN_INCONSISTENT_PAIRS - 1) + [expected, None], "and its successor starts anew"
+def test_the_less_confident_of_inconsistent_views_is_reported():
+    for confidence, expected in (((0.5, 0.4), "right"), ((0.3, 0.4), "left")):
+        consistency = CrossViewConsistency()
+        reported = [consistency.inconsistent_view(pair(ELBOW, *confidence), R) for _ in range(MIN_INCONSISTENT_PAIRS + 1)]
+        assert reported == [None] * (MIN_INCONSISTENT_PAIRS - 1) + [expected, None], "and its successor starts anew"
 
 
-def test_a_moment_is_forgiven():
-    agreement = CrossViewConsistency()
+def test_short_inconsistency_is_not_reported():
+    consistency = CrossViewConsistency()
     for _ in range(4):
         for _ in range(MIN_INCONSISTENT_PAIRS - 1):
-            assert agreement.inconsistent_view(pair(ELBOW), R) is None
-        assert agreement.inconsistent_view(pair(HAND @ R.T), R) is None
+            assert consistency.inconsistent_view(pair(ELBOW), R) is None
+        assert consistency.inconsistent_view(pair(HAND @ R.T), R) is None
 
 
-def test_nothing_is_said_without_a_rotation_or_of_one_view():
-    agreement = CrossViewConsistency()
+def test_nothing_is_reported_without_a_rotation_or_with_one_view():
+    consistency = CrossViewConsistency()
     for _ in range(2 * MIN_INCONSISTENT_PAIRS):
-        assert agreement.inconsistent_view(pair(ELBOW), None) is None
-        assert agreement.inconsistent_view(PerView(seen("left", HAND, 0.5), None), R) is None
+        assert consistency.inconsistent_view(pair(ELBOW), None) is None
+        assert consistency.inconsistent_view(PerView(view_hand("left", HAND, 0.5), None), R) is None

@@ -1,4 +1,4 @@
-"""Laws of the hand fitted to both views: exact where they are, calm, indifferent to names, not led astray by one bad joint."""
+"""The hand fit is exact without noise, smooth over time, symmetric in the views and robust to outliers."""
 
 from dataclasses import replace
 
@@ -27,10 +27,10 @@ BONE_LENGTHS = np.array([np.linalg.norm(HAND[child] - HAND[parent]) for parent, 
 ALONE = FitSettings(motion=None)
 
 
-def views_of(joints_mm: np.ndarray, geometry: TwoViewGeometry = GEOMETRY, sure: float = 0.7) -> PerView[ViewHand]:
+def views_of(joints_mm: np.ndarray, geometry: TwoViewGeometry = GEOMETRY, confidence: float = 0.7) -> PerView[ViewHand]:
     """Both views of joints (21, 3) in the left camera's axes, without error."""
     seen, pixels = geometry.in_view_axes(joints_mm), geometry.project(joints_mm)
-    return PerView.of(lambda view: ViewHand(view, "right", unit_hand(seen[view]), pixels[view], np.full(21, sure)))
+    return PerView.of(lambda view: ViewHand(view, "right", unit_hand(seen[view]), pixels[view], np.full(21, confidence)))
 
 
 def changed(hands: PerView[ViewHand], view: View, **values: np.ndarray) -> PerView[ViewHand]:
@@ -63,7 +63,7 @@ def off_mm(found: FittedHand, truth_mm: np.ndarray = TRUTH_MM) -> np.ndarray:
     return np.linalg.norm(found.joints_mm - truth_mm, axis=1)
 
 
-def test_two_views_without_error_give_the_hand():
+def test_exact_views_give_the_exact_hand():
     found = fitted(views_of(TRUTH_MM))
     np.testing.assert_allclose(found.joints_mm, TRUTH_MM, atol=1e-6)
     np.testing.assert_allclose(found.joints, HAND, atol=1e-8)
@@ -71,7 +71,7 @@ def test_two_views_without_error_give_the_hand():
     np.testing.assert_allclose(found.weight_left, 0.5, atol=0.1)
 
 
-def test_pixels_of_both_views_mend_the_shapes_that_they_guess():
+def test_triangulation_corrects_the_predicted_shapes():
     rng = np.random.default_rng(0)
     hands = noisy(rng, views_of(TRUTH_MM), px=1, shape=0.15)
     found = fitted(hands)
@@ -81,7 +81,7 @@ def test_pixels_of_both_views_mend_the_shapes_that_they_guess():
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_one_view_alone_places_the_hand_by_its_size(view):
+def test_one_view_locates_the_hand_by_its_size(view):
     hands = views_of(TRUTH_MM)
     found = fitted(PerView.of(lambda name: hands[name] if name == view else None))
     assert off_mm(found).max() < 1e-3
@@ -90,7 +90,7 @@ def test_one_view_alone_places_the_hand_by_its_size(view):
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_joint_that_one_view_does_not_see_goes_over_to_the_other_view_smoothly(view):
+def test_weight_shifts_smoothly_to_the_view_that_sees_the_joint(view):
     true = views_of(TRUTH_MM)
     wrong = changed(
         true,
@@ -98,8 +98,8 @@ def test_a_joint_that_one_view_does_not_see_goes_over_to_the_other_view_smoothly
         joints=moved(INDEX_TIP, np.array([0.1, 0.2, 0.2]), true[view].joints),
         pixels=moved(INDEX_TIP, np.array([12.0, -12.0]), true[view].pixels),
     )
-    sure = np.linspace(1, 1e-6, 41)
-    found = [fitted(changed(wrong, view, confidence=np.where(np.arange(21) == INDEX_TIP, c, 0.8))) for c in sure]
+    confidence = np.linspace(1, 1e-6, 41)
+    found = [fitted(changed(wrong, view, confidence=np.where(np.arange(21) == INDEX_TIP, c, 0.8))) for c in confidence]
     off = np.array([off_mm(hand)[INDEX_TIP] for hand in found])
     share = np.array([hand.weight_left[INDEX_TIP] if view == "left" else 1 - hand.weight_left[INDEX_TIP] for hand in found])
     path = np.linalg.norm(np.diff([hand.joints_mm[INDEX_TIP] for hand in found], axis=0), axis=1)
@@ -108,7 +108,7 @@ def test_a_joint_that_one_view_does_not_see_goes_over_to_the_other_view_smoothly
     assert path.max() < 0.3 * np.linalg.norm(found[0].joints_mm[INDEX_TIP] - found[-1].joints_mm[INDEX_TIP])
 
 
-def test_it_does_not_matter_which_camera_is_called_left():
+def test_swapping_the_cameras_gives_the_same_hand():
     hands = noisy(np.random.default_rng(1), views_of(TRUTH_MM))
     R, t = GEOMETRY.R_right_from_left.T, GEOMETRY.right_in_left_mm
     swapped = TwoViewGeometry(PerView(GEOMETRY.cameras.right, GEOMETRY.cameras.left), R, t)
@@ -119,7 +119,7 @@ def test_it_does_not_matter_which_camera_is_called_left():
     np.testing.assert_allclose(other.sigma_mm, found.sigma_mm, atol=1e-6)
 
 
-def test_a_left_hand_in_a_mirror_is_a_right_hand():
+def test_mirroring_exchanges_left_and_right_hands():
     bent_back = flexed_hand(-0.4) @ from_vector(np.array([0.3, 0.5, -0.2])).T * DEFAULT_HAND_SIZE_MM + WRIST_MM
     hands = noisy(np.random.default_rng(2), views_of(bent_back))
     M = np.diag([-1.0, 1, 1])
@@ -134,7 +134,7 @@ def test_a_left_hand_in_a_mirror_is_a_right_hand():
     assert np.abs(not_mirrored.joints_mm - found.joints_mm).max() > 5, "the limits of a left hand are others"
 
 
-def test_a_larger_hand_is_farther_away_and_otherwise_the_same():
+def test_hand_size_scales_the_distance_only():
     hands = noisy(np.random.default_rng(3), views_of(TRUTH_MM))
     found = fitted(hands)
     larger = replace(GEOMETRY, t_right_from_left_mm=GEOMETRY.t_right_from_left_mm * 1.2)
@@ -147,7 +147,7 @@ def test_a_larger_hand_is_farther_away_and_otherwise_the_same():
 
 
 @pytest.mark.parametrize("view", VIEWS)
-def test_a_joint_that_one_view_takes_for_another_is_rejected(view):
+def test_an_outlier_pixel_in_one_view_is_rejected(view):
     hands = views_of(TRUTH_MM)
     outlier = changed(hands, view, pixels=moved(INDEX_TIP, np.array([-60.0, 45.0]), hands[view].pixels))
     robust, trusting = fitted(outlier), fitted(outlier, replace(ALONE, knees=(1e6,) * 3))
@@ -155,7 +155,7 @@ def test_a_joint_that_one_view_takes_for_another_is_rejected(view):
     assert off_mm(trusting)[INDEX_TIP] > 4 * off_mm(robust)[INDEX_TIP]
 
 
-def test_a_finger_that_seems_to_bend_backwards_is_pulled_straight_and_a_legal_hand_is_not_moved():
+def test_joint_limits_correct_hyperextension_and_leave_legal_poses():
     bent_back = flexed_hand(-0.5) @ from_vector(np.array([0.3, 0.5, -0.2])).T
     true = views_of(TRUTH_MM)
     seen_back = GEOMETRY.in_view_axes(WRIST_MM + DEFAULT_HAND_SIZE_MM * bent_back)
@@ -176,7 +176,7 @@ def test_a_finger_that_seems_to_bend_backwards_is_pulled_straight_and_a_legal_ha
     np.testing.assert_allclose(fitted(true).joints_mm, fitted(true, replace(ALONE, limit=1e6)).joints_mm, atol=1e-12)
 
 
-def test_a_still_hand_is_calmer_with_time_than_pair_by_pair():
+def test_motion_prior_reduces_jitter_of_a_still_hand():
     rng = np.random.default_rng(4)
     pairs = [noisy(rng, views_of(TRUTH_MM)) for _ in range(30)]
 
@@ -199,7 +199,7 @@ def test_a_hand_that_jumps_is_followed_within_three_pairs():
 
 
 @pytest.mark.parametrize("what", ["other side", "long ago", "far away", "time goes back"])
-def test_another_hand_starts_anew(what):
+def test_motion_prior_is_reset_for_another_hand(what):
     fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     before = noisy(np.random.default_rng(5), views_of(TRUTH_MM - [160, 0, 0] if what == "far away" else TRUTH_MM))
     hands = noisy(np.random.default_rng(6), views_of(TRUTH_MM))
@@ -214,16 +214,16 @@ def test_another_hand_starts_anew(what):
 
 def test_lower_confidence_gives_a_larger_variance_and_less_weight():
     hands = views_of(TRUTH_MM)
-    doubt = np.where(np.arange(21) == INDEX_TIP, 0.05, 0.7)
-    found = fitted(PerView(replace(hands.left, confidence=doubt), replace(hands.right, confidence=np.full(21, 0.7))))
+    low_at_tip = np.where(np.arange(21) == INDEX_TIP, 0.05, 0.7)
+    found = fitted(PerView(replace(hands.left, confidence=low_at_tip), replace(hands.right, confidence=np.full(21, 0.7))))
     assert found.weight_left[INDEX_TIP] < 0.1 < 0.3 < found.weight_left[12]
-    blind = fitted(hands.map(lambda hand: replace(hand, confidence=doubt)))
+    blind = fitted(hands.map(lambda hand: replace(hand, confidence=low_at_tip)))
     assert blind.sigma_mm[INDEX_TIP] > 1.5 * found.sigma_mm[INDEX_TIP] > 0
 
 
-def test_claimed_uncertainty_covers_the_error_of_independent_noise():
+def test_claimed_sigma_matches_the_error_under_independent_noise():
     rng = np.random.default_rng(7)
-    true, error = views_of(TRUTH_MM, sure=float(np.exp(-0.2 / 0.35))), []
+    true, error = views_of(TRUTH_MM, confidence=float(np.exp(-0.2 / 0.35))), []
     for _ in range(30):
         # Confidences that stand for 0.2 hands: what pixels and shapes are then expected to be off by.
         hands = true.map(
@@ -239,7 +239,7 @@ def test_claimed_uncertainty_covers_the_error_of_independent_noise():
 
 
 @pytest.mark.parametrize("what", ["nothing", "not finite", "behind the camera", "a point"])
-def test_nonsense_is_no_hand(what):
+def test_invalid_input_gives_no_hand(what):
     fit = HandFit(GEOMETRY, BONE_LENGTHS, DEFAULT_HAND_SIZE_MM)
     hands = views_of(TRUTH_MM)
     nonsense: dict[str, PerView[ViewHand | None]] = {
@@ -252,7 +252,7 @@ def test_nonsense_is_no_hand(what):
     assert fit(PAIR_NS, PerView(*hands)) is not None
 
 
-def test_the_same_pairs_give_the_same_hands_bit_for_bit():
+def test_fit_is_deterministic_bit_for_bit():
     rng = np.random.default_rng(8)
     pairs = [noisy(rng, views_of(TRUTH_MM)) for _ in range(5)]
     runs = []

@@ -1,4 +1,4 @@
-"""By what two views become one hand: geometry where it is known and proves better, and never with a jump."""
+"""The hand track merges by geometry where that is known and predicts better, and blends without jumps."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS
 from runtime.fusion.hand_track import BLEND_NS, FusedHand, HandTrack
 from runtime.fusion.merge_validation import MergeErrors
 from runtime.types import ViewHand
-from tests.runtime.solutions import Prepared, bones_of
+from tests.runtime.solutions import FixedSolver, bones_of
 from tests.runtime.tracked import FPS, SETTINGS, Tracked, moving_hand, tracked
 from tools.evaluate.motion import still
 from tools.evaluate.two_views import Observed, observe, sample_rig
@@ -26,14 +26,14 @@ def moving() -> Observed:
 
 @pytest.fixture(scope="module")
 def resting() -> Observed:
-    """One and the same pair all the time: what the hand does is the track's doing."""
+    """The same pair repeated: any motion of the hand comes from the track."""
     rng = np.random.default_rng(2)
     rig = sample_rig(rng, 60, PerView(60.0, 60.0))
     observed = observe(rng, rig, still(rng, 4, FPS), noise_px=1, outliers=0, fps=FPS)
     return replace(observed, pairs=observed.pairs[:1] * len(observed.pairs))
 
 
-def test_geometry_that_predicts_better_is_taken_and_the_hand_is_better(moving: Observed):
+def test_auto_merges_by_geometry_and_reduces_the_error(moving: Observed):
     one, _ = tracked("auto", moving)
     hands = one.stream(moving)
     assert one.rig.status and one.rig.status.merge is MergeDecision.GEOMETRY and one.rig.state.geometry
@@ -51,16 +51,16 @@ def test_geometry_that_predicts_better_is_taken_and_the_hand_is_better(moving: O
 
 
 def steps(hands: list[FusedHand | None]) -> np.ndarray:
-    """(N − 1,) the farthest that a joint jumps from one hand to the next, hands."""
+    """(N − 1,) largest joint displacement between consecutive hands, hands."""
     joints = np.array([hand.joints for hand in hands if hand])
     assert len(joints) == len(hands)
     return np.linalg.norm(np.diff(joints, axis=0), axis=-1).max(-1)
 
 
-def test_the_hand_is_blended_to_its_geometry_and_back(resting: Observed):
+def test_switching_between_geometry_and_rotation_blends_without_jumps(resting: Observed):
     geometry, bones = resting.rig.geometry, bones_of(resting)
     calibrator = SelfCalibrator(resting.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM, bones=bones, given=geometry)
-    one = Tracked.of("auto", calibrator, Prepared(geometry, bones))
+    one = Tracked.of("auto", calibrator, FixedSolver(geometry, bones))
     blend = BLEND_NS * FPS // 10**9 + 2
     before = one.stream(resting, 0, 10)
     # As if held-out pairs spoke first for the geometry, then against it.
@@ -78,7 +78,7 @@ def test_the_hand_is_blended_to_its_geometry_and_back(resting: Observed):
 
 
 @pytest.mark.parametrize("seen", ["left", "right"])
-def test_one_view_alone_is_carried_at_its_place(moving: Observed, seen: str):
+def test_a_single_view_keeps_its_position(moving: Observed, seen: str):
     one, _ = tracked("geometry", moving)
     hands = one.stream(moving)
     last = max(number for number, hand in enumerate(hands) if hand)
@@ -93,8 +93,8 @@ def test_one_view_alone_is_carried_at_its_place(moving: Observed, seen: str):
     assert np.linalg.norm(hand.wrist_mm - truth[0]) < 0.1 * np.linalg.norm(moving.rig.t_left_from_space_mm)
 
 
-def test_a_second_track_of_the_same_rig_gives_the_same_hands_and_disturbs_nothing(moving: Observed):
-    """All that is known of one hand is in its track."""
+def test_two_tracks_of_one_rig_are_independent(moving: Observed):
+    """All state of a hand is in its track."""
     one, _ = tracked("geometry", moving)
     alone, other = tracked("geometry", moving)[0].stream(moving), HandTrack(one.rig, SETTINGS)
     for number, (captured_ns, pair) in enumerate(zip(moving.captured_ns.tolist(), moving.pairs, strict=True)):
@@ -106,7 +106,7 @@ def test_a_second_track_of_the_same_rig_gives_the_same_hands_and_disturbs_nothin
 
 
 @pytest.mark.parametrize(("away_ns", "corrects"), [(HANDEDNESS_TIMEOUT_NS, True), (HANDEDNESS_TIMEOUT_NS + 1, False)])
-def test_another_handedness_soon_after_corrects_the_last_one(moving: Observed, away_ns: int, corrects: bool):
+def test_handedness_change_within_the_timeout_is_a_correction(moving: Observed, away_ns: int, corrects: bool):
     track = tracked("rotation", moving)[0].track
     right = next(pair.left for pair in moving.pairs if pair)
     assert right.side == "right"

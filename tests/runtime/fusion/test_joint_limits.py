@@ -1,4 +1,4 @@
-"""Limits are silent for every hand that the pose prior draws, and their slopes are those of their residuals."""
+"""Joint limits hold for every pose of the prior; their Jacobians match their residuals."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_synthetic_hands_keep_the_limits_of_their_side_and_break_those_of_the_ot
     assert np.mean([len(limits(joints, "left")[0]) for joints in hands]) > 4
 
 
-def test_fingers_bent_back_and_bent_too_far_break_them():
+def test_hyperextended_and_overbent_fingers_violate_the_limits():
     limits = JointLimits(lengths(flexed_hand()))
     assert len(limits(flexed_hand(), "right")[0]) == 0
     assert len(limits(flexed_hand(-0.6), "right")[0]) == 12
@@ -41,7 +41,7 @@ def test_fingers_bent_back_and_bent_too_far_break_them():
 
 
 @pytest.mark.parametrize("flexion", [-0.6, 2.3])
-def test_slopes_are_those_of_the_residuals(flexion):
+def test_jacobians_are_the_derivatives_of_the_residuals(flexion):
     rng = np.random.default_rng(2)
     joints = flexed_hand(flexion) + rng.normal(0, 0.02, (21, 3))
     limits = JointLimits(lengths(flexed_hand()))

@@ -1,4 +1,4 @@
-"""Merging two equal hands gives that hand, and does not care which camera is called left."""
+"""Merging two equal hands gives that hand, and is symmetric in the views."""
 
 import numpy as np
 import pytest

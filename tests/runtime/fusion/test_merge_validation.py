@@ -1,4 +1,4 @@
-"""Held-out pairs tell a right geometry from a wrong one, and from the rotation alone."""
+"""Held-out pairs distinguish a right geometry from a wrong one, and from the rotation."""
 
 import numpy as np
 import pytest
@@ -34,21 +34,21 @@ def errors(held_out: MergeValidation, observed: Observed, geometry: TwoViewGeome
     return found
 
 
-def test_one_pair_in_some_is_held_out_and_few_say_nothing(observed: Observed):
+def test_pairs_are_held_out_at_intervals_and_few_give_no_errors(observed: Observed):
     held, pairs = MergeValidation(), [pair for pair in observed.pairs if pair is not None]
     geometry = observed.rig.geometry
 
-    def told() -> MergeErrors | None:
+    def results() -> MergeErrors | None:
         return held.errors(geometry, bones_of(observed), DEFAULT_HAND_SIZE_MM, geometry.R_right_from_left)
 
     taken = [held.holds_out(pair) for pair in pairs[: MIN_HELD_OUT * HOLD_OUT_INTERVAL - 1]]
-    assert sum(taken) == MIN_HELD_OUT - 1 and told() is None
-    assert held.holds_out(pairs[MIN_HELD_OUT * HOLD_OUT_INTERVAL - 1]) and told() is not None
+    assert sum(taken) == MIN_HELD_OUT - 1 and results() is None
+    assert held.holds_out(pairs[MIN_HELD_OUT * HOLD_OUT_INTERVAL - 1]) and results() is not None
     held.clear()
-    assert told() is None
+    assert results() is None
 
 
-def test_only_the_newest_count(observed: Observed):
+def test_only_the_newest_held_out_pairs_count(observed: Observed):
     pairs, geometry = [pair for pair in observed.pairs if pair is not None], observed.rig.geometry
     newest = [pairs[number % len(pairs)] for number in range(HOLD_OUT_INTERVAL * MAX_HELD_OUT)]
     with_past, without = MergeValidation(), MergeValidation()
@@ -56,8 +56,8 @@ def test_only_the_newest_count(observed: Observed):
         with_past.holds_out(pair)
     for pair in newest:
         without.holds_out(pair)
-    told = [errors(held, observed, geometry, geometry.R_right_from_left) for held in (with_past, without)]
-    assert told[0] == told[1]
+    results = [errors(held, observed, geometry, geometry.R_right_from_left) for held in (with_past, without)]
+    assert results[0] == results[1]
 
 
 def test_the_right_geometry_predicts_better_than_rotations_do(observed: Observed, held_out: MergeValidation):
@@ -68,15 +68,13 @@ def test_the_right_geometry_predicts_better_than_rotations_do(observed: Observed
 
 
 @pytest.mark.parametrize("degrees", [15, -15])
-def test_a_geometry_whose_baseline_is_wrong_predicts_worse_than_the_rotation(
-    observed: Observed, held_out: MergeValidation, degrees: float
-):
+def test_a_wrong_baseline_predicts_worse_than_the_rotation(observed: Observed, held_out: MergeValidation, degrees: float):
     geometry = observed.rig.geometry
     found = errors(held_out, observed, elsewhere(geometry, degrees), geometry.R_right_from_left)
     assert found.by_geometry > found.by_rotation
 
 
-def test_a_wrong_geometry_changes_nothing_for_the_rotation(observed: Observed, held_out: MergeValidation):
+def test_error_by_rotation_is_independent_of_the_geometry(observed: Observed, held_out: MergeValidation):
     geometry = observed.rig.geometry
     right = errors(held_out, observed, geometry, geometry.R_right_from_left)
     wrong = errors(held_out, observed, turned(geometry, 15), geometry.R_right_from_left)

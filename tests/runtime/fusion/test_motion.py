@@ -1,4 +1,4 @@
-"""A hand is expected to go on as it moved, less surely so the longer ago and the faster it was."""
+"""The motion prior extrapolates the hand's motion, and weakens with speed and elapsed time."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def expected(motion: Motion, k: int) -> Shapes:
     return shape
 
 
-def test_a_rigid_hand_goes_on():
+def test_rigid_motion_is_extrapolated():
     motion = after(20, 3.0)
     before, now = turning(19, 3.0), turning(20, 3.0)
     off, way = (np.linalg.norm(now - points, axis=1) for points in (expected(motion, 20).points[0], before))
@@ -41,19 +41,19 @@ def test_a_rigid_hand_goes_on():
     assert np.abs(motion.flexing).max() < 0.01 * np.linalg.norm(motion.shifting), "none of its joints moves on its own"
 
 
-def test_a_turn_is_a_turn_however_far():
+def test_extrapolated_rotation_preserves_lengths():
     fast = after(20, 12.0)
     arms = expected(fast, 25).points[0] - expected(fast, 25).points[0].mean(0)
     lengths = np.linalg.norm(flexed_hand() - flexed_hand().mean(0), axis=1)
     np.testing.assert_allclose(np.linalg.norm(arms, axis=1), lengths, rtol=0.03)
 
 
-def test_and_comes_to_rest():
+def test_extrapolated_velocity_decays():
     motion, far = after(20, 3.0), MotionSettings().carry_s * 3.0
     assert np.linalg.norm(expected(motion, 33).points[0].mean(0) - turning(19, 3.0).mean(0)) == pytest.approx(far, rel=0.05)
 
 
-def test_a_fast_hand_and_one_seen_long_ago_are_held_less():
+def test_prior_weakens_with_speed_and_elapsed_time():
     still, fast = after(20, 0.0), after(20, 4.0)
     assert (expected(fast, 20).moves < expected(still, 20).moves).all()
     later, sooner = expected(still, 26), expected(still, 20)

@@ -1,4 +1,4 @@
-"""What is learnt of the cameras: calibrated on pairs that are not held out, and merged by geometry only where that is better."""
+"""The rig calibrates on pairs that are not held out, and merges by geometry only where that predicts better."""
 
 import multiprocessing
 
@@ -21,7 +21,7 @@ def moving() -> Observed:
     return moving_hand()
 
 
-def test_by_rotation_nothing_is_calibrated(moving: Observed):
+def test_merge_by_rotation_runs_no_calibration(moving: Observed):
     one, solver = tracked("rotation", moving)
     hands = [hand for hand in one.stream(moving) if hand]
     assert solver.problems == [] and one.rig.state.geometry is None and one.rig.status is None
@@ -38,7 +38,7 @@ def test_held_out_pairs_are_not_calibrated_on(moving: Observed):
     assert not any((used == pixels).all((1, 2)).any() for pixels in held)
 
 
-def test_a_wrong_geometry_is_left_alone_unless_it_is_asked_for(moving: Observed):
+def test_a_wrong_geometry_is_used_only_where_forced(moving: Observed):
     wrong = elsewhere(moving.rig.geometry, 25)
     one, _ = tracked("auto", moving, wrong)
     hands = [hand for hand in one.stream(moving) if hand]
@@ -49,7 +49,7 @@ def test_a_wrong_geometry_is_left_alone_unless_it_is_asked_for(moving: Observed)
     assert insisting.rig.status and insisting.rig.status.merge is MergeDecision.GEOMETRY
 
 
-def test_what_is_forgotten_begins_anew(moving: Observed):
+def test_forget_resets_rotation_and_calibration(moving: Observed):
     one, solver = tracked("auto", moving)
     one.stream(moving, 0, 3 * FPS)
     assert one.rig.state.geometry is not None
@@ -60,8 +60,8 @@ def test_what_is_forgotten_begins_anew(moving: Observed):
     assert len(solver.problems) == asked and one.rig.state.geometry is None
 
 
-def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
-    """Solved for real: the hand's bones are learnt, the cameras stay."""
+def test_a_given_calibration_is_used_from_the_first_pair(moving: Observed):
+    """With the real solver: bone lengths are estimated, cameras are kept."""
     given = moving.rig.geometry
     calibrator = SelfCalibrator(moving.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM, given=given)
     usual, true = calibrator.state.bones, bones_of(moving)
@@ -74,7 +74,7 @@ def test_a_users_calibration_is_merged_by_from_the_first_pair(moving: Observed):
     assert np.abs(np.log(state.bones / true)).mean() < np.abs(np.log(usual / true)).mean()
 
 
-def test_without_its_solver_the_hand_goes_on_and_the_status_says_so(moving: Observed):
+def test_tracking_continues_without_the_solver_and_status_is_stopped(moving: Observed):
     solver = BackgroundSolver()
     (process,) = multiprocessing.active_children()
     one = Tracked.of("auto", SelfCalibrator(moving.sizes_px, PerView(None, None), DEFAULT_HAND_SIZE_MM), solver)

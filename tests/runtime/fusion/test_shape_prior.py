@@ -1,4 +1,4 @@
-"""A shape that may be anywhere says nothing of where it is, and everything of how it is."""
+"""The shape prior constrains the shape of the hand, not its position."""
 
 import numpy as np
 import pytest
@@ -21,12 +21,12 @@ def cost(known: QuadraticCost, points: np.ndarray) -> float:
     return float(off @ known.W @ off)
 
 
-def test_levers_turn_points():
+def test_levers_are_cross_product_matrices():
     turn, point = RNG.normal(size=3), RNG.normal(size=3)
     np.testing.assert_allclose(levers(point) @ turn, np.cross(turn, point))
 
 
-def test_movements_cost_as_much_as_is_known_of_them_and_no_more():
+def test_rigid_motion_costs_its_prior_weight():
     turned = POINTS @ from_vector(np.array([0, 1e-4, 0])).T
     shifted = POINTS + [0.3, 0, 0]
     assert cost(evidence(UNKNOWN, UNKNOWN), turned + [5, 6, 7]) == pytest.approx(0, abs=1e-6)
@@ -35,7 +35,7 @@ def test_movements_cost_as_much_as_is_known_of_them_and_no_more():
     assert cost(evidence(UNKNOWN, 4.0), turned) == pytest.approx(4.0 * 1e-8, rel=0.1)
 
 
-def test_a_joint_out_of_shape_costs_what_it_weighs_and_every_shape_is_counted():
+def test_a_displaced_joint_costs_its_weight_and_shapes_add_up():
     known = evidence(1e9, 1e9)
     off = POINTS.copy()
     off[7, 2] += 0.1

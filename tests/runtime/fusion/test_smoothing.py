@@ -1,4 +1,4 @@
-"""Smoothing calms noise, keeps up with motion, and treats all axes alike."""
+"""Smoothing reduces noise, follows motion and is rotation-equivariant."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ def test_a_still_hand_passes_unchanged():
     np.testing.assert_allclose(filtered(hands), hands)
 
 
-def test_noise_on_a_still_hand_is_calmed():
+def test_noise_on_a_still_hand_is_smoothed():
     rng = np.random.default_rng(0)
     hands = flexed_hand() + rng.normal(0, 0.01, (300, 21, 3))
     assert filtered(hands)[50:].std(0).mean() < 0.6 * hands[50:].std(0).mean()
@@ -30,13 +30,13 @@ def test_a_fast_hand_is_followed_within_two_frames():
     assert 0 <= lag < 2
 
 
-def test_turning_the_axes_turns_the_result_alike():
+def test_smoothing_is_rotation_equivariant():
     rng = np.random.default_rng(1)
     hands, R = flexed_hand() + rng.normal(0, 0.05, (20, 21, 3)).cumsum(0), random_rotation(rng)
     np.testing.assert_allclose(filtered(hands @ R.T), filtered(hands) @ R.T, atol=1e-12)
 
 
-def test_time_that_goes_back_or_leaps_starts_anew():
+def test_time_going_back_or_a_long_gap_resets_the_filter():
     smooth, hand = OneEuroFilter(), flexed_hand()
     for time_ns in (10**9, 10**9 + FRAME_NS, 0, 10**10):
         hand = hand + 1

@@ -1,4 +1,4 @@
-"""A straightened frame is what an ideal camera would have taken."""
+"""An undistorted frame is what the ideal pinhole camera would have taken."""
 
 import cv2
 import numpy as np
@@ -44,7 +44,7 @@ def test_a_point_is_seen_where_the_ideal_camera_projects_it(lens, direction):
 
 
 @pytest.mark.parametrize("lens", [*LENSES.values(), FOLDED], ids=[*LENSES, "folded"])
-def test_straight_pixels_go_back_to_the_frame(lens):
+def test_undistorted_pixels_map_back_to_the_frame(lens):
     """The way back that callers use, `lens.project(camera.rays(pixels))`, is the one that the maps go."""
     undistort = Undistorter(lens)
     point = undistort.camera.rays(np.array([400.0, 300.0])) * 500
@@ -53,7 +53,7 @@ def test_straight_pixels_go_back_to_the_frame(lens):
 
 
 @pytest.mark.parametrize("focal_px", [150.0, 500.0])
-def test_frames_without_distortion_are_handed_on_untouched(focal_px):
+def test_frames_without_distortion_are_returned_unchanged(focal_px):
     undistort = Undistorter(Lens((focal_px, focal_px), (310.5, 250.0), size_px=(640, 480)))
     frame = np.zeros((480, 640, 3), np.uint8)
     assert undistort(frame) is frame
@@ -63,7 +63,7 @@ def test_frames_without_distortion_are_handed_on_untouched(focal_px):
     assert flat.camera.focal_px == pytest.approx(500, rel=1e-4)
 
 
-def test_pixels_that_are_not_square_become_so():
+def test_non_square_pixels_become_square():
     lens = Lens((500.0, 450.0), (319.5, 239.5), size_px=(640, 480))
     undistort = Undistorter(lens)
     point = np.array([0.3, 0.3, 1.0])
@@ -71,7 +71,7 @@ def test_pixels_that_are_not_square_become_so():
     assert offset[0] == pytest.approx(offset[1], abs=0.2)
 
 
-def test_a_fisheye_is_shown_no_wider_than_110_degrees_and_a_mild_lens_nearly_as_it_is():
+def test_field_of_view_is_capped_at_110_degrees_for_fisheyes_only():
     camera = Undistorter(HEADSET).camera
     assert np.degrees(2 * np.arctan(320 / camera.focal_px)) == pytest.approx(110)
     assert 0.9 < Undistorter(WEBCAM).camera.focal_px / 560 < 1
@@ -90,7 +90,7 @@ def test_little_of_a_frame_is_black_and_little_is_lost(lens):
             assert undistort(spot).max() > 200, edge
 
 
-def test_nothing_is_shown_twice_where_the_polynomial_turns_back():
+def test_a_folding_distortion_polynomial_shows_nothing_twice():
     undistort = Undistorter(FOLDED)
     white = undistort(np.full((480, 640, 3), 255, np.uint8))[..., 0]
     rays = undistort.camera.rays(np.stack(np.meshgrid(np.arange(640), np.arange(480)), -1))
@@ -117,7 +117,7 @@ def test_a_lens_of_unknown_size_takes_that_of_its_frames():
         lens.at((1280, 960))
 
 
-def test_frames_that_the_calibration_is_not_of_are_refused():
+def test_frames_of_another_aspect_ratio_raise():
     with pytest.raises(UserError, match="640x480.*1280x720.*aspect"):
         WEBCAM.at((1280, 720))
     assert Lens((900.0, 900.0), (640.0, 360.0), size_px=(1280, 720)).at((848, 480)).size_px == (848, 480)
@@ -125,7 +125,7 @@ def test_frames_that_the_calibration_is_not_of_are_refused():
         Undistorter(WEBCAM)(np.zeros((240, 320, 3), np.uint8))
 
 
-def test_a_straightened_frame_stays_read_only():
+def test_an_undistorted_frame_is_read_only():
     frame = np.zeros((480, 640, 3), np.uint8)
     frame.flags.writeable = False
     assert not Undistorter(WEBCAM)(frame).flags.writeable

@@ -1,4 +1,4 @@
-"""The rotation between the views is found in spite of noise, outliers and flat hands, and knows how sure it is."""
+"""The rotation estimate is robust to noise, outliers and flat hands, and its uncertainty matches its error."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ FRAME_NS = 33_000_000
 
 
 def seen(rng: np.random.Generator, hands: np.ndarray, noise: float) -> np.ndarray:
-    """Hands as a network would answer: noisy, then unit hands again."""
+    """Hands as a network predicts them: noisy unit hands."""
     return unit_hand(hands + rng.normal(0, noise, hands.shape))
 
 
@@ -45,7 +45,7 @@ def test_ten_noisy_pairs_with_outliers_are_enough(seed):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_outliers_that_agree_with_each_other_do_not_win(seed):
+def test_consistent_outliers_do_not_bias_the_rotation(seed):
     rng = np.random.default_rng(seed)
     hands, wrong = moving_hand(rng, 80), random_rotation(rng)
     right = seen(rng, hands @ FACING.T, 0.1)
@@ -65,7 +65,7 @@ def test_flat_hands_give_rotations_not_reflections():
 
 
 @pytest.mark.parametrize(("noise", "outliers"), [(0.05, 0.0), (0.2, 0.0), (0.2, 0.3)])
-def test_uncertainty_is_the_error_to_expect(noise, outliers):
+def test_uncertainty_matches_the_actual_error(noise, outliers):
     errors, said = [], []
     for seed in range(30):
         rng = np.random.default_rng(seed)
@@ -81,7 +81,7 @@ def test_uncertainty_is_the_error_to_expect(noise, outliers):
     assert 0.6 < ratio < 1.6, ratio
 
 
-def test_repeating_one_pair_does_not_make_it_sure():
+def test_repeating_one_pair_does_not_lower_the_uncertainty():
     rng = np.random.default_rng(2)
     hands = seen(rng, moving_hand(rng, 4), 0.1)
     right = seen(rng, hands @ FACING.T, 0.2)
@@ -89,7 +89,7 @@ def test_repeating_one_pair_does_not_make_it_sure():
     assert often.uncertainty_deg > 0.9 * once.uncertainty_deg
 
 
-def test_a_still_hand_does_not_push_the_diverse_ones_out():
+def test_a_still_hand_does_not_displace_diverse_pairs():
     rng = np.random.default_rng(3)
     moving = moving_hand(rng, 48)
     still = np.repeat(moving[:1], 300, 0)
@@ -109,7 +109,7 @@ def test_moved_cameras_are_noticed_once_the_old_pairs_are_too_old():
     assert estimator.rotation is not None and angle_deg(estimator.rotation, turned) < 1e-4
 
 
-def test_a_useless_pair_is_passed_over():
+def test_a_degenerate_pair_is_skipped():
     estimator = RotationEstimator()
     estimator.update(0, np.full((21, 3), np.nan), flexed_hand(), np.ones(21))
     estimator.update(1, flexed_hand(), flexed_hand(), np.zeros(21))

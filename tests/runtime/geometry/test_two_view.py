@@ -1,4 +1,4 @@
-"""Two views of one point agree, whichever camera is called left; how far they disagree is told in pixels."""
+"""Projection, triangulation and epipolar residuals agree, and are symmetric in the views."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def rig_and_points(seed: int, count: int = 21) -> tuple[TwoViewGeometry, np.ndar
 
 
 def swapped(geometry: TwoViewGeometry) -> TwoViewGeometry:
-    """The same cameras, each called by the other's name."""
+    """The same cameras with left and right exchanged."""
     cameras = PerView(geometry.cameras.right, geometry.cameras.left)
     return TwoViewGeometry(cameras, geometry.R_right_from_left.T, geometry.right_in_left_mm)
 
@@ -41,7 +41,7 @@ def test_triangulating_projections_gives_the_points(seed):
 
 @given(seeds)
 @settings(max_examples=25, deadline=None)
-def test_the_right_camera_stands_where_it_sees_nothing_of_itself(seed):
+def test_right_camera_position_maps_to_its_origin(seed):
     geometry, _ = rig_and_points(seed, 0)
     np.testing.assert_allclose(geometry.in_view_axes(geometry.right_in_left_mm).right, 0, atol=1e-9)
     np.testing.assert_allclose(geometry.in_view_axes(np.zeros(3)).right, geometry.t_right_from_left_mm)
@@ -50,7 +50,7 @@ def test_the_right_camera_stands_where_it_sees_nothing_of_itself(seed):
 
 @given(seeds)
 @settings(max_examples=25, deadline=None)
-def test_swapped_views_see_the_same_world(seed):
+def test_swapping_views_inverts_the_geometry(seed):
     geometry, points = rig_and_points(seed)
     other, seen = swapped(geometry), geometry.in_view_axes(points)
     np.testing.assert_allclose(other.in_view_axes(seen.right).right, seen.left, atol=1e-9)
@@ -63,7 +63,7 @@ def test_swapped_views_see_the_same_world(seed):
     np.testing.assert_allclose(np.abs(other.sampson_px(other_way(pixels))), np.abs(geometry.sampson_px(pixels)), atol=1e-9)
 
 
-def test_rays_that_miss_each_other_meet_nearer_to_the_surer_one():
+def test_triangulation_is_nearer_to_the_ray_of_lower_sigma():
     geometry, points = rig_and_points(3)
     pixels = geometry.project(points)
     off = PerView(pixels.left, pixels.right + np.random.default_rng(0).normal(0, 4, pixels.right.shape))
@@ -87,7 +87,7 @@ def test_true_pairs_obey_the_epipolar_constraint(seed):
 
 @given(seeds)
 @settings(max_examples=25, deadline=None)
-def test_sampson_distance_is_the_least_move_that_makes_rays_meet(seed):
+def test_sampson_distance_is_the_least_pixel_correction(seed):
     geometry, points = rig_and_points(seed)
     exact = geometry.project(points)
     flat = np.concatenate([*exact], -1)
@@ -108,7 +108,7 @@ def _sampson(geometry: TwoViewGeometry, flat: np.ndarray) -> np.ndarray:
     return geometry.sampson_px(PerView(flat[..., :2], flat[..., 2:]))
 
 
-def test_the_length_of_the_baseline_is_not_seen_in_the_image():
+def test_epipolar_residuals_are_independent_of_the_baseline_length():
     geometry, points = rig_and_points(1)
     longer = TwoViewGeometry(geometry.cameras, geometry.R_right_from_left, 3 * geometry.t_right_from_left_mm)
     pixels = longer.project(3 * points)

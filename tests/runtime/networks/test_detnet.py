@@ -1,4 +1,4 @@
-"""DetNet is the published network: its keys, its size and its answers."""
+"""DetNet equals the published network: state dict, size and predictions."""
 
 import json
 
@@ -44,14 +44,14 @@ def shapes() -> dict[str, list[int]]:
 
 
 @needs_vectors
-def test_state_dict_is_the_published_one(shapes):
+def test_state_dict_matches_the_published_one(shapes):
     network = DetNet()
     assert {key: list(value.shape) for key, value in network.state_dict().items()} == shapes
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == 12.97
 
 
 @needs_vectors
-def test_answers_are_the_published_ones(shapes):
+def test_predictions_match_the_published_ones(shapes):
     network = DetNet().eval()
     network.load_state_dict(state_by_rule(shapes))
     images = torch.from_numpy(np.random.default_rng(999).uniform(-0.5, 0.5, (2, 3, 128, 128)).astype(np.float32))
@@ -68,7 +68,7 @@ def test_answers_are_the_published_ones(shapes):
     np.testing.assert_allclose(read_at(maps.delta, index), probe["delta"], atol=1e-4)
 
 
-def test_a_drawn_peak_is_found_where_it_was_drawn():
+def test_a_synthetic_peak_is_decoded_at_its_position():
     size, map_size, sigma = 128, 32, 1.5
     truth = torch.tensor([[[10.0, 20.0], [63.5, 64.0], [101.3, 47.9]]])
     cells = (truth + 0.5) * map_size / size - 0.5
@@ -80,7 +80,7 @@ def test_a_drawn_peak_is_found_where_it_was_drawn():
 
 
 @pytest.mark.parametrize("root", [0, 9])
-def test_wrapped_network_answers_unit_hands_whatever_its_root(root):
+def test_wrapped_network_returns_unit_hands_for_any_root(root):
     torch.manual_seed(0)
     wrapped = HandNetwork(DetNet(root), crop_size=64).eval()
     images = torch.randint(0, 256, (2, 64, 64, 3), dtype=torch.uint8)

@@ -1,4 +1,4 @@
-"""DetNet-lite's maps and how they are read; the weights that ship are worth something."""
+"""Decoding of DetNet-lite's maps, and the accuracy of the shipped weights."""
 
 from collections.abc import Iterator
 
@@ -60,7 +60,7 @@ def test_vectors_and_scalars_are_read_where_the_heat_is():
     torch.testing.assert_close(read(maps, between), (at_cell + read(maps, one_hot(1, 1, 8))) / 2)
 
 
-def test_confidence_is_a_share_that_falls_with_doubt(network):
+def test_confidence_is_in_0_1_and_falls_with_the_predicted_error(network):
     log_error = torch.linspace(-6, 3, 21)[None, :, None, None].expand(1, 21, 8, 8)
     maps = Maps(one_hot(4, 4, 8), torch.zeros(1, 63, 8, 8), torch.zeros(1, 63, 8, 8), log_error)
     confidence = network.decode(maps, 64).confidence[0]
@@ -69,7 +69,7 @@ def test_confidence_is_a_share_that_falls_with_doubt(network):
     assert confidence[0] > 0.98 and confidence[-1] < 0.01
 
 
-def test_an_untrained_network_gives_finite_hands_and_knows_nothing():
+def test_an_untrained_network_gives_finite_hands_of_low_confidence():
     torch.manual_seed(0)
     hands = HandNetwork(DetNetLite(), 64).eval()(torch.zeros(1, 64, 64, 3, dtype=torch.uint8))
     assert hands.joints.isfinite().all()
@@ -83,14 +83,14 @@ def unseen(shipped) -> Iterator[SyntheticCrops]:
     yield CropRenderer(shipped[1].crop_size, Backgrounds.load(None, "held_out"), seed=3_000_000).render(64)
 
 
-def test_the_weights_that_ship_are_described_and_small(shipped):
+def test_shipped_weights_have_a_manifest_and_are_small(shipped):
     network, manifest = shipped
     assert manifest.architecture == "detnet-lite" and manifest.images_seen
     assert manifest.map_size * DetNetLite.stride == manifest.crop_size == network.crop_size
     assert DEFAULT_WEIGHTS.stat().st_size <= 12_000_000
 
 
-def test_the_weights_that_ship_find_hands_that_they_never_saw(shipped, unseen):
+def test_shipped_weights_predict_held_out_hands(shipped, unseen):
     with torch.inference_mode():
         hands = shipped[0](unseen.images)
     error = (hands.joints - unseen.joints).norm(dim=-1)
@@ -101,7 +101,7 @@ def test_the_weights_that_ship_find_hands_that_they_never_saw(shipped, unseen):
     assert (hands.joints - mirrored).norm(dim=-1).mean() > 1.2 * error.mean()
 
 
-def test_the_confidence_that_ships_tells_good_joints_from_bad(shipped, unseen):
+def test_shipped_confidence_ranks_joint_errors(shipped, unseen):
     with torch.inference_mode():
         hands = shipped[0](unseen.images)
     error = (hands.joints - unseen.joints).norm(dim=-1)

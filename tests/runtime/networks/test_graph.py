@@ -1,4 +1,4 @@
-"""A network's graph ships without weights, takes any number of crops, and is what the exporter draws today."""
+"""Shipped graphs contain no weights, take any batch size and equal a fresh export."""
 
 import numpy as np
 import onnx
@@ -30,7 +30,7 @@ def run(model: onnx.ModelProto, images: np.ndarray) -> list[np.ndarray]:
     return [np.asarray(value) for value in session.run(list(OUTPUTS), {INPUT: images})]
 
 
-def test_the_filled_graph_answers_what_the_network_does_for_any_number_of_crops(shipped):
+def test_filled_graph_predicts_as_the_network_for_any_batch_size(shipped):
     network, manifest = shipped
     weights = weights_of(network)
     model = fill_weights(graph_of(manifest, weights), weights, manifest)
@@ -41,23 +41,23 @@ def test_the_filled_graph_answers_what_the_network_does_for_any_number_of_crops(
             np.testing.assert_allclose(answer, expected.numpy(), atol=2e-4)
 
 
-def test_a_filled_graph_says_whose_it_is(shipped):
+def test_filled_graph_metadata_identify_the_weights(shipped):
     network, manifest = shipped
     weights = weights_of(network)
     model = fill_weights(graph_of(manifest, weights), weights, manifest)
-    told = {entry.key: entry.value for entry in model.metadata_props}
-    assert manifest.sha256 in told["manifest"] and told["opset"] == str(OPSET) == str(model.opset_import[0].version)
-    assert told["weights_sha256"] == weights_sha256(weights)
-    assert weights_sha256({**weights, "network.head.bias": weights["network.head.bias"] + 1e-6}) != told["weights_sha256"]
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    assert manifest.sha256 in metadata["manifest"] and metadata["opset"] == str(OPSET) == str(model.opset_import[0].version)
+    assert metadata["weights_sha256"] == weights_sha256(weights)
+    assert weights_sha256({**weights, "network.head.bias": weights["network.head.bias"] + 1e-6}) != metadata["weights_sha256"]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
-def test_a_graph_that_ships_holds_neither_weights_nor_paths(name):
+def test_shipped_graphs_contain_neither_weights_nor_paths(name):
     data = SHIPPED[name].read_bytes()
     assert len(data) < 100_000 and b".py" not in data
 
 
-def test_detnets_graph_fits_detnet_whatever_its_root():
+def test_detnet_graph_fits_every_root():
     weights = weights_of(HandNetwork(DetNet(9), 128))
     manifest = Manifest(architecture="detnet", root=9, crop_size=128, map_size=32, axes="frame", training_data="none")
     graph = onnx.load(SHIPPED["detnet"], load_external_data=False)
@@ -67,7 +67,7 @@ def test_detnets_graph_fits_detnet_whatever_its_root():
     assert not fits(graph, manifest, one)
 
 
-def test_folding_leaves_detnets_answers_as_they_were():
+def test_batch_norm_fusion_keeps_detnet_predictions():
     torch.manual_seed(0)
     network = DetNet()
     for module in network.modules():
@@ -84,7 +84,7 @@ def test_folding_leaves_detnets_answers_as_they_were():
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
-def test_the_graph_that_ships_is_what_the_exporter_draws_now():
+def test_shipped_graph_equals_a_fresh_export():
     pytest.importorskip("onnxscript", reason="onnxscript draws graphs: pip install onnxscript")
     manifest = manifests()[0]
     drawn, kept = export_graph(manifest), onnx.load(SHIPPED[manifest.architecture], load_external_data=False)

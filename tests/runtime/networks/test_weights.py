@@ -1,4 +1,4 @@
-"""Weights come back as they were stored, and what cannot be loaded is refused in one sentence that names it."""
+"""Weights round-trip through their files; files that cannot be loaded raise a one-line error."""
 
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def stored(network, tmp_path_factory) -> Path:
     return path
 
 
-def test_a_stored_network_comes_back_widened(network, stored):
+def test_a_stored_network_loads_as_float32(network, stored):
     loaded, manifest = load_network(stored)
     assert manifest.sha256 and manifest.accuracy == {"dual_mm": 30.5} and loaded.crop_size == 64
     for name, value in loaded.network.state_dict().items():
@@ -86,7 +86,7 @@ def without_manifest(path: Path) -> None:
         (Path.unlink, "No such file"),
     ],
 )
-def test_bad_files_are_refused_by_name(stored, tmp_path, spoil, message):
+def test_invalid_files_raise_and_are_named(stored, tmp_path, spoil, message):
     path = tmp_path / "net.safetensors"
     path.write_bytes(stored.read_bytes())
     path.with_suffix(".json").write_bytes(stored.with_suffix(".json").read_bytes())
@@ -97,7 +97,7 @@ def test_bad_files_are_refused_by_name(stored, tmp_path, spoil, message):
     assert "\n" not in str(caught.value)
 
 
-def test_tensors_of_another_network_are_refused(network, tmp_path):
+def test_tensors_of_another_network_raise(network, tmp_path):
     path = tmp_path / "ckp_detnet_37.pth"
     state = dict(network.network.state_dict())
     state["resnet50.conv1.weight"] = torch.zeros(64, 1, 7, 7)
@@ -106,7 +106,7 @@ def test_tensors_of_another_network_are_refused(network, tmp_path):
         load_network(path)
 
 
-def test_the_engine_answers_what_the_network_does(stored):
+def test_engine_predicts_as_the_network(stored):
     engine = select_engine("torch", stored)
     assert isinstance(engine, TorchEngine) and "torch" in engine.description
     images = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Published hands: what goes out comes in whole, the newest wins, and PROTOCOL.md tells the truth."""
+"""Published hands round-trip, the newest wins, and PROTOCOL.md matches the wire format."""
 
 import re
 import subprocess
@@ -41,7 +41,7 @@ def context():
     context.destroy(linger=0)
 
 
-def test_a_hand_comes_back_as_it_was(tmp_path, context):
+def test_a_published_hand_round_trips(tmp_path, context):
     endpoint = f"ipc://{tmp_path}/hands"
     line = hand_line(PAIR, HAND, R_RIGHT_FROM_LEFT)
     publisher = LatestPublisher(endpoint)
@@ -53,7 +53,7 @@ def test_a_hand_comes_back_as_it_was(tmp_path, context):
     np.testing.assert_allclose(hand.fused.joints, HAND.joints, atol=1e-5)
 
 
-def test_of_many_hands_a_slow_receiver_gets_the_newest(tmp_path, context):
+def test_a_slow_receiver_gets_the_newest_hand(tmp_path, context):
     endpoint = f"ipc://{tmp_path}/hands"
     publisher = LatestPublisher(endpoint)
     socket = subscribe_latest(context, endpoint)
@@ -70,7 +70,7 @@ def test_of_many_hands_a_slow_receiver_gets_the_newest(tmp_path, context):
     assert len(seen) < 100
 
 
-def test_beyond_this_host_it_takes_keys(tmp_path, context):
+def test_remote_endpoints_require_keys(tmp_path, context):
     with pytest.raises(UserError, match=r"leaves this host.*python -m tools.keys"):
         HandPublisher("tcp://0.0.0.0:5570")
     with pytest.raises(UserError, match="leaves this host"):
@@ -94,7 +94,7 @@ def test_an_address_in_use_is_named(tmp_path):
     HandPublisher("tcp://127.0.0.1:56702").close()
 
 
-def test_the_protocols_example_is_what_is_sent():
+def test_protocol_example_matches_the_wire_format():
     text = (Path(capture.__path__[0]) / "PROTOCOL.md").read_text(encoding="utf-8")
     match = re.search(r"```hex hand\n(.*?)```", text, re.DOTALL)
     assert match
@@ -105,7 +105,7 @@ def test_the_protocols_example_is_what_is_sent():
     assert size and len(sent) == int(size[1].replace(",", ""))
 
 
-def test_the_protocols_table_names_every_field():
+def test_protocol_table_lists_every_field():
     text = (Path(capture.__path__[0]) / "PROTOCOL.md").read_text(encoding="utf-8")
     section = text[text.index("# Hands, version") :]
     for name in msgspec.msgpack.decode(encode_hand(0, example_hand())):
@@ -151,7 +151,7 @@ def test_the_example_listener_prints_hands_and_counts_those_it_missed(tmp_path):
     assert re.search(r"3 hands, \d+ missed", err)
 
 
-def test_a_listener_says_what_is_wrong_with_its_address():
+def test_a_listener_reports_an_invalid_address():
     done = subprocess.run([sys.executable, "-m", "tools.listen", "tcp://192.0.2.1:1"], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("tools.listen: address 'tcp://192.0.2.1:1' leaves this host") and done.stderr.count("\n") == 1

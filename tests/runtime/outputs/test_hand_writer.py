@@ -1,4 +1,4 @@
-"""hands.jsonl: every hand gets a line that holds both views."""
+"""hands.jsonl has a line for every hand, with both views."""
 
 import importlib.util
 import json
@@ -24,7 +24,7 @@ def saved(tmp_path, hands) -> list[dict]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_hands_from_before_the_rotation_get_the_first_one_known(tmp_path):
+def test_hands_before_the_first_rotation_are_written_with_it(tmp_path):
     pairs = [frame_pair(seq) for seq in range(4)]
     rotations = [None, None, R_RIGHT_FROM_LEFT, np.eye(3)]
     lines = saved(tmp_path, [(pair, dual_hand(pair, rotation=r)) for pair, r in zip(pairs, rotations, strict=True)])
@@ -33,7 +33,7 @@ def test_hands_from_before_the_rotation_get_the_first_one_known(tmp_path):
         np.testing.assert_allclose(line["R_right_from_left"], expected, atol=1e-8)
 
 
-def test_the_merged_hand_stands_in_for_a_view_that_saw_none(tmp_path):
+def test_a_view_without_a_hand_is_written_as_the_merged_hand(tmp_path):
     pair = frame_pair(0)
 
     def line(*views: View) -> dict:
@@ -47,7 +47,7 @@ def test_the_merged_hand_stands_in_for_a_view_that_saw_none(tmp_path):
             np.testing.assert_allclose(one["views"][view]["joints"], both["views"][view]["joints"], atol=2e-5)
 
 
-def test_a_run_that_never_knows_the_rotation_still_saves_its_hands(tmp_path):
+def test_hands_are_saved_without_a_rotation(tmp_path):
     pairs = [frame_pair(seq) for seq in range(3)]
     lines = saved(tmp_path, [(pair, dual_hand(pair, seen_by=("left",))) for pair in pairs])
     assert [line["index"] for line in lines] == [0, 1, 2]
@@ -64,7 +64,7 @@ def test_times_and_frame_numbers_are_the_pairs_own(tmp_path):
     assert line["merged_ns"] > line["started_ns"] > line["received_ns"]
 
 
-def test_a_file_that_cannot_be_made_is_named(tmp_path):
+def test_a_file_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/hands\.jsonl"):
         HandWriter(tmp_path / "file" / "hands.jsonl")

@@ -1,4 +1,4 @@
-"""What a recording holds of its run is read as it was written, and as earlier versions wrote it."""
+"""Run metadata round-trip through recordings, those of earlier versions included."""
 
 from pathlib import Path
 
@@ -18,12 +18,12 @@ def metadata_of(settings: Settings) -> RunMetadata:
     )
 
 
-def test_metadata_are_read_as_they_were_written():
+def test_metadata_round_trip():
     about = metadata_of(Settings(estimator="mediapipe", weights=Path("a.pth"), fov_deg=(60.0, 70.0)))
     assert RunMetadata.from_metadata(RECORDING, about.to_metadata()) == about
 
 
-def test_a_run_of_an_estimator_that_was_called_an_engine_is_read_as_that_estimators():
+def test_old_metadata_with_the_estimator_as_engine_are_read():
     written = metadata_of(Settings()).to_metadata()
     settings = msgspec.json.decode(written["settings"])
     del settings["estimator"]
@@ -36,7 +36,7 @@ def test_a_run_of_an_estimator_that_was_called_an_engine_is_read_as_that_estimat
     assert read.settings == Settings(estimator="mediapipe")
 
 
-def test_what_is_no_run_is_refused_by_name():
+def test_a_recording_without_a_run_is_named_in_the_error():
     with pytest.raises(UserError, match="some.mcap.*nothing is said"):
         RunMetadata.from_metadata(RECORDING, {})
     with pytest.raises(UserError, match="some.mcap.*engine"):

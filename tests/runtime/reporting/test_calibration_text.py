@@ -1,4 +1,4 @@
-"""Every calibration status has its sentence."""
+"""Every calibration status is described in one line."""
 
 import pytest
 
@@ -30,7 +30,7 @@ REJECTED = CalibrationPhase.REJECTED
         (CalibrationStatus(CalibrationPhase.MOVED), "a camera was moved: finding its place anew"),
     ],
 )
-def test_a_phase_has_its_sentence(status: CalibrationStatus, sentence: str):
+def test_every_phase_is_described(status: CalibrationStatus, sentence: str):
     assert describe(status) == sentence
 
 
@@ -43,19 +43,19 @@ def test_a_phase_has_its_sentence(status: CalibrationStatus, sentence: str):
         (RejectionReason.AMBIGUOUS, "two places fit about as well"),
     ],
 )
-def test_a_rejection_says_why(reason: RejectionReason, words: str):
+def test_a_rejection_is_described_with_its_reason(reason: RejectionReason, words: str):
     assert words in describe(CalibrationStatus(REJECTED, figures=FIGURES, rejection=reason))
 
 
 @pytest.mark.parametrize("phase", CalibrationPhase)
 @pytest.mark.parametrize("reason", RejectionReason)
 def test_every_status_has_one_line_of_ascii(phase: CalibrationPhase, reason: RejectionReason):
-    """The viewer draws nothing else."""
+    """The viewer's font has ASCII only."""
     told = describe(CalibrationStatus(phase, figures=FIGURES, view="right", rejection=reason))
     assert told and told.isascii() and told.isprintable()
 
 
-def test_a_solver_that_ended_and_the_decision_of_merging_are_added():
+def test_stopped_solver_and_merge_decision_are_appended():
     status = CalibrationStatus(CalibrationPhase.CALIBRATED, figures=FIGURES, stopped=True, merge=MergeDecision.GEOMETRY)
     assert describe(status) == "cameras: 62 +- 1.2 deg apart (the solver's process ended), merged by geometry"
     given = CalibrationStatus(CalibrationPhase.GIVEN)

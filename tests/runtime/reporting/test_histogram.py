@@ -1,4 +1,4 @@
-"""Quantiles of counted durations are those of the list, to the width of a bin."""
+"""Quantiles of the histogram are accurate to the width of a bin."""
 
 import math
 
@@ -10,7 +10,7 @@ from runtime.reporting.histogram import Histogram
 
 
 @given(st.lists(st.integers(10**3, 10**11), min_size=1), st.sampled_from([0.5, 0.95, 0.99, 1.0]))
-def test_a_quantile_is_the_sorted_lists_to_half_a_bin(durations, share):
+def test_quantiles_are_accurate_to_half_a_bin(durations, share):
     histogram = Histogram()
     for duration in durations:
         histogram.add(duration)
@@ -20,7 +20,7 @@ def test_a_quantile_is_the_sorted_lists_to_half_a_bin(durations, share):
 
 
 @given(st.integers(-(10**18), 10**18))
-def test_whatever_comes_is_counted(duration):
+def test_every_duration_is_counted(duration):
     histogram = Histogram()
     histogram.add(duration)
     assert 1e-3 <= histogram.quantile_ms(0.5) <= 1.01e5

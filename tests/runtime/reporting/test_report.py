@@ -1,4 +1,4 @@
-"""The summary: rates, quantiles, shares and errors are those of what was added."""
+"""Rates, quantiles, shares and errors of the summary match what was added."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ def fed(report: Report, seen: list) -> Report:
     return report
 
 
-def test_the_summary_says_what_happened():
+def test_summary_lists_pairs_hands_and_drops():
     report = fed(Report(live=True, hand_size_mm=90), [("left", "right")] * 6 + [("left",)] * 2 + [("right",), ()])
     summary = report.summary({"late": 3, "lost": 0})
     assert report.pairs_per_s == pytest.approx(25)
@@ -67,23 +67,23 @@ def test_the_status_line_is_plain_ascii_because_the_viewer_draws_nothing_else():
         assert fed(report, seen).status().isascii()
 
 
-def test_the_status_line_says_how_calibration_stands_or_else_the_rotation():
+def test_status_line_shows_calibration_or_else_the_rotation():
     report = Report(live=True, hand_size_mm=90)
     assert "+- 1.5 deg apart" in fed(report, [("left", "right")] * 3).status()
     report.calibration = lambda: CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
     assert "move and turn the hand" in report.status() and "deg apart" not in report.status()
 
 
-def test_the_figures_are_written_whole_and_read_back(tmp_path):
+def test_stats_round_trip_through_their_file(tmp_path):
     report = fed(Report(live=True, hand_size_mm=90), [("left", "right")] * 6 + [("left",), ()])
     report.sections["adaptation"] = lambda: {"steps": 3}
     report.sections["nothing"] = lambda: None
     hand = dual_hand(frame_pair(0))
     report.add_shown(replace(hand, timings=replace(hand.timings, shown_ns=hand.timings.merged_ns + 9 * MS)))
     write_stats(tmp_path / "made" / "stats.json", report.stats({"late": 3, "lost": 0}))
-    told = msgspec.json.decode((tmp_path / "made" / "stats.json").read_bytes(), type=Stats)
-    assert (told.pairs, told.seen_by, told.drops) == (8, {"both": 6, "left": 1, "right": 0, "none": 1}, {"late": 3})
-    assert list(told.steps) == [
+    stats = msgspec.json.decode((tmp_path / "made" / "stats.json").read_bytes(), type=Stats)
+    assert (stats.pairs, stats.seen_by, stats.drops) == (8, {"both": 6, "left": 1, "right": 0, "none": 1}, {"late": 3})
+    assert list(stats.steps) == [
         "captured_received",
         "received_paired",
         "paired_started",
@@ -92,22 +92,22 @@ def test_the_figures_are_written_whole_and_read_back(tmp_path):
         "inferred_merged",
         "merged_shown",
     ]
-    assert [each.count for each in told.steps.values()] == [7] * 6 + [1]
-    assert sum(each.p50_ms for each in told.steps.values()) == pytest.approx(29, rel=0.01)
-    assert (told.skew.most_ms, told.skew.right_later_ms, sum(each.pairs for each in told.skew.bins)) == (1.0, 1.0, 8)
-    assert told.sections == {"adaptation": {"steps": 3}}
+    assert [each.count for each in stats.steps.values()] == [7] * 6 + [1]
+    assert sum(each.p50_ms for each in stats.steps.values()) == pytest.approx(29, rel=0.01)
+    assert (stats.skew.most_ms, stats.skew.right_later_ms, sum(each.pairs for each in stats.skew.bins)) == (1.0, 1.0, 8)
+    assert stats.sections == {"adaptation": {"steps": 3}}
 
 
 def test_what_was_not_measured_is_null(tmp_path):
     write_stats(tmp_path / "stats.json", Report(live=False, hand_size_mm=90).stats({}))
-    told = msgspec.json.decode((tmp_path / "stats.json").read_bytes())
-    assert (told["pairs"], told["steps"], told["rotation"], told["error_mm"]) == (0, {}, None, None)
-    assert told["latency"] == {"count": 0, "p50_ms": None, "p95_ms": None, "p99_ms": None}
+    stats = msgspec.json.decode((tmp_path / "stats.json").read_bytes())
+    assert (stats["pairs"], stats["steps"], stats["rotation"], stats["error_mm"]) == (0, {}, None, None)
+    assert stats["latency"] == {"count": 0, "p50_ms": None, "p95_ms": None, "p99_ms": None}
 
 
-def test_of_files_only_what_follows_the_start_is_counted():
-    told = fed(Report(live=False, hand_size_mm=90), [("left",)] * 3).stats({})
-    assert list(told.steps) == ["started_cropped", "cropped_inferred", "inferred_merged"]
+def test_latency_of_files_is_counted_from_the_start_of_processing():
+    stats = fed(Report(live=False, hand_size_mm=90), [("left",)] * 3).stats({})
+    assert list(stats.steps) == ["started_cropped", "cropped_inferred", "inferred_merged"]
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):

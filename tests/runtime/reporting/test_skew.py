@@ -1,4 +1,4 @@
-"""The histogram of skew: every pair is in one bin, and the sign shows in the average."""
+"""The skew histogram has every pair in one bin; averages are signed."""
 
 import pytest
 from hypothesis import given
@@ -25,5 +25,5 @@ def test_every_pair_is_in_the_bin_that_holds_it(skews):
     assert f"at most {told.most_ms:.1f} ms" in skew.lines()[0]
 
 
-def test_nothing_counted_is_nothing_said():
+def test_empty_skew_gives_no_report():
     assert Skew().lines() == []

@@ -1,4 +1,4 @@
-"""In the measured picture everything stands where the geometry says and is seen; nothing in it ever leaps."""
+"""The measured layout shows cameras and hand at their measured positions, in view, without jumps."""
 
 from dataclasses import replace
 
@@ -77,7 +77,7 @@ def rooms(draw) -> tuple[TwoViewGeometry, np.ndarray]:
 
 @settings(max_examples=40, deadline=None)
 @given(rooms())
-def test_all_stands_where_the_geometry_says_and_is_in_the_picture(sphere):
+def test_cameras_and_hand_are_drawn_at_their_measured_positions_in_view(sphere):
     geometry, wrist_mm = sphere
     layout = new_layout(geometry)
     layout.update(placed(geometry, wrist_mm), 0)
@@ -104,7 +104,7 @@ def test_all_stands_where_the_geometry_says_and_is_in_the_picture(sphere):
     assert placement.floor and lowest < placement.floor.level + 1e-6
 
 
-def test_without_a_geometry_the_picture_is_that_of_the_rotation_alone():
+def test_layout_without_geometry_uses_the_rotation():
     layout = new_layout()
     frusta = place_cameras(GEOMETRY.cameras, BEFORE.R_right_from_left)
     for number in range(3):
@@ -123,7 +123,7 @@ def test_without_a_geometry_the_picture_is_that_of_the_rotation_alone():
 @pytest.mark.parametrize(
     "geometry", [GEOMETRY, facing(20, 1100), facing(150, 400, (50, 100), 0.2)], ids=["near", "far", "facing"]
 )
-def test_the_layout_changes_smoothly_between_both_in_half_a_second_and_back(geometry):
+def test_layout_transitions_take_half_a_second_both_ways(geometry):
     layout = new_layout(geometry)
     wrist_mm = np.array([0.0, 60, 600])
     hands = [replace(BEFORE, R_right_from_left=geometry.R_right_from_left)] * 10
@@ -150,7 +150,7 @@ def test_the_layout_changes_smoothly_between_both_in_half_a_second_and_back(geom
     assert (hand_pixels > 0).all() and (hand_pixels < np.array(SIZE_PX)).all()
 
 
-def test_a_hand_that_briefly_lacks_a_place_stays_and_comes_back_without_a_leap():
+def test_a_short_gap_in_position_causes_no_jump():
     layout = new_layout()
     moved = WRIST_MM + np.array([40.0, 0, 0])
     hands = [placed(GEOMETRY, WRIST_MM)] * 20 + [BEFORE] * 10 + [placed(GEOMETRY, moved)] * 60
@@ -172,7 +172,7 @@ def layout_origin(layout: ViewerLayout) -> np.ndarray:
     return -left.apex
 
 
-def test_the_viewpoint_rests_while_the_hand_stays_in_its_sphere_and_follows_it_out_of_it():
+def test_viewpoint_follows_the_hand_only_outside_its_sphere():
     layout = new_layout()
     viewpoints, hands = [], []
     path = np.concatenate([30 * np.sin(np.arange(60) / 4), np.linspace(0, 400, 60), np.full(40, 400.0)])
@@ -187,7 +187,7 @@ def test_the_viewpoint_rests_while_the_hand_stays_in_its_sphere_and_follows_it_o
     assert (np.array(hands) > 0).all() and (np.array(hands) < np.array(SIZE_PX)).all()
 
 
-def test_a_moved_camera_is_drawn_smoothly_to_its_new_position():
+def test_a_moved_camera_transitions_to_its_new_position():
     layout, moved = new_layout(), facing(100, DISTANCE_MM)
     for number in range(60):
         layout.update(placed(GEOMETRY if number < 5 else moved, WRIST_MM), number * FRAME_NS)
@@ -198,7 +198,7 @@ def test_a_moved_camera_is_drawn_smoothly_to_its_new_position():
             np.testing.assert_allclose(was, now.right_in_left_mm, atol=0.1)
 
 
-def test_time_that_stands_goes_back_or_leaps_does_no_harm():
+def test_layout_handles_equal_reversed_and_jumping_timestamps():
     layout = new_layout()
     for ms, hand in (
         (0, BEFORE),

@@ -1,4 +1,4 @@
-"""The skin follows the joints: rest gives rest, turning turns, bones end in joints, a left hand is a mirrored right one."""
+"""The skin follows the joints: rest pose, similarity transforms, bones, mirroring."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ def test_the_rest_joints_give_the_rest_mesh(model, skin):
 
 @given(seed=st.integers(0, 2**32 - 1), flexion=st.floats(0, 1.2), size=st.floats(0.5, 120))
 @settings(max_examples=25)
-def test_turning_moving_and_scaling_the_joints_does_the_same_to_the_skin(skin, seed, flexion, size):
+def test_skin_is_equivariant_to_similarity_transforms(skin, seed, flexion, size):
     rng = np.random.default_rng(seed)
     turn, shift, joints = random_rotation(rng), rng.normal(size=3), flexed_hand(flexion)
     moved = skin.vertices(size * joints @ turn.T + shift, "right")
@@ -47,7 +47,7 @@ def test_a_left_hand_is_a_mirrored_right_hand(skin, seed, noise):
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
-def test_faces_and_normals_look_outwards_for_either_hand(skin, side):
+def test_faces_and_normals_point_outwards_for_either_hand(skin, side):
     vertices = skin.vertices(flexed_hand() * (MIRROR if side == "left" else 1), side)
     a, b, c = np.moveaxis(vertices[skin.faces(side)], 1, 0)
     # A surface that looks outwards holds a positive volume.
@@ -58,7 +58,7 @@ def test_faces_and_normals_look_outwards_for_either_hand(skin, side):
     assert (np.einsum("fc,fc->f", np.cross(b - a, c - a), of_faces) > 0).mean() > 0.98
 
 
-def test_skin_that_one_finger_bone_holds_lies_about_that_bone_however_long_it_is(model, skin):
+def test_skin_of_one_bone_surrounds_it_at_any_length(model, skin):
     rng = np.random.default_rng(3)
     joints = flexed_hand(0.5) + rng.normal(0, 0.05, (JOINTS, 3))
     tip = 8

@@ -1,4 +1,4 @@
-"""The viewer's files can be read and show the hand; a window opens, shows and closes; the scene agrees with its geometry."""
+"""The viewer writes readable videos and pictures, and opens, shows and closes its window."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def changed(a: np.ndarray, b: np.ndarray) -> float:
     return float((np.abs(a.astype(int) - b).max(-1) > 60).mean())
 
 
-def test_headless_the_video_and_the_picture_show_the_hand(tmp_path):
+def test_headless_video_and_picture_show_the_hand(tmp_path):
     files = tmp_path / "out.mp4", tmp_path / "out.png"
     viewer = Viewer(headless=True, video=files[0], picture=files[1], cameras=CAMERAS, hand_size_mm=90)
     pair = pair_at(0)
@@ -161,7 +161,7 @@ def test_files_that_cannot_be_written_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("turn_deg", [-75, -20, 0, 20, 75, 120, 165, 180])
-def test_cameras_look_at_the_hand_and_the_eye_sees_all(turn_deg):
+def test_cameras_face_the_hand_and_the_viewpoint_contains_all(turn_deg):
     rotation = from_vector(np.array([0, np.radians(turn_deg), 0]))
     frusta = place_cameras(CAMERAS, rotation)
     viewpoint = place_viewpoint(*SIZE_PX, frusta)
@@ -182,7 +182,7 @@ def test_cameras_look_at_the_hand_and_the_eye_sees_all(turn_deg):
     np.testing.assert_allclose(back[:, 2], 50)
 
 
-def test_solids_are_whole_and_the_skeleton_appears_where_the_joints_are():
+def test_solids_are_valid_meshes_and_the_skeleton_is_at_the_joints():
     frusta = place_cameras(CAMERAS, None)
     assert frusta.right is None
     viewpoint = place_viewpoint(*SIZE_PX, frusta)
@@ -198,12 +198,12 @@ def test_solids_are_whole_and_the_skeleton_appears_where_the_joints_are():
     assert nearest.max() < 12
 
 
-def test_the_scale_runs_from_the_right_views_colour_to_the_lefts():
+def test_colour_scale_runs_from_right_view_to_left_view():
     np.testing.assert_allclose(trust_colours(np.array([1.0, 0.0, 0.5]))[:2], [LEFT_COLOUR, RIGHT_COLOUR])
     assert np.ptp(trust_colours(np.array([0.5]))) < 1e-9
 
 
-def test_joints_outside_the_frame_or_without_a_number_do_no_harm():
+def test_joints_outside_the_frame_or_nan_are_drawn_without_error():
     image = np.full((48, 64, 3), 90, np.uint8)
     hand = ViewHand("left", "right", flexed_hand(), np.full((21, 2), 1e12), np.ones(21))
     away = image_panel("left", image, hand)
