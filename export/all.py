@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
 from export import int8, onnx, tensorrt
+from hand import program
 from hand.errors import UserError
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
@@ -37,4 +36,4 @@ def main(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main(tyro.cli(Settings)))
+    program.run(main, Settings)

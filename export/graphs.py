@@ -3,9 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from hand.errors import UserError
+from hand import program
 from runtime.networks.graph import SHIPPED, export_graph, write
 from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS, Manifest, load_network
 
@@ -31,7 +29,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

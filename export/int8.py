@@ -12,11 +12,11 @@ import msgspec
 import numpy as np
 import onnx
 import onnxruntime
-import tyro
 from tqdm import tqdm
 
 from export.crops import DRAWN_SEED, drawn_crops, recorded_crops
 from export.onnx import file_engine
+from hand import program
 from hand.errors import UserError
 from runtime.engines.engine import Predictions
 from runtime.engines.int8 import Plan, convolutions, measure_ranges, plan_file, quantize, save_plan
@@ -109,7 +109,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

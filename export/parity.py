@@ -10,7 +10,7 @@ from typing import get_args
 import tyro
 
 from export.onnx import file_engine
-from hand.errors import UserError
+from hand import program
 from runtime.engines.engine import Precision
 from runtime.engines.names import EngineKind
 from runtime.engines.parity import compare, exceeded_limits, predict_in_batches, probe, reference_predictions
@@ -53,7 +53,4 @@ def main(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        raise SystemExit(main(tyro.cli(Settings)))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tyro
 
 from export.crops import drawn_crops
+from hand import program
 from hand.errors import UserError
 from runtime.engines.parity import PROBE, PROBE_PX
 
@@ -36,7 +36,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -7,9 +7,7 @@ also prints the line for NVIDIA's own `trtexec`, which builds from what `python 
 from dataclasses import dataclass
 from pathlib import Path
 
-import tyro
-
-from hand.errors import UserError
+from hand import program
 from runtime.engines.tensorrt_engine import TensorRTEngine, TensorRTPrecision, input_shapes, tensorrt_library
 from runtime.networks.graph import INPUT
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
@@ -41,7 +39,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -3,13 +3,11 @@
 python -m tools.cameras
 """
 
-import sys
 from collections import Counter
 from dataclasses import dataclass
 
-import tyro
-
 from capture.sources.v4l2 import CameraInfo, cameras
+from hand import program
 
 _MOST_SIZES = 8
 
@@ -52,4 +50,4 @@ def describe(info: CameraInfo, *, all_sizes: bool) -> list[str]:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings)))
+    program.run(main, Settings)

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 
+from hand import logs
 from hand.errors import UserError
 from tools.commands import COMMANDS, GROUPS, PROG, Command, load
 
@@ -83,6 +84,8 @@ def run(command: Command, arguments: list[str]) -> int:
     prog = f"{PROG} {command.name}"
     # Processes that the command starts inherit it, and libraries read the program's name from it.
     sys.argv = [prog, *arguments]
+    # The live application configures its log anew, by its settings.
+    logs.configure("warning", name=prog)
     try:
         module = load(command)
     except ModuleNotFoundError as error:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import tyro
 
+from hand import program
 from hand.errors import UserError
 
 TIMES = ("received_ns", "paired_ns", "started_ns", "cropped_ns", "inferred_ns", "merged_ns")
@@ -150,7 +151,4 @@ def main(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings)))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

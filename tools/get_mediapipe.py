@@ -13,8 +13,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import tyro
-
+from hand import program
 from hand.errors import UserError
 from runtime.estimators.mediapipe_files import SHA256, VERSION, folder, models_installed
 
@@ -95,7 +94,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

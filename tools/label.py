@@ -21,6 +21,7 @@ from adapt.core.geometry_teacher import label_recording
 from adapt.core.label_crops import LabelledCrop
 from adapt.offline.recording import RecordingSettings, frame_size, resolve_handedness
 from capture.views import PerView, View
+from hand import program
 from hand.errors import UserError
 from hand.joints import JOINTS
 from hand.synth.crops import SURFACE_CELL, SyntheticCrops
@@ -190,7 +191,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

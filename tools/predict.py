@@ -17,6 +17,7 @@ import torch
 import tyro
 from tqdm import tqdm
 
+from hand import program
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.errors import UserError
 from hand.joints import BONES, FINGERS
@@ -159,7 +160,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -13,7 +13,6 @@ from typing import BinaryIO
 import msgspec
 import numpy as np
 import torch
-import tyro
 from tqdm import tqdm
 
 from adapt.core.geometry_teacher import label_recording
@@ -23,6 +22,7 @@ from adapt.offline.adapt_recording import MakeEstimator, estimator
 from adapt.offline.training import make_mean_teacher
 from adapt.online.validation import predict_samples
 from capture.views import PerView
+from hand import program
 from hand.errors import UserError
 from hand.rotations import angle_deg
 from runtime.fusion.merge import merge
@@ -106,7 +106,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

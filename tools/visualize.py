@@ -19,6 +19,7 @@ from tqdm import tqdm
 from adapt.core.metrics import PairScores, joint_errors_mm, score_pairs
 from adapt.datasets.assembly_hands import PAIRS, AssemblyHands, Boxes, TrueHand, TruePair
 from capture.views import VIEWS, PerView
+from hand import program
 from hand.errors import UserError
 from hand.joints import MIDDLE_MCP, WRIST
 from hand.rotations import angle_deg
@@ -195,7 +196,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from capture import wire
 from capture.recording.recorder import Recorder
 from capture.recording.writer import RecordFormat
 from capture.views import VIEWS
+from hand import program
 
 SIZE_PX = (640, 480)
 KINDS = ("noisy", "smooth")
@@ -70,4 +70,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    program.run(main, Settings)

@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import tyro
 from tqdm import tqdm
 
 from capture.views import PerView
+from hand import program
 from hand.errors import UserError
 from tools.evaluate import faults, motion, two_views
 from tools.evaluate.clip import observed_clip
@@ -141,7 +141,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -27,6 +27,7 @@ from adapt.offline.adapt_recording import Settings as Offline
 from adapt.offline.adapt_recording import Teacher, collect_samples
 from adapt.offline.label_error import label_error
 from adapt.offline.training import BANK, make_mean_teacher, train
+from hand import program
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.synth.backgrounds import Backgrounds
@@ -249,7 +250,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -12,11 +12,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-import tyro
 from tqdm import tqdm
 
+from hand import program
 from hand.camera import PinholeCamera
-from hand.errors import UserError
 from hand.joints import FINGER_MCPS, WRIST, unit_hand
 from hand.rotations import align, angle_deg, between, from_vector
 from hand.synth.backgrounds import Backgrounds
@@ -175,7 +174,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
-import tyro
 from tqdm import tqdm
 
 from capture.views import VIEWS
+from hand import program
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.cutouts import CutOutBank, PeopleBank
@@ -218,7 +218,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -12,7 +12,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import torch
-import tyro
 from tqdm import tqdm
 
 from adapt.core.mean_teacher import MeanTeacher
@@ -21,6 +20,7 @@ from adapt.online.promotion import decide_promotion
 from adapt.online.status_text import decision_text
 from adapt.online.validation import ValidationMetrics, ValidationPredictions, predict_samples, synthetic_error, validate
 from capture.views import PerView
+from hand import program
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.rotations import from_vector
@@ -179,7 +179,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

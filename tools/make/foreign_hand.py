@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 from safetensors.numpy import save_file
 
-from hand.errors import UserError
+from hand import program
 from hand.joints import FINGERS, MIDDLE_MCP, PARENTS, unit_hand
 from hand.model import BONE_JOINTS, FOREARM, FOREIGN_ASSET, HandModel
 from tools.make.hand_mesh import FOREARM_LENGTH, FOREARM_RINGS, boundary_loop, forearm_faces, smoothstep, vertex_normals
@@ -178,7 +177,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 from safetensors.numpy import save_file
 
+from hand import program
 from hand.joints import FINGERS, MIDDLE_MCP, unit_hand
 from hand.model import ASSET
 from tools.make.hand_mesh import boundary_loop, forearm, forearm_faces, vertex_normals
@@ -109,4 +109,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    program.run(main, Settings)

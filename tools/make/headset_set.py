@@ -18,6 +18,7 @@ import tyro
 from tqdm import tqdm
 
 from adapt.datasets.assembly_annotations import CAMERA_SUFFIX, HEADSETS, SIDES
+from hand import program
 from hand.errors import UserError
 from hand.joints import JOINTS
 from hand.model import FOREIGN_ASSET, HandModel
@@ -228,7 +229,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import tyro
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from hand import program
 from hand.joints import FINGERS, MIDDLE_MCP
 from hand.synth.people import ASSET
 from tools.make.hand import ANNY_VERSION
@@ -251,4 +251,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main(tyro.cli(Settings))
+    program.run(main, Settings)

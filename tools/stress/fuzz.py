@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 
 import msgspec
 import psutil
-import tyro
 
 from capture import wire
 from capture.clock import RemoteClock
@@ -25,6 +24,7 @@ from capture.sources import lerobot
 from capture.sources.pattern import PatternSource
 from capture.transport.probing import read_answer, read_question
 from capture.views import VIEWS, PerView, View
+from hand import program
 from hand.errors import UserError
 
 _CHECK_EVERY = 500
@@ -186,7 +186,4 @@ def main(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(tyro.cli(Settings)))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -9,7 +9,6 @@ wrong, each fault shows in the counters, and both views are back to normal withi
 
 import json
 import random
-import sys
 import tempfile
 import time
 from collections import Counter, deque
@@ -19,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import tyro
 
 from capture.frames import FramePair
 from capture.sources.pattern import read_number
 from capture.stream import PairStream
 from capture.transport.keys import Keys, load_keys, make_keys
 from capture.views import PerView
+from hand import program
 from tools.stress.soak_faults import FAULTS, GIVEN_UP_S, SHOWS, Fault, Faults
 from tools.stress.soak_headset import Headset
 from tools.stress.soak_report import Event, Outcome, table
@@ -179,4 +178,4 @@ def main(settings: Settings) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tyro.cli(Settings)))
+    program.run(main, Settings)

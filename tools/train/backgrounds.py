@@ -13,10 +13,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import tyro
 from safetensors.numpy import save_file
 from tqdm import tqdm
 
+from hand import program
 from hand.errors import UserError
 
 SIZE = (192, 256)
@@ -97,7 +97,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tqdm import tqdm
 
+from hand import program
 from hand.errors import UserError
 from hand.joints import JOINTS
 from hand.synth.backgrounds import Backgrounds
@@ -138,7 +139,4 @@ class HandBank:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

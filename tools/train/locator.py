@@ -13,6 +13,7 @@ import tyro
 from torch import Tensor
 from tqdm import tqdm
 
+from hand import program
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds, Split
 from hand.synth.cutouts import CutOutBank, PeopleBank
@@ -168,7 +169,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 import tyro
 
-from hand.errors import UserError
+from hand import program
 from runtime.engines.torch_engine import TorchEngine
 from runtime.networks.weights import load_network
 from tools.report.figures import new_figure, save_figure
@@ -148,7 +148,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run(main, Settings)
