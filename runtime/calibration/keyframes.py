@@ -48,12 +48,12 @@ class KeyframeBuffer(Generic[Pair]):
     """Keeps at most `capacity` keyframes: of the two most similar ones, in both views, the older is dropped."""
 
     def __init__(
-        self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS, least_apart: float = 0.0
+        self, widths_px: PerView[int], capacity: int = CAPACITY, max_age_ns: int = MAX_AGE_NS, min_distance: float = 0.0
     ):  # fmt: skip
-        """A pair that differs from a keyframe by less than `least_apart` replaces it; 1 is a step of the hand's place, size or
+        """A pair that differs from a keyframe by less than `min_distance` replaces it; 1 is a step of the hand's place, size or
         shape.
         """
-        self._least_apart = least_apart
+        self._min_distance = min_distance
         self._widths_px = widths_px
         self._capacity = capacity
         self._max_age_ns = max_age_ns
@@ -91,7 +91,7 @@ class KeyframeBuffer(Generic[Pair]):
         self._keep([i for i, old in enumerate(self._pairs) if pair.captured_ns - old.captured_ns <= self._max_age_ns])
         feature = np.concatenate([self._feature(pair.hands[view], self._widths_px[view]) for view in ("left", "right")])
         nearest = float(self._distances(feature).min(initial=np.inf))
-        if nearest < self._least_apart:
+        if nearest < self._min_distance:
             alike = int(self._distances(feature).argmin())
             self._keep([k for k in range(len(self._pairs)) if k != alike])
         if len(self._pairs) >= self._capacity:

@@ -26,7 +26,7 @@ FIRST_PAIRS, FIRST_NS = 20, 800_000_000
 SOLVE_INTERVAL_NS, REFINE_INTERVAL_NS = 1_000_000_000, 6_000_000_000
 """Between two problems: until the rotation is certain to `REFINE_BELOW_DEG`, and from then on."""
 MIN_TRAVEL = 0.2
-"""Hands that joints must have moved: views repeat the same errors on a still hand."""
+"""Hands; minimum motion of the joints, as views repeat the same errors on a still hand."""
 REFINE_BELOW_DEG = 2.0
 """Standard deviation of the rotation below which problems become rare."""
 NEW_PAIRS = 6
@@ -223,7 +223,7 @@ class SelfCalibrator:
         self._status = replace(self._status, stopped=True)
 
     def forget(self) -> None:
-        """Start anew: the hands so far were false or of the wrong handedness. A given calibration stays."""
+        """Restart calibration: earlier hands were false or of the wrong handedness. A given calibration stays."""
         self._buffer.forget_before(1 << 62)
         self._reset(None)
         self._known = self._remembered
@@ -239,7 +239,7 @@ class SelfCalibrator:
         self._status = CalibrationStatus(CalibrationPhase.MOVED)
 
     def _reset(self, first_ns: int | None) -> None:
-        """As if nothing had been solved; a problem that is being solved is ignored."""
+        """Reset to the state before the first problem; the solution of a pending one is ignored."""
         self._monitor = self._last_solution = self._submitted_ns = None
         if not self._fixed:
             self._known = None
@@ -292,7 +292,7 @@ def mean_bone_lengths() -> np.ndarray:
 
 
 def residual(geometry: TwoViewGeometry, pair: Keyframe) -> float:
-    """Median over the joints of how far their rays miss each other, standard deviations of the pixels."""
+    """Median epipolar residual over the joints, in standard deviations of the pixels."""
     residuals_px = geometry.sampson_px(pair.hands.map(lambda hand: hand.pixels))
     return float(np.median(np.abs(residuals_px) / np.hypot(pair.sigma_px.left, pair.sigma_px.right)))
 

@@ -35,7 +35,7 @@ residuals' scatter suggests, which does not show the choice among nearby local m
 UNEQUAL_GAIN, UNEQUAL_STANDARD_ERRORS = 0.04, 3.0
 """Relative cost, times the error correlation, and standard errors, by which cameras of unequal focal lengths must explain the
 pairs better than equal ones."""
-DIFFERENT_DEG = 4.0
+RIVAL_DEG = 4.0
 """Two solutions whose rotations differ by more than that, and than the uncertainty explains, are rivals."""
 
 
@@ -121,7 +121,7 @@ def solve(problem: Problem) -> Solution | None:
         bone_noise=bundle.prior.bone_noise,
         inliers=_inliers(problem, best),
         shape_error=PerView.of(lambda view: _shape_error(problem.views[view], best, view)),
-        rival=_rival(problem, bundle, best, candidates[1:], cluster, max(DIFFERENT_DEG, 2.5 * uncertainty.rotation_deg)),
+        rival=_rival(problem, bundle, best, candidates[1:], cluster, max(RIVAL_DEG, 2.5 * uncertainty.rotation_deg)),
         error_correlation=bundle.prior_weight,
         pairs=len(problem.time_ns),
         epoch=problem.epoch,

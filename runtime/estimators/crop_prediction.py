@@ -20,13 +20,13 @@ from runtime.types import HandBox, ViewHand
 
 MAX_PREDICTIONS = 3
 """Predictions for one hand in one frame, the first included, until its box fits the predicted joints."""
-MISSED_SHIFT = 0.12
-"""Share of a box's side by which the hand may be off its middle before it is predicted again."""
-MISSED_RATIO = 1.25
-"""Factor by which it may be larger or smaller."""
-MISSED_ROLL_DEG = 25.0
-"""Roll that it may have, for networks with upright crops."""
-SMALLEST_BOX_PX = 8.0
+MAX_SHIFT = 0.12
+"""Largest offset of the hand from the middle of its box, as a share of the side; beyond that it is predicted again."""
+MAX_SIZE_RATIO = 1.25
+"""Largest ratio of their sizes."""
+MAX_ROLL_DEG = 25.0
+"""Largest roll in the crop, for networks with upright crops."""
+MIN_BOX_PX = 8.0
 ROLLS_DEG = (0.0, 120.0, 240.0)
 """Roll hypotheses of a box, for networks with upright crops; refinement finds the roll from the nearest."""
 
@@ -124,7 +124,7 @@ def _misses_hand(prediction: CropPrediction, upright: bool) -> bool:
     shift = np.abs(centre - np.array(box.centre_px)).max() / box.size_px
     ratio = size / box.size_px
     rolled = abs((roll_of(pixels) - box.roll_deg + 180) % 360 - 180) if upright else 0.0
-    return bool(shift > MISSED_SHIFT or not 1 / MISSED_RATIO < ratio < MISSED_RATIO or rolled > MISSED_ROLL_DEG)
+    return bool(shift > MAX_SHIFT or not 1 / MAX_SIZE_RATIO < ratio < MAX_SIZE_RATIO or rolled > MAX_ROLL_DEG)
 
 
 def _fitted(prediction: CropPrediction, upright: bool) -> CropRequest:
@@ -133,7 +133,7 @@ def _fitted(prediction: CropPrediction, upright: bool) -> CropRequest:
     roll_deg = roll_of(pixels) if upright else prediction.box.roll_deg
     centre, size = box_around(pixels, roll_deg)
     x, y = centre.tolist()
-    box = replace(prediction.box, centre_px=(x, y), size_px=max(size, SMALLEST_BOX_PX), roll_deg=roll_deg)
+    box = replace(prediction.box, centre_px=(x, y), size_px=max(size, MIN_BOX_PX), roll_deg=roll_deg)
     return replace(prediction.request, box=box)
 
 

@@ -15,7 +15,7 @@ SWITCH_THRESHOLD = 0.2
 CLEAR_THRESHOLD = 0.5
 """Evidence from which only every `TEST_INTERVAL`-th pair is tested."""
 MIN_VOTE_CONFIDENCE = 0.35
-"""Mean confidence, as the better side, from which a crop counts: what is hardly a hand has no side."""
+"""Mean confidence, as the better side, from which a crop counts: below that, the crop may not show a hand."""
 
 
 class HandednessFilter:

@@ -1,9 +1,9 @@
 """How uncertain MediaPipe's landmarks are: its models give a presence for each hand, and no confidence for a joint.
 
-What ranks errors was looked for on drawn hands of known joints (`tools.evaluate.landmark_confidence`, which also gave the
-figures below): the presence; how badly the two outputs of the model, joints in space and in the picture, fit each other; and how
-far the bones are from the lengths that bones have. The expected error is a product of powers of the three and of what is usual
-for the joint.
+Indicators of the error were chosen on synthetic hands of known joints (`tools.evaluate.landmark_confidence`, which also gave
+the figures below): the presence; how badly the two outputs of the model, joints in space and in the picture, fit each other; and
+how far the bones are from the lengths that bones have. The expected error is a product of powers of the three and of the
+joint's typical error.
 """
 
 import numpy as np

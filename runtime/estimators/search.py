@@ -1,7 +1,7 @@
 """Which hands are in a single picture, where time is free: many boxes, each at all rolls and as both hands; the best are kept.
 
 A stream may miss a hand in one frame and find it in the next; a photograph has no next. So boxes over the whole picture are
-tried beside those that a locator finds, each at several rolls, and as a right and as a left hand: the network knows upright
+tried in addition to those of a locator, each at several rolls, and as a right and as a left hand: the network knows upright
 right hands only and is less confident on all else, so that the most confident prediction also gives roll and side.
 """
 
@@ -29,9 +29,9 @@ DUPLICATE_COVERAGE = 0.5
 """Share of the smaller hand's box that the other's covers above which they are the same hand."""
 BATCH = 64
 LOCATOR_WEIGHT = 0.15
-"""What a locator's score counts beside the network's confidence: it sees the whole picture, the network a crop."""
+"""Weight of a locator's score relative to the network's confidence: it sees the whole picture, the network a crop."""
 MIN_SUPPORT_OVERLAP = 0.3
-"""Overlap (intersection over union) from which a box speaks for a hand."""
+"""Overlap (intersection over union) from which a box's score counts for a hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from runtime.types import Side, ViewHand
 
 _J = np.arange(JOINTS)
 _STEP_DAMPING = 1e-2
-"""Inverse variance, hands, of each step: keeps a hand of which no pixel counts from flying away."""
+"""Inverse variance, hands, of each step: bounds the steps of a hand without inlier pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class FitSettings:
     limit: float = 0.05
     """Standard deviation of a violated joint limit: sine of the bend, or span in hands."""
     motion: MotionSettings | None = field(default_factory=MotionSettings)
-    """None fits each pair by itself."""
+    """None fits each pair independently."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,9 +32,9 @@ class JointLimits:
         """`bones` (20,): lengths in the order of `hand.joints.BONES`."""
         first, second = bones[_FIRST], bones[_SECOND]
         self._area = (first * second)[:, None]
-        self._least_sine = np.sin(np.radians(_LOW_DEG))
+        self._min_sine = np.sin(np.radians(_LOW_DEG))
         # Law of cosines: a finger bent by no more than so much leaves its ends so far apart.
-        self._least_span = np.sqrt(first**2 + second**2 + 2 * first * second * np.cos(np.radians(_HIGH_DEG)))
+        self._min_span = np.sqrt(first**2 + second**2 + 2 * first * second * np.cos(np.radians(_HIGH_DEG)))
 
     def __call__(self, joints: np.ndarray, side: Side) -> tuple[np.ndarray, np.ndarray]:
         """By how much joints (21, 3), in the bones' unit and any axes, break limits: residuals (K,), and their slopes (K, 21, 3).
@@ -50,10 +50,10 @@ class JointLimits:
         # Cheaper than np.cross by far: v @ across_axis is axis × v.
         across_axis = levers(axis)
         by_second = first @ across_axis / self._area
-        back = (by_second * second).sum(1) - self._least_sine
+        back = (by_second * second).sum(1) - self._min_sine
         across = first + second
         span = np.sqrt((across * across).sum(1))
-        far = span - self._least_span
+        far = span - self._min_span
         bent_back, too_far = np.flatnonzero(back < 0), np.flatnonzero(far < 0)
         if not bent_back.size and not too_far.size:
             return _NONE

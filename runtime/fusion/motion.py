@@ -19,25 +19,25 @@ class MotionSettings:
     """How hands move; lengths in hands. Every default was chosen on synthetic recordings."""
 
     flex_rate: float = 0.2
-    """By how much a still hand's joints move against each other within a second, as a random walk."""
+    """Random walk of a still hand's joints against each other, standard deviation after a second."""
     shift_rate: float = 0.2
-    """By how much it moves as a whole."""
+    """Random walk of the hand as a whole."""
     turn_rate: float = 0.25
-    """By how much it turns, radians."""
+    """Random walk of its rotation, radians."""
     flex_share: float = 3.0
-    """And by which share of its speed a joint that moves against the others may change that at once."""
+    """Change of a joint's velocity against the others, as a share of that velocity."""
     whole_share: float = 0.5
-    """The same of the hand as a whole."""
+    """The same for the velocity of the hand as a whole."""
     flex_carry: float = 0.5
-    """Share of such a joint's velocity that is expected to last as long as that of the hand as a whole."""
+    """Share of a joint's velocity against the others that decays as slowly as that of the hand as a whole."""
     carry_s: float = 0.1
-    """For how long a hand keeps its velocity."""
+    """Time constant of the decay of velocities."""
     velocity_s: float = 0.05
     """Time over which velocities are averaged."""
-    forget_s: float = 0.5
-    """A hand unseen for longer is forgotten."""
-    far: float = 1.5
-    """So is one that has leapt so far."""
+    timeout_s: float = 0.5
+    """The motion is reset where a hand was absent for longer."""
+    max_jump: float = 1.5
+    """It is also reset where a hand has jumped farther."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ class Motion:
             return cls(captured_ns, side, joints, np.zeros(3), np.zeros(3), np.zeros((JOINTS, 3)), settings)
         seconds = (captured_ns - before.captured_ns) * 1e-9
         gain = 1 - np.exp(-seconds / settings.velocity_s)
-        way = (joints - before.joints) / seconds
-        shifting = way.sum(0) / JOINTS
-        way = way - shifting
-        # Midway between both, a rigid hand's way is the turn itself, however far it turned.
+        velocity = (joints - before.joints) / seconds
+        shifting = velocity.sum(0) / JOINTS
+        velocity = velocity - shifting
+        # With arms midway between both, the velocity of a rigid hand is linear in the rotation, also for large ones.
         arm = (joints + before.joints) / 2
         lever = levers(arm - arm.sum(0) / JOINTS).reshape(-1, 3)
-        turning = np.linalg.solve(lever.T @ lever, lever.T @ way.ravel())
-        flexing = way - (lever @ turning).reshape(-1, 3)
+        turning = np.linalg.solve(lever.T @ lever, lever.T @ velocity.ravel())
+        flexing = velocity - (lever @ turning).reshape(-1, 3)
         return cls(
             captured_ns,
             side,
@@ -86,11 +86,11 @@ class Motion:
     def shape(self, captured_ns: int, side: Side, joints: np.ndarray) -> Shapes | None:
         """The prior at `captured_ns`; None where joints (21, 3), roughly known, cannot be this hand: it jumped or was lost."""
         settings, seconds = self.settings, (captured_ns - self.captured_ns) * 1e-9
-        if side != self.side or not 0 < seconds <= settings.forget_s:
+        if side != self.side or not 0 < seconds <= settings.timeout_s:
             return None
         expected = self._expected(seconds)
-        leap = (joints - expected).sum(0) / JOINTS
-        if leap @ leap > settings.far**2:
+        jump = (joints - expected).sum(0) / JOINTS
+        if jump @ jump > settings.max_jump**2:
             return None
 
         def variance(rate: float, share: float, squared):
@@ -104,12 +104,12 @@ class Motion:
     def _expected(self, seconds: float) -> np.ndarray:
         """(21, 3) extrapolated joints, with decaying velocities."""
         settings = self.settings
-        on = settings.carry_s * (1 - np.exp(-seconds / settings.carry_s))
+        carried_s = settings.carry_s * (1 - np.exp(-seconds / settings.carry_s))
         middle = self.joints.sum(0) / JOINTS
         # Rodrigues' formula.
-        turn = self.turning * on
+        turn = self.turning * carried_s
         angle = max(math.sqrt(turn @ turn), 1e-9)
         across = levers(turn)
-        way = (self.joints - middle) @ across
-        turned = math.sin(angle) / angle * way + 2 * (math.sin(angle / 2) / angle) ** 2 * (way @ across)
-        return self.joints + turned + self.shifting * on + self.flexing * (on * settings.flex_carry)
+        cross = (self.joints - middle) @ across
+        turned = math.sin(angle) / angle * cross + 2 * (math.sin(angle / 2) / angle) ** 2 * (cross @ across)
+        return self.joints + turned + self.shifting * carried_s + self.flexing * (carried_s * settings.flex_carry)

@@ -62,7 +62,7 @@ class Rig:
             self._apply(self._calibrator.state)
 
     def forget(self) -> None:
-        """Start anew: the hands so far had the wrong handedness. A calibration that the user gave stays."""
+        """Reset rotation and calibration: earlier hands had the wrong handedness. A calibration that the user gave stays."""
         self.rotation = RotationEstimator()
         self._validation.clear()
         if self._calibrator is not None:

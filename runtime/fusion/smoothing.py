@@ -27,7 +27,7 @@ class OneEuroFilter:
         self._last: _State | None = None
 
     def __call__(self, time_ns: int, points: np.ndarray) -> np.ndarray:
-        """The filtered points; a time that goes back or leaps starts the filter anew."""
+        """The filtered points; a time that goes back, or a gap that is too long, resets the filter."""
         last, settings = self._last, self._settings
         if last is None or not 0 < time_ns - last.time_ns <= settings.max_gap_ns:
             self._last = _State(time_ns, points, np.zeros_like(points))

@@ -16,9 +16,9 @@ Distortion = Literal["none", "radtan", "equidistant"]
 COEFFICIENTS: dict[Distortion, tuple[int, ...]] = {"none": (0,), "radtan": (4, 5, 8, 12, 14), "equidistant": (4,)}
 """How many coefficients each model may have; radtan's as OpenCV counts them."""
 
-WIDEST_DEG = 110.0
+MAX_FOV_DEG = 110.0
 """Widest field of view of an undistorted frame: beyond, it is mostly stretched edges."""
-_STEEPEST_DEG = 85.0
+_MAX_ANGLE_DEG = 85.0
 _ASPECT_TOLERANCE = 0.01
 """Modes such as 848 × 480 are 16:9 but for rounding."""
 _NEGLIGIBLE_PX = 0.1
@@ -86,7 +86,7 @@ class Lens:
 
         It ends where the fitted polynomial begins to fall: beyond, it is not one to one.
         """
-        angle = np.radians(np.linspace(0, _STEEPEST_DEG, 2000))
+        angle = np.radians(np.linspace(0, _MAX_ANGLE_DEG, 2000))
         k = np.array(self.coefficients)
         if self.distortion == "equidistant":
             radius = angle * (1 + np.polyval([*k[::-1], 0], angle**2))
@@ -131,14 +131,14 @@ class Undistorter:
 
 
 def _ideal_camera(lens: Lens, size_px: tuple[int, int]) -> PinholeCamera:
-    """The camera that keeps what the lens sees straight left, right, above and below of its centre, within WIDEST_DEG."""
+    """The camera that keeps what the lens sees straight left, right, above and below of its centre, within `MAX_FOV_DEG`."""
     if lens.distortion == "none":
         return PinholeCamera(min(lens.focal_px), lens.centre_px, size_px)
     angle, radius = lens.growth()
     to_edge = np.array([*(np.array(lens.centre_px) + 0.5), *(np.array(size_px) - 0.5 - lens.centre_px)])
     edge_angle = np.interp(to_edge / [*lens.focal_px, *lens.focal_px], radius, angle)
     to_keep_all = (to_edge / np.tan(edge_angle)).min()
-    to_be_no_wider = max(size_px) / 2 / np.tan(np.radians(WIDEST_DEG / 2))
+    to_be_no_wider = max(size_px) / 2 / np.tan(np.radians(MAX_FOV_DEG / 2))
     return PinholeCamera(float(max(to_keep_all, to_be_no_wider)), lens.centre_px, size_px)
 
 

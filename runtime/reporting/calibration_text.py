@@ -1,4 +1,4 @@
-"""The sentences in which a calibration status is told: for the status line, and for what commands print."""
+"""Text of a calibration status, for the status line and the output of commands."""
 
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, MergeDecision, RejectionReason, SolutionFigures
 

@@ -241,14 +241,14 @@ def _fit_viewpoint(
 
     camera = picture_camera(width, height)
     room = filled / 2 * np.array([width, height]) / camera.focal_px
-    beside = _HAND_COLUMN * width / camera.focal_px
+    column = _HAND_COLUMN * width / camera.focal_px
     # In the picture is what has |xy - position's xy| ≤ room (z - position's z): each point gives a cone that holds the position.
     low, high = (points[:, :2] + room * points[:, 2:]).min(0), (points[:, :2] - room * points[:, 2:]).max(0)
-    z = min(*(low - high) / (2 * room), low[0] / (room[0] + beside), -high[0] / (room[0] + beside))
+    z = min(*(low - high) / (2 * room), low[0] / (room[0] + column), -high[0] / (room[0] + column))
     z = min(z, points[:, 2].min() / (1 - _NEAREST))
     far = points[:, 2] - z
     position = np.array([*(_centred(points[:, axis], far) for axis in (0, 1)), z])
-    position[0] = np.clip(position[0], max(high[0] + room[0] * z, beside * z), min(low[0] - room[0] * z, -beside * z))
+    position[0] = np.clip(position[0], max(high[0] + room[0] * z, column * z), min(low[0] - room[0] * z, -column * z))
     return Viewpoint(camera, turn, position @ turn)
 
 
