@@ -111,7 +111,7 @@ def test_a_window_opens_shows_two_frames_and_closes(tmp_path):
     script = tmp_path / "window.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from tests.runtime.test_viewer import CAMERAS, Viewer, dual_hand, pair_at\n"
+        "from tests.runtime.view.test_viewer import CAMERAS, Viewer, dual_hand, pair_at\n"
         f"viewer = Viewer(headless=False, video=Path({str(tmp_path / 'out.mp4')!r}), picture=Path({str(tmp_path / 'out.png')!r}),"
         " cameras=CAMERAS, hand_size_mm=90)\n"
         "print(*[viewer.show(pair_at(t), dual_hand(pair_at(t)), 'status') for t in (0, 34)])\n"
