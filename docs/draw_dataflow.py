@@ -120,7 +120,7 @@ def draw() -> Figure:
     d.arrow((101, 63), (112, 63), "Problem", (108, 65))
     d.arrow((112, 54), (101, 54), "Solution", (108, 52))
     d.arrow((101, 37), (116, 24), "LivePair,\nCameras", (114, 32.5))
-    d.arrow((112, 13), (101, 13), "Update:\nweights", (108, 16.3))
+    d.arrow((112, 13), (101, 13), "Adapter-\nMessage", (108, 16.3))
     d.arrow((88, 22), (88, 33), "Engine", (92.2, 27.5))
     return d.figure
 

@@ -58,7 +58,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     right: _Source = None
     """Right camera, as --left."""
     camera_size: Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTH HEIGHT")] = (640, 480)
-    """What devices are asked for, px; a camera that gives something else is told of."""
+    """What devices are asked for, px; a camera that gives something else is reported."""
     camera_fps: float = 30.0
     """Frames a second that devices are asked for."""
     exposure: Annotated[float | None, tyro.conf.arg(metavar="TIME")] = None

@@ -65,8 +65,8 @@ class Difference:
             return f"{self.name:32} {self.lines[0]:5} lines equal"
         if 0 in self.lines:
             return f"{self.name:32} DIFFERENT: {self.lines[0]} and {self.lines[1]} lines"
-        told = "" if self.first is None else f", the first other one is line {self.first}"
-        return f"{self.name:32} DIFFERENT: {self.lines[0]} and {self.lines[1]} lines{told}"
+        where = "" if self.first is None else f", the first other one is line {self.first}"
+        return f"{self.name:32} DIFFERENT: {self.lines[0]} and {self.lines[1]} lines{where}"
 
 
 def without_times(lines: list[bytes]) -> list[bytes]:

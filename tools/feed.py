@@ -55,8 +55,8 @@ def feed(
     try:
         publisher = Publisher(bind, lossless=every_frame, keys=loaded, clock=_clock_address(bind, clock_port))
         try:
-            told = f", clock probes at port {publisher.clock_port}" if publisher.clock_port else ""
-            print(f"{view}: {source} on {bind} as {format}{told}; Ctrl-C ends it", flush=True)
+            probes = f", clock probes at port {publisher.clock_port}" if publisher.clock_port else ""
+            print(f"{view}: {source} on {bind} as {format}{probes}; Ctrl-C ends it", flush=True)
             if camera.note:
                 print(camera.note, flush=True)
             if every_frame:

@@ -31,8 +31,8 @@ def info(recording: Positional[Path]) -> None:
 
     """
     with _opened(recording, "reading") as (opened, tick):
-        told = SessionInfo(opened, tick)
-    print("\n".join(told.lines()))
+        summary = SessionInfo(opened, tick)
+    print("\n".join(summary.lines()))
 
 
 def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, end: float = float("inf")) -> None:

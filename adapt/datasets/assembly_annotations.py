@@ -221,7 +221,7 @@ def _add_cameras(found: Annotations, sequence: int, calib: _Calibration, file: P
         for camera in np.flatnonzero(found.folder[row] >= 0):
             name = HEADSETS[found.headset[row]][camera] + CAMERA_SUFFIX
             if name not in calib.intrinsics or name not in calib.extrinsics.get(frame, {}):
-                raise UserError(f"{where}: camera {name} is not told for frame {frame}: expected one for every picture")
+                raise UserError(f"{where}: camera {name} is missing for frame {frame}: expected one for every picture")
             found.intrinsics[sequence, camera] = _array(calib.intrinsics[name], (3, 3), f"{where}: intrinsics of {name}")
             extrinsics = calib.extrinsics[frame][name]
             found.world_to_camera[row, camera] = _array(extrinsics, (3, 4), f"{where}: extrinsics of {name}, frame {frame}")
@@ -241,7 +241,7 @@ def _of_sequences(file: Path, kind: type, key: str, names: tuple[str, ...], part
     parts: dict[str, msgspec.Raw] = getattr(_read(file, kind), key)
     for number, name in enumerate(names):
         if name not in parts:
-            raise UserError(f"{file}: sequence {name} is not told: expected all that are in the other files")
+            raise UserError(f"{file}: sequence {name} is missing: expected all that are in the other files")
         try:
             yield number, msgspec.json.decode(parts[name], type=part)
         except msgspec.DecodeError as error:

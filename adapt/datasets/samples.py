@@ -38,7 +38,7 @@ def dataset_samples(
     source = settings.label_source
     if settings.faithful:
         table = rotation_in_table(settings)
-        note = "the rotation is told by the first batch" if table is None else f"the rotation is that of {settings.rotations}"
+        note = "the rotation comes from the first batch" if table is None else f"the rotation is that of {settings.rotations}"
         return DatasetSamples(crops_of(predictions), None, "s2dhand", table), note
     cameras, note = calibrate_dataset(predictions)
     if cameras is None:

@@ -56,10 +56,10 @@ def run(kind: str, format: RecordFormat, settings: Settings) -> str:
         size = path.stat().st_size
     frames = len(VIEWS) * settings.frames
     sent = frames * pictures[0].nbytes
-    told = (
+    speed = (
         f"{frames / passed:6.0f} frames/s, {sent / passed / 1e6:5.0f} MB/s sent, {1e3 * used / frames:5.2f} ms of a core a frame"
     )
-    return f"{kind:<8}{format:<6}{told}, {sent / size:5.1f} times smaller on the disk"
+    return f"{kind:<8}{format:<6}{speed}, {sent / size:5.1f} times smaller on the disk"
 
 
 def main(settings: Settings) -> None:

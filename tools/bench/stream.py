@@ -165,11 +165,11 @@ def peer_rate(command: str) -> float:
         done = subprocess.run(shlex.split(command), capture_output=True, text=True)
     except OSError as error:
         raise UserError(f"the peer's command {command!r} cannot be run: {error.strerror}") from error
-    told = re.findall(r"([\d.]+) pairs/s", done.stdout)
-    if not told:
+    rates = re.findall(r"([\d.]+) pairs/s", done.stdout)
+    if not rates:
         last = (done.stderr or done.stdout).strip().splitlines()[-1:]
         raise UserError(f"the peer's command {command!r} printed no 'N pairs/s' ({' '.join(last)}): run it by hand first")
-    return float(told[-1])
+    return float(rates[-1])
 
 
 class Watch:

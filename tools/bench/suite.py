@@ -65,10 +65,10 @@ def names(part: Part) -> list[str]:
     return [name for name in PARTS if name == part or (part == "adapt" and name.startswith("adapt-"))]
 
 
-def write_figures(told: dict[str, object], path: Path) -> None:
+def write_figures(figures: dict[str, object], path: Path) -> None:
     """Raises UserError where the file cannot be written."""
     try:
-        path.write_text(json.dumps(told, indent=2) + "\n")
+        path.write_text(json.dumps(figures, indent=2) + "\n")
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}; give a file in a folder that is there") from error
 
@@ -76,16 +76,16 @@ def write_figures(told: dict[str, object], path: Path) -> None:
 def main(settings: Settings) -> None:
     import torch
 
-    told: dict[str, object] = {}
+    figures: dict[str, object] = {}
     if "engines" in settings.parts:
-        told["engines"] = bench_engines.show(settings.detnet)
+        figures["engines"] = bench_engines.show(settings.detnet)
     if "stream" in settings.parts:
         clip = PerView(*settings.clip) if settings.clip else None
-        told["stream"] = stream = bench_stream.show(clip, settings.engine, settings.peer)
+        figures["stream"] = stream = bench_stream.show(clip, settings.engine, settings.peer)
         # For readers of this one figure alone.
-        told["pairs_per_s"] = stream["pairs_per_s"]
+        figures["pairs_per_s"] = stream["pairs_per_s"]
     if settings.json:
-        write_figures(told, settings.json)
+        write_figures(figures, settings.json)
     torch.set_num_threads(1)
     parts: dict[str, Timed] = {}
     for name in (name for part in settings.parts if part not in _WHOLES for name in names(part)):

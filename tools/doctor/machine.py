@@ -83,12 +83,12 @@ def _disk(folder: Path) -> Finding:
 
 def _clock() -> Finding:
     """Capture times need no synchronised clock, except those of other hosts that stamp by the time of day."""
-    told = _adjtimex()
-    if told is None:
+    state = _adjtimex()
+    if state is None:
         return Finding(
             "ok", "clock", "this system does not say whether its clock is synchronised; only LeRobot's stream needs that"
         )
-    is_set, error_ms = told
+    is_set, error_ms = state
     if is_set:
         return Finding("ok", "clock", f"synchronised by the network to within {error_ms:.0f} ms")
     advice = "for LeRobot's stream from another host run sudo timedatectl set-ntp true; nothing else needs it"

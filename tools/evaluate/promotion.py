@@ -91,7 +91,7 @@ def evaluate_variant(
     axis = rng.normal(size=3)
     turn = from_vector(axis / np.linalg.norm(axis) * np.radians(variant.turned_deg))
     R = turn @ scene.geometry.R_right_from_left
-    material = variant.change(scene.learnt, rng)
+    training = variant.change(scene.learnt, rng)
     adaptation = MeanTeacher(network, manifest, replace(Recipe.of(variant.labels), rate=variant.rate), R)
 
     def weighed(of: HandNetwork) -> tuple[ValidationMetrics, float]:
@@ -101,9 +101,9 @@ def evaluate_variant(
     before, before_mm = weighed(network)
     order = torch.Generator().manual_seed(settings.seed)
     for step in range(1, max(settings.steps) + 1):
-        rows = torch.randperm(len(material.pairs), generator=order)[: settings.batch]
-        taught = material.labels.map(lambda view, rows=rows: view.rows(rows))
-        adaptation.step(material.pairs.rows(rows), R, labels=variant.labels, geometry_labels=taught)
+        rows = torch.randperm(len(training.pairs), generator=order)[: settings.batch]
+        taught = training.labels.map(lambda view, rows=rows: view.rows(rows))
+        adaptation.step(training.pairs.rows(rows), R, labels=variant.labels, geometry_labels=taught)
         if step in settings.steps:
             after, after_mm = weighed(adaptation.teacher)
             decision = decide_promotion(after, before, before)
@@ -124,8 +124,8 @@ def report(rows: list[Row]) -> str:
     lines.append("")
     lines.append("rank correlation of each figure's change with the true change of the error")
     for name in asdict(rows[0].before):
-        told = np.array([getattr(row.after, name) - getattr(row.before, name) for row in rows])
-        lines.append(f"  {name:12}{_rank_correlation(told, change):+.2f}")
+        gain = np.array([getattr(row.after, name) - getattr(row.before, name) for row in rows])
+        lines.append(f"  {name:12}{_rank_correlation(gain, change):+.2f}")
     taken, better = np.array([row.better for row in rows]), change < 0
     lines.append("")
     counts = (int((t & b).sum()) for t, b in ((taken, better), (taken, ~better), (~taken, better), (~taken, ~better)))

@@ -174,7 +174,7 @@ def test_cameras_that_are_not_told_or_have_no_square_pixels_are_named(published)
     calib = published.calib["calibration"][SEQUENCE]
     del calib["extrinsics"]["000008"][f"{NAMES[1]}_mono10bit"]
     published.write()
-    with pytest.raises(UserError, match=f"camera {NAMES[1]}_mono10bit is not told for frame 000008"):
+    with pytest.raises(UserError, match=f"camera {NAMES[1]}_mono10bit is missing for frame 000008"):
         AssemblyHands(published.root)
     calib["extrinsics"]["000008"][f"{NAMES[1]}_mono10bit"] = published.extrinsics[8, 1].tolist()
     calib["intrinsics"][f"{NAMES[1]}_mono10bit"] = [[70.0, 0, 60], [0, 75.0, 45], [0, 0, 1]]
