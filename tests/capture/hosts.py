@@ -1,4 +1,4 @@
-"""Two hosts in one: network namespaces joined by a cable of their own, the second with another clock, where Linux lets us.
+"""Two hosts on one machine: connected network namespaces, the second with another clock, where Linux permits it.
 
 Nothing leaves them, and they are gone when the test is over.
 """
@@ -15,20 +15,20 @@ import pytest
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
 AHEAD_S = 5000
-"""By how much the second host's monotonic clock is ahead."""
+"""Offset of the second host's monotonic clock."""
 _NAMES = (f"duohand-{os.getpid()}-a", f"duohand-{os.getpid()}-b")
 
 
 @contextlib.contextmanager
 def two_hosts() -> Iterator[tuple[list[str], list[str]]]:
-    """How to start a program on either host: what to put before its command. Skips where that is not possible."""
+    """Command prefixes that start a program on either host. Skips where that is not possible."""
     if os.geteuid() != 0 or not shutil.which("ip") or not shutil.which("unshare"):
         pytest.skip("two hosts need root, ip and unshare")
     here, there = _NAMES
     try:
         for name in _NAMES:
             _run("ip", "netns", "add", name)
-        # Named in their own namespaces only: the host's network sees nothing of them.
+        # Named in their own namespaces only, invisible to the host's network.
         _run("ip", "-n", here, "link", "add", "cable", "type", "veth", "peer", "name", "cable", "netns", there)
         for name, address in zip(_NAMES, (HERE, THERE), strict=True):
             _run("ip", "-n", name, "address", "add", f"{address}/24", "dev", "cable")
@@ -49,7 +49,7 @@ def _run(*command: str) -> None:
 
 
 def relay(port: int, seed: int, there_s: tuple[float, float], back_s: tuple[float, float]) -> None:
-    """Pass on from HERE's `port` to THERE's, in order, each piece after a least time and an exponential one of that mean."""
+    """Forward from HERE's `port` to THERE's, in order, each piece after a minimum delay plus an exponential one."""
     import asyncio
     import random
 

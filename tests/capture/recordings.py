@@ -15,12 +15,12 @@ TOPICS = {PAIR_TOPIC: RecordedPair}
 
 
 def captured_ns(number: int, view: str) -> int:
-    """Frame `number`'s; the right camera is 2 ms behind the left one."""
+    """Capture time of frame `number`; the right camera is 2 ms behind the left one."""
     return BEGAN_NS + number * PERIOD_NS + 2 * MS * (view == "right")
 
 
 def pair_of(number: int) -> RecordedPair:
-    """Of the two frames of one number."""
+    """The pair of the two frames `number`."""
     left, right = captured_ns(number, "left"), captured_ns(number, "right")
     return RecordedPair(
         left_seq=number,
@@ -35,7 +35,7 @@ def pair_of(number: int) -> RecordedPair:
 
 
 def write_recording(path: Path, frames: int = 12, format: wire.Format = "rgb8", pairs_of: int = 2) -> Path:
-    """Both views' frames 0, 1, …; every `pairs_of`-th pair was taken."""
+    """A recording of frames 0, 1, … of both views, in which every `pairs_of`-th pair was processed."""
     recorder = Recorder(path, TOPICS, lossless=True)
     for number in range(frames):
         for view in VIEWS:

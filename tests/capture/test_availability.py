@@ -1,4 +1,4 @@
-"""A camera that goes is told of within a second, the other goes on beside a stand-in, and it is taken up when it comes back."""
+"""A lost camera is reported within a second, the other view continues with a substitute, and a recovered camera is used again."""
 
 import itertools
 import logging
@@ -51,7 +51,7 @@ class Room:
 
 
 @pytest.mark.parametrize("gone", VIEWS)
-def test_the_other_view_goes_on_within_a_second_and_both_once_it_is_back(gone, caplog):
+def test_the_other_view_continues_within_a_second_and_both_after_recovery(gone, caplog):
     caplog.set_level(logging.INFO)
     room = Room()
     room.run(1000 * MS)
@@ -59,10 +59,10 @@ def test_the_other_view_goes_on_within_a_second_and_both_once_it_is_back(gone, c
     room.run(4000 * MS)
     alone = [(at, pair) for at, pair in room.pairs if not pair.complete]
     assert 1000 * MS < alone[0][0] <= 2000 * MS
-    # Each frame of the one that stayed is a pair, and no later than itself.
+    # Each frame of the remaining camera is in a pair, without delay.
     assert [pair[other(gone)].captured_ns for _, pair in alone] == [at for at, _ in alone]
     assert [at for at, _ in alone] == list(range(alone[0][0], alone[-1][0] + 1, PERIOD))
-    # In the period of its return, the other one's frame may come first.
+    # In the period of the recovery, the other camera's frame may come first.
     assert 3000 * MS <= alone[-1][0] <= 3000 * MS + PERIOD
     for _, pair in alone:
         assert pair[gone].absent and not pair[other(gone)].absent
@@ -76,7 +76,7 @@ def test_the_other_view_goes_on_within_a_second_and_both_once_it_is_back(gone, c
     assert back.startswith(f"{gone} camera: back after 1.5 s")
 
 
-def test_a_camera_that_says_why_is_gone_at_once(caplog):
+def test_a_camera_that_reports_an_error_is_unavailable_at_once(caplog):
     room = Room()
     room.run(1000 * MS)
     assert not room.availability.lost("left", "unplugged", room.now_ns)
@@ -85,7 +85,7 @@ def test_a_camera_that_says_why_is_gone_at_once(caplog):
     assert caplog.messages == ["left camera: unplugged; going on with the right one"]
 
 
-def test_both_gone_are_waited_for_and_then_given_up():
+def test_without_cameras_the_stream_waits_and_then_ends():
     room = Room()
     room.run(1000 * MS)
     room.run(1000 * MS + SILENCE, [])
@@ -95,7 +95,7 @@ def test_both_gone_are_waited_for_and_then_given_up():
     assert room.availability.failure is not None and "no frame any more from '0' for 10 s" in room.availability.failure
 
 
-def test_one_camera_alone_goes_on_for_as_long_as_it_likes():
+def test_a_single_camera_continues_without_time_limit():
     room = Room()
     room.run(1000 * MS)
     room.run(5 * SILENCE, ["right"])
@@ -103,7 +103,7 @@ def test_one_camera_alone_goes_on_for_as_long_as_it_likes():
     assert room.pairs[-1][0] == room.now_ns
 
 
-def test_a_camera_that_never_gave_a_frame_is_not_stood_in_for(caplog):
+def test_a_camera_without_a_first_frame_has_no_substitute(caplog):
     room = Room()
     room.run(SILENCE - PERIOD, ["left"])
     assert not room.pairs and not caplog.messages
@@ -121,8 +121,8 @@ def test_a_recording_that_stops_ends_the_stream():
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(VIEWS), st.integers(-40, 1500), st.booleans()), max_size=60))
-def test_whoever_comes_and_goes_order_is_kept_and_every_frame_is_accounted_for(steps):
-    """Frames with gaps and stragglers, and cameras that say that they go: each frame is in one pair, counted, or waits."""
+def test_order_and_frame_counts_hold_when_cameras_come_and_go(steps):
+    """With gaps, late frames and reported failures: each frame is in one pair, counted as dropped, or waiting."""
     availability, now_ns, pushed, pairs = make(), 100 * MS, 0, []
     for view, step_ms, goes in steps:
         now_ns += max(0, step_ms) * MS
@@ -143,7 +143,7 @@ def test_whoever_comes_and_goes_order_is_kept_and_every_frame_is_accounted_for(s
         assert all(a < b for a, b in itertools.pairwise(times))
 
 
-def test_a_pause_below_the_limit_is_no_absence():
+def test_a_pause_below_the_timeout_is_not_unavailability():
     room = Room()
     room.run(1000 * MS)
     room.run(1000 * MS + ABSENT_NS, ["right"])

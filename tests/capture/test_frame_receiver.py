@@ -1,4 +1,4 @@
-"""From messages to pairs: what is malformed, lost, replaced or silent is counted or told, and never stops the rest."""
+"""Received messages become pairs; malformed, lost, replaced and overdue frames are counted or reported."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ def make_receiver(*, newest: bool = True) -> FrameReceiver:
     return FrameReceiver(names, newest=newest, started_ns=0, silence_ns=SECOND, tolerance_ns=10)
 
 
-def test_what_arrived_is_in_pairs_in_drops_or_waits():
+def test_every_received_frame_is_paired_dropped_or_waiting():
     receiver = make_receiver()
     pairs = []
     for seq in range(5):
@@ -56,7 +56,7 @@ def test_a_malformed_message_is_counted_and_the_stream_goes_on(garbage):
     assert len(receiver.take("right", [message("right", 1)], 1)) == 1
 
 
-def test_of_a_batch_the_newest_wins_live():
+def test_live_only_the_newest_frame_of_a_batch_is_used():
     receiver = make_receiver()
     receiver.take("left", [message("left", seq) for seq in range(4)], 0)
     (pair,) = receiver.take("right", [message("right", seq) for seq in range(4)], 0)
@@ -64,7 +64,7 @@ def test_of_a_batch_the_newest_wins_live():
     assert receiver.all_drops == {"superseded": 6}
 
 
-def test_where_every_pair_counts_a_view_that_is_ahead_waits():
+def test_every_pair_mode_holds_back_the_view_that_is_ahead():
     receiver = make_receiver(newest=False)
     sent = 0
     while receiver.wants("left"):
@@ -79,21 +79,21 @@ def test_where_every_pair_counts_a_view_that_is_ahead_waits():
     assert not receiver.all_drops
 
 
-def test_a_sender_that_starts_again_is_no_loss():
+def test_a_restarted_sender_is_not_counted_as_loss():
     receiver = make_receiver()
     for seq in (7, 8, 0, 1, 4):
         receiver.take("left", [wire.encode("left", seq, receiver.received.left, IMAGE)], 0)
     assert receiver.all_drops == {"lost": 2}
 
 
-def test_a_failed_camera_ends_the_stream_with_its_own_sentence():
+def test_a_failed_camera_ends_the_stream_with_its_message():
     receiver = make_receiver()
     receiver.take("right", [wire.encode_end("right", 0, "unplugged")], 0)
     assert receiver.ended
     assert receiver.failure == "right camera: unplugged"
 
 
-def test_a_silent_view_is_given_up_by_name():
+def test_a_silent_view_times_out_with_an_error_that_names_it():
     receiver = make_receiver()
     receiver.take("left", [message("left", 0)], SECOND)
     receiver.check_silence(SECOND)
@@ -103,11 +103,11 @@ def test_a_silent_view_is_given_up_by_name():
     assert receiver.failure == "right camera: no frame from 'ipc://r' for 1 s; check that it runs and publishes view 'right'"
 
 
-def test_frames_of_another_clock_are_put_into_our_time_once_it_is_known():
-    clock, asked = RemoteClock(), []
+def test_frames_of_another_clock_are_converted_once_its_offset_is_known():
+    clock, requests = RemoteClock(), []
 
     def clock_of(view: View, port: int) -> RemoteClock | None:
-        asked.append((view, port))
+        requests.append((view, port))
         return clock
 
     names = PerView("tcp://headset:1", "ipc://r")
@@ -126,7 +126,7 @@ def test_frames_of_another_clock_are_put_into_our_time_once_it_is_known():
     assert receiver.all_drops == {"unsynchronised": 1}
     clock.add(Probe(now, now + hour + 1000, now + 2000))
     take(1, now + 10**7 + hour)
-    # Of a clock that was set on, frames seem to come from the future: they are left out, and it is asked at once.
+    # After a forward clock step frames seem to be from the future: they are dropped, and the clock is probed at once.
     take(2, now + 2 * 10**7 + 2 * hour)
     assert receiver.drops["ahead"] == 1 and clock.suspected
     clock.add(Probe(now + 3 * 10**7 - 2000, now + 3 * 10**7 - 1000 + 2 * hour, now + 3 * 10**7))
@@ -136,10 +136,10 @@ def test_frames_of_another_clock_are_put_into_our_time_once_it_is_known():
         pairs += receiver.take(view, [wire.encode_end(view, 4)], now + SECOND)
     assert [(pair.left.seq, pair.right.seq) for pair in pairs] == [(1, 1), (3, 3)]
     assert all(abs(pair.skew_ns) < 2000 for pair in pairs)
-    assert set(asked) == {("left", 7)}
+    assert set(requests) == {("left", 7)}
 
 
-def test_where_every_pair_counts_frames_wait_for_their_clock():
+def test_every_pair_mode_holds_frames_until_their_clock_is_known():
     clock = RemoteClock()
     names = PerView("tcp://headset:1", "ipc://r")
     receiver = FrameReceiver(
@@ -158,12 +158,12 @@ def test_where_every_pair_counts_frames_wait_for_their_clock():
     assert [pair.left.seq for pair in pairs] == [0] and not receiver.all_drops
 
 
-def test_a_view_is_not_silent_while_nobody_reads_it():
+def test_a_view_does_not_time_out_while_nobody_reads_it():
     receiver = make_receiver()
     receiver.held_up(5 * SECOND)
     receiver.check_silence(6 * SECOND)
     assert not receiver.ended
-    # A view that has ended owes nothing; the other still may.
+    # A view that has ended cannot time out; the other still can.
     receiver.take("left", [message("left", 0)], 6 * SECOND)
     receiver.take("left", [wire.encode_end("left", 1)], 6 * SECOND)
     receiver.check_silence(6 * SECOND + 1)

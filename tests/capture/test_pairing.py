@@ -1,4 +1,4 @@
-"""Laws of pairing: every frame once, order kept, within tolerance, nearest, and no later than it must be."""
+"""Laws of pairing: every frame once, in order, within tolerance, nearest, without needless delay."""
 
 import itertools
 import json
@@ -27,7 +27,7 @@ def times(pairs: list[FramePair]) -> list[tuple[int, int]]:
 
 
 def run(pairer: Pairer, arrivals: list[tuple[View, int]], *, finish: bool = True) -> list[tuple[int, int]]:
-    """Push everything, end both views; the pairs' capture times."""
+    """Push all frames and end both views; returns the pairs' capture times."""
     pairs = [pair for view, at in arrivals for pair in pairer.push(frame(view, at))]
     if finish:
         pairs += [pair for view in VIEWS for pair in pairer.finish(view)]
@@ -35,7 +35,7 @@ def run(pairer: Pairer, arrivals: list[tuple[View, int]], *, finish: bool = True
 
 
 def by_time(left: list[int], right: list[int]) -> list[tuple[View, int]]:
-    """Both streams in the order of capture."""
+    """Frames of both streams in order of capture."""
     arrivals: list[tuple[View, int]] = [*(("left", t) for t in left), *(("right", t) for t in right)]
     return sorted(arrivals, key=lambda arrival: arrival[1])
 
@@ -46,7 +46,7 @@ stamp_lists = st.lists(st.integers(0, 400), unique=True, max_size=40).map(sorted
 
 @st.composite
 def interleavings(draw):
-    """Two streams, each in order, and an order in which their frames arrive."""
+    """Two ordered streams, and an interleaving of their frames."""
     left, right = draw(stamp_lists), draw(stamp_lists)
     order = draw(st.permutations(["left"] * len(left) + ["right"] * len(right)))
     queues = {"left": iter(left), "right": iter(right)}
@@ -59,7 +59,7 @@ def test_every_frame_is_paired_once_or_dropped_with_a_reason(arrivals, tolerance
     pairs = run(pairer, arrivals)
     assert 2 * len(pairs) + sum(pairer.drops.values()) == len(arrivals)
     for side in zip(*pairs, strict=True):
-        # Strictly increasing is both at once: order kept, nothing used twice.
+        # Strictly increasing: in order, and no frame twice.
         assert all(a < b for a, b in itertools.pairwise(side))
 
 
@@ -69,7 +69,7 @@ def test_no_pair_is_out_of_tolerance(arrivals, tolerance_ns, patient):
 
 
 @given(interleavings())
-def test_a_patient_pairer_does_not_care_which_view_arrives_first(case):
+def test_patient_pairing_is_independent_of_arrival_order(case):
     left, right, arrivals = case
     for tolerance_ns in (None, 30):
         expected = run(Pairer(tolerance_ns, patient=True, capacity=100), by_time(left, right))
@@ -81,18 +81,18 @@ def test_a_patient_pairer_does_not_care_which_view_arrives_first(case):
     st.lists(st.integers(-200, 200), min_size=4, max_size=40),
     st.integers(0, 999),
 )
-def test_jittered_cameras_are_paired_with_the_nearest(left_jitter, right_jitter, phase):
+def test_jittered_frames_are_paired_with_the_nearest(left_jitter, right_jitter, phase):
     left = [1000 + PERIOD * i + jitter for i, jitter in enumerate(left_jitter)]
     right = [1000 + PERIOD * i + phase + jitter for i, jitter in enumerate(right_jitter)]
     for a, b in run(Pairer(PERIOD // 2, patient=True), by_time(left, right)):
-        # Mutually nearest among all frames, save those that an earlier pair has used.
+        # Mutually nearest among all frames except those of earlier pairs.
         assert abs(a - b) <= min(abs(a - other) for other in right if other >= b)
         assert abs(a - b) <= min(abs(other - b) for other in left if other >= a)
 
 
 @given(st.integers(-480, 480), st.integers(5, 40))
-def test_steady_cameras_lose_nothing_once_started(phase, count):
-    """Whatever their phase: each frame has its partner, and the pair comes with its second frame."""
+def test_steady_cameras_lose_no_frame_after_the_start(phase, count):
+    """At any phase each frame is paired, and the pair comes with its second frame."""
     left = [1000 + PERIOD * i for i in range(count)]
     right = [at + phase for at in left]
     pairer = Pairer()
@@ -103,7 +103,7 @@ def test_steady_cameras_lose_nothing_once_started(phase, count):
     assert not pairer.drops
 
 
-def test_a_camera_of_twice_the_rate_gives_every_second_frame():
+def test_of_a_camera_with_twice_the_rate_every_second_frame_is_paired():
     left = [PERIOD * i for i in range(20)]
     right = [PERIOD // 2 * i + 40 for i in range(40)]
     pairer = Pairer()
@@ -112,8 +112,8 @@ def test_a_camera_of_twice_the_rate_gives_every_second_frame():
     assert sum(pairer.drops.values()) == 20
 
 
-def test_the_period_that_is_learned_is_the_cameras_not_that_of_what_arrives():
-    """Of cameras that lose every other frame, in turns, no two were captured together; numbers tell, times do not."""
+def test_the_learned_period_is_that_of_capture_not_of_arrival():
+    """Cameras that alternately lose every other frame capture no pair; frame numbers show it, times do not."""
     pairer, pairs = Pairer(), []
     for number in range(40):
         view: View = "left" if number % 2 else "right"
@@ -121,13 +121,13 @@ def test_the_period_that_is_learned_is_the_cameras_not_that_of_what_arrives():
     assert not pairs
 
 
-def test_the_reasons():
+def test_each_drop_reason_occurs():
     pairer = Pairer(10, patient=True)
     assert run(pairer, [("left", 0), ("right", 50), ("left", 41), ("left", 48), ("left", 30), ("left", 70)]) == [(48, 50)]
     assert pairer.drops == {"out_of_tolerance": 1, "superseded": 1, "late": 1, "no_partner": 1}
 
 
-def test_waiting_frames_are_bounded_and_the_oldest_goes():
+def test_the_queue_is_bounded_and_drops_the_oldest_frame():
     pairer = Pairer(10, capacity=3)
     assert not run(pairer, [("left", 100 * i) for i in range(10)], finish=False)
     assert pairer.full("left")
@@ -135,7 +135,7 @@ def test_waiting_frames_are_bounded_and_the_oldest_goes():
     assert times(pairer.push(frame("right", 700))) == [(700, 700)]
 
 
-def test_an_ended_view_settles_what_waits_and_the_rest_finds_no_partner():
+def test_frames_left_after_a_view_ended_are_dropped_unpaired():
     pairer = Pairer(10, patient=True)
     assert not run(pairer, [("left", 0), ("left", 100), ("right", 104)], finish=False)
     assert times(pairer.finish("left")) == [(100, 104)]

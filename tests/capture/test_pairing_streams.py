@@ -1,4 +1,4 @@
-"""Pairing of whatever two cameras may give: jitter, drops, bursts, other rates, clocks that are set, senders that begin anew."""
+"""Pairing under jitter, drops, bursts, different rates, clock steps and restarted senders."""
 
 import itertools
 import json
@@ -22,14 +22,14 @@ VECTORS = SHARED / "vectors" / "approximate_time.json"
 
 @dataclass(frozen=True)
 class Arrival:
-    """One frame and when it comes."""
+    """A frame and its arrival time."""
 
     at_ns: int
     view: View
     number: int
     captured_ns: int
     true_ns: int
-    """When the light fell in, whatever its clock says."""
+    """True time of exposure, independent of the camera's clock."""
 
     @property
     def frame(self) -> Frame:
@@ -38,7 +38,7 @@ class Arrival:
 
 @st.composite
 def cameras(draw, *, trouble: bool = True) -> list[Arrival]:
-    """Both cameras' frames in the order of arrival."""
+    """Frames of both cameras in order of arrival."""
     seed = draw(st.integers(0, 2**32))
     period_ns = draw(st.integers(8, 40)) * MS
     jitter_ns = draw(st.sampled_from([0, 1, 3])) * MS
@@ -67,19 +67,19 @@ def cameras(draw, *, trouble: bool = True) -> list[Arrival]:
 
 
 def run(pairer: Pairer, arrivals: list[Arrival]) -> list[tuple[int, FramePair]]:
-    """Each pair with the index of the arrival that settled it; those that only the end settles have the number of arrivals."""
+    """Each pair with the index of the arrival that completed it; pairs completed at the end have the number of arrivals."""
     pairs = [(index, pair) for index, arrival in enumerate(arrivals) for pair in pairer.push(arrival.frame)]
     return pairs + [(len(arrivals), pair) for view in VIEWS for pair in pairer.finish(view)]
 
 
 @settings(max_examples=120, deadline=None)
 @given(cameras(), st.sampled_from([None, 4 * MS]), st.booleans())
-def test_the_laws_hold_whatever_comes(arrivals, tolerance_ns, patient):
+def test_pairing_laws_hold_for_any_stream(arrivals, tolerance_ns, patient):
     pairer = Pairer(tolerance_ns, patient=patient)
     settled: list[FramePair] = []
     for count, arrival in enumerate(arrivals, 1):
         settled += pairer.push(arrival.frame)
-        # Bounded memory, at every moment.
+        # Memory is bounded at all times.
         waiting = count - 2 * len(settled) - sum(pairer.drops.values())
         assert 0 <= waiting <= 2 * CAPACITY
     settled += [pair for view in VIEWS for pair in pairer.finish(view)]
@@ -90,7 +90,7 @@ def test_the_laws_hold_whatever_comes(arrivals, tolerance_ns, patient):
         frames = [pair[view] for pair in settled]
         assert len({frame.seq for frame in frames}) == len(frames)
         for before, after in itertools.pairwise(frames):
-            # Order is kept, save where a clock was set back: then the stream begins anew.
+            # In order, except after a clock was set back, when the stream starts over.
             assert after.captured_ns > before.captured_ns or before.captured_ns - after.captured_ns > RESTART_NS - 100 * MS
     for pair in settled:
         assert abs(pair.skew_ns) <= (20 * MS * 2 if tolerance_ns is None else tolerance_ns)
@@ -99,7 +99,7 @@ def test_the_laws_hold_whatever_comes(arrivals, tolerance_ns, patient):
 @settings(max_examples=100, deadline=None)
 @given(cameras(trouble=False), st.booleans())
 def test_a_pair_comes_as_soon_as_no_later_frame_can_be_closer(arrivals, patient):
-    """At the latest with the frame after the pair's earlier one, which alone could be nearer to the other."""
+    """At the latest with the frame after the pair's earlier one: only that could be nearer to the other."""
     came = {(arrival.view, arrival.number): index for index, arrival in enumerate(arrivals)}
     for index, pair in run(Pairer(4 * MS, patient=patient), arrivals):
         early: View = "left" if pair.left.captured_ns <= pair.right.captured_ns else "right"
@@ -108,15 +108,15 @@ def test_a_pair_comes_as_soon_as_no_later_frame_can_be_closer(arrivals, patient)
         assert both_came <= index <= max(both_came, successor)
         if pair.skew_ns == 0:
             assert index == both_came
-        # And the later one's successor is not waited for.
+        # The successor of the later one is not awaited.
         later = came.get((other(early), pair[other(early)].seq + 1), len(arrivals))
         assert index != later or later == successor or index == both_came
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 2**32), st.integers(8, 40), st.sampled_from([-1, 1]), st.integers(2, 3600), st.integers(0, 1))
-def test_after_a_clock_was_set_and_set_right_again_all_is_as_before(seed, period_ms, sign, step_s, which):
-    """A second of wrong times in one view costs that second, and makes no wrong pair."""
+def test_pairing_recovers_after_a_clock_step_and_its_correction(seed, period_ms, sign, step_s, which):
+    """A second of wrong timestamps in one view costs only that second, and gives no wrong pair."""
     period_ns, chance = period_ms * MS, random.Random(seed)
     wrong, count = VIEWS[which], 6000 // period_ms
     away = range(2000 // period_ms, 3000 // period_ms)
@@ -135,7 +135,7 @@ def test_after_a_clock_was_set_and_set_right_again_all_is_as_before(seed, period
 
 @pytest.mark.skipif(not VECTORS.exists(), reason="the vectors of ROS 2's ApproximateTime are not beside this checkout")
 @pytest.mark.parametrize("patient", [False, True])
-def test_latency_is_never_a_period_more_than_needed(patient):
+def test_excess_latency_is_below_one_period(patient):
     """ROS 2's policy withholds a pair until both streams have gone on; ours asks that of the earlier frame's stream alone."""
     sides: dict[str, View] = {"a": "left", "b": "right"}
     for case in json.loads(VECTORS.read_text()):

@@ -1,4 +1,4 @@
-"""PROTOCOL.md's sender runs as it is printed: its frames are read, and its clock answers."""
+"""The sender that PROTOCOL.md prints works: its frames are read and its clock replies."""
 
 import re
 import socket
@@ -23,7 +23,7 @@ def free_ports() -> tuple[int, int]:
         return one.getsockname()[1], two.getsockname()[1]
 
 
-def test_the_sender_without_duohand_is_one():
+def test_the_printed_standalone_sender_works():
     text = (Path(capture.__path__[0]) / "PROTOCOL.md").read_text(encoding="utf-8")
     match = re.search(r"```python\n(.*?)```", text, re.DOTALL)
     assert match
@@ -49,8 +49,8 @@ def test_the_sender_without_duohand_is_one():
                 link.ask(time.monotonic_ns())
                 link.socket.poll(20)
                 link.read()
-            told = link.clock.offset(time.monotonic_ns())
-            assert abs(told.ns) <= told.bound_ns
+            offset = link.clock.offset(time.monotonic_ns())
+            assert abs(offset.ns) <= offset.bound_ns
             link.close()
     finally:
         sender.kill()

@@ -1,4 +1,4 @@
-"""Two real cameras' processes and sockets: every pair in order, the newest live, and nothing left behind."""
+"""Pair streams with real processes and sockets: pairs in order, the newest live, and complete clean-up."""
 
 import contextlib
 import itertools
@@ -31,14 +31,14 @@ TIMEOUT_S = 120.0
 
 @pytest.fixture(autouse=True)
 def private_temporary_directory(tmp_path, monkeypatch):
-    """What a stream leaves on disk shows here, and nothing else does."""
-    # Where multiprocessing keeps its own socket, for as long as the tests run.
+    """A temporary directory that contains only files of the stream."""
+    # multiprocessing keeps its own socket here while the tests run.
     get_temp_dir()
     directory = tmp_path / "t"
     directory.mkdir()
     monkeypatch.setenv("TMPDIR", str(directory))
     monkeypatch.setattr(tempfile, "tempdir", None)
-    # Others may have processes and threads of their own in this program.
+    # Other tests may have processes and threads of their own in this program.
     threads, processes = set(threading.enumerate()), set(multiprocessing.active_children())
     yield directory
     assert set(multiprocessing.active_children()) <= processes
@@ -62,7 +62,7 @@ def read_all(stream: PairStream) -> list:
 
 @contextlib.contextmanager
 def feeds(directory: Path):
-    """Two bound sockets that a test sends from itself, and their addresses."""
+    """Two bound sockets for a test to send from, and their addresses."""
     with zmq.Context() as context, context.socket(zmq.XPUB) as left, context.socket(zmq.XPUB) as right:
         sockets = PerView(left, right)
         sources = PerView.of(lambda view: f"ipc://{directory}/{view}")
@@ -130,7 +130,7 @@ def test_live_only_the_newest_unread_pair_is_kept(tmp_path):
         await_subscriptions(sockets)
         for seq in range(5):
             send(sockets, seq)
-            # One pair after the other: frames that are read in heaps lose more than the pairs that nobody asked for.
+            # One pair at a time: frames that are read in batches lose more than the unread pairs.
             while stream.received != PerView(seq + 1, seq + 1):
                 assert not stream.ended
                 os.sched_yield()
@@ -141,7 +141,7 @@ def test_live_only_the_newest_unread_pair_is_kept(tmp_path):
     assert sum(stream.received) == 10 == 2 + sum(stream.drops.values())
 
 
-def test_a_feed_that_never_delivers_ends_the_stream_by_name(tmp_path):
+def test_a_feed_without_frames_ends_the_stream_with_an_error_that_names_it(tmp_path):
     with feeds(tmp_path) as (_sockets, sources), PairStream(sources, silence_s=0.2) as stream:
         assert stream.next_pair(TIMEOUT_S) is None
         assert stream.ended
@@ -149,7 +149,7 @@ def test_a_feed_that_never_delivers_ends_the_stream_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("every_pair", [False, True])
-def test_a_killed_camera_ends_the_stream_by_name(tmp_path, every_pair):
+def test_a_killed_camera_ends_the_stream_with_an_error_that_names_it(tmp_path, every_pair):
     with PairStream(clips(tmp_path, 250, 250), every_pair=every_pair) as stream:
         assert stream.next_pair(TIMEOUT_S) is not None
         os.kill(camera("left"), signal.SIGKILL)
@@ -171,7 +171,7 @@ def await_pair(stream: PairStream, wanted) -> None:
         assert time.monotonic() < deadline and not stream.ended, stream.failure
 
 
-def test_a_killed_live_camera_is_gone_for_a_while_and_started_again(caplog):
+def test_a_killed_live_camera_is_restarted(caplog):
     caplog.set_level(logging.INFO)
     with PairStream(PerView("pattern?size=64x64", "pattern?size=64x64")) as stream:
         await_pair(stream, lambda pair: pair.complete)
@@ -179,14 +179,14 @@ def test_a_killed_live_camera_is_gone_for_a_while_and_started_again(caplog):
         await_pair(stream, lambda pair: pair.left.absent)
         await_pair(stream, lambda pair: pair.complete)
         assert stream.failure is None
-    # A busy machine may hold up a camera for long enough to be missed, too.
+    # On a busy machine a delayed camera may count as lost, too.
     assert stream.faults["left_absent"] >= 1 and stream.faults["left_restarts"] >= 1
     gone, back, *_ = (message for message in caplog.messages if message.startswith("left camera: "))
     assert "ended unexpectedly (exit code -9); going on with the right one" in gone
     assert back.startswith("left camera: back after")
 
 
-def test_a_feed_that_pauses_is_stood_in_for_and_taken_up_again(tmp_path):
+def test_a_paused_feed_has_a_substitute_until_it_resumes(tmp_path):
     with feeds(tmp_path) as (sockets, sources), PairStream(sources) as stream:
         await_subscriptions(sockets)
         seq = 0
@@ -207,7 +207,7 @@ def test_a_feed_that_pauses_is_stood_in_for_and_taken_up_again(tmp_path):
 
 
 @pytest.mark.parametrize("every_pair", [False, True])
-def test_closing_in_the_middle_leaves_nothing_and_may_be_repeated(tmp_path, every_pair):
+def test_closing_early_leaves_no_process_or_file_and_is_idempotent(tmp_path, every_pair):
     with PairStream(clips(tmp_path, 250, 250), every_pair=every_pair) as stream:
         assert stream.next_pair(TIMEOUT_S) is not None
     read_all(stream)
@@ -215,14 +215,14 @@ def test_closing_in_the_middle_leaves_nothing_and_may_be_repeated(tmp_path, ever
     stream.close()
 
 
-def test_a_file_that_is_no_video_is_told_on_opening_and_undone(tmp_path):
+def test_a_file_that_is_not_a_video_is_an_error_on_opening_that_cleans_up(tmp_path):
     (tmp_path / "notes.mp4").write_text("not a video")
     good = write_clip(tmp_path / "left.mp4", 5)
     with pytest.raises(UserError, match="right camera: .*notes.mp4.*cannot be read"):
         PairStream(PerView(str(good), str(tmp_path / "notes.mp4"))).__enter__()
 
 
-def test_a_missing_file_is_told_before_anything_starts(tmp_path):
+def test_a_missing_file_is_an_error_before_any_process_starts(tmp_path):
     with pytest.raises(UserError, match="left camera: .*gone.mp4.*no such file"):
         PairStream(PerView(str(tmp_path / "gone.mp4"), "0"))
 
@@ -237,7 +237,7 @@ if __name__ == "__main__":
     with PairStream(PerView(*sys.argv[1:3]), every_pair=True) as stream:
         assert stream.next_pair(100.0) is not None
         try:
-            # Within: the signal may come as soon as this line is out.
+            # Inside the block: the signal may come as soon as this line is printed.
             print(*(child.pid for child in active_children()), flush=True)
             sys.stdin.read()
         except KeyboardInterrupt:
@@ -257,7 +257,7 @@ def test_no_process_and_no_file_outlives_the_program(tmp_path, private_temporary
         text=True,
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         start_new_session=True,
-        # Shells have what they start in the background ignore Ctrl-C, and so would this program.
+        # Shells let background processes ignore Ctrl-C, and this program would inherit that.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert parent.stdout

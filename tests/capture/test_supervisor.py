@@ -1,4 +1,4 @@
-"""A capture process that dies is started again, at once and then after growing pauses, and its frames come on."""
+"""A capture process that dies is restarted, at once and then with growing delays."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ TIMEOUT_S = 120.0
 SECOND = 1_000_000_000
 
 
-def test_tries_follow_each_other_at_once_then_ever_more_slowly():
+def test_retries_start_at_once_and_back_off():
     backoff, now = Backoff(), 0
     pauses = [(backoff.next_ns(now, 0) - now) / SECOND for _ in range(8)]
     assert pauses == [0, 0.25, 0.5, 1, 2, 2, 2, 2]
@@ -26,7 +26,7 @@ def test_tries_follow_each_other_at_once_then_ever_more_slowly():
 
 
 def cameras() -> list[BaseProcess]:
-    """This program's capture processes."""
+    """Capture processes of this program."""
     return [child for child in multiprocessing.active_children() if child.name.startswith("duohand-left")]
 
 
@@ -52,7 +52,7 @@ def tend_until(supervisor: Supervisor, done) -> None:
         os.sched_yield()
 
 
-def test_a_killed_process_comes_back_and_counts_its_frames_anew(subscribed):
+def test_a_killed_process_restarts_with_new_frame_numbers(subscribed):
     endpoint, socket = subscribed
     supervisor = Supervisor([CameraJob("left", "pattern?size=64x64&rate=100", endpoint, False, DEFAULT_MODE, lasting=True)])
     try:
@@ -71,13 +71,13 @@ def test_a_killed_process_comes_back_and_counts_its_frames_anew(subscribed):
         supervisor.close()
 
 
-def test_a_camera_that_stays_away_is_tried_again_and_logged_once(subscribed, tmp_path, caplog):
+def test_a_missing_camera_is_retried_and_logged_once(subscribed, tmp_path, caplog):
     endpoint, _ = subscribed
     clip = tmp_path / "gone"
     supervisor = Supervisor([CameraJob("left", "pattern?size=64x64", endpoint, False, DEFAULT_MODE, lasting=True)])
     try:
         supervisor.open()
-        # From now on, the camera is one that cannot be opened.
+        # From now on the camera cannot be opened.
         slot = supervisor._slots["left"]
         slot.job = CameraJob("left", str(clip), endpoint, False, DEFAULT_MODE, lasting=True)
         assert slot.process is not None
@@ -90,7 +90,7 @@ def test_a_camera_that_stays_away_is_tried_again_and_logged_once(subscribed, tmp
         supervisor.close()
 
 
-def test_a_process_that_hangs_is_ended(subscribed, caplog):
+def test_a_hanging_process_is_terminated(subscribed, caplog):
     endpoint, _ = subscribed
     supervisor = Supervisor([CameraJob("left", "pattern?size=64x64", endpoint, False, DEFAULT_MODE, lasting=True)])
     try:

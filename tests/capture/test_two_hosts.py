@@ -1,4 +1,4 @@
-"""A feed on another host, whose clock is far off, over a way that delays and jitters: the offset lies within the stated bound."""
+"""A feed on another host with another clock, over a delayed, jittery link: the offset is within the stated bound."""
 
 import os
 import subprocess
@@ -23,15 +23,15 @@ from capture.views import PerView
 
 if __name__ == "__main__":
     folder, feed, seconds = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])
-    # The left camera is of this host and clock, the right one of the other.
+    # The left camera is on this host and clock, the right one on the other.
     with PairStream(PerView("pattern?size=64x64&rate=30", feed), keys=load_keys(folder), tolerance_ns=16_000_000) as stream:
         began, pairs = time.monotonic(), 0
         # A slow machine takes longer for its pairs.
         while time.monotonic() - began < (seconds if pairs > 20 else 60.0) and not stream.ended:
             pair = stream.next_pair(0.1)
             pairs += pair is not None and pair.complete
-        told = dataclasses.asdict(stream.clocks["right"])
-        print(json.dumps(told | {"pairs": pairs, "failure": stream.failure, "drops": stream.drops}))
+        clock = dataclasses.asdict(stream.clocks["right"])
+        print(json.dumps(clock | {"pairs": pairs, "failure": stream.failure, "drops": stream.drops}))
 """
 
 
@@ -65,7 +65,7 @@ def test_offset_is_within_its_bound_and_views_of_two_hosts_are_paired(tmp_path, 
             output, _ = desk.communicate(timeout=TIMEOUT_S)
         finally:
             for program in reversed(programs):
-                # unshare takes its child along; asked politely, it would wait for it.
+                # Killing unshare ends its child; on SIGTERM it would wait for it.
                 program.kill()
             for program in programs:
                 program.wait(TIMEOUT_S)
@@ -74,6 +74,6 @@ def test_offset_is_within_its_bound_and_views_of_two_hosts_are_paired(tmp_path, 
     found = msgspec.json.decode(output)
     assert found["failure"] is None and found["steps"] == 0
     assert abs(found["offset_ns"] - AHEAD_S * 1_000_000_000) <= found["bound_ns"]
-    # The bound is no wider than half of the smallest round trip and what the clocks may have drifted since.
+    # The bound is at most half of the smallest round trip plus the possible drift since.
     assert found["bound_ns"] <= found["round_trip_ns"] / 2 + 5_000_000
     assert found["pairs"] > 20, found

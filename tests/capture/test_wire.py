@@ -1,4 +1,4 @@
-"""The wire: what goes in comes out, what is malformed is refused, and PROTOCOL.md tells the truth."""
+"""The wire format: messages round-trip, malformed ones are refused, and PROTOCOL.md shows the exact bytes."""
 
 import re
 from pathlib import Path
@@ -32,7 +32,7 @@ def example(name: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("fov_deg", [None, 75.5])
-def test_rgb8_comes_back_bit_for_bit_and_read_only(fov_deg):
+def test_rgb8_round_trips_exactly_and_is_read_only(fov_deg):
     frame = wire.decode(wire.unpack(wire.encode("right", 3, 99, IMAGE, fov_deg=fov_deg)), received_ns=120)
     assert (frame.view, frame.seq, frame.captured_ns, frame.received_ns) == ("right", 3, 99, 120)
     assert frame.fov_deg == fov_deg
@@ -41,7 +41,7 @@ def test_rgb8_comes_back_bit_for_bit_and_read_only(fov_deg):
         frame.image[0, 0, 0] = 1
 
 
-def test_gray8_comes_back_as_equal_channels():
+def test_gray8_is_decoded_to_equal_channels():
     frame = wire.decode(wire.unpack(wire.encode("left", 0, 0, IMAGE, "gray8")), 0)
     np.testing.assert_array_equal(frame.image, cv2.cvtColor(IMAGE, cv2.COLOR_RGB2GRAY)[..., None].repeat(3, -1))
     assert not frame.image.flags.writeable
@@ -54,13 +54,13 @@ def test_jpeg_keeps_the_order_of_channels():
     assert not frame.image.flags.writeable
 
 
-def test_grey_jpeg_becomes_rgb():
+def test_grey_jpeg_is_decoded_to_rgb():
     payload = cv2.imencode(".jpg", IMAGE[..., 0])[1].tobytes()
     frame = wire.decode(wire.unpack([b"left", header_with(format="jpeg"), payload]), 0)
     assert frame.image.shape == IMAGE.shape
 
 
-def test_an_orientation_tag_does_not_turn_the_image():
+def test_an_exif_orientation_tag_is_ignored():
     plain = wire.encode("left", 0, 0, IMAGE, "jpeg")
     # EXIF (big-endian TIFF, one entry: orientation 6, a quarter turn) right after the start-of-image marker.
     tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
@@ -98,7 +98,7 @@ def test_an_orientation_tag_does_not_turn_the_image():
         (b"\x81\xa1x" + b"\x91" * 4000 + b"\xc0", "protocol"),
     ],
 )
-def test_a_bad_header_is_refused_by_name(header, complaint):
+def test_a_bad_header_is_refused_with_the_name_of_the_field(header, complaint):
     with pytest.raises(wire.WireError, match=re.escape(complaint)):
         wire.unpack([b"left", header, GOOD[2]])
 
@@ -109,7 +109,7 @@ def test_a_message_has_three_parts(parts):
         wire.unpack(parts)
 
 
-def test_an_oversized_payload_is_refused_before_it_is_looked_at():
+def test_an_oversized_payload_is_refused_before_decoding():
     with pytest.raises(wire.WireError, match="payload of"):
         wire.unpack([*GOOD[:2], memoryview(bytearray(wire.PAYLOAD_LIMIT + 1))])
 
@@ -117,19 +117,19 @@ def test_an_oversized_payload_is_refused_before_it_is_looked_at():
 @pytest.mark.parametrize(
     "payload", [b"", b"\xff\xd8", b"not a jpeg", bytes(100), b"\xff\xd8\xff\xc0\x00\x0b\x08\x00\x0c\x00\x14\x01"]
 )
-def test_a_payload_that_is_no_jpeg_is_refused(payload):
+def test_a_payload_that_is_not_jpeg_is_refused(payload):
     with pytest.raises(wire.WireError, match="JPEG"):
         wire.decode(wire.unpack([b"left", header_with(format="jpeg"), payload]), 0)
 
 
-def test_a_jpeg_of_another_size_than_announced_is_refused():
+def test_a_jpeg_that_contradicts_its_header_is_refused():
     message = wire.encode("left", 0, 0, IMAGE, "jpeg")
     with pytest.raises(wire.WireError, match=r"\(20, 12\) under a header that says \(20, 13\)"):
         wire.decode(wire.unpack([b"left", header_with(format="jpeg", height=13), message[2]]), 0)
 
 
 @given(st.lists(st.binary(max_size=80), max_size=4))
-def test_noise_raises_nothing_but_wire_errors(parts):
+def test_random_bytes_raise_only_wire_errors(parts):
     with pytest.raises(wire.WireError):
         wire.unpack(parts)
 
@@ -146,14 +146,14 @@ def test_a_changed_byte_gives_a_frame_or_a_wire_error(position, value):
     assert wire.decode(packet, 0).image.size == IMAGE.size
 
 
-def test_an_end_keeps_its_reason_and_cuts_a_long_one():
+def test_an_end_message_keeps_its_reason_and_truncates_a_long_one():
     end = wire.unpack(wire.encode_end("left", 12, "é" * 1000)).header
     assert isinstance(end, wire.End)
     assert (end.seq, end.error) == (12, "é" * 500)
     assert wire.unpack(wire.encode_end("left", 12)).header == wire.End(wire.VERSION, "left", 12, None)
 
 
-def test_the_protocol_page_shows_the_bytes_that_are_sent():
+def test_protocol_page_shows_the_exact_bytes():
     image = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
     assert example("frame") == wire.encode("left", 7, 123456789, image, "rgb8", 60.0)
     assert [*example("end"), b""] == wire.encode_end("right", 300, "unplugged")
@@ -161,7 +161,7 @@ def test_the_protocol_page_shows_the_bytes_that_are_sent():
     assert example("clock") == [msgspec.msgpack.encode(Answer(PROBE_VERSION, 7, 123456789))]
 
 
-def test_a_sender_of_version_1_is_read_as_before():
+def test_version_1_messages_are_still_read():
     image = np.array([[[255, 0, 0], [0, 0, 255]]], np.uint8)
     topic, header, payload = wire.encode("left", 7, 123456789, image, "rgb8", 60.0)
     first = msgspec.msgpack.encode(msgspec.msgpack.decode(header) | {"version": 1})

@@ -12,14 +12,14 @@ from tools.train.network import Settings, main
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")]
 
 
-def test_hands_drawn_on_the_gpu_are_hands():
-    drawn = CropRenderer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").render(64, 0.1, 0.1)
-    assert drawn.images.shape == (64, 64, 64, 3) and drawn.images.is_cuda
-    assert drawn.images.float().std() > 20
-    torch.testing.assert_close(drawn.joints[:, 9].norm(dim=-1), torch.ones(64, device="cuda"))
+def test_hands_rendered_on_the_gpu_are_valid():
+    crops = CropRenderer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").render(64, 0.1, 0.1)
+    assert crops.images.shape == (64, 64, 64, 3) and crops.images.is_cuda
+    assert crops.images.float().std() > 20
+    torch.testing.assert_close(crops.joints[:, 9].norm(dim=-1), torch.ones(64, device="cuda"))
     again = CropRenderer(64, Backgrounds.load(None, "train", "cuda"), 3, "cuda").render(64, 0.1, 0.1)
     # Sums of normals come in any order there, so a few pixels may round differently.
-    assert (drawn.images.float() - again.images.float()).abs().mean() < 0.1
+    assert (crops.images.float() - again.images.float()).abs().mean() < 0.1
 
 
 @pytest.mark.parametrize("architecture", ["detnet-lite", "detnet"])

@@ -1,4 +1,4 @@
-"""How well joints and pixels agree as one hand before one camera."""
+"""Consistency of joints and pixels under one pinhole camera."""
 
 import torch
 

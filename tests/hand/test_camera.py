@@ -1,4 +1,4 @@
-"""A pinhole camera's pixels and rays are two ways to say the same."""
+"""Projection and rays of a pinhole camera are inverse to each other."""
 
 import numpy as np
 import pytest

@@ -9,7 +9,7 @@ from hand.folders import cache_folder, data_folder
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="other systems have folders of their own")
 
 
-def test_the_environment_says_where_folders_are(tmp_path, monkeypatch):
+def test_xdg_variables_set_the_folders(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     assert cache_folder("engines") == tmp_path / "cache" / "duohand" / "engines"

@@ -1,4 +1,4 @@
-"""Laws of the foreign hand: a closed right hand whose joints and angles mean what those of our own hand mean."""
+"""The foreign hand is a closed right hand whose joints and angles have the meaning of those of the training hand."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ OURS, FOREIGN = HandModel.load(), HandModel.load(asset=FOREIGN_ASSET)
 
 
 def posed(model: HandModel, family: str) -> torch.Tensor:
-    """(21, 3) joints of a family's own pose."""
+    """(21, 3) joints of a family's template pose."""
     pose = family_pose([list(FAMILIES).index(family)], model)
     return model.pose_joints(torch.zeros(1, model.components), pose)[0]
 
@@ -31,7 +31,7 @@ def inside(model: HandModel) -> torch.Tensor:
 
 
 def beyond_tips(model: HandModel) -> list[float]:
-    """How far each finger reaches beyond its tip joint, along its last bone."""
+    """Length of each finger beyond its tip joint, along its last bone."""
     reaches = []
     for _, _, last, tip in FINGERS.values():
         along = torch.nn.functional.normalize(model.joints[tip] - model.joints[last], dim=0)
@@ -55,66 +55,66 @@ def widens_at(model: HandModel, growth: float) -> float:
     return float(heights[narrowest:][np.array(sections[narrowest:]) > growth * min(sections)][0])
 
 
-def test_it_is_a_unit_hand_in_a_small_file():
+def test_foreign_hand_is_a_unit_hand_in_a_small_file():
     torch.testing.assert_close(FOREIGN.joints[0], torch.zeros(3), atol=1e-6, rtol=0)
     torch.testing.assert_close(FOREIGN.joints[MIDDLE_MCP], torch.tensor([0.0, 1.0, 0.0]), atol=1e-6, rtol=0)
     assert FOREIGN_ASSET.stat().st_size < 300_000
 
 
-def test_the_skin_is_closed_looks_outwards_and_holds_every_joint():
+def test_mesh_is_closed_faces_outwards_and_contains_every_joint():
     edges = Counter((a, b) for face in FOREIGN.faces.tolist() for a, b in zip(face, face[1:] + face[:1], strict=True))
     assert set(edges.values()) == {1}
     assert all((b, a) in edges for a, b in edges)
     torch.testing.assert_close(inside(FOREIGN), torch.ones(JOINTS), atol=1e-3, rtol=0)
 
 
-def test_it_is_a_right_hand():
-    # Which side is the back is read off the artist's mesh, not off the axes: knuckles lie nearer to the back than to the palm.
+def test_foreign_hand_is_a_right_hand():
+    # The dorsal side is read from the artist's mesh, not from the axes: knuckles are nearer to the back than to the palm.
     for joint in (5, 9, 13, 17):
         offset = FOREIGN.vertices - FOREIGN.joints[joint]
         above = offset[offset[:, :2].norm(dim=1) < 0.08, 2]
         assert above.max() < -0.85 * above.min()
     assert FOREIGN.joints[4, 0] < FOREIGN.joints[5, 0] < 0 < FOREIGN.joints[13, 0] < FOREIGN.joints[17, 0]
-    # All fingers curl to the side that the thumb stands out to.
+    # All fingers curl towards the thumb's side.
     assert (posed(FOREIGN, "fist")[[8, 12, 16, 20], 2] < -0.15).all()
     assert FOREIGN.joints[4, 2] < -0.3
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_regions_are_shares_and_none_is_empty(name):
+def test_regions_are_in_zero_to_one_and_none_is_empty(name):
     region = FOREIGN.regions[name]
     assert region.min() >= 0 and region.max() <= 1
     assert 0.002 < region.mean() < 0.7
 
 
-def test_every_vertex_is_shared_out_whole_and_the_forearm_is_the_forearms():
+def test_skinning_weights_sum_to_one_and_forearm_vertices_follow_the_forearm():
     torch.testing.assert_close(FOREIGN.weights.sum(1), torch.ones(len(FOREIGN.vertices)), atol=1e-3, rtol=0)
     assert (FOREIGN.weights[FOREIGN.vertices[:, 1] < -0.3, FOREARM] == 1).all()
     torch.testing.assert_close(FOREIGN.axes @ FOREIGN.axes.mT, torch.eye(3).expand(16, 3, 3), atol=1e-5, rtol=0)
 
 
-def test_tips_lie_as_deep_as_on_our_hand():
+def test_tip_joints_have_the_depth_of_those_of_the_training_hand():
     np.testing.assert_allclose(beyond_tips(FOREIGN), beyond_tips(OURS), atol=0.005)
 
 
 @pytest.mark.parametrize("growth", [1.1, 1.2, 1.3, 1.5])
-def test_the_wrist_lies_where_ours_does_below_the_widening_of_the_hand(growth):
+def test_wrist_position_matches_the_training_hand(growth):
     assert widens_at(FOREIGN, growth) == pytest.approx(widens_at(OURS, growth), abs=0.04)
 
 
-def test_the_thumb_begins_as_far_from_the_wrist_and_rests_as_ours():
+def test_thumb_base_and_rest_pose_match_the_training_hand():
     assert FOREIGN.joints[1].norm().item() == pytest.approx(OURS.joints[1].norm().item(), abs=0.01)
     bones = [BONE_JOINTS.index(joint) for joint in FINGERS["thumb"][:3]]
     torch.testing.assert_close(FOREIGN.axes[bones], OURS.axes[bones], atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
-def test_a_pose_turns_the_bones_as_it_turns_ours(family):
+def test_a_pose_rotates_bones_as_on_the_training_hand(family):
     hands = [posed(model, family) for model in (OURS, FOREIGN)]
     for name, chain in FINGERS.items():
         bones = [torch.nn.functional.normalize(hand[list(chain)].diff(dim=0), dim=1) for hand in hands]
         cosine = (bones[0] * bones[1]).sum(1)
-        # Knuckles are set differently in the two palms; a wrong axis would show as 30° or more.
+        # The knuckles of the two hands are arranged differently; a wrong axis would differ by 30° or more.
         assert (cosine > math.cos(math.radians(20))).all(), name
 
 
@@ -138,7 +138,7 @@ def test_shapes_differ_from_the_training_hands():
     assert FOREIGN.components > 1 and FOREIGN.shape_joints.abs().amax((1, 2)).count_nonzero() > 1
 
 
-def test_training_never_draws_it():
+def test_training_never_renders_the_foreign_hand():
     files = list((ROOT / "tools" / "train").glob("*.py"))
     assert len(files) > 1
     assert not any("FOREIGN" in path.read_text() or "foreign_hand" in path.read_text() for path in files)

@@ -1,4 +1,4 @@
-"""The joint table is one tree of five fingers, and a unit hand has neither place nor size."""
+"""The joint table is a tree of five fingers; a unit hand has no position and no size."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ from hand.joints import BONES, FINGERS, JOINT_NAMES, JOINTS, MIDDLE_MCP, PARENTS
 HAND = np.random.default_rng(0).normal(size=(21, 3))
 
 
-def test_every_joint_but_the_wrist_lies_on_one_finger_and_bears_its_name():
+def test_every_joint_except_the_wrist_belongs_to_one_finger_and_has_its_name():
     assert sorted(joint for chain in FINGERS.values() for joint in chain) == list(range(1, JOINTS))
     for finger, chain in FINGERS.items():
         assert all(JOINT_NAMES[joint].startswith(finger) for joint in chain)
     assert (JOINT_NAMES[WRIST], JOINT_NAMES[MIDDLE_MCP]) == ("wrist", "middle_mcp")
 
 
-def test_fingers_grow_from_the_wrist_joint_by_joint():
+def test_finger_chains_start_at_the_wrist():
     for chain in FINGERS.values():
         assert [PARENTS[joint] for joint in chain] == [WRIST, *chain[:-1]]
     assert PARENTS[WRIST] == -1
@@ -26,7 +26,7 @@ def test_fingers_grow_from_the_wrist_joint_by_joint():
 
 
 @given(st.floats(0.01, 1000), st.lists(st.floats(-1000, 1000), min_size=3, max_size=3))
-def test_a_unit_hand_depends_on_neither_place_nor_size(scale, shift):
+def test_unit_hand_is_invariant_to_translation_and_scale(scale, shift):
     unit = unit_hand(HAND * scale + shift)
     np.testing.assert_allclose(unit, unit_hand(HAND), atol=1e-8)
     np.testing.assert_allclose(unit_hand(unit), unit, atol=1e-12)
@@ -34,11 +34,11 @@ def test_a_unit_hand_depends_on_neither_place_nor_size(scale, shift):
     assert np.linalg.norm(unit[MIDDLE_MCP]) == pytest.approx(1)
 
 
-def test_a_batch_is_its_hands():
+def test_batched_unit_hands_equal_single_ones():
     hands = np.stack([HAND, 2 * HAND + 1, HAND[::-1]])
     np.testing.assert_array_equal(unit_hand(hands), np.stack([unit_hand(hand) for hand in hands]))
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_hand_without_a_length_has_no_unit():
+def test_unit_hand_of_zero_length_is_not_finite():
     assert not np.isfinite(unit_hand(np.zeros((21, 3)))).all()

@@ -1,4 +1,4 @@
-"""The log: marked lines on standard error from a level on, and a file next to a recording that never replaces another one."""
+"""The log: lines on standard error from a level up, and a file next to a recording that never overwrites another one."""
 
 import logging
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ log = logging.getLogger("capture.somewhere")
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
-    """The handlers and levels of before."""
+    """Restores handlers and levels."""
     root = logging.getLogger()
     handlers, ours = list(root.handlers), logging.getLogger("capture")
     level = ours.level
@@ -37,14 +37,14 @@ def write_all() -> None:
         ("error", ["p: error: four"]),
     ],
 )
-def test_lines_are_marked_and_written_from_the_level_on(level, lines, capsys):
+def test_lines_carry_their_level_and_are_written_from_the_log_level_up(level, lines, capsys):
     logs.configure("debug", name="before")
     logs.configure(level, name="p")
     write_all()
     assert capsys.readouterr().err.splitlines() == lines
 
 
-def test_libraries_log_from_warnings_on(capsys):
+def test_libraries_log_warnings_and_errors_only(capsys):
     logs.configure("debug", name="p")
     library = logging.getLogger("some_library")
     library.info("chatter")
@@ -52,7 +52,7 @@ def test_libraries_log_from_warnings_on(capsys):
     assert capsys.readouterr().err == "p: warning: trouble\n"
 
 
-def test_the_log_of_a_recording_stays_with_it(tmp_path):
+def test_the_log_file_is_kept_next_to_its_recording(tmp_path):
     logs.configure()
     recording = tmp_path / "new" / "s.mcap"
     with logs.log_of_recording(recording):
@@ -68,7 +68,7 @@ def test_the_log_of_a_recording_stays_with_it(tmp_path):
     assert len(recording.with_suffix(".log").read_text().splitlines()) == 3
 
 
-def test_without_a_recording_no_log_stays(tmp_path):
+def test_the_log_file_is_removed_without_a_recording(tmp_path):
     with logs.log_of_recording(tmp_path / "s.mcap"):
         log.error("in vain")
     with logs.log_of_recording(None):
@@ -76,12 +76,12 @@ def test_without_a_recording_no_log_stays(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_recording_named_as_a_log_has_one_of_another_name(tmp_path):
+def test_a_recording_that_ends_in_log_has_a_log_of_another_name(tmp_path):
     with logs.log_of_recording(tmp_path / "s.log"):
         assert [file.name for file in tmp_path.iterdir()] == ["s.log.log"]
 
 
-def test_what_is_there_already_is_kept(tmp_path):
+def test_existing_files_are_never_overwritten(tmp_path):
     recording, file = tmp_path / "s.mcap", tmp_path / "s.log"
     recording.touch()
     with logs.log_of_recording(recording):

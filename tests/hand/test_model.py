@@ -1,4 +1,4 @@
-"""Laws of the hand itself: a closed right hand whose joints turn the way that hands do."""
+"""The hand model is a closed right hand with anatomically signed joint angles."""
 
 import math
 from collections import Counter
@@ -16,7 +16,7 @@ MODEL = HandModel.load()
 
 
 def rest(n: int = 1) -> HandPose:
-    """The pose in which the model lies at rest."""
+    """The rest pose of the model."""
     return HandPose(MODEL.rest_flex.expand(n, 5, 3).clone(), torch.zeros(n, 5), torch.zeros(n, 5), torch.zeros(n, 3))
 
 
@@ -51,20 +51,20 @@ def test_the_mean_hand_is_a_unit_hand_in_its_own_axes():
     torch.testing.assert_close(MODEL.joints[MIDDLE_MCP], torch.tensor([0.0, 1.0, 0.0]), atol=1e-5, rtol=0)
 
 
-def test_every_vertex_is_shared_out_whole_among_the_bones():
+def test_skinning_weights_sum_to_one():
     assert MODEL.weights.shape == (len(MODEL.vertices), FOREARM + 1)
     assert (MODEL.weights >= 0).all()
     torch.testing.assert_close(MODEL.weights.sum(1), torch.ones(len(MODEL.vertices)), atol=1e-3, rtol=0)
 
 
-def test_bones_name_their_parents_before_themselves():
+def test_parents_precede_their_bones():
     assert BONE_PARENTS[0] == -1
     assert all(parent < bone for bone, parent in enumerate(BONE_PARENTS))
     assert set(BONE_JOINTS) | set(TIPS) == set(range(JOINTS))
     torch.testing.assert_close(MODEL.axes @ MODEL.axes.transpose(1, 2), torch.eye(3).expand(16, 3, 3), atol=1e-5, rtol=0)
 
 
-def test_the_skin_is_closed_and_its_faces_look_outwards():
+def test_mesh_is_closed_and_faces_outwards():
     edges = Counter((a, b) for face in MODEL.faces.tolist() for a, b in zip(face, face[1:] + face[:1], strict=True))
     assert set(edges.values()) == {1}
     assert all((b, a) in edges for a, b in edges)
@@ -72,8 +72,8 @@ def test_the_skin_is_closed_and_its_faces_look_outwards():
     assert (torch.linalg.cross(a, b) * c).sum() / 6 > 0
 
 
-def test_joints_lie_inside_of_the_skin():
-    # The solid angles of a closed surface add up to 4π inside of it, to nothing outside (Van Oosterom and Strackee 1983).
+def test_joints_are_inside_the_mesh():
+    # The solid angles of a closed surface sum to 4π inside and to 0 outside (Van Oosterom and Strackee 1983).
     a, b, c = (MODEL.vertices[MODEL.faces] - MODEL.joints[:, None, None]).unbind(2)
     la, lb, lc = (v.norm(dim=-1) for v in (a, b, c))
     determinant = (torch.linalg.cross(a, b) * c).sum(-1)
@@ -83,7 +83,7 @@ def test_joints_lie_inside_of_the_skin():
 
 
 def test_seen_from_its_back_with_the_fingers_up_the_thumb_is_on_the_left():
-    # Which side is the back is read off the nails, not off the axes.
+    # The dorsal side is read from the nails, not from the axes.
     normals = vertex_normals(MODEL.vertices[None], MODEL.faces)[0]
     back = (normals * MODEL.regions["nail"][:, None]).sum(0)
     up = MODEL.joints[MIDDLE_MCP] - MODEL.joints[WRIST]
@@ -94,13 +94,13 @@ def test_seen_from_its_back_with_the_fingers_up_the_thumb_is_on_the_left():
 
 
 @pytest.mark.parametrize("name", REGIONS)
-def test_regions_are_shares_and_none_is_empty(name):
+def test_regions_are_in_zero_to_one_and_none_is_empty(name):
     region = MODEL.regions[name]
     assert region.min() >= 0 and region.max() <= 1
     assert 0.002 < region.mean() < 0.7
 
 
-def test_the_rest_angles_give_the_rest_hand():
+def test_rest_angles_give_the_rest_hand():
     posed = MODEL.pose(mean_shape(), rest())
     torch.testing.assert_close(posed.joints[0], MODEL.joints, atol=1e-5, rtol=0)
     torch.testing.assert_close(posed.vertices[0], MODEL.vertices, atol=1e-3, rtol=0)
@@ -137,7 +137,7 @@ def test_skin_on_one_bone_alone_is_rigid(poses):
         torch.testing.assert_close(after, before.expand_as(after), atol=3e-3, rtol=0)
 
 
-def test_bones_turn_by_rotations(poses):
+def test_bone_rotations_are_rotations(poses):
     rotation = MODEL.bone_rotations(poses)
     torch.testing.assert_close(rotation @ rotation.mT, torch.eye(3).expand_as(rotation), atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.linalg.det(rotation), torch.ones(64, 17))
@@ -169,7 +169,7 @@ def test_a_flexed_thumb_closes_over_the_palm():
 
 
 @pytest.mark.parametrize("finger", range(5), ids=list(FINGERS))
-def test_only_the_own_finger_moves(finger):
+def test_flexion_moves_one_finger_only(finger):
     pose = rest()
     pose.flex[0, finger] += 0.5
     pose.spread[0, finger] = 0.2
@@ -200,7 +200,7 @@ def test_positive_spread_moves_the_thumb_away_from_the_index():
 
 
 @pytest.mark.parametrize("finger", range(5), ids=list(FINGERS))
-def test_the_base_joint_turns_its_finger_as_one(finger):
+def test_the_base_joint_rotates_its_finger_rigidly(finger):
     bent, turned = rest(), rest()
     for pose in (bent, turned):
         pose.flex[0, finger, 1:] += 0.8
@@ -213,7 +213,7 @@ def test_the_base_joint_turns_its_finger_as_one(finger):
     assert (after[3] - before[3]).norm() > 0.1
 
 
-def test_the_wrist_moves_the_forearm_and_leaves_the_hand():
+def test_wrist_angles_move_the_forearm_and_not_the_hand():
     pose = rest()
     pose.wrist[0, 0] = 0.6
     posed = MODEL.pose(mean_shape(), pose)

@@ -1,4 +1,4 @@
-"""Poses drawn from the prior are such as hands can take, and all kinds of them come up."""
+"""Sampled poses are anatomically possible and cover all families."""
 
 import math
 
@@ -18,7 +18,7 @@ def sampled(seed: int, n: int) -> tuple[HandPose, torch.Tensor]:
 
 
 def joints_of(family: str) -> torch.Tensor:
-    """(21, 3) mean hand in the family's own pose."""
+    """(21, 3) joints of the mean hand in the family's template pose."""
     return MODEL.pose_joints(torch.zeros(1, MODEL.components), family_pose([list(FAMILIES).index(family)], MODEL))[0]
 
 
@@ -33,7 +33,7 @@ def poses() -> tuple[HandPose, torch.Tensor]:
     return sampled(0, 3000)
 
 
-def test_no_joint_passes_its_limit(poses):
+def test_sampled_angles_are_within_their_limits(poses):
     flex = poses[0].flex.rad2deg()
     for finger in range(5):
         for part, (low, high) in enumerate(FLEX_LIMITS if finger else THUMB_FLEX_LIMITS):
@@ -48,30 +48,30 @@ def test_all_poses_are_finite(poses):
     assert MODEL.pose_joints(torch.zeros(3000, MODEL.components), poses[0]).isfinite().all()
 
 
-def test_fingers_seldom_run_into_each_other(poses):
+def test_fingers_seldom_collide(poses):
     joints = MODEL.pose_joints(torch.zeros(3000, MODEL.components), poses[0])
     ends = joints[:, [joint for chain in FINGERS.values() for joint in chain[1:]]]
     owner = torch.arange(5).repeat_interleave(3)
     gap = (torch.cdist(ends, ends) + 9 * (owner[:, None] == owner)).amin((1, 2))
-    # A finger is about 0.2 thick. Without a choice among tries it would be seven times as many.
+    # A finger is about 0.2 thick. Without the choice among candidates there would be seven times as many.
     assert (gap < 0.12).float().mean() < 0.01
 
 
-def test_every_family_comes_up_about_as_often(poses):
+def test_families_are_sampled_about_equally_often(poses):
     counts = torch.bincount(poses[1], minlength=len(FAMILIES))
     assert len(counts) == len(FAMILIES)
     assert counts.min() > 3000 / len(FAMILIES) / 3
 
 
-def test_the_seed_decides_the_poses():
+def test_poses_are_deterministic_by_seed():
     first, again, other = (sampled(seed, 8)[0] for seed in (1, 1, 2))
     for part in PARTS:
         assert torch.equal(getattr(first, part), getattr(again, part))
         assert not torch.equal(getattr(first, part), getattr(other, part))
 
 
-def test_the_last_joints_follow_the_middle_ones(poses):
-    # One tendon bends both; a tip that is pressed on is the exception.
+def test_dip_flexion_follows_pip_flexion(poses):
+    # One tendon flexes both; a loaded finger tip is the exception.
     pip, dip = poses[0].flex[:, 1:, 1].flatten(), poses[0].flex[:, 1:, 2].flatten()
     assert torch.corrcoef(torch.stack([pip, dip]))[0, 1] > 0.6
 
@@ -89,21 +89,21 @@ def test_the_last_joints_follow_the_middle_ones(poses):
         ("open", {"index", "middle", "ring", "little"}),
     ],
 )
-def test_counting_raises_the_fingers_that_it_names(family, raised):
+def test_counting_families_extend_their_fingers(family, raised):
     joints = joints_of(family)
     for finger in list(FINGERS)[1:]:
         share = straightness(joints, finger)
         assert share > 0.95 if finger in raised else share < 0.7, finger
 
 
-def test_a_fist_brings_the_tips_home_and_a_pinch_brings_two_together():
+def test_a_fist_curls_the_tips_to_the_palm_and_a_pinch_joins_thumb_and_index():
     assert (joints_of("fist")[list(TIPS[1:])].norm(dim=1) < 0.6 * joints_of("open")[list(TIPS[1:])].norm(dim=1)).all()
     gap = {family: float((joints_of(family)[4] - joints_of(family)[8]).norm()) for family in ("open", "pinch", "pinch_closed")}
     assert gap["pinch"] < 0.3 < gap["open"]
     assert gap["pinch_closed"] < 0.3
 
 
-def test_families_between_them_differ():
+def test_families_differ_from_each_other():
     hands = MODEL.pose_joints(torch.zeros(len(FAMILIES), MODEL.components), family_pose(list(range(len(FAMILIES))), MODEL))
     apart = torch.cdist(hands.flatten(1), hands.flatten(1)) + torch.eye(len(FAMILIES))
     assert apart.min() > 0.05

@@ -1,4 +1,4 @@
-"""Rotations compose and invert, are found again from points, and are never reflections."""
+"""Rotations compose and invert, are recovered from points, and are never reflections."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def assert_rotation(R: np.ndarray, atol: float = 1e-12) -> None:
 
 
 @given(VECTOR)
-def test_the_opposite_vector_is_the_inverse(vector):
+def test_negated_vector_gives_the_inverse_rotation(vector):
     R = from_vector(vector)
     assert_rotation(R)
     np.testing.assert_allclose(from_vector(-vector), R.T, atol=1e-12)
@@ -28,7 +28,7 @@ def test_the_opposite_vector_is_the_inverse(vector):
 
 
 @given(DIRECTION, st.floats(-np.pi, np.pi), st.floats(-np.pi, np.pi))
-def test_turns_about_one_axis_add_up(axis, first, second):
+def test_rotations_about_one_axis_add_their_angles(axis, first, second):
     composed = from_vector(first * axis) @ from_vector(second * axis)
     np.testing.assert_allclose(composed, from_vector((first + second) * axis), atol=1e-12)
 
@@ -38,7 +38,7 @@ def test_to_vector_gives_the_shortest_vector_of_the_same_rotation(vector):
     R = from_vector(vector)
     back = to_vector(R)
     assert np.linalg.norm(back) <= np.pi + 1e-9
-    # Near half a turn a matrix determines its vector to the root of its own accuracy only.
+    # Near half a turn the accuracy of the vector is only the square root of that of the matrix.
     np.testing.assert_allclose(from_vector(back), R, atol=1e-6)
 
 
@@ -49,7 +49,7 @@ def test_skew_is_the_cross_product(a, b):
 
 @given(ROTATION, DIRECTION)
 @pytest.mark.parametrize("angle", [1e-10, 1e-7, 1e-3, 1.0, 3.0, np.pi - 1e-3, np.pi])
-def test_the_angle_between_rotations_is_the_turn_from_one_to_the_other(angle, start, axis):
+def test_angle_between_rotations_is_that_of_the_relative_rotation(angle, start, axis):
     turned = start @ from_vector(angle * axis)
     expected = np.degrees(angle)
     assert angle_deg(start, turned) == pytest.approx(expected, rel=0, abs=min(1e-4 * expected, 1e-5))
@@ -57,13 +57,13 @@ def test_the_angle_between_rotations_is_the_turn_from_one_to_the_other(angle, st
 
 
 @given(st.integers(0, 2**32 - 1))
-def test_alignment_finds_the_turn_again(seed):
+def test_alignment_recovers_the_rotation(seed):
     rng = np.random.default_rng(seed)
     points, R = rng.normal(size=(21, 3)), random_rotation(rng)
     np.testing.assert_allclose(align(points, points @ R.T, rng.uniform(0.1, 1, 21)), R, atol=1e-10)
 
 
-def test_points_without_weight_have_no_say():
+def test_points_of_zero_weight_do_not_affect_alignment():
     rng = np.random.default_rng(1)
     points, R = rng.normal(size=(21, 3)), random_rotation(rng)
     destination = points @ R.T
@@ -72,14 +72,14 @@ def test_points_without_weight_have_no_say():
     np.testing.assert_allclose(align(points, destination, weight), R, atol=1e-10)
 
 
-def test_alignment_of_a_batch_is_that_of_its_members():
+def test_batched_alignment_equals_alignment_one_by_one():
     rng = np.random.default_rng(2)
     source, destination, weight = rng.normal(size=(4, 21, 3)), rng.normal(size=(4, 21, 3)), rng.uniform(size=(4, 21))
     each = [align(*pair) for pair in zip(source, destination, weight, strict=True)]
     np.testing.assert_allclose(align(source, destination, weight), each, atol=1e-12)
 
 
-def test_a_flat_noisy_hand_is_turned_and_never_reflected():
+def test_alignment_of_a_flat_noisy_hand_is_never_a_reflection():
     rng = np.random.default_rng(3)
     left, right = flexed_hand(0.0) + rng.normal(0, 20 / 90, (2, 300, 21, 3))
     u, _, vt = np.linalg.svd(correlation(left, right))
@@ -100,7 +100,7 @@ def test_no_rotation_is_nearer_than_the_projection(seed):
 
 
 @given(DIRECTION, DIRECTION)
-def test_between_turns_one_direction_into_the_other_by_the_least_angle(source, destination):
+def test_between_rotates_by_the_smallest_angle(source, destination):
     R = between(source, 3 * destination)
     assert_rotation(R, atol=1e-9)
     np.testing.assert_allclose(R @ source, destination, atol=1e-7)

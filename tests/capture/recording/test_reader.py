@@ -1,4 +1,4 @@
-"""Reading recordings: cut off, damaged or hostile, what is whole is read and what is not is said in a sentence."""
+"""Reading truncated, damaged or hostile recordings: what is intact is read, the rest is an error message."""
 
 import struct
 from pathlib import Path
@@ -33,7 +33,7 @@ def items_of(data: bytes, path: Path) -> tuple[list, str | None]:
         return list(recording.items()), recording.broken
 
 
-def test_of_a_recording_that_was_cut_off_all_is_read_that_came_before(many, tmp_path):
+def test_a_truncated_recording_is_read_up_to_the_truncation(many, tmp_path):
     items, broken = items_of(many, tmp_path / "s.mcap")
     assert broken is None
     counts = []
@@ -45,7 +45,7 @@ def test_of_a_recording_that_was_cut_off_all_is_read_that_came_before(many, tmp_
     assert 0 < counts[0] < counts[1] < counts[2]
 
 
-def test_a_damaged_part_costs_no_more_than_itself(many, tmp_path):
+def test_only_the_damaged_part_of_a_recording_is_lost(many, tmp_path):
     items, _ = items_of(many, tmp_path / "s.mcap")
     damaged = bytearray(many)
     damaged[len(many) // 2] ^= 0xFF
@@ -57,7 +57,7 @@ def test_a_damaged_part_costs_no_more_than_itself(many, tmp_path):
 
 @given(st.data())
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_whatever_is_in_the_file_nothing_but_a_sentence_comes_of_it(whole, tmp_path, data):
+def test_any_file_content_raises_only_user_errors(whole, tmp_path, data):
     changed = bytearray(whole)
     for _ in range(data.draw(st.integers(1, 6))):
         place = data.draw(st.integers(0, len(changed) - 1))
@@ -77,7 +77,7 @@ def test_whatever_is_in_the_file_nothing_but_a_sentence_comes_of_it(whole, tmp_p
         (MAGIC + b"\x01" + struct.pack("<Q", 2**60), "no recording"),
     ],
 )
-def test_what_is_no_recording_is_named(tmp_path, data, says):
+def test_a_file_that_is_not_a_recording_is_an_error_that_says_so(tmp_path, data, says):
     (tmp_path / "s.mcap").write_bytes(data)
     with pytest.raises(UserError, match=says):
         Recording(tmp_path / "s.mcap")
@@ -85,7 +85,7 @@ def test_what_is_no_recording_is_named(tmp_path, data, says):
         Recording(tmp_path)
 
 
-def test_another_programs_recording_is_told_apart(tmp_path):
+def test_a_recording_of_another_program_is_refused(tmp_path):
     with (tmp_path / "s.mcap").open("wb") as file:
         writer = Writer(file)
         writer.start(profile="ros2")
@@ -94,7 +94,7 @@ def test_another_programs_recording_is_told_apart(tmp_path):
         Recording(tmp_path / "s.mcap")
 
 
-def test_a_small_file_cannot_claim_much_memory(whole, tmp_path):
+def test_a_small_file_cannot_allocate_much_memory(whole, tmp_path):
     head = whole[: whole.index(b"\x0c", 60)]
     bomb = lz4.frame.compress(bytes(300 * 2**20))
     for size in (300 * 2**20, 1000):
@@ -112,7 +112,7 @@ def header(whole: bytes) -> bytes:
     return whole[8 : 17 + length]
 
 
-def test_metadata_is_found_or_empty(whole, tmp_path):
+def test_metadata_is_read_or_empty(whole, tmp_path):
     (tmp_path / "s.mcap").write_bytes(whole)
     assert read_metadata(tmp_path / "s.mcap", "duohand.clock")["epoch_ns"].isdigit()
     assert read_metadata(tmp_path / "s.mcap", "other") == {}

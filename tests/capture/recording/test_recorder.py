@@ -1,4 +1,4 @@
-"""Recording: what was sent is in the file as it was sent, others can read it, and what does not fit is counted."""
+"""Recordings hold messages exactly as sent, are readable by other programs, and count what was dropped."""
 
 import json
 import os
@@ -38,7 +38,7 @@ def read(path) -> list[WireMessage | Note | RecordingMetadata]:
         return items
 
 
-def test_what_was_sent_comes_back_bit_for_bit_in_order(tmp_path):
+def test_recorded_messages_are_read_back_exactly_and_in_order(tmp_path):
     sent = [
         wire.encode("left", 7, 10**9, NOISE, "rgb8", 61.5),
         wire.encode("right", 2**40, 10**9 + 1, NOISE, "gray8"),
@@ -63,7 +63,7 @@ def test_what_was_sent_comes_back_bit_for_bit_in_order(tmp_path):
     assert RecordingMetadata("made", {"by": "test"}) in items
 
 
-def test_any_reader_of_mcap_finds_foxgloves_images_with_nothing_but_the_file(tmp_path):
+def test_recordings_are_self_describing_mcap_files_of_foxglove_images(tmp_path):
     path = write_recording(tmp_path / "s.mcap", frames=6)
     write_recording(tmp_path / "j.mcap", frames=6, format="jpeg")
     with path.open("rb") as file:
@@ -110,7 +110,7 @@ def parsed(descriptors: bytes, name: str, data: bytes) -> Any:
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(name)).FromString(data)
 
 
-def test_jpeg_recordings_are_smaller_and_say_so(tmp_path):
+def test_jpeg_recordings_mark_recoded_frames_and_keep_jpeg_ones(tmp_path):
     image = numbered_image(5)
     recorder = Recorder(tmp_path / "s.mcap", {}, format="jpeg")
     recorder.message("left", wire.encode("left", 0, BEGAN_NS, image), BEGAN_NS)
@@ -124,7 +124,7 @@ def test_jpeg_recordings_are_smaller_and_say_so(tmp_path):
     assert second.parts == already
 
 
-def test_a_malformed_message_is_left_to_those_who_count_it(tmp_path):
+def test_malformed_messages_are_not_recorded(tmp_path):
     recorder = Recorder(tmp_path / "s.mcap", {})
     recorder.message("left", [b"left", b"\xc1", b""], 0)
     recorder.message("left", wire.encode("left", 0, 1, NOISE), 2)
@@ -133,7 +133,7 @@ def test_a_malformed_message_is_left_to_those_who_count_it(tmp_path):
 
 
 @pytest.mark.parametrize("lossless", [False, True])
-def test_what_the_disk_cannot_keep_up_with_is_counted_or_waited_for(tmp_path, lossless):
+def test_a_slow_disk_drops_and_counts_frames_or_blocks_if_lossless(tmp_path, lossless):
     recorder = Recorder(tmp_path / "s.mcap", {}, lossless=lossless, queue_bytes=2 * NOISE.nbytes)
     for number in range(200):
         recorder.message("left", wire.encode("left", number, number + 1, NOISE), number)
@@ -144,7 +144,7 @@ def test_what_the_disk_cannot_keep_up_with_is_counted_or_waited_for(tmp_path, lo
     assert [message.header.seq for message in written] == sorted(message.header.seq for message in written)
 
 
-def test_frames_of_pairs_that_were_taken_are_kept_where_others_are_not(tmp_path):
+def test_under_load_frames_of_processed_pairs_are_kept_first(tmp_path):
     recorder = Recorder(tmp_path / "s.mcap", {}, queue_bytes=4 * NOISE.nbytes)
     for number in range(120):
         recorder.message("left", wire.encode("left", number, number + 1, NOISE), number)
@@ -159,7 +159,7 @@ def test_frames_of_pairs_that_were_taken_are_kept_where_others_are_not(tmp_path)
     assert len(written) + recorder.unrecorded == 120 and recorder.unrecorded
 
 
-def test_a_full_disk_ends_the_recording_in_one_sentence_and_keeps_what_is_there(tmp_path):
+def test_a_full_disk_ends_the_recording_with_one_message_and_keeps_the_file(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     recorder = Recorder(tmp_path / "s.mcap", {}, lossless=True)
     resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
@@ -176,7 +176,7 @@ def test_a_full_disk_ends_the_recording_in_one_sentence_and_keeps_what_is_there(
     assert recorder.unrecorded
 
 
-def test_a_recording_is_never_written_over(tmp_path):
+def test_a_recording_is_never_overwritten(tmp_path):
     path = write_recording(tmp_path / "s.mcap")
     with pytest.raises(UserError, match="is there already"):
         Recorder(path, {})
@@ -185,7 +185,7 @@ def test_a_recording_is_never_written_over(tmp_path):
         Recorder(tmp_path / "file" / "s.mcap", {})
 
 
-def test_a_crash_loses_no_more_than_the_last_moment(tmp_path):
+def test_an_unfinished_recording_is_readable_while_it_is_written(tmp_path):
     """What is in the file without its end, while the recorder still runs."""
     recorder = Recorder(tmp_path / "s.mcap", {"/pair": type(pair_of(0))})
     for number in range(5):

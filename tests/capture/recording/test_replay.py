@@ -1,4 +1,4 @@
-"""Replaying: the pairs that were taken, as they were; and a recording's cameras as cameras."""
+"""Replay gives the recorded pairs; the views of a recording are camera sources."""
 
 import time
 
@@ -29,7 +29,7 @@ def all_of(pairs: ReplayPairs) -> list[FramePair]:
     return taken
 
 
-def test_the_pairs_that_were_taken_come_again_with_their_times(tmp_path):
+def test_replay_gives_the_recorded_pairs_with_their_times(tmp_path):
     replay = ReplayPairs(write_recording(tmp_path / "s.mcap", frames=12, pairs_of=3), paced=False)
     pairs = all_of(replay)
     assert [pair.left.seq for pair in pairs] == [pair.right.seq for pair in pairs] == [0, 3, 6, 9]
@@ -42,7 +42,7 @@ def test_the_pairs_that_were_taken_come_again_with_their_times(tmp_path):
     assert replay.drops == {} and replay.complaint is None and replay.received == PerView(12, 12)
 
 
-def test_a_frame_that_was_written_late_stands_in_its_place(tmp_path):
+def test_a_frame_written_late_is_replayed_in_its_pair(tmp_path):
     recorder = Recorder(tmp_path / "s.mcap", TOPICS)
     for view in ("left", "right"):
         for number in (1, 0, 2) if view == "left" else (0, 1, 2):
@@ -53,24 +53,24 @@ def test_a_frame_that_was_written_late_stands_in_its_place(tmp_path):
     assert [pair.left.seq for pair in all_of(ReplayPairs(tmp_path / "s.mcap", paced=False))] == [0, 1, 2]
 
 
-def test_what_the_solver_gave_is_told_with_its_pair(tmp_path):
+def test_recorded_hands_are_replayed_with_their_pairs(tmp_path):
     replay = ReplayPairs(write_recording(tmp_path / "s.mcap", frames=8, pairs_of=1), paced=False)
     with replay:
-        told = {}
+        solvers = {}
         while (pair := replay.next_pair(1)) is not None:
             assert replay.current
-            told[pair.left.seq] = replay.current.solver
-    assert [seq for seq, solver in told.items() if solver == "solved"] == [3, 7]
+            solvers[pair.left.seq] = replay.current.solver
+    assert [seq for seq, solver in solvers.items() if solver == "solved"] == [3, 7]
 
 
-def test_paced_pairs_come_when_they_came(tmp_path):
+def test_paced_replay_keeps_the_recorded_timing(tmp_path):
     path = write_recording(tmp_path / "s.mcap", frames=10, pairs_of=3)
     began = time.monotonic()
     assert len(all_of(ReplayPairs(path, paced=True))) == 4
     assert time.monotonic() - began >= 9 * PERIOD_NS / 1e9
 
 
-def test_a_pair_whose_frames_were_not_recorded_is_left_out_and_counted(tmp_path):
+def test_a_pair_without_recorded_frames_is_skipped_and_counted(tmp_path):
     path = tmp_path / "s.mcap"
     recorder = Recorder(path, TOPICS)
     recorder.message("left", wire.encode("left", 0, captured_ns(0, "left"), numbered_image(0)), BEGAN_NS)
@@ -80,7 +80,7 @@ def test_a_pair_whose_frames_were_not_recorded_is_left_out_and_counted(tmp_path)
     assert all_of(replay) == [] and replay.drops == {"not_recorded": 2}
 
 
-def test_recorded_cameras_are_cameras(tmp_path):
+def test_recorded_views_are_camera_sources(tmp_path):
     path = write_recording(tmp_path / "s.mcap", frames=9)
     assert parse_source(f"{path}#right") == RecordedCamera(path, "right")
     numbers = []
@@ -95,19 +95,19 @@ def test_recorded_cameras_are_cameras(tmp_path):
     assert numbers == [(number, number, number) for number in range(9)]
 
 
-def test_gaps_and_times_are_the_recordings(tmp_path):
+def test_recorded_sources_keep_gaps_and_times(tmp_path):
     path = write_recording(tmp_path / "s.mcap", frames=4)
     for view, first in PerView(0, 2 * MS).items():
         source = open_source(f"{path}#{view}", view, paced=False, mode=DEFAULT_MODE)
         assert [shot.captured_ns for shot in source.frames(1_000)] == [1_000 + first + n * PERIOD_NS for n in range(4)]
 
 
-def test_the_size_of_frames_is_told(tmp_path):
+def test_frame_sizes_are_reported(tmp_path):
     path = write_recording(tmp_path / "s.mcap", frames=2)
     assert recorded_size(path, "left") == recorded_size(path, "right") == (64, 48)
 
 
-def test_a_source_that_is_not_one_is_named(tmp_path):
+def test_a_recording_source_without_a_view_or_file_is_an_error(tmp_path):
     path = write_recording(tmp_path / "s.mcap", frames=2)
     with pytest.raises(UserError, match="#left or"):
         parse_source(str(path))

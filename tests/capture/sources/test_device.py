@@ -1,4 +1,4 @@
-"""Which time a frame bears, what a camera refuses, and why one cannot be opened; a whole camera needs a camera to test."""
+"""Frame timestamps, refused settings, and why a device cannot be opened; no camera is needed."""
 
 import pytest
 from hypothesis import given, settings
@@ -11,7 +11,7 @@ from hand.errors import UserError
 MS = 1_000_000
 PERIOD = 33 * MS
 UP = 10**15
-"""How long the host has been up, ns."""
+"""Uptime of the host, ns."""
 
 
 @pytest.mark.parametrize(
@@ -22,14 +22,14 @@ UP = 10**15
         ("/dev/null", "busy or cannot capture"),
     ],
 )
-def test_a_device_that_is_no_camera_is_named(path, complaint):
+def test_a_device_that_is_not_a_camera_is_an_error_that_names_it(path, complaint):
     with pytest.raises(UserError, match=f"{path} .*{complaint}"):
         DeviceSource(path, DEFAULT_MODE)
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 100 * MS), min_size=30, max_size=60))
-def test_a_drivers_plausible_times_are_taken_as_they_are(waits_ns):
+def test_plausible_driver_timestamps_are_used_unchanged(waits_ns):
     choice = StampChoice()
     for number, wait_ns in enumerate(waits_ns):
         driver_ns = UP + number * PERIOD
@@ -48,17 +48,17 @@ def test_a_drivers_plausible_times_are_taken_as_they_are(waits_ns):
     ],
     ids=["none", "wall clock", "of another boot", "seconds for milliseconds", "stuck"],
 )
-def test_another_clocks_times_are_never_mixed_with_the_grabs(clock):
+def test_timestamps_of_another_clock_are_never_mixed_with_grab_times(clock):
     choice = StampChoice()
     for number in range(100):
         grabbed_ns = UP + number * PERIOD
         chosen = choice.choose(grabbed_ns, clock(grabbed_ns))
-        # The very first may be believed while nothing speaks against it yet.
+        # The first timestamp may be accepted, since nothing contradicts it yet.
         assert chosen == grabbed_ns or (number == 0 and chosen < grabbed_ns)
     assert choice.source == "grab"
 
 
-def test_one_odd_time_of_a_good_driver_changes_nothing_else():
+def test_a_single_bad_timestamp_affects_one_frame_only():
     choice = StampChoice()
     for number in range(60):
         driver_ns = UP + number * PERIOD
@@ -68,9 +68,9 @@ def test_one_odd_time_of_a_good_driver_changes_nothing_else():
     assert choice.source == "driver"
 
 
-def test_a_difference_names_both_values():
-    asked = DeviceMode(1280, 720, 60.0, 150.0)
-    assert difference(asked, DeviceMode(1280, 720, 60.0), "MJPG", 150.0) is None
+def test_a_refused_setting_is_reported_with_both_values():
+    requested = DeviceMode(1280, 720, 60.0, 150.0)
+    assert difference(requested, DeviceMode(1280, 720, 60.0), "MJPG", 150.0) is None
     assert difference(DEFAULT_MODE, DeviceMode(640, 480, 30.0), "MJPG", -1.0) is None
-    said = difference(asked, DeviceMode(1280, 720, 30.0), "YUYV", 156.0)
-    assert said == "MJPG 1280×720 at 60/s exposed 150 and gives YUYV 1280×720 at 30/s exposed 156"
+    message = difference(requested, DeviceMode(1280, 720, 30.0), "YUYV", 156.0)
+    assert message == "MJPG 1280×720 at 60/s exposed 150 and gives YUYV 1280×720 at 30/s exposed 156"

@@ -1,4 +1,4 @@
-"""LeRobot's camera stream, as its server sends it: the named camera, its times, its colours; another name is an error."""
+"""LeRobot's camera stream: the named camera, its timestamps and colours; an unknown camera is an error."""
 
 import base64
 import itertools
@@ -20,7 +20,7 @@ RED = np.broadcast_to(np.array([200, 30, 10], np.uint8), (48, 64, 3)).copy()
 
 
 def encoded(rgb: np.ndarray) -> str:
-    """As the server does: an RGB array given to an encoder that expects BGR."""
+    """Encoded as by the server: an RGB array given to an encoder that expects BGR."""
     return base64.b64encode(cv2.imencode(".jpg", rgb, [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()).decode()
 
 
@@ -30,7 +30,7 @@ def text(stamps: dict[str, float], image: np.ndarray = RED) -> str:
 
 @pytest.fixture
 def server():
-    """A PUB socket and its port, and a way to keep sending what a test wants sent."""
+    """A PUB socket, and a function that keeps sending messages and returns the address."""
     stop = threading.Event()
     threads = []
     with zmq.Context() as context, context.socket(zmq.PUB) as socket:
@@ -54,7 +54,7 @@ def server():
             thread.join()
 
 
-def test_the_named_camera_comes_with_its_own_times_once_each(server):
+def test_each_frame_of_the_named_camera_comes_once_with_its_timestamp(server):
     started_s = time.time()
 
     def messages():
@@ -68,25 +68,25 @@ def test_the_named_camera_comes_with_its_own_times_once_each(server):
     source.close()
     assert [shot.seq for shot in shots] == list(range(5))
     steps = np.diff([shot.captured_ns for shot in shots]) / 1e6
-    # Whole hundredths of a second; the wall clock is read anew each time.
+    # Rounded to hundredths of a second, since the wall clock is read anew each time.
     np.testing.assert_allclose(steps, np.rint(steps / 10) * 10, atol=0.5)
     assert all(steps > 5)
     assert abs(shots[0].captured_ns - time.monotonic_ns()) < 30 * SECOND
     assert np.abs(shots[0].image.astype(int) - RED).max() < 12
 
 
-def test_an_unknown_camera_is_an_error_that_lists_those_there(server):
+def test_an_unknown_camera_is_an_error_that_lists_the_cameras(server):
     endpoint = server(itertools.repeat(text({"head": 1.0, "left_wrist": 1.0})))
     with pytest.raises(UserError, match="has no camera 'wrist'; it has head, left_wrist"):
         LeRobotSource(endpoint, "wrist")
 
 
-def test_a_server_of_something_else_is_named(server):
+def test_a_server_of_another_protocol_is_an_error_that_names_it(server):
     with pytest.raises(UserError, match="not from LeRobot's image server"):
         LeRobotSource(server(itertools.repeat('{"frames": []}')), "head")
 
 
-def test_damaged_messages_are_left_out(server):
+def test_damaged_messages_are_skipped(server):
     def messages():
         for _ in itertools.count():
             yield text({"head": time.time()})
@@ -101,22 +101,22 @@ def test_damaged_messages_are_left_out(server):
 
 
 @pytest.mark.parametrize("image", ["@", "", base64.b64encode(b"GIF89a").decode(), encoded(RED)[:40]])
-def test_an_image_that_is_none_is_refused(image):
+def test_an_undecodable_image_is_refused(image):
     with pytest.raises(MessageError):
         decode(image)
 
 
 @pytest.mark.parametrize("raw", [b"", b"[1]", b"\xff", b'{"timestamps": {"a": []}, "images": {}}', b"[" * 100_000])
-def test_a_message_that_is_none_is_refused(raw):
+def test_a_malformed_message_is_refused(raw):
     with pytest.raises(MessageError):
         read(raw)
 
 
-def test_a_wall_clock_time_is_as_long_ago_on_the_monotonic_clock():
+def test_wall_clock_times_keep_their_age_on_the_monotonic_clock():
     assert captured_ns(1_700_000_000.25, 1_700_000_001 * SECOND, 50 * SECOND) == pytest.approx(49.25 * SECOND, abs=200)
 
 
-def test_the_source_is_written_as_an_address_with_a_camera():
+def test_a_lerobot_source_is_an_address_with_a_camera():
     assert parse_source("lerobot://127.0.0.1:5555?camera=head") == LeRobot("tcp://127.0.0.1:5555", "head")
 
 
@@ -130,6 +130,6 @@ def test_the_source_is_written_as_an_address_with_a_camera():
         ("tcp://127.0.0.1:5555?camera=head", "option 'camera' is not known; expected key"),
     ],
 )
-def test_what_is_wrong_with_it_is_said(source, complaint):
+def test_an_invalid_lerobot_source_is_an_error_with_its_reason(source, complaint):
     with pytest.raises(UserError, match=complaint):
         parse_source(source)

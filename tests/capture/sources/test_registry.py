@@ -1,4 +1,4 @@
-"""What a user may write as a SOURCE, and what is said about anything else."""
+"""Parsing of SOURCE arguments, and errors for invalid ones."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ from tests.paths import ROOT
         ("tcp://[::1]:5601", Feed("tcp://[::1]:5601")),
     ],
 )
-def test_each_kind_has_its_form(text, spec):
+def test_each_kind_of_source_is_parsed(text, spec):
     assert parse_source(text) == spec
 
 
@@ -65,13 +65,13 @@ def test_a_path_that_exists_is_a_video_file(tmp_path):
         ("tcp://[2001:db8::1]:5601", "leaves this host"),
     ],
 )
-def test_what_is_no_source_is_named_with_what_to_do(text, complaint):
+def test_an_invalid_source_is_an_error_that_says_what_to_do(text, complaint):
     with pytest.raises(UserError, match=complaint) as error:
         parse_source(text)
     assert repr(text) in str(error.value)
 
 
-def test_an_address_is_given_back_unchanged():
+def test_addresses_are_unchanged_by_parsing():
     assert check_endpoint("tcp://[::1]:80") == "tcp://[::1]:80"
 
 
@@ -86,7 +86,7 @@ def test_each_kind_has_a_specification():
         assert kind.form in FORMS
 
 
-def test_libraries_of_cameras_that_are_not_used_stay_unloaded():
+def test_libraries_of_unused_cameras_are_not_imported():
     code = (
         "import sys\n"
         "from capture.sources.registry import parse_source\n"

@@ -1,4 +1,4 @@
-"""What is read of cameras: /sys as Linux lays it out, and the driver's structures byte for byte."""
+"""Camera information from /sys and from the driver's structures, byte for byte."""
 
 import errno
 import struct
@@ -10,11 +10,11 @@ from capture.sources.v4l2 import CameraInfo, Mode, cameras, describe, usb_place
 from tools.cameras import describe as lines_of
 
 QUERYCAP, ENUM_FMT, ENUM_FRAMESIZES, ENUM_FRAMEINTERVALS = 0x80685600, 0xC0405602, 0xC02C564A, 0xC034564B
-"""As a C compiler gives them from <linux/videodev2.h> on x86-64 and arm64."""
+"""Values that a C compiler gives for <linux/videodev2.h> on x86-64 and arm64."""
 
 
 class Driver:
-    """Answers ioctls as a UVC webcam does; offsets are those that a C compiler gives."""
+    """Replies to ioctls like a UVC webcam; offsets are those that a C compiler gives."""
 
     def __init__(self, node_capabilities: int = 0x04200001) -> None:
         self.node_capabilities = node_capabilities
@@ -24,30 +24,30 @@ class Driver:
         }
 
     def __call__(self, code: int, argument: bytes) -> bytes:
-        answer = bytearray(argument)
+        reply = bytearray(argument)
         if code == QUERYCAP:
-            assert len(answer) == 104
-            answer[0:10], answer[16:27], answer[48:68] = b"uvcvideo\0\0", b"HD Webcam: ", b"usb-0000:00:14.0-2\0\0"
-            struct.pack_into("=III", answer, 80, 0x060C00, 0x84A00001, self.node_capabilities)
-            return bytes(answer)
+            assert len(reply) == 104
+            reply[0:10], reply[16:27], reply[48:68] = b"uvcvideo\0\0", b"HD Webcam: ", b"usb-0000:00:14.0-2\0\0"
+            struct.pack_into("=III", reply, 80, 0x060C00, 0x84A00001, self.node_capabilities)
+            return bytes(reply)
         (index,) = struct.unpack_from("=I", argument)
         try:
             if code == ENUM_FMT:
-                assert len(answer) == 64 and struct.unpack_from("=I", argument, 4) == (1,)
-                answer[44:48] = list(self.formats)[index]
+                assert len(reply) == 64 and struct.unpack_from("=I", argument, 4) == (1,)
+                reply[44:48] = list(self.formats)[index]
             elif code == ENUM_FRAMESIZES:
-                assert len(answer) == 44
-                struct.pack_into("=III", answer, 8, 1, *list(self.formats[argument[4:8]])[index])
+                assert len(reply) == 44
+                struct.pack_into("=III", reply, 8, 1, *list(self.formats[argument[4:8]])[index])
             else:
-                assert code == ENUM_FRAMEINTERVALS and len(answer) == 52
+                assert code == ENUM_FRAMEINTERVALS and len(reply) == 52
                 size = struct.unpack_from("=II", argument, 8)
-                struct.pack_into("=III", answer, 16, 1, *self.formats[argument[4:8]][size][index])
+                struct.pack_into("=III", reply, 16, 1, *self.formats[argument[4:8]][size][index])
         except IndexError:
             raise OSError(errno.EINVAL, "Invalid argument") from None
-        return bytes(answer)
+        return bytes(reply)
 
 
-def test_a_webcam_is_read_whole():
+def test_all_modes_of_a_webcam_are_read():
     info = describe(Driver(), "/dev/video0", "video0", "bus 1, 480 Mbit/s")
     modes = (Mode("MJPG", 1280, 720, (30.0, 15.0)), Mode("MJPG", 640, 480, (60.0, 29.97)), Mode("YUYV", 640, 480, (30.0,)))
     assert info == CameraInfo("/dev/video0", "HD Webcam:", "usb-0000:00:14.0-2", "bus 1, 480 Mbit/s", modes)
@@ -59,21 +59,21 @@ def test_a_webcam_is_read_whole():
     ]
 
 
-def test_a_webcams_second_node_is_no_camera():
+def test_the_metadata_node_of_a_webcam_is_not_a_camera():
     # V4L2_CAP_META_CAPTURE: the device as a whole captures video, this node does not.
     assert describe(Driver(node_capabilities=0x04A00000), "/dev/video1", "video1", None) is None
 
 
-def test_a_camera_of_any_size_tells_its_ends():
+def test_stepwise_sizes_are_read_as_their_extremes():
     class Stepwise(Driver):
         def __call__(self, code: int, argument: bytes) -> bytes:
-            answer = bytearray(argument)
+            reply = bytearray(argument)
             if code == ENUM_FRAMESIZES:
-                struct.pack_into("=I6I", answer, 8, 3, 160, 1920, 16, 120, 1080, 8)
-                return bytes(answer)
+                struct.pack_into("=I6I", reply, 8, 3, 160, 1920, 16, 120, 1080, 8)
+                return bytes(reply)
             if code == ENUM_FRAMEINTERVALS:
-                struct.pack_into("=I6I", answer, 16, 3, 1, 120, 1, 5, 1, 120)
-                return bytes(answer)
+                struct.pack_into("=I6I", reply, 16, 3, 1, 120, 1, 5, 1, 120)
+                return bytes(reply)
             return super().__call__(code, argument)
 
     info = describe(Stepwise(), "/dev/video0", "video0", None)
@@ -81,7 +81,7 @@ def test_a_camera_of_any_size_tells_its_ends():
     assert info.modes[:2] == (Mode("MJPG", 160, 120, (120.0, 5.0)), Mode("MJPG", 1920, 1080, (120.0, 5.0)))
 
 
-def test_a_driver_that_fails_is_an_error_and_one_without_lists_is_none():
+def test_a_failing_driver_is_an_error_and_one_without_mode_lists_is_not():
     def without_lists(code: int, argument: bytes) -> bytes:
         if code == QUERYCAP:
             return Driver()(code, argument)
@@ -98,7 +98,7 @@ def test_a_driver_that_fails_is_an_error_and_one_without_lists_is_none():
 
 
 def usb_camera(root: Path, number: int, port: str) -> Path:
-    """One camera in a folder laid out as /sys is; its entry in the class folder."""
+    """Add a camera to a folder with the layout of /sys; returns its entry in the class folder."""
     device = root / "devices" / "pci0000:00" / "usb1" / port
     interface = device / f"{port}:1.0"
     node = interface / "video4linux" / f"video{number}"
@@ -119,7 +119,7 @@ def test_the_usb_bus_is_found_above_the_node(tmp_path):
     assert usb_place(tmp_path / "nowhere") is None
 
 
-def test_cameras_are_listed_by_number_and_one_that_cannot_be_asked_says_why(tmp_path):
+def test_cameras_are_listed_by_number_with_the_errors_of_unreadable_ones(tmp_path):
     for number, port in ((10, "1-3"), (2, "1-2")):
         usb_camera(tmp_path, number, port)
     (tmp_path / "dev").mkdir()

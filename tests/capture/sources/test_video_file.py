@@ -1,4 +1,4 @@
-"""A video file as a camera: all frames with their numbers and times, or at the file's own pace."""
+"""A video file as a camera: all frames with their numbers and times, or paced."""
 
 import itertools
 import time
@@ -27,7 +27,7 @@ def test_paced_gives_no_frame_before_its_time(tmp_path):
     source.close()
 
 
-def test_paced_leaves_out_what_is_overdue_but_never_all(tmp_path):
+def test_paced_skips_overdue_frames_but_never_all(tmp_path):
     source = FileSource(write_clip(tmp_path / "clip.mp4", 30, fps=30), paced=True)
     long_ago_ns = time.monotonic_ns() - 3_600_000_000_000
     numbers = [shot.seq for shot in source.frames(long_ago_ns)]
@@ -41,7 +41,7 @@ def test_a_reader_may_stop_early(tmp_path):
     source.close()
 
 
-def test_a_file_that_is_no_video_is_named(tmp_path):
+def test_a_file_that_is_not_a_video_is_an_error_that_names_it(tmp_path):
     path = tmp_path / "notes.mp4"
     path.write_text("not a video")
     with pytest.raises(UserError, match="notes.mp4.*cannot be read as a video"):

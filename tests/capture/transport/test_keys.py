@@ -1,4 +1,4 @@
-"""Beyond plain text: keys are private, a peer on the list is served, anyone else gets nothing and is counted."""
+"""Encrypted transport: keys are private, authorized peers are served, others are refused and counted."""
 
 import contextlib
 import stat
@@ -22,7 +22,7 @@ TIMEOUT_S = 120.0
 
 @pytest.fixture
 def folders(tmp_path):
-    """A sender and a receiver that know each other, and a stranger who knows the sender."""
+    """Keys of a sender and a receiver that trust each other, and of a stranger who trusts the sender."""
     made = {name: make_keys(tmp_path / name) for name in ("sender", "receiver", "stranger")}
     for owner, peer in (("sender", "receiver"), ("receiver", "sender"), ("stranger", "sender")):
         (tmp_path / owner / "peers" / f"{peer}.key").write_bytes((made[peer].folder / "own.key").read_bytes())
@@ -64,19 +64,19 @@ def subscriber(endpoint: str, keys=None, server: bytes = b""):
         yield socket
 
 
-def test_a_peer_on_the_list_is_served_and_its_clock_known(publisher, folders):
+def test_an_authorized_peer_is_served_and_its_clock_known(publisher, folders):
     _, endpoint = publisher
     with PairStream(PerView(endpoint, endpoint), keys=folders["receiver"]) as stream:
         deadline = time.monotonic() + TIMEOUT_S
         while stream.next_pair(0.1) is None or "left" not in stream.clocks:
             assert time.monotonic() < deadline and not stream.ended, stream.failure
-        # Both ends have one clock here.
-        told = stream.clocks["left"]
-        assert abs(told.offset_ns) <= told.bound_ns
+        # Both ends share one clock.
+        clock = stream.clocks["left"]
+        assert abs(clock.offset_ns) <= clock.bound_ns
 
 
 @pytest.mark.parametrize("who", ["stranger", "nobody"])
-def test_anyone_else_gets_nothing_and_is_counted(publisher, folders, who):
+def test_unauthorized_peers_get_nothing_and_are_counted(publisher, folders, who):
     sender, endpoint = publisher
     keys = folders["stranger"] if who == "stranger" else None
     with subscriber(endpoint, keys, folders["sender"].public) as socket:
@@ -84,19 +84,19 @@ def test_anyone_else_gets_nothing_and_is_counted(publisher, folders, who):
         while not sender.refused:
             assert time.monotonic() < deadline
             assert not socket.poll(10)
-        # The sender goes on serving whom it knows, and still nothing has come here.
+        # The sender still serves its authorized peer, and nothing has arrived here.
         with subscriber(endpoint, folders["receiver"], folders["sender"].public) as good:
             assert good.poll(round(TIMEOUT_S * 1000))
         assert not socket.poll(0)
 
 
-def test_a_receiver_believes_only_the_key_it_was_given(publisher, folders):
+def test_a_receiver_accepts_only_the_given_server_key(publisher, folders):
     _, endpoint = publisher
     with subscriber(endpoint, folders["receiver"], folders["stranger"].public) as socket:
         assert not socket.poll(300)
 
 
-def test_keys_are_private_and_never_made_twice(tmp_path):
+def test_key_files_are_private_and_never_overwritten(tmp_path):
     make_keys(tmp_path / "keys")
     assert stat.S_IMODE((tmp_path / "keys" / "own.key_secret").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "keys").stat().st_mode) == 0o700
@@ -107,7 +107,7 @@ def test_keys_are_private_and_never_made_twice(tmp_path):
         load_keys(tmp_path / "keys")
 
 
-def test_what_is_wrong_with_keys_is_said(tmp_path, folders):
+def test_invalid_keys_are_errors_with_their_reason(tmp_path, folders):
     with pytest.raises(UserError, match="no keys in .*gone; python -m tools.keys"):
         load_keys(tmp_path / "gone")
     with pytest.raises(UserError, match="holds no headset.key, but the keys of sender"):
@@ -121,7 +121,7 @@ def test_what_is_wrong_with_keys_is_said(tmp_path, folders):
     assert folders["sender"].secret.decode() not in repr(folders["sender"])
 
 
-def test_without_keys_an_address_beyond_loopback_is_refused_with_the_command(folders):
+def test_without_keys_an_external_address_is_an_error_that_names_the_command(folders):
     with pytest.raises(UserError, match=r"left camera: .*10\.0\.0\.1.*python -m tools\.keys"):
         PairStream(PerView("tcp://10.0.0.1:5601", "0"))
     PairStream(PerView("tcp://10.0.0.1:5601?key=sender", "0"), keys=folders["receiver"])

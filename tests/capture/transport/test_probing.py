@@ -1,4 +1,4 @@
-"""Clock probes over real sockets: the other clock's offset lies within the bound, nonsense changes nothing, silence is told."""
+"""Clock probes over real sockets: offset within its bound, invalid messages ignored, timeouts reported."""
 
 import time
 
@@ -16,13 +16,13 @@ class SkewedClock:
     offset_ns = -5 * 3600 * SECOND
 
     def __call__(self) -> int:
-        # A host that was started later; times on the wire are never negative.
+        # A host that was started later; times on the wire are not negative.
         return time.monotonic_ns() + 10**15 + self.offset_ns
 
 
 @pytest.fixture
 def ends():
-    """A clock that is hours off, its service, and a link to it."""
+    """A clock with an offset of hours, its service, and a link to it."""
     clock = SkewedClock()
     with zmq.Context() as context:
         service = ClockService(context, "tcp://127.0.0.1:*", lambda socket: None, clock)
@@ -41,15 +41,15 @@ def ask_until(link: ClockLink, done) -> None:
         link.read()
 
 
-def test_the_offset_is_found_within_its_bound_and_a_set_clock_found_out(ends):
+def test_the_offset_is_within_its_bound_and_a_clock_step_is_detected(ends):
     clock, _, link = ends
     ask_until(link, lambda: link.clock.known)
-    told = link.clock.offset(time.monotonic_ns())
-    assert abs(told.ns - (10**15 + clock.offset_ns)) <= told.bound_ns
+    offset = link.clock.offset(time.monotonic_ns())
+    assert abs(offset.ns - (10**15 + clock.offset_ns)) <= offset.bound_ns
     clock.offset_ns += 60 * SECOND
     ask_until(link, lambda: link.clock.steps)
-    told = link.clock.offset(time.monotonic_ns())
-    assert abs(told.ns - (10**15 + clock.offset_ns)) <= told.bound_ns
+    offset = link.clock.offset(time.monotonic_ns())
+    assert abs(offset.ns - (10**15 + clock.offset_ns)) <= offset.bound_ns
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_the_offset_is_found_within_its_bound_and_a_set_clock_found_out(ends):
         msgspec.msgpack.encode({"kind": "clock", "version": PROBE_VERSION, "number": 1, "clock_ns": 1}),
     ],
 )
-def test_a_question_that_is_none_is_not_answered_and_the_next_one_is(ends, question):
+def test_an_invalid_probe_is_ignored_and_the_next_one_answered(ends, question):
     _, service, link = ends
     with zmq.Context() as context, context.socket(zmq.DEALER) as other:
         other.linger = 0
@@ -73,7 +73,7 @@ def test_a_question_that_is_none_is_not_answered_and_the_next_one_is(ends, quest
         assert not other.poll(0)
 
 
-def test_answers_that_nobody_asked_for_are_left_out():
+def test_unsolicited_replies_are_ignored():
     with zmq.Context() as context, context.socket(zmq.ROUTER) as service:
         service.linger = 0
         port = service.bind_to_random_port("tcp://127.0.0.1")
@@ -85,13 +85,13 @@ def test_answers_that_nobody_asked_for_are_left_out():
         identity, _, question = service.recv_multipart()
         number = msgspec.msgpack.decode(question)["number"]
 
-        def answer(**fields: object) -> list[bytes]:
+        def reply(**fields: object) -> list[bytes]:
             return [identity, b"", msgspec.msgpack.encode({"kind": "clock", "version": PROBE_VERSION} | fields)]
 
-        for nonsense in ([identity, b"junk"], answer(number=number + 9, clock_ns=1), answer(number=number, clock_ns=-1)):
+        for nonsense in ([identity, b"junk"], reply(number=number + 9, clock_ns=1), reply(number=number, clock_ns=-1)):
             service.send_multipart(nonsense)
-        service.send_multipart(answer(number=number, clock_ns=5))
-        service.send_multipart(answer(number=number, clock_ns=7))
+        service.send_multipart(reply(number=number, clock_ns=5))
+        service.send_multipart(reply(number=number, clock_ns=7))
         while link.malformed < 4:
             assert time.monotonic() < deadline
             link.socket.poll(20)
@@ -100,7 +100,7 @@ def test_answers_that_nobody_asked_for_are_left_out():
         link.close()
 
 
-def test_a_clock_that_does_not_answer_is_given_up_once():
+def test_a_clock_that_does_not_reply_times_out_once():
     with zmq.Context() as context:
         link = ClockLink(context, "tcp://127.0.0.1:9", lambda socket: None)
         now = time.monotonic_ns()

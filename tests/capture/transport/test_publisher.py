@@ -1,4 +1,4 @@
-"""The sending end: nothing lost where nothing may be, gaps that show where something may, an end that always arrives."""
+"""Publishing: lossless without gaps, lossy with visible gaps, and an end message in both."""
 
 import threading
 
@@ -15,7 +15,7 @@ IMAGE = np.zeros((64, 64, 3), np.uint8)
 
 
 class CountingSource:
-    """Yields `count` images as fast as they are taken, says so, and fails if it has a reason to."""
+    """Yields `count` images without pacing, sets `sent`, and fails with `failure` if given."""
 
     fov_deg = None
     note = None
@@ -66,7 +66,7 @@ def send_all(endpoint: str, source: CountingSource, *, lossless: bool) -> thread
 
 
 def headers(subscriber: zmq.Socket) -> list[wire.FrameHeader | wire.End]:
-    """All headers up to and with the end, after which the subscriber leaves."""
+    """All headers up to and including the end, after which the subscriber closes."""
     found = []
     while not found or isinstance(found[-1], wire.FrameHeader):
         found.append(wire.unpack(subscriber.recv_multipart()).header)
@@ -74,13 +74,13 @@ def headers(subscriber: zmq.Socket) -> list[wire.FrameHeader | wire.End]:
     return found
 
 
-def test_lossless_holds_a_fast_source_up(endpoint, subscriber):
+def test_lossless_blocks_a_fast_source(endpoint, subscriber):
     thread = send_all(endpoint, CountingSource(500), lossless=True)
     assert [header.seq for header in headers(subscriber)] == list(range(501))
     thread.join()
 
 
-def test_otherwise_what_is_lost_shows_in_the_numbers_and_the_end_arrives(endpoint, subscriber):
+def test_lossy_drops_leave_gaps_in_the_numbers_and_the_end_arrives(endpoint, subscriber):
     sent = threading.Event()
     thread = send_all(endpoint, CountingSource(5000, failure="unplugged", sent=sent), lossless=False)
     # Nothing is read while the source runs, and 60 MB do not fit into the queues.
@@ -92,7 +92,7 @@ def test_otherwise_what_is_lost_shows_in_the_numbers_and_the_end_arrives(endpoin
     assert numbers == sorted(set(numbers)) and len(numbers) < 5000
 
 
-def test_an_address_in_use_is_named():
+def test_an_address_in_use_is_an_error_that_names_it():
     with zmq.Context() as context, context.socket(zmq.PUB) as other:
         port = other.bind_to_random_port("tcp://127.0.0.1")
         with pytest.raises(UserError, match=f"tcp://127.0.0.1:{port}.*cannot be bound"):

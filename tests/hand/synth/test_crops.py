@@ -1,4 +1,4 @@
-"""Drawn crops are seen by one camera each, show right hands in their boxes, and come back from their seed."""
+"""Synthetic crops have one camera each, show right hands in their boxes, and are deterministic by seed."""
 
 import math
 from dataclasses import fields
@@ -21,19 +21,19 @@ SIZE = 64
 PLACES = Backgrounds.load(None, "train")
 
 
-def drawn_with(seed: int = 1, n: int = 8, border: int = 0, any_roll: float = ANY_ROLL, **shares: float) -> SyntheticCrops:
+def render_crops(seed: int = 1, n: int = 8, border: int = 0, any_roll: float = ANY_ROLL, **shares: float) -> SyntheticCrops:
     return CropRenderer(SIZE, PLACES, seed, border=border, any_roll=any_roll).render(n, **shares)
 
 
 @pytest.fixture(scope="module")
 def crops() -> SyntheticCrops:
-    """Of any roll."""
-    return drawn_with(seed=0, n=160, any_roll=1.0)
+    """Crops at any roll."""
+    return render_crops(seed=0, n=160, any_roll=1.0)
 
 
 @pytest.fixture(scope="module")
 def upright() -> SyntheticCrops:
-    return drawn_with(seed=0, n=160, any_roll=0.0)
+    return render_crops(seed=0, n=160, any_roll=0.0)
 
 
 def at(images: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
@@ -42,15 +42,15 @@ def at(images: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
     return images[torch.arange(len(images))[:, None], spot[..., 1], spot[..., 0]].float()
 
 
-def test_the_seed_decides_the_picture_and_its_truth():
-    first, again, other = drawn_with(1), drawn_with(1), drawn_with(2)
+def test_images_and_ground_truth_are_deterministic_by_seed():
+    first, again, other = render_crops(1), render_crops(1), render_crops(2)
     for field in fields(SyntheticCrops):
         assert torch.equal(getattr(first, field.name), getattr(again, field.name)), field.name
     assert not torch.equal(first.images, other.images)
     assert not torch.equal(first.joints, other.joints)
 
 
-def test_shapes_are_as_described(crops):
+def test_shapes_are_as_documented(crops):
     assert (crops.images.shape, crops.images.dtype) == ((160, SIZE, SIZE, 3), torch.uint8)
     assert (crops.joints.shape, crops.pixels.shape, crops.visible.shape) == ((160, 21, 3), (160, 21, 2), (160, 21))
     assert crops.images.flatten(1).float().std(1).min() > 2, "a picture is blank"
@@ -61,15 +61,15 @@ def test_joints_are_unit_hands(crops):
     torch.testing.assert_close(crops.joints[:, 9].norm(dim=1), torch.ones(160))
 
 
-def test_joints_and_pixels_are_one_hand_before_one_camera(crops):
+def test_pixels_are_projections_of_the_joints_by_one_camera(crops):
     assert reprojection_error_px(crops.joints, crops.pixels, SIZE).max() < 1e-2
-    # Mirrored joints, or those of other hands, are not what these pixels show.
+    # Mirrored joints, or those of other hands, do not fit these pixels.
     mirrored = crops.joints * torch.tensor([-1.0, 1.0, 1.0])
     assert reprojection_error_px(mirrored, crops.pixels, SIZE).median() > 1
     assert reprojection_error_px(crops.joints.roll(1, 0), crops.pixels, SIZE).median() > 1
 
 
-def test_a_back_with_the_fingers_up_has_its_thumb_on_the_left(crops):
+def test_hands_are_right_hands(crops):
     up = torch.nn.functional.normalize(crops.pixels[:, 9] - crops.pixels[:, 0], dim=1)
     right = torch.stack([-up[:, 1], up[:, 0]], 1)
     thumb_side = ((crops.pixels[:, 5] - crops.pixels[:, 17]) * right).sum(1)
@@ -88,22 +88,22 @@ def test_hands_are_seen_from_all_sides(crops):
     assert crops.tone.min() < 1 and crops.tone.max() > 8
 
 
-def test_upright_hands_stand_as_the_trackers_crops_do(upright):
+def test_upright_crops_have_the_roll_of_tracked_crops(upright):
     rolls = np.array([track.roll_of(pixels) for pixels in upright.pixels.numpy()])
     assert abs(rolls.mean()) < 5 and 0.6 * aim.ROLL_JITTER_DEG < rolls.std() < 1.6 * aim.ROLL_JITTER_DEG
     assert upright.facing.min() < -0.9 and upright.facing.max() > 0.9
 
 
-def test_light_falls_from_the_rooms_ceiling_however_the_crop_is_rolled():
+def test_lights_rotate_with_the_roll_of_the_crop():
     lights = sample_lights(400, torch.Generator().manual_seed(0), torch.device("cpu"))
     upside_down = rolled(lights, torch.full((400,), math.pi))
     torch.testing.assert_close(upside_down.up * torch.tensor([-1.0, -1.0, 1.0]), lights.up)
     quarter = rolled(lights, torch.full((400,), math.pi / 2))
-    # Clockwise by a quarter, the ceiling comes to be on the right.
+    # A quarter turn clockwise puts the ceiling on the right.
     assert lights.up[:, 1].mean() < -0.2 and quarter.up[:, 0].mean() > 0.2
 
 
-def test_the_surface_map_tells_which_part_of_the_hand_is_where(upright):
+def test_surface_map_gives_the_position_on_the_rest_hand(upright):
     share, where = upright.surface[:, 0].float(), upright.surface[:, 1:].float()
     assert upright.surface.shape == (160, 5, 16, 16) and share.max() <= 1 and 0.05 < share.mean() < 0.6
     cell = ((upright.pixels + 0.5) / SURFACE_CELL).long().clamp(0, 15)
@@ -119,24 +119,24 @@ def test_the_surface_map_tells_which_part_of_the_hand_is_where(upright):
         assert (depth - upright.joints[:, joint, 2])[shown].abs().median() < 0.15
 
 
-def test_the_box_is_the_trackers_within_its_jitter(crops):
+def test_boxes_are_those_of_the_tracker_with_jitter(crops):
     assert aim.BOX_MARGIN == track.BOX_MARGIN
     for pixels in crops.pixels.numpy():
         centre, size = track.box_around(pixels)
-        # Drawn boxes are 0.82 to 1.32 times as large, and up to a fifth of one beside the hand.
+        # Sampled boxes are 0.82 to 1.32 times as large, and off the hand by up to a fifth of one.
         assert SIZE / 1.32 * 0.93 < size < SIZE / 0.82 * 1.07
         assert abs(centre - (SIZE - 1) / 2).max() < 0.25 * size
 
 
 def test_a_border_shows_more_around_the_same_box():
-    plain, wider = drawn_with(n=40), drawn_with(n=40, border=8)
+    plain, wider = render_crops(n=40), render_crops(n=40, border=8)
     assert wider.images.shape == (40, SIZE + 16, SIZE + 16, 3)
     torch.testing.assert_close(wider.joints, plain.joints)
     torch.testing.assert_close(wider.pixels, plain.pixels + 8)
 
 
-def test_the_picture_shows_the_hand_where_its_joints_are():
-    with_hand, without = drawn_with(n=48), drawn_with(n=48, absent=1.0)
+def test_the_image_shows_the_hand_at_its_joints():
+    with_hand, without = render_crops(n=48), render_crops(n=48, absent=1.0)
     assert torch.equal(with_hand.joints, without.joints)
     far = torch.tensor([[2.0, 2.0], [2.0, 61.0], [61.0, 2.0], [61.0, 61.0]]).expand(48, 4, 2)
     changed = [(at(with_hand.images, spot) - at(without.images, spot)).abs().mean() for spot in (with_hand.pixels, far)]
@@ -144,24 +144,24 @@ def test_the_picture_shows_the_hand_where_its_joints_are():
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_so_many_pictures_are_without_a_hand(share):
-    present = drawn_with(n=64, absent=share).present.float().mean()
+def test_the_share_of_images_without_a_hand_is_as_requested(share):
+    present = render_crops(n=64, absent=share).present.float().mean()
     assert present == 1 - share if share in (0, 1) else 0.3 < present < 0.7
 
 
-def test_a_mirrored_picture_is_that_of_the_left_hand():
-    right, left = drawn_with(), drawn_with(mirrored=1.0)
+def test_a_mirrored_image_shows_a_left_hand():
+    right, left = render_crops(), render_crops(mirrored=1.0)
     assert left.mirrored.all() and not right.mirrored.any()
     assert torch.equal(left.images, right.images.flip(2))
 
 
-def test_a_joint_out_of_the_picture_is_not_visible(crops):
+def test_joints_outside_the_image_are_not_visible(crops):
     outside = ((crops.pixels < -0.5) | (crops.pixels > SIZE - 0.5)).any(-1)
     assert outside.any() and not (outside & crops.visible).any()
     assert 0.3 < crops.visible.float().mean() < 0.95
 
 
-def test_of_a_curled_hand_the_back_hides_the_tips_and_the_palm_side_the_knuckles(crops):
+def test_a_curled_hand_occludes_its_tips_from_the_back_and_its_knuckles_from_the_palm(crops):
     curled = (crops.joints[:, 12] - crops.joints[:, 9]).norm(dim=1) < 0.7
     backs, palms = curled & (crops.facing > 0.4), curled & (crops.facing < -0.4)
     assert backs.sum() >= 3 and palms.sum() >= 3
@@ -170,7 +170,7 @@ def test_of_a_curled_hand_the_back_hides_the_tips_and_the_palm_side_the_knuckles
     assert tips[palms].mean() > knuckles[palms].mean() + 0.2
 
 
-def test_random_rotations_are_rotations_without_a_favourite():
+def test_random_rotations_are_uniform_rotations():
     turns = random_rotations(4000, torch.Generator().manual_seed(0), torch.device("cpu"))
     torch.testing.assert_close(turns @ turns.mT, torch.eye(3).expand(4000, 3, 3), atol=1e-5, rtol=0)
     torch.testing.assert_close(torch.linalg.det(turns), torch.ones(4000))

@@ -1,4 +1,4 @@
-"""Laws of desks and of the objects on them."""
+"""Geometry of desks and of the objects on them."""
 
 import torch
 
@@ -7,7 +7,7 @@ from hand.synth.desks import OBJECTS, PRESENT, TILES, desk_faces, object_colour,
 HEIGHTS = torch.linspace(0.1, 0.3, 64)
 
 
-def test_every_thing_is_closed_and_its_faces_look_outwards():
+def test_objects_are_closed_meshes_that_face_outwards():
     _, faces = desk_faces(torch.device("cpu"))
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).tolist()
     directed = {(a, b) for a, b in edges}
@@ -20,7 +20,7 @@ def test_every_thing_is_closed_and_its_faces_look_outwards():
     assert (volume[there] > 0).all()
 
 
-def test_a_desk_is_a_level_sheet_seen_from_above_and_things_stand_on_it():
+def test_a_desk_is_a_horizontal_sheet_facing_up_with_objects_on_it():
     sheet, objects = sample_desks(HEIGHTS, torch.Generator().manual_seed(0))
     faces, _ = desk_faces(torch.device("cpu"))
     assert sheet.shape[1] == (TILES + 1) ** 2 == faces.max() + 1
@@ -33,7 +33,7 @@ def test_a_desk_is_a_level_sheet_seen_from_above_and_things_stand_on_it():
     assert not objects[~there].any()
 
 
-def test_only_the_first_thing_has_keys_on_top():
+def test_only_the_first_object_has_keys_on_top():
     colours = torch.zeros(1, OBJECTS, 2, 3)
     colours[:, :, 1] = 1
     faces = torch.arange(12 * OBJECTS)

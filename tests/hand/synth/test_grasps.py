@@ -1,4 +1,4 @@
-"""Held objects touch the hand and stand out of its hand_spheres; others stand before it or behind it."""
+"""Held objects are in contact with the hand; others are in front of it or behind it."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 
 def hands(n: int = HANDS, seed: int = 0) -> torch.Tensor:
-    """(n, 21, 3) hands 5 unit hands before the camera, turned in all directions."""
+    """(n, 21, 3) hands at a distance of 5 unit hands, in all orientations."""
     random = torch.Generator().manual_seed(seed)
     pose, _ = sample_poses(n, random, MODEL)
     joints = MODEL.pose_joints(torch.zeros(n, MODEL.components), pose)
@@ -43,7 +43,7 @@ def of_slot(objects: SceneObjects, slot: int) -> tuple[torch.Tensor, torch.Tenso
     return image, image * objects.exists.shape[1] + slot
 
 
-def test_flesh_is_where_the_skin_is():
+def test_hand_spheres_reach_the_skin():
     balls, radii, _ = hand_spheres(MODEL.joints[None])
     away = torch.cdist(balls[0], MODEL.vertices)
     below = away.amin(1) - radii
@@ -51,7 +51,7 @@ def test_flesh_is_where_the_skin_is():
     assert below.abs().mean() < 0.035
 
 
-def test_what_is_held_is_touched_and_not_stood_in(joints, objects):
+def test_held_objects_touch_the_hand_without_penetration(joints, objects):
     image, rows = of_slot(objects, 0)
     assert 0.6 * grasps.HELD < len(image) / HANDS <= 1.3 * grasps.HELD
     balls, radii, owner = hand_spheres(joints[image])
@@ -62,7 +62,7 @@ def test_what_is_held_is_touched_and_not_stood_in(joints, objects):
     assert touched.float().mean() > 3
 
 
-def test_a_thing_before_the_hand_is_nearer_than_the_hand_and_one_behind_it_farther(joints, objects):
+def test_objects_in_front_are_nearer_and_objects_behind_are_farther_than_the_hand(joints, objects):
     for slot, nearer in ((2, True), (3, False), (4, False)):
         image, rows = of_slot(objects, slot)
         assert len(image) > 5
@@ -70,13 +70,13 @@ def test_a_thing_before_the_hand_is_nearer_than_the_hand_and_one_behind_it_farth
         assert (centre < depth.amin(1)).all() if nearer else (centre > depth.amax(1)).all()
 
 
-def test_the_seed_decides_the_things(joints, objects):
+def test_objects_are_deterministic_by_seed(joints, objects):
     again, other = sampled(joints), sampled(joints, seed=2)
     assert torch.equal(objects.bodies.centre, again.bodies.centre) and torch.equal(objects.exists, again.exists)
     assert not torch.equal(objects.exists, other.exists)
 
 
-def test_bodies_are_turned_and_coloured_as_matter_is(objects):
+def test_bodies_have_rotations_positive_sizes_and_albedo_below_one(objects):
     turn = objects.bodies.turn
     torch.testing.assert_close(turn @ turn.mT, torch.eye(3).expand_as(turn), atol=1e-4, rtol=0)
     assert (torch.linalg.det(turn) > 0.99).all()
@@ -84,6 +84,6 @@ def test_bodies_are_turned_and_coloured_as_matter_is(objects):
     assert objects.bodies.half.min() > 0 and objects.bodies.power.min() >= 2
 
 
-def test_a_few_hands_are_enough(joints):
+def test_sampling_works_for_a_single_hand(joints):
     for seed in range(20):
         assert sampled(joints[:1], seed).exists.shape[0] == 1

@@ -1,4 +1,4 @@
-"""Things hide what is behind them, keep light from it, and nothing else."""
+"""Objects occlude what is behind them and its light, and nothing else."""
 
 import pytest
 import torch
@@ -10,8 +10,8 @@ from hand.synth.superquadrics import Superquadrics
 SIDE, FOCAL = 40, 60.0
 
 
-def balls(places: list[list[tuple[float, float, float, float]]], colour: float = 0.5) -> SceneObjects:
-    """Per image the same number of balls, x, y, z and radius, of one grey."""
+def spheres(places: list[list[tuple[float, float, float, float]]], colour: float = 0.5) -> SceneObjects:
+    """Per image the same number of spheres, x, y, z and radius, of one grey."""
     flat = torch.tensor(places).flatten(0, 1)
     rows = len(flat)
     bodies = Superquadrics(
@@ -27,7 +27,7 @@ def focal(n: int) -> torch.Tensor:
     return torch.full((n,), FOCAL)
 
 
-def drawn(objects: SceneObjects, lit: float = 1.0, seed: int = 0):
+def render_layer(objects: SceneObjects, lit: float = 1.0, seed: int = 0):
     """The layer, evenly lit."""
     n = len(objects.exists)
     pixels = objects.visible_pixels(focal(n), SIDE)
@@ -36,8 +36,8 @@ def drawn(objects: SceneObjects, lit: float = 1.0, seed: int = 0):
     return objects.render(pixels, SIDE, lights, torch.full((n, 3, 8, 8), 0.9), ones * lit, ones)
 
 
-def test_a_ball_is_seen_as_large_as_it_is_and_where_it_is():
-    layer = drawn(balls([[(0.2, -0.1, 4.0, 0.4)], [(0.0, 0.0, 4.0, 0.8)]]))
+def test_a_sphere_is_rendered_at_its_projected_size_and_position():
+    layer = render_layer(spheres([[(0.2, -0.1, 4.0, 0.4)], [(0.0, 0.0, 4.0, 0.8)]]))
     radius = torch.asin(torch.tensor([0.4, 0.8]) / 4).tan() * FOCAL
     torch.testing.assert_close(layer.alpha.sum((1, 2, 3)), torch.pi * radius**2, rtol=0.06, atol=0)
     y, x = torch.meshgrid(torch.arange(SIDE).float(), torch.arange(SIDE).float(), indexing="ij")
@@ -47,39 +47,39 @@ def test_a_ball_is_seen_as_large_as_it_is_and_where_it_is():
     assert layer.depth[0].min() == pytest.approx(3.6, abs=0.01)
 
 
-def test_there_is_light_and_depth_where_a_thing_is_and_nowhere_else():
-    layer = drawn(balls([[(0.0, 0.0, 4.0, 0.5)]]))
+def test_light_and_depth_are_set_on_the_object_only():
+    layer = render_layer(spheres([[(0.0, 0.0, 4.0, 0.5)]]))
     covered = layer.alpha > 0
     assert ((layer.depth < 100) == covered).all()
     assert (layer.light.sum(1, keepdim=True)[~covered] == 0).all()
     assert layer.light.isfinite().all() and (layer.light[:, :1][covered] > 0).all()
 
 
-def test_of_two_things_the_nearer_one_is_seen():
+def test_the_nearer_of_two_objects_is_visible():
     near, far = (0.0, 0.0, 3.0, 0.3), (0.0, 0.0, 6.0, 0.9)
     for order in ([near, far], [far, near]):
-        layer = drawn(balls([order]))
+        layer = render_layer(spheres([order]))
         assert layer.depth[0, 0, SIDE // 2, SIDE // 2] == pytest.approx(2.7, abs=0.01)
         assert layer.depth[0, 0, SIDE // 2, SIDE // 2 + 8] > 5
 
 
-def test_what_does_not_exist_or_lies_behind_the_camera_is_not_seen():
-    behind = balls([[(0.0, 0.0, -4.0, 0.5)]])
-    none = balls([[(0.0, 0.0, 4.0, 0.5)]])
+def test_absent_objects_and_objects_behind_the_camera_are_not_rendered():
+    behind = spheres([[(0.0, 0.0, -4.0, 0.5)]])
+    none = spheres([[(0.0, 0.0, 4.0, 0.5)]])
     none.exists[:] = False
     for objects in (behind, none):
-        assert (drawn(objects).alpha == 0).all()
+        assert (render_layer(objects).alpha == 0).all()
 
 
-def test_things_of_one_image_do_not_show_in_another():
+def test_objects_of_a_batch_are_independent():
     left, right = (-0.6, 0.0, 4.0, 0.3), (0.6, 0.0, 4.0, 0.3)
-    both, alone = drawn(balls([[left], [right]])), [drawn(balls([[place]])) for place in (left, right)]
+    both, alone = render_layer(spheres([[left], [right]])), [render_layer(spheres([[place]])) for place in (left, right)]
     for number in range(2):
         assert torch.equal(both.alpha[number], alone[number].alpha[0])
 
 
-def test_a_thing_between_a_place_and_the_light_keeps_the_light_away():
-    objects = balls([[(0.0, -1.0, 4.0, 0.3)], [(0.0, 9.0, 4.0, 0.3)]])
+def test_an_object_between_a_point_and_the_light_occludes_it():
+    objects = spheres([[(0.0, -1.0, 4.0, 0.3)], [(0.0, 9.0, 4.0, 0.3)]])
     image = torch.zeros(3, dtype=torch.long)
     position = torch.tensor([[0.0, 0.0, 4.0], [0.6, 0.0, 4.0], [0.0, -2.0, 4.0]])
     up = torch.tensor([0.0, -1.0, 0.0]).expand(3, 3)
@@ -88,8 +88,8 @@ def test_a_thing_between_a_place_and_the_light_keeps_the_light_away():
     assert not objects.occludes(image + 1, position, up).any(), "a object of another image"
 
 
-def test_the_sky_is_closed_by_what_is_near():
-    objects = balls([[(0.0, 0.0, 4.0, 0.5)]])
+def test_nearby_objects_reduce_ambient_visibility():
+    objects = spheres([[(0.0, 0.0, 4.0, 0.5)]])
     away = torch.tensor([0.01, 0.1, 0.2, CONTACT + 0.01, 2.0])
     position = torch.stack([0.5 + away, torch.zeros(5), torch.full((5,), 4.0)], 1)
     ambient_visibility = objects.ambient_visibility(torch.zeros(5, dtype=torch.long), position)
@@ -97,15 +97,15 @@ def test_the_sky_is_closed_by_what_is_near():
     assert (ambient_visibility[-2:] == 1).all()
 
 
-def test_prints_show_on_printed_things_alone():
-    plain = balls([[(0.0, 0.0, 4.0, 0.5)]], colour=0.1)
+def test_prints_appear_on_printed_objects_only():
+    plain = spheres([[(0.0, 0.0, 4.0, 0.5)]], colour=0.1)
     printed = SceneObjects(plain.bodies, plain.exists, plain.colour, torch.ones(1), plain.gloss)
-    assert (drawn(printed).light >= drawn(plain).light).all()
-    assert drawn(printed).light.sum() > 5 * drawn(plain).light.sum()
+    assert (render_layer(printed).light >= render_layer(plain).light).all()
+    assert render_layer(printed).light.sum() > 5 * render_layer(plain).light.sum()
 
 
-def test_things_before_the_hand_hide_it_and_things_behind_it_do_not():
-    nearer, farther = drawn(balls([[(0.0, 0.0, 3.0, 0.4)]])), drawn(balls([[(0.0, 0.0, 6.0, 0.8)]]))
+def test_objects_in_front_occlude_the_hand_and_objects_behind_do_not():
+    nearer, farther = render_layer(spheres([[(0.0, 0.0, 3.0, 0.4)]])), render_layer(spheres([[(0.0, 0.0, 6.0, 0.8)]]))
     shape = (1, 1, SIDE, SIDE)
     light, alpha, place = torch.full((1, 3, SIDE, SIDE), 5.0), torch.zeros(shape), torch.full((1, 3, SIDE, SIDE), 9.0)
     alpha[..., : SIDE // 2] = 1

@@ -1,4 +1,4 @@
-"""Laws of drawn people: hands on their arms, joints on their hands, and what hides them."""
+"""Synthetic people: hands on their arms, joints on their hands, and occlusion."""
 
 import pytest
 import torch
@@ -17,22 +17,22 @@ def people() -> People:
 
 
 @pytest.fixture(scope="module")
-def drawn() -> SyntheticPeople:
+def rendered() -> SyntheticPeople:
     return PeopleRenderer(SIZE, seed=4).render(COUNT)
 
 
-def test_the_faces_look_outwards_and_use_every_vertex(people):
+def test_faces_point_outwards_and_use_every_vertex(people):
     assert torch.equal(people.faces.unique(), torch.arange(len(people.rest)))
     a, b, c = (people.bodies[:, people.faces[:, k]] for k in range(3))
     assert ((torch.linalg.cross(a, b) * c).sum((1, 2)) > 0).all()
 
 
-def test_forearms_are_rotations_and_their_hands_go_on_from_the_body(people):
+def test_forearm_frames_are_rotations_and_continue_the_body(people):
     eye = torch.eye(3).expand_as(people.forearms)
     torch.testing.assert_close(people.forearms @ people.forearms.transpose(2, 3), eye, atol=1e-4, rtol=0)
     assert (torch.linalg.det(people.forearms) > 0.99).all()
     mirror = torch.tensor([[1.0, 1, 1], [-1, 1, 1]])
-    # Well before the wrist lies the body's forearm; as far beyond it, the hand would be.
+    # The body's forearm is at this distance before the wrist; beyond the wrist there is only the hand, which is not in `bodies`.
     for reach, low, high in ((-0.16, 0.0, 0.09), (0.16, 0.12, 1.0)):
         places = (people.wrists + reach * people.forearms[..., 1]) * mirror
         nearest = torch.cdist(places, people.bodies).amin(2)
@@ -44,30 +44,30 @@ def test_arms_have_human_lengths(people):
     assert ((people.wrists - people.eyes[:, None]).norm(dim=2) < 1.2).all()
 
 
-def test_joints_in_sight_lie_on_what_was_drawn(drawn):
-    spot = drawn.joints.flatten(1, 2).round().long().clamp(0, SIZE - 1)
-    alpha = drawn.layers[torch.arange(COUNT)[:, None], 3, spot[..., 1], spot[..., 0]].unflatten(1, (2, 21))
-    assert drawn.visible.sum() > 100
-    assert alpha[drawn.visible > 0].mean() > 0.93
+def test_visible_joints_are_on_rendered_pixels(rendered):
+    spot = rendered.joints.flatten(1, 2).round().long().clamp(0, SIZE - 1)
+    alpha = rendered.layers[torch.arange(COUNT)[:, None], 3, spot[..., 1], spot[..., 0]].unflatten(1, (2, 21))
+    assert rendered.visible.sum() > 100
+    assert alpha[rendered.visible > 0].mean() > 0.93
 
 
-def test_a_joint_outside_of_the_picture_is_not_in_sight(drawn):
-    outside = ((drawn.joints < -1) | (drawn.joints > SIZE)).any(-1)
-    assert not drawn.visible[outside].any()
+def test_joints_outside_the_image_are_not_visible(rendered):
+    outside = ((rendered.joints < -1) | (rendered.joints > SIZE)).any(-1)
+    assert not rendered.visible[outside].any()
 
 
-def test_a_wearer_has_no_face_and_light_stays_finite(drawn):
-    worn = drawn.heads[:, 0] < -1000
+def test_wearers_of_the_camera_have_no_head_and_light_is_finite(rendered):
+    worn = rendered.heads[:, 0] < -1000
     assert worn.any() and not worn.all()
-    assert drawn.layers.isfinite().all()
-    assert drawn.layers[:, :3][drawn.layers[:, 3:].expand(-1, 3, -1, -1) == 0].abs().max() == 0
+    assert rendered.layers.isfinite().all()
+    assert rendered.layers[:, :3][rendered.layers[:, 3:].expand(-1, 3, -1, -1) == 0].abs().max() == 0
 
 
-def test_the_same_seed_draws_the_same_people(drawn):
+def test_people_are_deterministic_by_seed(rendered):
     again, other = (PeopleRenderer(SIZE, seed).render(COUNT) for seed in (4, 5))
-    assert torch.equal(again.layers, drawn.layers)
-    assert torch.equal(again.joints, drawn.joints)
-    assert not torch.equal(other.joints, drawn.joints)
+    assert torch.equal(again.layers, rendered.layers)
+    assert torch.equal(again.joints, rendered.joints)
+    assert not torch.equal(other.joints, rendered.joints)
 
 
 def test_clothes_end_at_sleeve_and_hem_and_never_cover_the_head():

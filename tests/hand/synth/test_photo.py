@@ -1,4 +1,4 @@
-"""What cameras do to a picture: by seed, each image on its own, and no more than cameras do."""
+"""Simulated cameras: deterministic by seed, independent per image, within plausible ranges."""
 
 import pytest
 import torch
@@ -14,35 +14,35 @@ def camera(seed: int = 0) -> Camera:
 
 @pytest.fixture(scope="module")
 def pictures() -> torch.Tensor:
-    """(64, 3, 32, 32) smooth pictures in [0, 1]."""
+    """(64, 3, 32, 32) smooth images in [0, 1]."""
     coarse = torch.rand(64, 3, 4, 4, generator=torch.Generator().manual_seed(9))
     return torch.nn.functional.interpolate(coarse, size=(32, 32), mode="bicubic", align_corners=False).clamp(0, 1)
 
 
-def test_the_seed_decides_the_picture(pictures):
+def test_camera_is_deterministic_by_seed(pictures):
     assert torch.equal(camera(1).shoot(pictures), camera(1).shoot(pictures))
     assert not torch.equal(camera(1).shoot(pictures), camera(2).shoot(pictures))
 
 
-def test_a_picture_has_bytes_where_there_was_light(pictures):
+def test_images_are_uint8_of_the_same_size(pictures):
     shot = camera().shoot(pictures)
     assert (shot.shape, shot.dtype) == ((64, 32, 32, 3), torch.uint8)
     assert shot.flatten(1).float().std(1).min() > 3
 
 
-def test_some_cameras_see_grey_and_most_see_colour(pictures):
+def test_a_minority_of_cameras_is_monochrome(pictures):
     exposed = camera().expose(pictures)
     grey = (exposed.amax(1) - exposed.amin(1)).flatten(1).amax(1) < 1e-3
     assert 0.02 < grey.float().mean() < 0.3
     assert exposed.min() >= 0 and exposed.max() <= 1
 
 
-def test_more_light_is_never_darker():
+def test_exposure_is_monotonic():
     ramp = torch.linspace(0, 3, 64).expand(16, 3, 64, 64)
     assert (camera().expose(ramp).diff(dim=3) >= -1e-6).all()
 
 
-def test_blurring_keeps_an_even_picture_and_sharpens_none(pictures):
+def test_blur_keeps_a_constant_image_and_sharpens_none(pictures):
     even = torch.full((64, 3, 32, 32), 0.3)
     torch.testing.assert_close(camera().blur(even), even)
     noisy = torch.rand(64, 3, 32, 32, generator=torch.Generator().manual_seed(1))
@@ -52,7 +52,7 @@ def test_blurring_keeps_an_even_picture_and_sharpens_none(pictures):
     assert (blurred.flatten(1).std(1) <= noisy.flatten(1).std(1)).all()
 
 
-def test_sharpening_keeps_an_even_picture_and_steepens_edges():
+def test_sharpening_keeps_a_constant_image_and_steepens_edges():
     even = torch.full((64, 3, 32, 32), 0.3)
     torch.testing.assert_close(camera().sharpen(even), even)
     edges = (torch.arange(32) % 16 < 8).float().expand(64, 3, 32, 32) * 0.4 + 0.3
@@ -62,14 +62,14 @@ def test_sharpening_keeps_an_even_picture_and_steepens_edges():
     assert (sharpened[changed].amax((1, 2, 3)) > 0.72).all() and (sharpened[changed].amin((1, 2, 3)) < 0.28).all()
 
 
-def test_a_lens_takes_light_and_gives_none(pictures):
+def test_vignetting_never_adds_light(pictures):
     shaded = camera().vignette(pictures)
     changed = (shaded != pictures).flatten(1).any(1)
     assert 0.05 < changed.float().mean() < 0.4
     assert (shaded <= pictures).all() and (shaded >= 0.1 * pictures).all()
 
 
-def test_a_grey_camera_gives_equal_channels_whatever_comes_between():
+def test_monochrome_cameras_give_equal_channels():
     colours = torch.rand(64, 3, 1, 1, generator=torch.Generator().manual_seed(2)).expand(64, 3, 32, 32)
     first = camera(3)
     exposed = first.expose(first.vignette(colours))
@@ -86,14 +86,14 @@ def test_sensor_noise_has_no_bias(pictures):
     assert 0.005 < difference.std() < 0.05
 
 
-def test_jpeg_loses_little_of_a_smooth_picture_and_leaves_some_alone(pictures):
+def test_jpeg_error_is_small_on_smooth_images_and_some_stay_unchanged(pictures):
     stored = camera().jpeg(pictures)
     untouched = (stored == pictures).flatten(1).all(1)
     assert 0.4 < untouched.float().mean() < 0.8
     assert 1e-4 < (stored - pictures)[~untouched].abs().mean() < 0.03
 
 
-def test_jpeg_loses_more_of_a_fine_pattern_than_of_a_smooth_one(pictures):
+def test_jpeg_error_is_larger_on_fine_patterns(pictures):
     checks = (torch.arange(32) + torch.arange(32)[:, None]) % 2 * 0.1 + 0.45
     fine = checks.expand(64, 3, 32, 32)
     lost = [(camera().jpeg(p) - p).abs().mean() / p.std() for p in (fine, pictures)]

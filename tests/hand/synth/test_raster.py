@@ -1,4 +1,4 @@
-"""The rasteriser agrees with a reference that tests every triangle at every pixel, one by one."""
+"""The rasteriser agrees with a reference that tests every triangle at every pixel."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ SIZE = (24, 32)
 
 
 def triangles(seed: int, count: int = 40) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Loose triangles that cross each other, some beyond the border, half of them seen from behind: pixels, depth, faces."""
+    """Random intersecting triangles, some beyond the border, half of them back faces: pixels, depth, faces."""
     random = torch.Generator().manual_seed(seed)
     middle = torch.rand(count, 1, 2, generator=random).double() * torch.tensor([36.0, 28.0]) - 2
     corners = middle + torch.randn(count, 3, 2, generator=random).double() * 8
@@ -48,37 +48,37 @@ def face_image(fragments: Fragments) -> torch.Tensor:
 @pytest.mark.parametrize("seed", range(8))
 def test_the_nearest_front_face_wins_at_every_pixel(seed):
     pixels, depth, faces = triangles(seed)
-    drawn = rasterise(pixels, depth, faces, SIZE)
+    fragments = rasterise(pixels, depth, faces, SIZE)
     face, z = reference(pixels[0].numpy(), depth[0].numpy(), faces.numpy(), grid())
-    np.testing.assert_array_equal(face_image(drawn)[0].flatten(), face)
-    np.testing.assert_allclose(drawn.dense(drawn.depth[:, None], np.inf).flatten(), z, rtol=1e-9)
+    np.testing.assert_array_equal(face_image(fragments)[0].flatten(), face)
+    np.testing.assert_allclose(fragments.dense(fragments.depth[:, None], np.inf).flatten(), z, rtol=1e-9)
     assert (face >= 0).mean() > 0.2
-    assert (drawn.coverage == 1).all()
+    assert (fragments.coverage == 1).all()
 
 
 @pytest.mark.parametrize("samples", [2, 3])
 def test_coverage_is_the_share_of_a_pixels_points(samples):
     pixels, depth, faces = triangles(3)
-    drawn = rasterise(pixels, depth, faces, SIZE, samples)
+    fragments = rasterise(pixels, depth, faces, SIZE, samples)
     face, _ = reference(pixels[0].numpy(), depth[0].numpy(), faces.numpy(), grid(samples))
     share = (face >= 0).reshape(SIZE[0], samples, SIZE[1], samples).mean((1, 3))
-    np.testing.assert_allclose(drawn.dense(drawn.coverage[:, None])[0, ..., 0], share, atol=1e-6)
+    np.testing.assert_allclose(fragments.dense(fragments.coverage[:, None])[0, ..., 0], share, atol=1e-6)
     assert ((share > 0) & (share < 1)).any()
 
 
-def test_a_mesh_turned_inside_out_is_not_drawn():
+def test_back_faces_are_culled():
     pixels, depth, faces = triangles(0)
     front, behind = (set(rasterise(pixels, depth, f, SIZE).face.tolist()) for f in (faces, faces.flip(1)))
     assert front and behind and not front & behind
 
 
-def test_a_triangle_that_comes_too_near_is_not_drawn():
+def test_triangles_too_near_to_the_camera_are_culled():
     pixels, depth, faces = triangles(0)
     depth[0, ::3] = 0.04
     assert len(rasterise(pixels, depth, faces, SIZE).cell) == 0
 
 
-def test_images_of_a_batch_do_not_mix():
+def test_images_of_a_batch_are_independent():
     _, _, faces = triangles(0)
     meshes = [triangles(seed)[:2] for seed in range(4)]
     together = rasterise(torch.cat([p for p, _ in meshes]), torch.cat([z for _, z in meshes]), faces, SIZE)
@@ -91,19 +91,19 @@ def test_images_of_a_batch_do_not_mix():
 
 
 def test_interpolated_points_lie_on_their_pixels_rays():
-    # Weights that are linear in the image would put them beside, the more the steeper the triangle.
+    # Weights that are linear in the image would be wrong, the more the steeper the triangle.
     camera = PinholeCamera.from_fov(SIZE[1], SIZE[0], 60.0)
     corners = torch.tensor([[-0.8, -0.5, 1.0], [0.3, 2.5, 6.0], [1.5, -1.2, 3.0]], dtype=torch.float64)
     pixels = torch.from_numpy(camera.project(corners.numpy()))[None]
-    drawn = rasterise(pixels, corners[None, :, 2], torch.tensor([[0, 1, 2]]), SIZE)
-    points = drawn.interpolate(corners, torch.tensor([[0, 1, 2]]))
-    spot = torch.stack([drawn.cell % SIZE[1], drawn.cell // SIZE[1]], 1)
+    fragments = rasterise(pixels, corners[None, :, 2], torch.tensor([[0, 1, 2]]), SIZE)
+    points = fragments.interpolate(corners, torch.tensor([[0, 1, 2]]))
+    spot = torch.stack([fragments.cell % SIZE[1], fragments.cell // SIZE[1]], 1)
     assert len(spot) > 100
     np.testing.assert_allclose(camera.project(points.numpy()), spot, atol=1e-9)
-    torch.testing.assert_close(points[:, 2], drawn.depth)
+    torch.testing.assert_close(points[:, 2], fragments.depth)
 
 
-def test_single_precision_agrees_but_for_edges():
+def test_single_precision_differs_at_edges_only():
     pixels, depth, faces = triangles(1)
     exact, single = (face_image(rasterise(pixels.to(t), depth.to(t), faces, SIZE)) for t in (torch.float64, torch.float32))
     assert (exact != single).float().mean() < 0.005

@@ -1,4 +1,4 @@
-"""A sleeve widens the arm below its cuff, and nothing else."""
+"""A sleeve widens the arm below its cuff only."""
 
 from dataclasses import replace
 
@@ -20,17 +20,17 @@ def skin() -> torch.Tensor:
     return MODEL.pose(torch.zeros(HANDS, MODEL.components), pose).vertices
 
 
-def look(cuff: float, looseness: float = 0.1) -> Appearance:
+def appearance(cuff: float, looseness: float = 0.1) -> Appearance:
     some = sample_appearance(HANDS, torch.Generator().manual_seed(1), torch.device("cpu"))
     return replace(some, sleeve=torch.full((HANDS,), cuff), looseness=torch.full((HANDS,), looseness))
 
 
-def test_a_bare_arm_stays_as_it_is(skin):
-    assert torch.equal(sleeved(skin, MODEL, look(SLEEVE_NONE)), skin)
+def test_a_bare_arm_is_unchanged(skin):
+    assert torch.equal(sleeved(skin, MODEL, appearance(SLEEVE_NONE)), skin)
 
 
-def test_the_arm_is_wider_below_the_cuff_and_the_hand_is_untouched(skin):
-    dressed = sleeved(skin, MODEL, look(-0.5))
+def test_a_sleeve_widens_the_arm_below_the_cuff_only(skin):
+    dressed = sleeved(skin, MODEL, appearance(-0.5))
     bare, arm = MODEL.vertices[:, 1] >= -0.5, MODEL.vertices[:, 1] < -0.6
     assert torch.equal(dressed[:, bare], skin[:, bare])
     moved = (dressed - skin)[:, arm]
@@ -42,5 +42,5 @@ def test_the_arm_is_wider_below_the_cuff_and_the_hand_is_untouched(skin):
 
 
 def test_looser_sleeves_are_wider(skin):
-    tight, loose = (sleeved(skin, MODEL, look(-0.3, value)) for value in (0.02, 0.2))
+    tight, loose = (sleeved(skin, MODEL, appearance(-0.3, value)) for value in (0.02, 0.2))
     assert ((loose - skin).norm(dim=-1) >= (tight - skin).norm(dim=-1)).all()

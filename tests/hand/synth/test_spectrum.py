@@ -1,4 +1,4 @@
-"""Mixing spectra changes amplitudes alone, as far as it is told to, and only with photographs that training may see."""
+"""Spectrum mixing changes amplitudes only, by its strength, and only with photographs of the training split."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from hand.synth.spectrum import SpectrumMixer, mix_amplitude, photograph_details
 
 SIZE = 48
 PLACES = replace(Backgrounds.load(None, "train"), photographs=60)
-"""Procedural pictures, which stand in for photographs here."""
+"""Procedural images in place of photographs."""
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +29,12 @@ def mixer(places: Backgrounds, share: float = 0.5, seed: int = 3) -> SpectrumMix
     return SpectrumMixer(places, torch.Generator().manual_seed(seed), share)
 
 
-def test_a_picture_mixed_with_itself_is_itself(pictures):
+def test_an_image_mixed_with_itself_is_unchanged(pictures):
     first, _ = pictures
     torch.testing.assert_close(mixed(first, first, 1.0, 20.0), first, atol=1e-4, rtol=0)
 
 
-def test_without_strength_nothing_changes(pictures):
+def test_zero_strength_changes_nothing(pictures):
     first, second = pictures
     torch.testing.assert_close(mixed(first, second, 0.0, 20.0), first, atol=1e-5, rtol=0)
 
@@ -48,7 +48,7 @@ def test_the_phase_is_kept(pictures):
     assert turned.max() < 1e-2
 
 
-def test_amplitudes_are_the_others_inside_the_radius_and_its_own_beyond(pictures):
+def test_amplitudes_are_replaced_inside_the_radius_only(pictures):
     first, second = pictures
     own, other, after = (torch.fft.rfft2(p).abs() for p in (first, second, mixed(first, second, 1.0, 6.0)))
     rows, columns = torch.fft.fftfreq(SIZE, 1 / SIZE), torch.fft.rfftfreq(SIZE, 1 / SIZE)
@@ -59,13 +59,13 @@ def test_amplitudes_are_the_others_inside_the_radius_and_its_own_beyond(pictures
     assert (own - other)[inside].abs().mean() > 1
 
 
-def test_pictures_of_a_batch_do_not_mix(pictures):
+def test_images_of_a_batch_are_independent(pictures):
     first, second = pictures
     backwards = mixed(first.flip(0), second.flip(0), 0.7, 8.0).flip(0)
     torch.testing.assert_close(backwards, mixed(first, second, 0.7, 8.0), atol=1e-5, rtol=0)
 
 
-def test_a_share_of_the_pictures_changes_and_the_seed_decides(pictures):
+def test_a_share_of_the_images_changes_deterministically_by_seed(pictures):
     many = pictures[0].repeat(8, 1, 1, 1)
     once, again = mixer(PLACES)(many), mixer(PLACES)(many)
     assert torch.equal(once, again) and not torch.equal(once, mixer(PLACES, seed=4)(many))
@@ -75,11 +75,11 @@ def test_a_share_of_the_pictures_changes_and_the_seed_decides(pictures):
 
 
 @pytest.mark.parametrize("places", [replace(PLACES, photographs=0), replace(PLACES, split="held_out")])
-def test_without_photographs_to_train_with_nothing_changes(pictures, places):
+def test_nothing_changes_without_training_photographs(pictures, places):
     assert torch.equal(mixer(places, share=1.0)(pictures[0]), pictures[0])
 
 
-def test_details_come_from_the_photographs_alone():
+def test_details_come_from_photographs_only():
     marked = replace(PLACES, pictures=PLACES.pictures.clone(), photographs=5)
     marked.pictures[:5] = 7
     for size in (SIZE, 300):

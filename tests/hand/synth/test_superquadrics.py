@@ -1,4 +1,4 @@
-"""A traced ray ends on the surface that it meets first, and only where it meets one."""
+"""A traced ray ends on the first surface that it hits, or misses."""
 
 import pytest
 import torch
@@ -23,12 +23,12 @@ def plain(half: tuple[float, float, float], power: tuple[float, float]) -> Super
 
 
 def rays(shape: Superquadrics, seed: int = 1) -> torch.Tensor:
-    """(M, 3) directions from the camera to places near the bodies, some beside them."""
+    """(M, 3) directions from the camera to points near the bodies, some of which miss them."""
     spread = torch.randn(len(shape.centre), 3, generator=torch.Generator().manual_seed(seed)) * 0.4
     return (shape.centre + spread) / (shape.centre + spread)[:, 2:]
 
 
-def test_a_ray_ends_on_the_surface_and_no_earlier():
+def test_traced_rays_end_on_the_first_surface_point():
     shape = bodies(2000)
     direction = rays(shape)
     met = shape.trace(torch.zeros(2000, 3), direction)
@@ -40,7 +40,7 @@ def test_a_ray_ends_on_the_surface_and_no_earlier():
     assert gauge[:, :-1].min() > 0.98
 
 
-def test_a_ray_that_meets_nothing_comes_near_no_body():
+def test_missed_rays_stay_outside_all_bodies():
     shape = bodies(2000)
     direction = rays(shape)
     missed = shape.trace(torch.zeros(2000, 3), direction) > 100
@@ -48,7 +48,7 @@ def test_a_ray_that_meets_nothing_comes_near_no_body():
     assert shape.gauge(way)[missed].amin(1).quantile(0.01) > 0.97
 
 
-def test_what_lies_behind_the_origin_is_not_met():
+def test_bodies_behind_the_origin_are_not_hit():
     shape = bodies(200)
     assert (shape.trace(torch.zeros(200, 3), -rays(shape)) > 100).all()
 
@@ -61,20 +61,20 @@ def test_what_lies_behind_the_origin_is_not_met():
         ((0.3, 0.3, 1.0), (2.0, 12.0), (0.2, 0.1, 4.0)),
     ],
 )
-def test_balls_boxes_and_cylinders_are_where_geometry_says(half, power, point):
+def test_rays_hit_spheres_boxes_and_cylinders_at_the_analytic_point(half, power, point):
     surface = torch.tensor([point])
     met = plain(half, power).trace(torch.zeros(1, 3), surface / surface[:, 2:])
     assert met.item() == pytest.approx(point[2], abs=0.01)
 
 
-def test_the_gauge_grows_evenly_from_the_centre_outwards():
+def test_gauge_grows_linearly_from_the_centre():
     shape = bodies(300)
     point = shape.centre + torch.randn(300, 3, generator=torch.Generator().manual_seed(2)) * 0.3
     twice = 2 * point - shape.centre
     torch.testing.assert_close(shape.gauge(twice[:, None]), 2 * shape.gauge(point[:, None]), rtol=2e-3, atol=1e-3)
 
 
-def test_normals_are_where_the_gauge_grows_fastest():
+def test_normals_are_the_gradient_of_the_gauge():
     shape = bodies(300)
     outside = shape.centre + torch.randn(300, 3, generator=torch.Generator().manual_seed(3))
     surface = shape.centre + (outside - shape.centre) / shape.gauge(outside[:, None])

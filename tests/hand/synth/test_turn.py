@@ -1,4 +1,4 @@
-"""Banked crops come back turned and zoomed, picture, joints and pixels alike."""
+"""Rotation and zoom of stored crops apply to image, joints and pixels alike."""
 
 from dataclasses import fields, replace
 
@@ -27,14 +27,14 @@ def batch(crops) -> SyntheticCrops:
 
 
 def spots(crops: SyntheticCrops, joint: int) -> SyntheticCrops:
-    """Black pictures with a soft white spot at one joint."""
+    """Black images with a soft white spot at one joint."""
     side = crops.images.shape[1]
     spot = heat_target(crops.pixels[:, joint, None], side, side, 1.5)[:, 0] * 200
     return replace(crops, images=spot[..., None].expand(-1, -1, -1, 3).to(torch.uint8))
 
 
-def test_joints_and_pixels_turn_together(crops, batch):
-    # A rolled and zoomed camera is still a camera: it sees the turned joints at the turned pixels.
+def test_joints_and_pixels_rotate_together(crops, batch):
+    # The rotated joints project to the rotated pixels.
     assert reprojection_error_px(batch.joints, batch.pixels, SIZE).max() < 1e-2
     torch.testing.assert_close(batch.joints.norm(dim=2), crops.joints.norm(dim=2))
     torch.testing.assert_close(batch.joints[..., 2], crops.joints[..., 2])
@@ -43,22 +43,22 @@ def test_joints_and_pixels_turn_together(crops, batch):
 
 
 @pytest.mark.parametrize("joint", [0, 9, 12])
-def test_the_picture_turns_with_its_pixels(crops, joint):
+def test_the_image_rotates_with_its_pixels(crops, joint):
     after = turned(spots(crops, joint), SIZE, torch.Generator().manual_seed(3))
     light = after.images[..., 0].double()
     grid = torch.arange(SIZE).double()
     mass = light.sum((1, 2))
     centre = torch.stack([(light.sum(1) * grid).sum(1), (light.sum(2) * grid).sum(1)], 1) / mass[:, None]
     place = after.pixels[:, joint].double()
-    # Spots at the border are cut off, and some pictures are black beyond a camera's edge.
+    # Spots at the border are truncated, and some images are black beyond the frame's edge.
     whole = ((place > 5) & (place < SIZE - 6)).all(1) & (light.amax((1, 2)) > 120)
     assert whole.sum() > 8
     off = (centre - place).norm(dim=1)[whole]
     assert off.median() < 0.15 and (off < 0.5).float().mean() > 0.8
 
 
-def test_surface_maps_turn_with_the_picture(crops):
-    # Where the hand is seen, turned at the maps' resolution, is where it is seen in the turned picture.
+def test_surface_maps_rotate_with_the_image(crops):
+    # The coverage rotated at the maps' resolution equals that of the rotated image.
     bright = crops.surface[:, :1].float().repeat_interleave(SURFACE_CELL, 2).repeat_interleave(SURFACE_CELL, 3)
     shown = replace(crops, images=(bright * 200).permute(0, 2, 3, 1).expand(-1, -1, -1, 3).to(torch.uint8))
     after = turned(shown, SIZE, torch.Generator().manual_seed(3))
@@ -69,7 +69,7 @@ def test_surface_maps_turn_with_the_picture(crops):
     assert torch.corrcoef(torch.stack([seen[lit].flatten(), after.surface[lit, :1].flatten()]))[0, 1] > 0.9
 
 
-def test_the_same_hands_come_back_turned_another_way(crops, batch):
+def test_each_call_rotates_the_same_hands_differently(crops, batch):
     again = turned(crops, SIZE, torch.Generator().manual_seed(3))
     other = turned(crops, SIZE, torch.Generator().manual_seed(4))
     assert torch.equal(again.images, batch.images) and torch.equal(again.pixels, batch.pixels)
