@@ -1,4 +1,4 @@
-"""Crops to calibrate int8 engines on: drawn hands and, where they are given, recorded ones."""
+"""Crops to calibrate int8 engines on: synthetic hands and, if given, recorded ones."""
 
 from pathlib import Path
 
@@ -8,21 +8,19 @@ from tqdm import tqdm
 
 from hand.errors import UserError
 
-DRAWN_SEED = 9_100_000
-"""Neither training nor any judgement draws from here."""
+SYNTHETIC_SEED = 9_100_000
+"""Used neither for training nor for validation."""
 _BATCH = 24
 
 
-def drawn_crops(size: int, count: int, seed: int = DRAWN_SEED) -> np.ndarray:
-    """(count, size, size, 3) uint8: hands drawn as training draws them, in front of procedural pictures."""
+def synthetic_crops(size: int, count: int, seed: int = SYNTHETIC_SEED) -> np.ndarray:
+    """(count, size, size, 3) uint8: hands rendered as for training, in front of procedural images."""
     from hand.synth.backgrounds import Backgrounds
     from hand.synth.crops import CropRenderer
 
     renderer = CropRenderer(size, Backgrounds.load(None, "train"), seed)
-    steps = range(-(-count // _BATCH))
-    return np.concatenate([renderer.render(_BATCH).images.numpy() for _ in tqdm(steps, desc="drawing hands", unit=f"x{_BATCH}")])[
-        :count
-    ]
+    steps = tqdm(range(-(-count // _BATCH)), desc="rendering hands", unit=f"x{_BATCH}")
+    return np.concatenate([renderer.render(_BATCH).images.numpy() for _ in steps])[:count]
 
 
 def recorded_crops(path: Path, size: int) -> np.ndarray:

@@ -14,7 +14,7 @@ import onnx
 import onnxruntime
 from tqdm import tqdm
 
-from export.crops import DRAWN_SEED, drawn_crops, recorded_crops
+from export.crops import SYNTHETIC_SEED, recorded_crops, synthetic_crops
 from export.onnx import file_engine
 from hand import program
 from hand.errors import UserError
@@ -89,7 +89,7 @@ def _predictions(model: onnx.ModelProto, crops: np.ndarray) -> Predictions:
 def main(settings: Settings) -> None:
     network, manifest = load_network(settings.weights)
     size = manifest.crop_size
-    drawn = drawn_crops(size, settings.drawn + settings.judged, DRAWN_SEED)
+    drawn = synthetic_crops(size, settings.drawn + settings.judged, SYNTHETIC_SEED)
     crops, judged, calibrated_on = drawn[: settings.drawn], drawn[settings.drawn :], f"{settings.drawn} drawn hands"
     if settings.crops:
         recorded = recorded_crops(settings.crops, size)

@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from export.crops import drawn_crops
+from export.crops import synthetic_crops
 from hand import program
 from hand.errors import UserError
 from runtime.engines.parity import PROBE, PROBE_PX
@@ -28,7 +28,7 @@ class Settings:
 
 
 def main(settings: Settings) -> None:
-    crops = drawn_crops(PROBE_PX, ROWS * COLUMNS, settings.seed)
+    crops = synthetic_crops(PROBE_PX, ROWS * COLUMNS, settings.seed)
     sheet = np.concatenate([np.concatenate(list(row), 1) for row in crops.reshape(ROWS, COLUMNS, *crops.shape[1:])])
     if not cv2.imwrite(str(settings.to), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9]):
         raise UserError(f"cannot write {settings.to}: give a .png file in a folder that is there")

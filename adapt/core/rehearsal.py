@@ -24,7 +24,7 @@ _ABSENT, _MIRRORED = 0.05, 0.06
 _RENDER_BATCH = 20
 
 
-def draw_bank(
+def render_bank(
     count: int, crop_size: int, seed: int, backgrounds: Backgrounds | None = None, *, shown: bool = True
 ) -> SyntheticCrops:
     """`count` hands with a border to turn them in, the same for the same seed; some 15 ms each on a core.
@@ -33,7 +33,7 @@ def draw_bank(
     """
     renderer = CropRenderer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
     steps = range(-(-count // _RENDER_BATCH))
-    bar = tqdm(steps, desc="drawing hands to rehearse", unit="hands", unit_scale=_RENDER_BATCH, disable=not shown)
+    bar = tqdm(steps, desc="rendering hands for rehearsal", unit="hands", unit_scale=_RENDER_BATCH, disable=not shown)
     return SyntheticCrops.joined([renderer.render(_RENDER_BATCH, _ABSENT, _MIRRORED) for _ in bar]).rows(slice(count))
 
 
@@ -43,7 +43,7 @@ class Rehearsal:
     def __init__(
         self, bank: SyntheticCrops, share: float, seed: int, device: torch.device | str = "cpu", *, spectra: bool = False
     ):
-        """`share` in (0, 1): share of synthetic images among all that are trained on; `bank` from `draw_bank`."""
+        """`share` in (0, 1): share of synthetic images among all that are trained on; `bank` from `render_bank`."""
         assert 0 < share < 1, f"a share of {share:g} is no rehearsal"
         self.share, self.spectra = share, spectra
         self._bank = bank.to(device)

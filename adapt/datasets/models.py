@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
-from adapt.core.rehearsal import draw_bank
+from adapt.core.rehearsal import render_bank
 from adapt.datasets.assembly_hands import AssemblyHands
 from adapt.datasets.predictions import DatasetPredictions
 from hand.synth.crops import SyntheticCrops
@@ -22,7 +22,7 @@ REHEARSED = 600
 
 
 def _bank(crop_size: int, seed: int) -> SyntheticCrops:
-    return draw_bank(REHEARSED, crop_size, seed)
+    return render_bank(REHEARSED, crop_size, seed)
 
 
 class Models:

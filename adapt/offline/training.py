@@ -8,7 +8,7 @@ from tqdm import tqdm
 
 from adapt.core.augment import Augmenter
 from adapt.core.mean_teacher import MeanTeacher
-from adapt.core.rehearsal import Rehearsal, draw_bank
+from adapt.core.rehearsal import Rehearsal, render_bank
 from adapt.core.targets import LABEL_METHODS, LabelSource, Recipe
 from adapt.core.training_samples import TrainingSet
 from hand.errors import UserError
@@ -93,7 +93,7 @@ def make_mean_teacher(
     torch.set_num_threads(settings.threads)
     device, rehearsal = settings.torch_device, None
     if settings.rehearsed:
-        bank = bank or draw_bank(BANK, manifest.crop_size, settings.seed)
+        bank = bank or render_bank(BANK, manifest.crop_size, settings.seed)
         rehearsal = Rehearsal(bank, settings.rehearsed, settings.seed, device, spectra=settings.spectra)
     return MeanTeacher(
         network,

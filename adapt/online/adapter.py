@@ -88,7 +88,7 @@ class Adapter:
         device: torch.device | str = "cpu",
     ):
         """`shipped` is the reference of all metrics, `serving` the network in use, if another one; `synthetic` are hands on which
-        forgetting is measured, `bank` others for rehearsal (`adapt.core.rehearsal.draw_bank`).
+        forgetting is measured, `bank` others for rehearsal (`adapt.core.rehearsal.render_bank`).
         """
         self._manifest, self._synthetic, self._device = manifest, synthetic, device
         self._labels: LabelSource = labels

@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
-from adapt.core.rehearsal import draw_bank
+from adapt.core.rehearsal import render_bank
 from adapt.core.targets import LabelSource
 from adapt.online.adapted_weights import AdaptedWeights, AdaptedWeightsFile
 from adapt.online.adapter import Adapter, Update
@@ -206,7 +206,7 @@ def _synthetic(size: int) -> SyntheticCrops:
 @cache
 def _bank(size: int) -> SyntheticCrops:
     """Synthetic hands for rehearsal."""
-    return draw_bank(REHEARSED, size, 0, shown=False)
+    return render_bank(REHEARSED, size, 0, shown=False)
 
 
 def network_of(weights: Mapping[str, np.ndarray], manifest: Manifest) -> HandNetwork:

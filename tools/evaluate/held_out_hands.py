@@ -73,7 +73,7 @@ class Evaluation:
     """Of the upright crops."""
 
 
-def draw_held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> HeldOutHands:
+def render_held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> HeldOutHands:
     """`count` hands that training never renders, in boxes of `size` px, which must be divisible by 16."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
     frames = _drawn(kind, "at any roll", count, size, backgrounds, seed, size // 2, 1.0)
@@ -81,7 +81,7 @@ def draw_held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -
 
 
 def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> SyntheticCrops:
-    """Those of `draw_held_out` in crops of a track."""
+    """Those of `render_held_out` in crops of a track."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
     return _drawn(kind, "upright", count, size, backgrounds, seed + 1, 0, 0.0)
 

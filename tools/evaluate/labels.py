@@ -20,7 +20,7 @@ import msgspec
 import torch
 import tyro
 
-from adapt.core.rehearsal import draw_bank
+from adapt.core.rehearsal import render_bank
 from adapt.core.targets import LabelSource
 from adapt.core.training_samples import TrainingSet
 from adapt.offline.adapt_recording import Settings as Offline
@@ -121,7 +121,7 @@ class Comparison:
 
     @cached_property
     def bank(self) -> SyntheticCrops:
-        return draw_bank(BANK, load_network(DEFAULT_WEIGHTS)[1].crop_size, seed=0)
+        return render_bank(BANK, load_network(DEFAULT_WEIGHTS)[1].crop_size, seed=0)
 
     @cached_property
     def drawn(self) -> dict[Kind, SyntheticCrops]:

@@ -22,7 +22,7 @@ from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import DEFAULT_WEIGHTS, network_class
-from tools.evaluate.held_out_hands import AUC_MM, SIDE_PX, Evaluation, Kind, Scores, draw_held_out, evaluate_kind, groups
+from tools.evaluate.held_out_hands import AUC_MM, SIDE_PX, Evaluation, Kind, Scores, evaluate_kind, groups, render_held_out
 from tools.evaluate.metrics import Reliability, auc, pck, rank_correlation, reliability
 from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
 from tools.predict import LOCATOR_SCORE
@@ -152,7 +152,7 @@ def main(settings: Settings) -> None:
     print(real, end="")
     if settings.hands:
         places = Backgrounds.load(bank, "held_out")
-        hands = [draw_held_out(kind, settings.hands, manifest.crop_size, places) for kind in get_args(Kind)]
+        hands = [render_held_out(kind, settings.hands, manifest.crop_size, places) for kind in get_args(Kind)]
         evaluations = [evaluate_kind(engine, of_kind) for of_kind in hands]
         print(report(engine, evaluations))
         if settings.page:

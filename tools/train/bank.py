@@ -51,7 +51,7 @@ def shard_file(bank: Path, number: int) -> Path:
     return bank / f"{number:05d}.safetensors"
 
 
-def draw_shard(settings: Settings, number: int, count: int = SHARD) -> SyntheticCrops:
+def render_shard(settings: Settings, number: int, count: int = SHARD) -> SyntheticCrops:
     """The `number`-th shard: always the same."""
     torch.set_num_threads(1)
     # Seeds of shards lie far apart from each other and below those of held-out hands.
@@ -69,7 +69,7 @@ def main(settings: Settings) -> None:
         file = shard_file(settings.bank, number)
         if file.exists():
             continue
-        crops = draw_shard(settings, number)
+        crops = render_shard(settings, number)
         save_shard(crops, file)
         print(f"{file}: {len(crops.images):,} hands")
 

@@ -13,7 +13,7 @@ from adapt.core.augment import Augmenter
 from adapt.core.crop_pairs import CropPairs
 from adapt.core.losses import Loss, adaptation_loss
 from adapt.core.mean_teacher import MeanTeacher, StepFigures
-from adapt.core.rehearsal import Rehearsal, draw_bank
+from adapt.core.rehearsal import Rehearsal, render_bank
 from adapt.core.targets import FAITHFUL, GeometryLabelBatch, LabelSource, Recipe, Targets
 from capture.sources import synthetic
 from capture.views import VIEWS, PerView, View
@@ -365,7 +365,7 @@ def test_targets_of_turned_crops_are_turned(tiny, asked):
 
 def learnt(shipped: tuple[HandNetwork, Manifest], headset: CropPairs, seed: int) -> tuple[Tensor, list[StepFigures]]:
     """With everything switched on."""
-    rehearsal = Rehearsal(draw_bank(20, 64, seed=0), 0.33, seed, spectra=True)
+    rehearsal = Rehearsal(render_bank(20, 64, seed=0), 0.33, seed, spectra=True)
     adaptation = MeanTeacher(*shipped, augment=Augmenter(seed), rehearsal=rehearsal)
     figures = [adaptation.step(headset, synthetic.R_RIGHT_FROM_LEFT) for _ in range(2)]
     return parameters(adaptation.teacher), figures
@@ -379,7 +379,7 @@ def test_with_everything_on_a_seed_gives_the_same_weights_and_another_gives_othe
 
 def test_rehearsal_lowers_its_own_error_and_keeps_the_real_hands_loss(tiny):
     network, manifest, pairs = tiny
-    bank = draw_bank(20, 32, seed=0)
+    bank = render_bank(20, 32, seed=0)
     told = taught(hands(), 32)
 
     def step(rehearsal: Rehearsal | None) -> tuple[StepFigures, Tensor]:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from adapt.core.rehearsal import MIXED, Rehearsal, draw_bank
+from adapt.core.rehearsal import MIXED, Rehearsal, render_bank
 from adapt.core.synthetic_losses import drawn_loss
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import SyntheticCrops
@@ -21,7 +21,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def bank() -> SyntheticCrops:
-    return draw_bank(40, SIZE, seed=0)
+    return render_bank(40, SIZE, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +34,8 @@ def target() -> Tensor:
 
 def test_a_bank_is_the_same_for_a_seed_and_has_a_border(bank):
     assert bank.images.shape == (40, SIZE + 2 * BORDER, SIZE + 2 * BORDER, 3)
-    assert torch.equal(draw_bank(20, SIZE, seed=0).images, bank.images[:20])
-    assert not torch.equal(draw_bank(20, SIZE, seed=1).images, bank.images[:20])
+    assert torch.equal(render_bank(20, SIZE, seed=0).images, bank.images[:20])
+    assert not torch.equal(render_bank(20, SIZE, seed=1).images, bank.images[:20])
 
 
 @pytest.mark.parametrize(("share", "drawn"), [(0.5, 12), (0.33, 6), (0.01, 1)])

@@ -17,9 +17,9 @@ from tools.evaluate.held_out_hands import (
     OUR_SEED,
     Evaluation,
     HeldOutHands,
-    draw_held_out,
     evaluate_kind,
     groups,
+    render_held_out,
     score,
     sharpness,
 )
@@ -33,7 +33,7 @@ PLACES = Backgrounds.load(None, "held_out")
 
 @pytest.fixture(scope="module")
 def hands() -> HeldOutHands:
-    return draw_held_out("our", COUNT, SIZE, PLACES)
+    return render_held_out("our", COUNT, SIZE, PLACES)
 
 
 class Knowing:
@@ -76,13 +76,13 @@ def test_both_kinds_are_as_many_as_asked_for_and_not_those_of_training(hands):
 
 
 def test_fewer_hands_are_the_first_of_more(hands):
-    few = draw_held_out("our", 3, SIZE, PLACES)
+    few = render_held_out("our", 3, SIZE, PLACES)
     assert torch.equal(few.frames.images, hands.frames.images[:3])
     assert torch.equal(few.upright.pixels, hands.upright.pixels[:3])
 
 
 def test_the_foreign_hand_is_another(hands):
-    foreign = draw_held_out("foreign", 3, SIZE, PLACES)
+    foreign = render_held_out("foreign", 3, SIZE, PLACES)
     assert foreign.kind == "foreign"
     bones = [(h.joints[:, 8] - h.joints[:, 7]).norm(dim=1).mean() for h in (foreign.frames, hands.frames)]
     assert not torch.isclose(*bones, rtol=1e-3)

@@ -5,7 +5,7 @@ import torch
 
 from hand.errors import UserError
 from hand.synth.crops import SyntheticCrops
-from tools.train.bank import HandBank, Settings, draw_shard, main, save_shard, shard_file
+from tools.train.bank import HandBank, Settings, main, render_shard, save_shard, shard_file
 
 SIZE = 32
 
@@ -15,15 +15,15 @@ def settings(folder, **others) -> Settings:
 
 
 def test_a_shard_is_always_the_same_and_no_other_is(tmp_path):
-    first, again, other = (draw_shard(settings(tmp_path), number, 20) for number in (3, 3, 4))
+    first, again, other = (render_shard(settings(tmp_path), number, 20) for number in (3, 3, 4))
     for name in SyntheticCrops.__slots__:
         assert torch.equal(getattr(first, name), getattr(again, name)), name
     assert not torch.equal(first.images, other.images)
-    assert not torch.equal(draw_shard(settings(tmp_path, seed=1), 3, 20).images, first.images)
+    assert not torch.equal(render_shard(settings(tmp_path, seed=1), 3, 20).images, first.images)
 
 
 def test_crops_come_out_as_they_went_in(tmp_path):
-    shard = draw_shard(settings(tmp_path), 0, 20)
+    shard = render_shard(settings(tmp_path), 0, 20)
     save_shard(shard, shard_file(tmp_path, 0))
     taken = HandBank(tmp_path, SIZE, seed=1).take(40)
     for row in range(40):
@@ -36,13 +36,13 @@ def test_crops_come_out_as_they_went_in(tmp_path):
 
 
 def test_shards_drawn_since_are_taken_in_and_parts_are_not(tmp_path):
-    save_shard(draw_shard(settings(tmp_path), 0, 20), shard_file(tmp_path, 0))
+    save_shard(render_shard(settings(tmp_path), 0, 20), shard_file(tmp_path, 0))
     bank = HandBank(tmp_path, SIZE, seed=1)
     assert len(bank) == 20
     shard_file(tmp_path, 1).with_suffix(".123.part").write_bytes(b"half a shard")
     bank.refresh()
     assert len(bank) == 20
-    save_shard(draw_shard(settings(tmp_path), 1, 20), shard_file(tmp_path, 1))
+    save_shard(render_shard(settings(tmp_path), 1, 20), shard_file(tmp_path, 1))
     bank.refresh()
     assert len(bank) == 40
 

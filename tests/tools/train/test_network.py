@@ -22,7 +22,7 @@ def hands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bank of one shard."""
     folder = tmp_path_factory.mktemp("hands")
     settings = bank.Settings(folder, shards=1, crop_size=SIZE, backgrounds=None)
-    bank.save_shard(bank.draw_shard(settings, 0, 40), bank.shard_file(folder, 0))
+    bank.save_shard(bank.render_shard(settings, 0, 40), bank.shard_file(folder, 0))
     return folder
 
 

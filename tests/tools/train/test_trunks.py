@@ -17,7 +17,7 @@ def test_every_trunk_can_be_built(trunk):
 def test_trunks_are_trained_timed_and_drawn(tmp_path, capsys):
     hands = tmp_path / "hands"
     hands.mkdir()
-    drawn = bank.draw_shard(bank.Settings(hands, crop_size=32, backgrounds=None), 0, 40)
+    drawn = bank.render_shard(bank.Settings(hands, crop_size=32, backgrounds=None), 0, 40)
     bank.save_shard(drawn, bank.shard_file(hands, 0))
     settings = Settings(tmp_path / "run", (hands,), ("narrow", "fine"), pictures=32, validate=8, rounds=2, backgrounds=None)
     main(settings)
