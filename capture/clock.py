@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MOST_DRIFT = 500e-6
+MAX_DRIFT = 500e-6
 """Largest relative rate of two clocks: the most by which Linux slews a clock (MAXFREQ)."""
 WANDER = 1e-6
 """By how much a clock's rate may differ from its mean over the window: crystals follow their temperature."""
@@ -86,7 +86,7 @@ class RemoteClock:
         self._newest: Probe | None = None
         self._base_ns = 0
         self._at = self._low = self._high = np.zeros(0)
-        self._drift = (-MOST_DRIFT, MOST_DRIFT)
+        self._drift = (-MAX_DRIFT, MAX_DRIFT)
 
     @property
     def known(self) -> bool:
@@ -140,7 +140,7 @@ class RemoteClock:
         rough_ns = remote_ns - self.offset(self._newest.received_ns).ns
         there = self.offset(rough_ns)
         # That moment is known to within the bound only, during which the clocks drift a little.
-        return Offset(remote_ns - there.ns, there.bound_ns + round(2 * MOST_DRIFT * there.bound_ns) + 2)
+        return Offset(remote_ns - there.ns, there.bound_ns + round(2 * MAX_DRIFT * there.bound_ns) + 2)
 
     def _forget(self) -> None:
         """Start again after a clock step."""
@@ -167,19 +167,19 @@ class RemoteClock:
         self._low, self._high = (
             np.array([side - self._reference_ns for side in sides], float) for sides in zip(*intervals, strict=True)
         )
-        self._drift = (-MOST_DRIFT, MOST_DRIFT)
+        self._drift = (-MAX_DRIFT, MAX_DRIFT)
         apart = self._at[None, :] - self._at[:, None]
         later = apart > 0
         if later.any():
             slowest = ((self._low[None, :] - self._high[:, None])[later] / apart[later]).max() - WANDER
             fastest = ((self._high[None, :] - self._low[:, None])[later] / apart[later]).min() + WANDER
-            if slowest > fastest or slowest > MOST_DRIFT or fastest < -MOST_DRIFT:
+            if slowest > fastest or slowest > MAX_DRIFT or fastest < -MAX_DRIFT:
                 return False
-            self._drift = (max(slowest, -MOST_DRIFT), min(fastest, MOST_DRIFT))
+            self._drift = (max(slowest, -MAX_DRIFT), min(fastest, MAX_DRIFT))
         return True
 
 
 def _interval_ns(probe: Probe) -> tuple[int, int]:
     """Lower and upper bound of the offset when the answer arrived."""
-    drifted = int(MOST_DRIFT * probe.round_trip_ns) + 1
+    drifted = int(MAX_DRIFT * probe.round_trip_ns) + 1
     return probe.remote_ns - probe.received_ns, probe.remote_ns - probe.sent_ns + drifted

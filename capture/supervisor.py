@@ -22,7 +22,7 @@ class Backoff:
     """Exponential backoff: the first retry at once, later ones after pauses that double, until a try has lasted."""
 
     FIRST_NS = 250_000_000
-    MOST_NS = 2_000_000_000
+    MAX_NS = 2_000_000_000
     LASTED_NS = 5_000_000_000
     """A camera that ran this long has not failed: the next retry is a first one."""
 
@@ -34,7 +34,7 @@ class Backoff:
         if ran_ns >= self.LASTED_NS:
             self._pause_ns = 0
         due_ns = now_ns + self._pause_ns
-        self._pause_ns = min(max(2 * self._pause_ns, self.FIRST_NS), self.MOST_NS)
+        self._pause_ns = min(max(2 * self._pause_ns, self.FIRST_NS), self.MAX_NS)
         return due_ns
 
 

@@ -60,7 +60,7 @@ def from_vector(vector: np.ndarray) -> np.ndarray:
 
 
 def to_vector(rotation: np.ndarray) -> np.ndarray:
-    """The vector (3,) with `from_vector(vector) == rotation` (3, 3) and a length of at most π."""
+    """The vector (3,) with `from_vector(vector) == rotation` (3, 3) and a length of at most π; angles up to 1e-5 rad give 0."""
     import cv2
 
     return cv2.Rodrigues(np.asarray(rotation, float))[0][:, 0]

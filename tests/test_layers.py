@@ -59,7 +59,7 @@ EDGES = {
     "tools": {"hand", "capture", "runtime", "adapt", "export", "stream"},
     "stream": {"hand", "capture", "runtime", "adapt", "export"},
 }
-MOST_FILES = 25
+MAX_FILES = 25
 
 
 def modules() -> dict[str, Path]:
@@ -135,7 +135,7 @@ def test_package_init_contains_a_docstring_only():
 def test_folders_have_at_most_the_allowed_number_of_files():
     folders = {path.parent for path in MODULES.values() if path.parent != ROOT}
     counts = {str(folder.relative_to(ROOT)): len(list(folder.glob("*.py"))) for folder in folders}
-    assert not {folder: count for folder, count in counts.items() if count > MOST_FILES}
+    assert not {folder: count for folder, count in counts.items() if count > MAX_FILES}
 
 
 def test_help_imports_no_heavy_libraries():

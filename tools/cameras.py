@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from capture.sources.v4l2 import CameraInfo, cameras
 from hand import program
 
-_MOST_SIZES = 8
+_MAX_SIZES = 8
 
 
 @dataclass
@@ -41,11 +41,11 @@ def describe(info: CameraInfo, *, all_sizes: bool) -> list[str]:
         lines.append(f"    cannot be opened: {info.problem}")
     for fourcc in dict.fromkeys(mode.fourcc for mode in info.modes):
         modes = sorted((mode for mode in info.modes if mode.fourcc == fourcc), key=lambda mode: -mode.width * mode.height)
-        for mode in modes if all_sizes else modes[:_MOST_SIZES]:
+        for mode in modes if all_sizes else modes[:_MAX_SIZES]:
             rates = ", ".join(f"{rate:g}" for rate in mode.rates_fps) or "rates not known"
             lines.append(f"    {fourcc:<5}{mode.width:>5}×{mode.height:<5} {rates} /s")
-        if not all_sizes and len(modes) > _MOST_SIZES:
-            lines.append(f"    {fourcc:<5}{len(modes) - _MOST_SIZES} smaller sizes: --all")
+        if not all_sizes and len(modes) > _MAX_SIZES:
+            lines.append(f"    {fourcc:<5}{len(modes) - _MAX_SIZES} smaller sizes: --all")
     return lines
 
 

@@ -31,7 +31,7 @@ from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_es
 from runtime.reporting.calibration_text import describe
 from runtime.types import Side
 from tools.report.figures import NEEDS_MATPLOTLIB, save_figure
-from tools.report.label_sheet import MOST_CROPS, SampleCrop, draw_label_sheet
+from tools.report.label_sheet import MAX_CROPS, SampleCrop, draw_label_sheet
 from tools.train.bank import SHARD, save_shard
 
 
@@ -110,8 +110,8 @@ class Shards:
 
     def _sample(self, sample: SampleCrop) -> None:
         # Reservoir sampling: each crop is as likely as any other to be kept.
-        place = len(self._samples) if len(self._samples) < MOST_CROPS else int(self._random.integers(2 * self.pairs))
-        if place < MOST_CROPS:
+        place = len(self._samples) if len(self._samples) < MAX_CROPS else int(self._random.integers(2 * self.pairs))
+        if place < MAX_CROPS:
             self._samples[place : place + 1] = [sample]
 
     def _save(self) -> None:

@@ -30,7 +30,7 @@ from runtime.networks import weights
 
 LOCATOR_SCORE = 0.02
 """A low threshold: the search rejects boxes without a hand."""
-MOST_HANDS = 4
+MAX_HANDS = 4
 COLOURS = ((255, 90, 80), (255, 200, 60), (90, 220, 110), (80, 190, 255), (200, 130, 255))
 """RGB of the fingers, from the thumb on."""
 
@@ -101,7 +101,7 @@ def find_hands(engine: Engine, locate: Locator, image: np.ndarray, fov_deg: floa
     """The hands in an image (H, W, 3) uint8 RGB, best first: around what the locator finds, and everywhere else."""
     height, width = image.shape[:2]
     camera = PinholeCamera.from_fov(width, height, fov_deg)
-    return search(engine, image, camera, [*locate(image, "left"), *box_grid((width, height))])[:MOST_HANDS]
+    return search(engine, image, camera, [*locate(image, "left"), *box_grid((width, height))])[:MAX_HANDS]
 
 
 def filter_by_score(found: Iterable[SearchHit], min_score: float) -> list[SearchHit]:

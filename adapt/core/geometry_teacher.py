@@ -23,7 +23,7 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.types import DualHand, ViewHand
 
-MOST_RESIDUAL = 0.1
+MAX_RESIDUAL = 0.1
 """Root mean square distance, in hands, of a fit's pixels from those that both views saw, beyond which it gives no label: then
 one of them saw something else, or a camera was moved."""
 UNKNOWN_FOV: PerView[float | None] = PerView(None, None)
@@ -32,7 +32,7 @@ UNKNOWN_FOV: PerView[float | None] = PerView(None, None)
 class GeometryTeacher:
     """Labels what a pipeline sees, by the geometry that it finds. Holds nothing but the pipeline; does no input or output."""
 
-    def __init__(self, pipeline: Pipeline, most_residual: float = MOST_RESIDUAL):
+    def __init__(self, pipeline: Pipeline, most_residual: float = MAX_RESIDUAL):
         """`pipeline` has a calibrator and a solver, and merges by geometry once the cameras are calibrated."""
         self.pipeline = pipeline
         self._most_residual = most_residual
@@ -139,7 +139,7 @@ def _pipeline(estimator: Estimator, calibrator: SelfCalibrator, cameras: PerView
     return Pipeline(estimator, cameras, how, calibrator=calibrator, solver=InlineSolver())
 
 
-def is_good_fit(fitted: FittedHand, geometry: TwoViewGeometry, most_residual: float = MOST_RESIDUAL) -> bool:
+def is_good_fit(fitted: FittedHand, geometry: TwoViewGeometry, most_residual: float = MAX_RESIDUAL) -> bool:
     """Whether a fit lies where both views saw the hand, and may give labels: by the root mean square distance of its pixels."""
     size_mm = np.linalg.norm(fitted.joints_mm[MIDDLE_MCP] - fitted.joints_mm[WRIST])
     seen_mm = geometry.in_view_axes(fitted.joints_mm)

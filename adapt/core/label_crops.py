@@ -12,7 +12,7 @@ from runtime.estimators.crop import CropCamera, HandCrop
 from runtime.estimators.tracker import box_around, roll_of
 from runtime.types import Side
 
-_SHIFT, _MOST_SHIFT, _ZOOM = 0.07, 0.2, (0.82, 1.32)
+_SHIFT, _MAX_SHIFT, _ZOOM = 0.07, 0.2, (0.82, 1.32)
 """How far boxes miss their hand, as in `hand.synth.aim`: standard deviation and maximum, shares of the side; range of sizes."""
 
 
@@ -34,7 +34,7 @@ def crop_camera(
         roll_deg = roll_deg + ROLL_JITTER_DEG * jitter.normal() if upright else jitter.uniform(-180, 180)
     centre, side_px = box_around(pixels, roll_deg)
     if jitter is not None:
-        centre = centre + side_px * (_SHIFT * jitter.normal(size=2)).clip(-_MOST_SHIFT, _MOST_SHIFT)
+        centre = centre + side_px * (_SHIFT * jitter.normal(size=2)).clip(-_MAX_SHIFT, _MAX_SHIFT)
         side_px *= jitter.uniform(*_ZOOM)
     whole = size + 2 * border
     return CropCamera.at(frame, centre, side_px * whole / size, whole, mirror=side == "left", roll_deg=roll_deg)

@@ -22,7 +22,7 @@ from capture.views import PerView
 
 ITERATIONS = 8
 """Newton steps from μ = 0; they rise monotonically to the root, twice as many digits each."""
-_MOST_TURN = 0.9
+_MAX_TURN = 0.9
 """|λ| beyond which the hands, turned by about 2 arctan |λ| (84°) too much or too little, are unrelated."""
 
 
@@ -68,7 +68,7 @@ def _multiplier(c: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
         slope = ((c / rest) ** 2).sum(-1, keepdim=True) - 1
         mu = torch.where(slope < 0, mu - f / slope, mu)
     lam = c / (t - mu)
-    found = (mu < t[:, :1]) & ((lam**2).sum(-1, keepdim=True) <= _MOST_TURN**2)
+    found = (mu < t[:, :1]) & ((lam**2).sum(-1, keepdim=True) <= _MAX_TURN**2)
     return torch.where(found, lam, 0), found
 
 

@@ -32,9 +32,9 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.reporting.calibration_text import describe_rejection
 from runtime.types import ViewHand
 
-MOST_PAIRS = 128
+MAX_PAIRS = 128
 """That the cameras are found from."""
-LEAST_PAIRS = 12
+MIN_PAIRS = 12
 SHAPE_DISTRUST = 1.0
 """A view's own 3D hand is believed as it tells: at another moment it errs another way, a stream's errs alike for seconds."""
 _APART_NS = 1_000_000_000
@@ -63,14 +63,14 @@ def calibrate_dataset(predictions: Sequence[DatasetPredictions]) -> tuple[Datase
     if not predictions:
         return None, "no hands were seen"
     lenses = predictions[0].cameras
-    buffer = KeyframeBuffer(lenses.map(lambda camera: camera.size_px[0]), MOST_PAIRS)
+    buffer = KeyframeBuffer(lenses.map(lambda camera: camera.size_px[0]), MAX_PAIRS)
     for one in predictions:
         if max(float(pixel_error(hand).mean()) for hand in one.hands) <= MAX_PIXEL_ERROR:
             seen = Keyframe.of(one.number, PerView.of(lambda view, one=one: _through(one, view, lenses[view])))
             if seen is not None:
                 buffer.add(seen)
-    if len(buffer) < LEAST_PAIRS:
-        return None, f"{len(buffer)} pairs show the hand well to both views, expected {LEAST_PAIRS} or more"
+    if len(buffer) < MIN_PAIRS:
+        return None, f"{len(buffer)} pairs show the hand well to both views, expected {MIN_PAIRS} or more"
     views = buffer.keypoints(lenses.map(lambda camera: np.array(camera.centre_px)), SHAPE_DISTRUST)
     log_focal = lenses.map(lambda camera: float(np.log(camera.focal_px)))
     prior = Prior(log_focal, PerView(0.0, 0.0), EQUAL_SIGMA, mean_bone_lengths(), BONE_SIGMA, BONE_NOISE)

@@ -24,9 +24,9 @@ from runtime.networks.weights import Manifest
 
 STALE = 24
 """New pairs after which training and held-out sets are made anew."""
-LEAST_FITTING = 10
+MIN_FITTING = 10
 """Samples that must fit the cameras, in each of both sets."""
-MOST_WAITING = 64
+MAX_WAITING = 64
 """Steps that may be pending."""
 _COUNTED = {
     ValidationResult.PROMOTED: "promotions",
@@ -125,7 +125,7 @@ class Adapter:
         self._counts["pairs"] += 1
         self._new += 1
         if self._pairs.add(pair):
-            self._waiting = min(self._waiting + self._pace.passes, self._pace.batch * MOST_WAITING)
+            self._waiting = min(self._waiting + self._pace.passes, self._pace.batch * MAX_WAITING)
 
     @property
     def status(self) -> AdaptationStatus:
@@ -167,7 +167,7 @@ class Adapter:
         if self._split is None or self._new >= STALE:
             training, held_out = self._pairs.training_set(self._cameras), self._pairs.held_out_set(self._cameras)
             self._new = 0
-            if training is None or held_out is None or min(len(training.pairs), len(held_out.pairs)) < LEAST_FITTING:
+            if training is None or held_out is None or min(len(training.pairs), len(held_out.pairs)) < MIN_FITTING:
                 # Tried again with new pairs.
                 self._waiting, self._split = 0, None
                 return None

@@ -21,8 +21,8 @@ TRAINING, HELD_OUT = 256, 80
 STRETCH_NS, HELD_OUT_EVERY = 2_000_000_000, 4
 """Pairs are held out by stretches of this length, since neighbours are alike; one stretch in so many."""
 MAX_AGE_NS = 3600 * 10**9
-LEAST_TRAINING, LEAST_HELD_OUT = 32, 12
-LEAST_TRAVEL = 0.3
+MIN_TRAINING, MIN_HELD_OUT = 32, 12
+MIN_TRAVEL = 0.3
 """Hands that joints must have moved (`KeyframeBuffer.travel`): a hand that stands still is not trained on."""
 _ALIKE_DEG, _ALIKE_SHARE = 0.5, 0.02
 """Calibrations that differ by less do not relabel the pairs: live, the calibration improves a little every few seconds."""
@@ -98,11 +98,11 @@ class LivePairs:
     @property
     def readiness(self) -> tuple[float, Lacking | None]:
         """In [0, 1] the share of what learning needs that is there, and what lacks; 1 and None where there is enough."""
-        training, held_out = len(self._training) / LEAST_TRAINING, len(self._held_out) / LEAST_HELD_OUT
+        training, held_out = len(self._training) / MIN_TRAINING, len(self._held_out) / MIN_HELD_OUT
         if min(training, held_out) < 1:
             return min(training, held_out), Lacking.PAIRS if training <= held_out else Lacking.HELD_OUT
         travel = min(self._training.travel, self._held_out.travel)
-        return (travel / LEAST_TRAVEL, Lacking.MOTION) if travel < LEAST_TRAVEL else (1.0, None)
+        return (travel / MIN_TRAVEL, Lacking.MOTION) if travel < MIN_TRAVEL else (1.0, None)
 
     def training_set(self, cameras: Cameras) -> TrainingSet | None:
         """Samples to train on; pairs that do not fit the cameras are left out. None where no pair fits."""

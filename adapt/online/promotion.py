@@ -7,10 +7,10 @@ from adapt.online.validation import ValidationMetrics
 
 GAIN = 0.97
 """Metrics that must improve are to be at most so many times what they were: a smaller change is chance."""
-MOST_RAYS, MOST_BONES, MOST_WITHIN = 1.10, 1.08, 1.30
+MAX_RAYS, MAX_BONES, MAX_WITHIN = 1.10, 1.08, 1.30
 """Metrics that must not get worse may be at most so many times what they were. A view's 3D and 2D come from the same maps, which
 makes them agree better than either does with the truth: right adaptation lets them part by a tenth."""
-MOST_SYNTHETIC = 1.10
+MAX_SYNTHETIC = 1.10
 """The same limit for synthetic hands, against the network that ships."""
 
 
@@ -72,10 +72,10 @@ def decide_promotion(candidate: ValidationMetrics, serving: ValidationMetrics, s
     `shipped`: metrics of the network that adaptation began from.
     """
     for metric, reference, most in (
-        (GateMetric.SYNTHETIC_ERROR, shipped, MOST_SYNTHETIC),
-        (GateMetric.RAYS, serving, MOST_RAYS),
-        (GateMetric.WITHIN, serving, MOST_WITHIN),
-        (GateMetric.BONES, serving, MOST_BONES),
+        (GateMetric.SYNTHETIC_ERROR, shipped, MAX_SYNTHETIC),
+        (GateMetric.RAYS, serving, MAX_RAYS),
+        (GateMetric.WITHIN, serving, MAX_WITHIN),
+        (GateMetric.BONES, serving, MAX_BONES),
         (GateMetric.INHUMAN, serving, 1.0),
         (GateMetric.LABELS, serving, GAIN),
         (GateMetric.DEPTH, serving, GAIN),

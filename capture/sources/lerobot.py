@@ -31,7 +31,7 @@ SILENCE_S = 5.0
 """After which a server that has sent is gone."""
 _ODD_S = 2.0
 """Times that differ from our wall clock's by more than this come from a clock that was not set by the same standard."""
-_MOST_DAMAGED = 100
+_MAX_DAMAGED = 100
 """Damaged messages in a row after which the sender is no image server."""
 
 
@@ -130,7 +130,7 @@ class LeRobotSource:
                 image = decode(message.images[self._camera])
             except MessageError as error:
                 damaged += 1
-                if damaged > _MOST_DAMAGED:
+                if damaged > _MAX_DAMAGED:
                     raise UserError(
                         f"LeRobot's image server at {self._endpoint} sends what is none of its messages: {error}"
                     ) from error

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.clock import MOST_DRIFT, PATIENCE, SLOT_NS, SLOTS, Probe, RemoteClock
+from capture.clock import MAX_DRIFT, PATIENCE, SLOT_NS, SLOTS, Probe, RemoteClock
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -77,7 +77,7 @@ def test_the_bound_is_half_the_smallest_round_trip_plus_possible_drift(host, cou
         # Slots keep the best probe of their interval; only the age of the overall best is lost.
         best_ns = min(best_ns, probe.round_trip_ns)
         age_ns = probe.received_ns
-        assert clock.offset(probe.received_ns).bound_ns <= best_ns / 2 + 2.1 * MOST_DRIFT * (age_ns + probe.round_trip_ns) + 2
+        assert clock.offset(probe.received_ns).bound_ns <= best_ns / 2 + 2.1 * MAX_DRIFT * (age_ns + probe.round_trip_ns) + 2
 
 
 def test_a_minute_of_probes_estimates_drift_to_parts_per_million():

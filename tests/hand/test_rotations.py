@@ -39,7 +39,8 @@ def test_to_vector_gives_the_shortest_vector_of_the_same_rotation(vector):
     back = to_vector(R)
     assert np.linalg.norm(back) <= np.pi + 1e-9
     # Near half a turn the accuracy of the vector is only the square root of that of the matrix.
-    np.testing.assert_allclose(from_vector(back), R, atol=1e-6)
+    # Near half a turn the vector is only as accurate as the square root of the matrix; OpenCV gives 0 up to 1e-5 rad.
+    np.testing.assert_allclose(from_vector(back), R, atol=1e-6 if np.linalg.norm(vector) > 2e-5 else 2e-5)
 
 
 @given(VECTOR, VECTOR)

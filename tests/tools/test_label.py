@@ -27,7 +27,7 @@ from tests.hand.pinhole import reprojection_error_px
 from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
 from tools.label import Settings, shard_of, write
 from tools.report.figures import save_figure
-from tools.report.label_sheet import MOST_CROPS, draw_label_sheet
+from tools.report.label_sheet import MAX_CROPS, draw_label_sheet
 from tools.train.bank import HandBank, load_shard, save_shard, shard_file
 from tools.train.losses import surface_loss, training_loss
 
@@ -153,7 +153,7 @@ def test_two_clips_become_shards_and_a_picture_the_same_each_time(tmp_path, clip
     assert len(shards.files) == 1 and len(load_shard(shards.files[0]).images) == shards.crops
     save_figure(draw_label_sheet(shards.samples), tmp_path / "sheet.png")
     sheet = cv2.imread(str(tmp_path / "sheet.png"))
-    assert len(shards.samples) == MOST_CROPS and sheet is not None and sheet.shape[1] > 1000 and sheet.std() > 20
+    assert len(shards.samples) == MAX_CROPS and sheet is not None and sheet.shape[1] > 1000 and sheet.std() > 20
     written = shards.files[0].read_bytes()
     assert write(settings, lambda: Eyes(Scene())).files == shards.files
     assert shards.files[0].read_bytes() == written and len(list(settings.taught.glob("*"))) == 1

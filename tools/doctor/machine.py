@@ -14,7 +14,7 @@ import psutil
 
 from tools.doctor.finding import Finding
 
-LEAST_PYTHON = (3, 11)
+MIN_PYTHON = (3, 11)
 PORTS = {5601: "a headset's left camera", 5602: "a headset's right camera", 5570: "published hands"}
 """TCP ports of the examples in the documentation."""
 RAW_MB_PER_S = 55.3
@@ -47,7 +47,7 @@ def check_port(port: int, purpose: str) -> Finding:
 
 def _python() -> Finding:
     version = platform.python_version()
-    if sys.version_info < LEAST_PYTHON:
+    if sys.version_info < MIN_PYTHON:
         return Finding("problem", "Python", version, "install Python 3.11 or newer; then make setup PYTHON=/path/to/python3.11")
     if sys.platform != "linux":
         return Finding(

@@ -21,7 +21,7 @@ from tools.evaluate.two_views import sample_rig
 
 STRETCH, HELD_OUT_EVERY = 8, 4
 """Pairs are held out in stretches of so many, one stretch in so many."""
-LEAST_HELD_OUT = 16
+MIN_HELD_OUT = 16
 ROTATION_DEG, BASELINE_DEG, FOCAL_SHARE = 1.0, 1.5, 0.03
 """Errors of self-calibrated cameras, about as tools.evaluate.geometry measures them."""
 
@@ -52,7 +52,7 @@ def make_scene(rng: np.random.Generator, engine: TorchEngine, seconds: float, fp
     shown = [TrainingSample.cut(pair, engine.manifest.crop_size) for pair in labelled]
     parts = [number // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 for number in range(len(shown))]
     learnt, held_out = ([one for one, out in zip(shown, parts, strict=True) if out == which] for which in (False, True))
-    if len(held_out) < LEAST_HELD_OUT:
+    if len(held_out) < MIN_HELD_OUT:
         return None
     numbers = [stream.number(one.captured_ns) for one in held_out]
     return Scene(

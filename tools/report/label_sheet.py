@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COLUMNS, ROWS = 8, 5
-MOST_CROPS = COLUMNS * ROWS
+MAX_CROPS = COLUMNS * ROWS
 """Crops that the page shows at most."""
 _TILE_PX = 170
 _BONE = "gold"

@@ -30,7 +30,7 @@ from hand.errors import UserError
 _CHECK_EVERY = 500
 """Messages between two good pairs, at least."""
 _GROWTH_MB = 20
-_MOST_ESCAPED = 3
+_MAX_ESCAPED = 3
 
 
 @dataclass
@@ -128,7 +128,7 @@ def fuzz(settings: Settings, on_messages: Callable[[int], object] = lambda count
 
     with _silent_stderr():
         # A run of its own between any two good pairs: Hypothesis remembers what it drew in a run.
-        while outcome.messages < settings.messages and len(outcome.escaped) < _MOST_ESCAPED:
+        while outcome.messages < settings.messages and len(outcome.escaped) < _MAX_ESCAPED:
             before = outcome.messages
             try:
                 hypothesis.seed(f"{settings.seed} {outcome.pairs}")(send)()

@@ -22,7 +22,7 @@ PUBLISHED = {"Mono-M": -14.0, "Dual-M": -9.0}
 data sets (cross-dataset)."""
 PUBLISHED_ROTATIONS_DEG = (2, 33)
 """Range of its rotation errors, by the table of its repository."""
-MOST_ERRORS = 5
+MAX_ERRORS = 5
 """Different errors that are listed."""
 _HEAD = (
     f"{'pair':<10}{'tested':>7}  {'Mono-M, mm':^24}  {'Dual-M, mm':^24}  {'same rotation':>13}  {'rotation off, deg':^19}",
@@ -67,7 +67,7 @@ def table_of(rows: Iterable[Row]) -> str:
     pairs: list[Row] = []
     for row in rows:
         if row.error is not None:
-            if row.error in errors or len(errors) < MOST_ERRORS:
+            if row.error in errors or len(errors) < MAX_ERRORS:
                 errors[row.error] += 1
             else:
                 errors["other errors"] += 1

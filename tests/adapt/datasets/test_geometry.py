@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from adapt.datasets.assembly_hands import AssemblyHands, HandPairs, TrueHand
-from adapt.datasets.geometry import LEAST_PAIRS, Labeller, calibrate_dataset
+from adapt.datasets.geometry import MIN_PAIRS, Labeller, calibrate_dataset
 from adapt.datasets.predictions import DatasetPredictions, rotation_of
 from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
@@ -82,8 +82,8 @@ def test_the_views_own_hands_tell_the_rotation(pairs):
 
 
 def test_few_hands_find_no_cameras(pairs):
-    places, note = calibrate_dataset(looked(pairs)[: LEAST_PAIRS - 1])
-    assert places is None and f"{LEAST_PAIRS - 1} pairs show the hand well" in note
+    places, note = calibrate_dataset(looked(pairs)[: MIN_PAIRS - 1])
+    assert places is None and f"{MIN_PAIRS - 1} pairs show the hand well" in note
     assert calibrate_dataset([]) == (None, "no hands were seen")
 
 
