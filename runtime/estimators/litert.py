@@ -16,7 +16,7 @@ class Model:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
             raise UserError(
-                "LiteRT, which runs MediaPipe's models, is not installed: pip install -e '.[mediapipe]' or use --estimator detnet"
+                "LiteRT, which runs MediaPipe's models, is not installed: pip install ai-edge-litert, or use --estimator detnet"
             ) from error
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads)

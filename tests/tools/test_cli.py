@@ -1,6 +1,7 @@
 """`duohand`: every command is in its table and has its help, and the list of them waits for no library."""
 
 import ast
+import os
 import re
 import shutil
 import subprocess
@@ -136,3 +137,14 @@ def test_completion_is_written_for_the_shell(shell, tmp_path):
 def test_completion_for_a_shell_that_is_not_known_is_refused(capsys):
     assert cli.main(["--tyro-print-completion", "cmd"]) == 2
     assert "expected --tyro-print-completion bash|zsh|fish" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["stream", "--help"], ["keys", "--help"]])
+def test_output_that_nobody_reads_ends_the_program_quietly(arguments):
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.cli", *arguments], cwd=ROOT, stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
