@@ -188,6 +188,12 @@ def _show(
     stop: StopFlag,
 ) -> None:
     shown: ViewerFrame | None = None
+    if _over(deadline, stop):
+        # The screen took longer to open than the run lasts: a video or picture of it holds one frame nevertheless.
+        last = queue.get(POLL_S)
+        if last:
+            screen.show(last.pair, last.hand, last.status)
+        return
     while not _over(deadline, stop):
         ended = not thread.is_alive()
         new = queue.get(0 if ended else POLL_S)

@@ -101,6 +101,14 @@ def test_time_limit_ends_the_loop():
     assert run(ListedPairs(3, open_ended=True), seconds=0.01).pairs >= 1
 
 
+def test_a_screen_that_opens_after_the_time_limit_shows_one_frame():
+    screen = RecordingScreen()
+    # The limit is over before the screen is there.
+    run(ListedPairs(3, open_ended=True), screen=screen, seconds=1e-9)
+    assert len(screen.shown) == 1
+    assert screen.closed
+
+
 def test_an_error_of_the_pipeline_reaches_the_caller_and_closes_the_screen():
     screen = RecordingScreen()
     with pytest.raises(ZeroDivisionError, match="a bug"):
