@@ -132,3 +132,4 @@ def test_the_installed_demo_gives_hands(fresh, tmp_path):
     done = ran(fresh / "duohand", "demo", "--seconds", "3", "--headless", "--save", "hands.jsonl", home=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "hands.jsonl").read_text().count("\n") > 3
+    assert {"demo.mp4", "demo.png"} <= {file.name for file in (tmp_path / "out").iterdir()}
