@@ -1,5 +1,6 @@
 """Fixtures that several packages' tests share."""
 
+import logging
 import os
 import shutil
 import subprocess
@@ -12,6 +13,19 @@ import pytest
 if TYPE_CHECKING:
     from runtime.networks.network import HandNetwork
     from runtime.networks.weights import Manifest
+
+
+@pytest.fixture(autouse=True)
+def log_as_before() -> Iterator[None]:
+    """Programs that a test runs in this process configure the log; the next test finds it as it was."""
+    root = logging.getLogger()
+    levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if isinstance(logger, logging.Logger)}
+    yield
+    for handler in [handler for handler in root.handlers if type(handler).__module__ == "hand.logs"]:
+        root.removeHandler(handler)
+    for name, logger in root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger):
+            logger.setLevel(levels.get(name, logging.NOTSET))
 
 
 @pytest.fixture(scope="session")
