@@ -104,7 +104,6 @@ class Stream:
 
     def _run_from(self, first: "FramePair", on_pair: Callable[[], object]) -> None:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
-        from adapt.online.status_text import status_sentence, summary_sentence
         from runtime.camera_setup import CameraSetup, UndistortedPairs
         from runtime.view.open_viewer import viewer_opener
 
@@ -120,8 +119,7 @@ class Stream:
         try:
             adaptation = _begin_adaptation(settings, setup, pipeline)
             if adaptation:
-                report.notes.append(lambda: status_sentence(adaptation.status))
-                report.sections["adaptation"] = lambda: adaptation.figures
+                self._report_adaptation(adaptation)
             run_loop(
                 undistorted.undistort(first) if undistorted else first,
                 outputs.marked(undistorted or self._pairs, first),
@@ -136,11 +134,16 @@ class Stream:
             )
         finally:
             if adaptation:
-                adaptation.close()
-                log.info(summary_sentence(adaptation.status, adaptation.drops))
+                _end_adaptation(adaptation)
             if solver:
                 solver.close()
             setup.save_profile(pipeline.rig.state, settings.hand_size_mm)
+
+    def _report_adaptation(self, adaptation: "LiveAdaptation") -> None:
+        from adapt.online.status_text import status_sentence
+
+        self._report.notes.append(lambda: status_sentence(adaptation.status))
+        self._report.sections["adaptation"] = lambda: adaptation.figures
 
     def _summarize(self) -> None:
         """Print the summary, and write the figures where they are asked for."""
@@ -187,6 +190,13 @@ def _begin_adaptation(settings: Settings, setup: "CameraSetup", pipeline: "Pipel
     from adapt.online.startup import begin
 
     return begin(settings, setup, pipeline)
+
+
+def _end_adaptation(adaptation: "LiveAdaptation") -> None:
+    from adapt.online.status_text import summary_sentence
+
+    adaptation.close()
+    log.info(summary_sentence(adaptation.status, adaptation.drops))
 
 
 def _true_hand(settings: Settings) -> TrueHand | None:

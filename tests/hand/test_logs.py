@@ -1,7 +1,6 @@
 """The log: lines on standard error from a level up, and a file next to a recording that never overwrites another one."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -9,17 +8,6 @@ from hand import logs
 from hand.errors import UserError
 
 log = logging.getLogger("capture.somewhere")
-
-
-@pytest.fixture(autouse=True)
-def restored() -> Iterator[None]:
-    """Restores handlers and levels."""
-    root = logging.getLogger()
-    handlers, ours = list(root.handlers), logging.getLogger("capture")
-    level = ours.level
-    yield
-    root.handlers[:] = handlers
-    ours.setLevel(level)
 
 
 def write_all() -> None:

@@ -18,13 +18,16 @@ DPI = 100
 NEEDS_MATPLOTLIB = "drawing a page needs matplotlib, which is not installed: pip install '.[report]'"
 
 
-def new_figure(width_px: int, height_px: int) -> "Figure":
-    """An empty figure whose parts are laid out without overlaps. Raises UserError where matplotlib is missing."""
+def new_figure(width_px: int, height_px: int, dpi: int = DPI) -> "Figure":
+    """An empty figure whose parts are laid out without overlaps; text grows with `dpi`.
+
+    Raises UserError where matplotlib is missing.
+    """
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise UserError(NEEDS_MATPLOTLIB) from error
-    return Figure((width_px / DPI, height_px / DPI), dpi=DPI, layout="constrained")
+    return Figure((width_px / dpi, height_px / dpi), dpi=dpi, layout="constrained")
 
 
 def save_figure(figure: "Figure", file: Path) -> None:

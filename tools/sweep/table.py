@@ -15,6 +15,7 @@ import numpy as np
 
 from adapt.datasets.run import change
 from hand.errors import UserError
+from tools.report.figures import new_figure, save_figure
 from tools.sweep.jobs import Row
 
 PUBLISHED = {"Mono-M": -14.0, "Dual-M": -9.0}
@@ -137,24 +138,20 @@ def _recordings(labels: str, told: _Recordings) -> list[str]:
 
 
 def draw_table(rows: Iterable[Row], file: Path) -> None:
-    """Bars before and after, pair by pair, of the first setting with figures. Raises UserError where matplotlib is missing."""
-    try:
-        import matplotlib
+    """Bars before and after, pair by pair, of the first setting with figures.
 
-        matplotlib.use("Agg")
-        import matplotlib.pyplot as plt
-    except ImportError as error:
-        raise UserError("--picture needs matplotlib, which is not installed: pip install '.[dev]'") from error
+    Raises UserError where matplotlib is missing, or the file cannot be written.
+    """
+    figure = new_figure(1170, 975, dpi=130)
     settings = list(settings_of(row for row in rows if row.error is None and row.setup is not None))
     if not settings:
         raise UserError(f"--picture {file}: there are no camera pairs' figures to draw; see the errors in the table")
-    figure, axes = plt.subplots(3, 1, figsize=(9, 7.5), sharex=True, height_ratios=(3, 3, 2), layout="constrained")
+    axes = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
     for axis, (title, before, unit) in zip(axes, _PANELS, strict=True):
         _draw_panel(axis, settings, title, before, unit)
     axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.32), ncols=len(settings) + 1, frameon=False)
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=130)
-    plt.close(figure)
+    save_figure(figure, file)
 
 
 _PANELS = (
