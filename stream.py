@@ -2,7 +2,8 @@
 
     python stream.py --left 0 --right 2
 
-Exit codes: 0 when it was stopped or a clip ended, 1 when a camera failed, 2 for input that cannot be used.
+Exit codes: 0 when it was stopped or a clip ended; 1 when a camera or an output failed, or the result is not what was asked for;
+2 for input that cannot be used.
 """
 
 import logging
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from hand import logs
 from hand.errors import UserError
+from hand.findings import Findings
 from runtime.command_line import read_settings
 from runtime.loop import StopFlag, first_pair, run_loop
 from runtime.outputs.hand_writer import make_folder_of
@@ -68,10 +70,12 @@ class Stream:
             if path:
                 make_folder_of(path)
         self._settings, self._stop = settings, stop
-        self._pairs, self._replay_check = _open_pairs(settings)
+        self._findings = Findings()
+        self._pairs, self._replay_check = _open_pairs(settings, self._findings)
         self._loader = PipelineLoader(settings, self._replay_check)
         live = not (settings.every_pair or settings.replay)
         self._report = Report(live=live, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
+        self._report.findings = self._findings
         self._report.sections["clocks"] = lambda: self._pairs.clocks
         self._outputs = Outputs(settings, self._loader.metadata)
         self._outputs.count(lambda: self._pairs.drops)
@@ -100,7 +104,7 @@ class Stream:
             self._outputs.close()
         self._summarize()
         self._log_end()
-        return 1 if pairs.failure or self._outputs.failure else 0
+        return 1 if pairs.failure or self._outputs.failure or self._findings.failed else 0
 
     def _run_from(self, first: "FramePair", on_pair: Callable[[], object]) -> None:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
@@ -167,14 +171,17 @@ class Stream:
             log.error(failure)
 
 
-def _open_pairs(settings: Settings) -> "tuple[PairStream | ReplayPairs, ReplayCheck | None]":
+def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | ReplayPairs, ReplayCheck | None]":
     """The source of pairs and, for a recording, the check of its replay."""
     if settings.replay is None:
         from capture.stream import PairStream
         from capture.transport.keys import load_keys
 
         keys = load_keys(settings.keys) if settings.keys else None
-        return PairStream(settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys), None
+        pairs = PairStream(
+            settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, findings=findings
+        )
+        return pairs, None
     from capture.recording.replay import ReplayPairs
     from runtime.outputs.replay_check import ReplayCheck, read_run
 

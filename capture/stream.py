@@ -23,6 +23,7 @@ from capture.transport.keys import Keys
 from capture.views import VIEWS, PerView, View
 from capture.wire import Part
 from hand.errors import UserError
+from hand.findings import Findings
 
 _QUEUED_PAIRS = 4
 _POLL_MS = 50
@@ -50,8 +51,11 @@ class PairStream:
         silence_s: float = 10.0,
         mode: DeviceMode = DEFAULT_MODE,
         keys: Keys | None = None,
+        findings: Findings | None = None,
     ) -> None:
         """Raises UserError for a source that is not one."""
+        self.findings = findings or Findings()
+        """What is found out of the cameras while they stream."""
         self.sources = sources
         self._specs = PerView.of(lambda view: _parse(view, sources[view], keys))
         self._every_pair = every_pair

@@ -8,13 +8,14 @@ from types import MappingProxyType
 import numpy as np
 
 from capture.frames import FramePair
+from hand.findings import Findings
 from hand.joints import unit_hand
 from hand.rotations import angle_deg
 from runtime.calibration.status import CalibrationStatus
 from runtime.reporting.calibration_text import describe
 from runtime.reporting.histogram import Histogram
 from runtime.reporting.latency import StageLatencies
-from runtime.reporting.run_stats import RotationStats, Section, Stats
+from runtime.reporting.run_stats import FindingStats, RotationStats, Section, Stats
 from runtime.reporting.skew import Skew
 from runtime.types import DualHand
 
@@ -48,6 +49,8 @@ class Report:
         """The status of the cameras' calibration; None where nothing is calibrated."""
         self.notes: list[Callable[[], str]] = []
         """What else the status line is to say."""
+        self.findings = Findings()
+        """What the run found out that its user should know."""
 
     @property
     def pairs(self) -> int:
@@ -123,6 +126,7 @@ class Report:
             faults=_nonzero(faults),
             rotation=rotation,
             error_mm=self._error_sum_mm / self._error_count if self._error_count else None,
+            findings=[FindingStats(kind=f.kind, level=f.level, view=f.view, text=f.text) for f in self.findings.all],
             sections={name: figures for name, figures in figures_by_name.items() if figures is not None},
         )
 
@@ -130,7 +134,8 @@ class Report:
         """Several lines for the end; see `stats`."""
         stats = self.stats(drops, faults)
         if not stats.pairs:
-            return f"no pair of frames arrived\n{_line('dropped', _listing(stats.drops))}"
+            lines = ["no pair of frames arrived", _line("dropped", _listing(stats.drops))]
+            return "\n".join(lines + _lines("findings", [finding.text for finding in stats.findings]))
         work, latency = stats.work, stats.latency
         both, left, right, none = (
             f"{100 * stats.seen_by[name] / stats.pairs:.0f} %" for name in ("both", "left", "right", "none")
@@ -156,6 +161,7 @@ class Report:
         if stats.error_mm is not None:
             text = f"{stats.error_mm:.1f} mm a joint against the synthetic truth, over {self._error_count} pairs"
             lines.append(_line("error", text))
+        lines += _lines("findings", [finding.text for finding in stats.findings])
         return "\n".join(lines)
 
 

@@ -24,6 +24,15 @@ class RotationStats(msgspec.Struct, frozen=True, kw_only=True):
     """Standard deviation."""
 
 
+class FindingStats(msgspec.Struct, frozen=True, kw_only=True):
+    """See `hand.findings.Finding`."""
+
+    kind: str
+    level: str
+    view: str | None
+    text: str
+
+
 class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """A run's figures; null where nothing was measured."""
 
@@ -50,6 +59,8 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     rotation: RotationStats | None
     error_mm: float | None
     """Mean error of a joint against the truth of synthetic cameras."""
+    findings: list[FindingStats]
+    """What the run found out that its user should know."""
     sections: dict[str, Any]
     """Figures of other parts of the program, by name."""
 
