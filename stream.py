@@ -18,6 +18,7 @@ from hand import logs
 from hand.errors import UserError
 from hand.findings import Findings
 from runtime.command_line import read_settings
+from runtime.inputs import check_inputs
 from runtime.loop import StopFlag, first_pair, run_loop
 from runtime.outputs.hand_writer import make_folder_of
 from runtime.reporting.report import Report, TrueHand
@@ -59,6 +60,11 @@ class Stream:
 
     def __init__(self, settings: Settings, stop: StopFlag):
         """Raises UserError for input that cannot be used."""
+        check_inputs(settings)
+        for path in (settings.video, settings.picture, settings.stats):
+            if path:
+                make_folder_of(path)
+        # Libraries of networks take seconds to import: what is wrong above is said before.
         from capture.stream import PairStream
         from runtime.outputs.outputs import Outputs
         from runtime.pipeline_loader import PipelineLoader
@@ -66,9 +72,6 @@ class Stream:
         # The network's thread asks for the interpreter before each layer, and the viewer's may keep it this long: with a busy
         # viewer the default of 5 ms doubles the network's time.
         sys.setswitchinterval(0.0005)
-        for path in (settings.video, settings.picture, settings.stats):
-            if path:
-                make_folder_of(path)
         self._settings, self._stop = settings, stop
         self._findings = Findings()
         self._pairs, self._replay_check = _open_pairs(settings, self._findings)

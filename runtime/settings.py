@@ -1,5 +1,6 @@
 """What a user may set: a TOML file's keys, which are the command line's options too; the command line wins."""
 
+import codecs
 import difflib
 import logging
 import re
@@ -163,7 +164,7 @@ def read_file(path: Path) -> Settings:
     except OSError as error:
         raise UserError(f"cannot read the settings file {path}: {error.strerror}; configs/ has examples") from error
     try:
-        written = msgspec.toml.decode(content)
+        written = msgspec.toml.decode(content.removeprefix(codecs.BOM_UTF8))
         values = with_estimator(written)
         if values is not written:
             log.warning('%s: engine = "%s" is now estimator = "%s"', path, written["engine"], values["estimator"])

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
@@ -78,6 +79,15 @@ class SourceSpec(ABC):
 
         `paced`: a file or a recording plays at its own rate; else as fast as it is read. Raises UserError.
         """
+
+    def check(self) -> None:
+        """Say at once what `open` would find wrong, as far as that is known without opening it for good. Raises UserError."""
+        return
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """Files of this host that it reads."""
+        return ()
 
     @property
     def feed_endpoint(self) -> str | None:

@@ -37,6 +37,9 @@ class Device(SourceSpec):
     def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
         return DeviceSource(self.path, mode)
 
+    def check(self) -> None:
+        _check_node(self.path)
+
     @property
     def name(self) -> str:
         return self.path

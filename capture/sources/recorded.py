@@ -38,6 +38,13 @@ class RecordedCamera(SourceSpec):
             return None
         return cls(Path(path), "left" if view == "left" else "right")
 
+    def check(self) -> None:
+        RecordedSource(self.path, self.view, paced=False).close()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
     def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
         return RecordedSource(self.path, self.view, paced=paced)
 

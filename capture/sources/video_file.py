@@ -38,6 +38,13 @@ class VideoFile(SourceSpec):
     def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
         return FileSource(self.path, paced=paced)
 
+    def check(self) -> None:
+        FileSource(self.path, paced=False).close()
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        return (self.path,)
+
     @property
     def name(self) -> str:
         return str(self.path.resolve())

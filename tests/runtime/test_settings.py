@@ -1,5 +1,6 @@
 """Settings precedence: command line, file, defaults; invalid settings are named."""
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,9 @@ def test_engine_alone_implies_detnet(toml, caplog):
 def test_adaptation_requires_detnet():
     with pytest.raises(UserError, match="estimator mediapipe"):
         read_settings(["--estimator", "mediapipe", "--adapt"])
+
+
+def test_a_byte_order_mark_is_no_part_of_a_settings_file(toml):
+    path = toml("")
+    path.write_bytes(codecs.BOM_UTF8 + b'left = "a.mp4"\n')
+    assert read_file(path).left == "a.mp4"

@@ -1,0 +1,20 @@
+"""What is wrong with the cameras and files that the settings name, said before any network is loaded."""
+
+from capture.sources.registry import parse_source
+from hand.errors import UserError
+from runtime.settings import Settings
+
+
+def check_inputs(settings: Settings) -> None:
+    """Raises UserError for a camera or a calibration that cannot be used, as far as that is known before frames come."""
+    if not settings.replay:
+        for view, source in settings.sources.items():
+            try:
+                parse_source(source, secured=settings.keys is not None).check()
+            except UserError as error:
+                raise UserError(f"{view} camera: {error}") from error
+    if settings.calibration:
+        # OpenCV, which reads it, is not to be waited for by --help.
+        from runtime.calibration.calibration_files import read_calibration
+
+        read_calibration(*settings.calibration)
