@@ -1,8 +1,11 @@
 """Hands for other programs: one message each on a bound socket; a slow receiver gets the newest."""
 
+from collections.abc import Callable
+
 import zmq
 
 from capture.sources.endpoint import check_endpoint
+from capture.transport.address_claim import AddressClaim
 from capture.transport.keys import Gate, Keys, secure_client
 from hand.errors import UserError
 
@@ -20,8 +23,10 @@ class LatestPublisher:
         check_endpoint(endpoint, secured=keys is not None)
         self._context = zmq.Context()
         self._gate: Gate | None = None
+        self._claim: AddressClaim | None = None
         self._socket = _socket(self._context, zmq.PUB, endpoint)
         try:
+            self._claim = AddressClaim(endpoint)
             if keys is not None and endpoint.startswith("tcp:"):
                 self._gate = Gate(self._context, keys)
                 self._gate.secure(self._socket)
@@ -40,11 +45,21 @@ class LatestPublisher:
             self._gate = None
         self._socket.close()
         self._context.term()
+        if self._claim is not None:
+            self._claim.release()
 
 
-def subscribe_latest(context: zmq.Context, endpoint: str, keys: Keys | None = None, peer: str | None = None) -> zmq.Socket:
+def subscribe_latest(
+    context: zmq.Context,
+    endpoint: str,
+    keys: Keys | None = None,
+    peer: str | None = None,
+    *,
+    on_socket: Callable[[zmq.Socket], object] = lambda socket: None,
+) -> zmq.Socket:
     """A socket that reads the newest message of a `LatestPublisher`; with `keys`, that of `peer` alone, or of the only one.
 
+    `on_socket` is called with it before it connects, so that its connection can be followed from the first moment.
     Raises UserError for an address or a peer that cannot be used.
     """
     check_endpoint(endpoint, secured=keys is not None)
@@ -53,6 +68,7 @@ def subscribe_latest(context: zmq.Context, endpoint: str, keys: Keys | None = No
     try:
         if keys is not None and endpoint.startswith("tcp:"):
             secure_client(socket, keys, keys.peer(peer))
+        on_socket(socket)
         socket.connect(endpoint)
     except zmq.ZMQError as error:
         socket.close()

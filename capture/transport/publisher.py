@@ -9,6 +9,7 @@ import zmq
 
 from capture import wire
 from capture.sources.base import Source
+from capture.transport.address_claim import AddressClaim
 from capture.transport.keys import Gate, Keys
 from capture.transport.probing import ClockService
 from capture.views import View
@@ -49,7 +50,9 @@ class Publisher:
         self._socket.ipv6 = "[" in endpoint
         self._gate: Gate | None = None
         self._clock: ClockService | None = None
+        self._claim: AddressClaim | None = None
         try:
+            self._claim = AddressClaim(endpoint)
             if keys is not None:
                 self._gate = Gate(self._context, keys)
             self._secure(self._socket)
@@ -109,6 +112,8 @@ class Publisher:
         if self._gate is not None:
             self._gate.close()
         self._context.term()
+        if self._claim is not None:
+            self._claim.release()
 
     def _secure(self, socket: zmq.Socket) -> None:
         if self._gate is not None:
