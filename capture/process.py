@@ -20,6 +20,7 @@ from capture.sources.registry import open_source
 from capture.transport.publisher import Publisher, publish
 from capture.views import View
 from hand.errors import UserError
+from hand.folders import use_short_temporary_folder
 
 _GRACE_S = 1.0
 """Time for a camera to close, e.g. for a driver call that waits for a frame."""
@@ -53,6 +54,8 @@ class _Report:
 
 def forkserver_context() -> ForkServerContext:
     """Starts processes within milliseconds: they are forked from a server that has the libraries loaded."""
+    # The server's sockets and ours lie in the temporary folder.
+    use_short_temporary_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
         ["capture.sources.device", "capture.sources.video_file", "capture.sources.pattern", "capture.stream", "tyro"]
