@@ -3,18 +3,22 @@
 import os
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Literal
 
 import cv2
 
 from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
+from capture.sources.v4l2 import SYS, capturing_sibling, programs_using, usb_place
 from capture.views import View
 from hand.errors import UserError
 
 _AUTO, _MANUAL = 3, 1
 """V4L2_EXPOSURE_APERTURE_PRIORITY and V4L2_EXPOSURE_MANUAL: what webcams call automatic and manual."""
+_VIDEO_MAJOR = 81
+"""Device number of V4L2 (admin-guide/devices.txt of the kernel's documentation)."""
 _OLDEST_NS = 500_000_000
 """A frame that seems to have waited longer than the driver's few buffers hold was not stamped by the monotonic clock."""
 _TRIAL = 10
@@ -57,15 +61,13 @@ class DeviceSource:
         self._capture = cv2.VideoCapture(path, cv2.CAP_V4L2)
         try:
             if not self._capture.isOpened():
-                raise UserError(f"camera {path} is busy or cannot capture video; close the program that uses it, or give another")
+                raise UserError(why_closed(path, programs_using(path)))
             self._ask(mode)
             self._stamps = StampChoice()
             # Frames tell whose clock stamps them, so a few are taken before the camera counts as open.
             for _ in range(_TRIAL):
                 if not self._capture.grab():
-                    raise UserError(
-                        f"camera {path} opens but gives no frame; check its cable, or ask for less with --camera-size"
-                    )
+                    raise UserError(why_no_frame(path, usb_place(SYS / Path(path).resolve().name)))
                 self._stamp()
         except BaseException:
             self.close()
@@ -154,13 +156,30 @@ def difference(asked: DeviceMode, given: DeviceMode, fourcc: str, exposure: floa
     return f"{describe('MJPG', asked, asked.exposure)} and gives {describe(fourcc, given, exposure)}"
 
 
+def why_closed(path: str, programs: Sequence[str]) -> str:
+    """Sentence for a device that OpenCV cannot open; `programs` are those that hold it open."""
+    if programs:
+        return f"camera {path} is in use by {' and '.join(programs)}; close it, or give another camera"
+    return f"camera {path} is busy or cannot capture video; close the program that uses it, or give another"
+
+
+def why_no_frame(path: str, usb: str | None) -> str:
+    """Sentence for a device that opens but does not stream; `usb` is its bus and speed."""
+    # The driver says "no space left on device" where the bus has no bandwidth left; OpenCV keeps that to itself.
+    bus = f"give the cameras a USB bus each (this one is on {usb}; python -m tools.cameras lists them), " if usb else ""
+    return f"camera {path} opens but gives no frame; {bus}check its cable, or ask for less with --camera-size"
+
+
 def _check_node(path: str) -> None:
     """Raise UserError with the reason: OpenCV only reports that a camera did not open."""
     try:
-        mode = os.stat(path).st_mode
+        status = os.stat(path)
     except FileNotFoundError:
         raise UserError(f"camera {path} does not exist; plug it in, or see which there are: python -m tools.cameras") from None
-    if not stat.S_ISCHR(mode):
-        raise UserError(f"camera {path} is not a device; give one of those that python -m tools.cameras lists")
+    if not stat.S_ISCHR(status.st_mode) or os.major(status.st_rdev) != _VIDEO_MAJOR:
+        raise UserError(f"camera {path} is not a camera's device; give one of those that python -m tools.cameras lists")
     if not os.access(path, os.R_OK | os.W_OK):
         raise UserError(f"camera {path} may not be opened by this user; add the user to the group video and log in again")
+    sibling = capturing_sibling(path)
+    if sibling is not None:
+        raise UserError(f"camera {path} is a webcam's second node, which gives no pictures; give {sibling}")

@@ -6,7 +6,7 @@ Structures and numbers are those of <linux/videodev2.h> (kernel documentation, "
 import errno
 import os
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -99,6 +99,40 @@ def describe(ask: Ioctl, path: str, name: str, usb: str | None) -> CameraInfo | 
     return CameraInfo(path, _string(card) or name, _string(bus), usb, tuple(modes))
 
 
+def capturing_sibling(path: str) -> str | None:
+    """The node that gives the pictures of the camera at `path`, whose own node gives none, as a webcam's second one does.
+
+    None where `path` gives pictures itself, or that cannot be found out.
+    """
+    try:
+        with _opened(Path(path)) as ask:
+            if describe(ask, path, "", None) is not None:
+                return None
+    except OSError:
+        return None
+    return same_device(path, [camera.path for camera in cameras()])
+
+
+def same_device(path: str, others: Sequence[str], sys: Path = SYS) -> str | None:
+    """The first of `others` that is a node of the same device as the node at `path`; None where there is none."""
+
+    def device(node: str) -> Path | None:
+        return _resolved(sys / Path(node).resolve().name / "device")
+
+    here = device(path)
+    return None if here is None else next((other for other in others if device(other) == here), None)
+
+
+def programs_using(path: str, proc: Path = Path("/proc")) -> list[str]:
+    """Names and process numbers of the other programs that hold the file at `path` open, as far as this user may see them."""
+    target = Path(path).resolve()
+    users = []
+    for process in sorted(proc.glob("[0-9]*"), key=lambda process: int(process.name)):
+        if int(process.name) != os.getpid() and any(_resolved(link) == target for link in _listed(process / "fd")):
+            users.append(f"{_text(process / 'comm') or 'a program'} (process {process.name})")
+    return users
+
+
 def usb_place(entry: Path) -> str | None:
     """Bus and speed of the USB device above a node of /sys; None where there is none."""
     try:
@@ -171,6 +205,21 @@ class _opened:
         import fcntl
 
         return fcntl.ioctl(self._file, code, argument)
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing where it may not be read, or is gone."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _resolved(link: Path) -> Path | None:
+    try:
+        return link.resolve(strict=True)
+    except OSError:
+        return None
 
 
 def _text(file: Path) -> str | None:

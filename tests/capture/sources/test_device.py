@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from capture.sources.base import DEFAULT_MODE, DeviceMode
-from capture.sources.device import DeviceSource, StampChoice, difference
+from capture.sources.device import DeviceSource, StampChoice, difference, why_closed, why_no_frame
 from hand.errors import UserError
 
 MS = 1_000_000
@@ -18,13 +18,24 @@ UP = 10**15
     ("path", "complaint"),
     [
         ("/dev/video987", "does not exist"),
-        ("/dev", "not a device"),
-        ("/dev/null", "busy or cannot capture"),
+        ("/dev", "is not a camera's device"),
+        ("/dev/null", "is not a camera's device"),
     ],
 )
 def test_a_device_that_is_not_a_camera_is_an_error_that_names_it(path, complaint):
     with pytest.raises(UserError, match=f"{path} .*{complaint}"):
         DeviceSource(path, DEFAULT_MODE)
+
+
+def test_a_busy_camera_is_named_with_the_programs_that_use_it():
+    sentence = why_closed("/dev/video0", ["zoom (process 12)", "obs (process 7)"])
+    assert "/dev/video0 is in use by zoom (process 12) and obs (process 7)" in sentence
+    assert "busy or cannot capture" in why_closed("/dev/video0", [])
+
+
+def test_a_camera_without_frames_is_named_with_its_usb_bus():
+    assert "a USB bus each (this one is on bus 3, 480 Mbit/s;" in why_no_frame("/dev/video2", "bus 3, 480 Mbit/s")
+    assert "USB" not in why_no_frame("/dev/video2", None)
 
 
 @settings(deadline=None)

@@ -1,12 +1,15 @@
 """Camera information from /sys and from the driver's structures, byte for byte."""
 
 import errno
+import os
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from capture.sources.v4l2 import CameraInfo, Mode, cameras, describe, usb_place
+from capture.sources.v4l2 import CameraInfo, Mode, cameras, describe, programs_using, same_device, usb_place
 from tools.cameras import describe as lines_of
 
 QUERYCAP, ENUM_FMT, ENUM_FRAMESIZES, ENUM_FRAMEINTERVALS = 0x80685600, 0xC0405602, 0xC02C564A, 0xC034564B
@@ -130,3 +133,25 @@ def test_cameras_are_listed_by_number_with_the_errors_of_unreadable_ones(tmp_pat
         ("video10", "Webcam 10", "bus 1, 480 Mbit/s", "Inappropriate ioctl for device"),
     ]
     assert cameras(tmp_path / "none") == []
+
+
+def test_the_nodes_of_one_webcam_belong_together(tmp_path):
+    first, _ = usb_camera(tmp_path, 0, "1-2"), usb_camera(tmp_path, 2, "1-3")
+    second = first.parent / "video1"
+    second.symlink_to(first.resolve())
+    others = ["/dev/video2", "/dev/video0"]
+    assert same_device("/dev/video1", others, first.parent) == "/dev/video0"
+    assert same_device("/dev/video2", ["/dev/video0"], first.parent) is None
+    assert same_device("/dev/video9", others, first.parent) is None
+
+
+def test_another_program_that_holds_a_file_open_is_named_and_this_one_is_not(tmp_path):
+    file = tmp_path / "device"
+    file.touch()
+    program = [sys.executable, "-c", "import sys; file = open(sys.argv[1]); print(flush=True); sys.stdin.read()", str(file)]
+    with file.open(), subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdout and other.stdout.readline()
+        (user,) = programs_using(str(file))
+        other.communicate()
+    assert f"(process {other.pid})" in user and str(os.getpid()) not in user
+    assert programs_using(str(file)) == []
