@@ -12,6 +12,7 @@ from pathlib import Path
 import zmq
 
 from capture.clock import ClockReading
+from capture.frame_rate import SlowCamera
 from capture.frame_receiver import FrameReceiver
 from capture.frames import FramePair
 from capture.process import CameraJob
@@ -24,6 +25,7 @@ from capture.views import VIEWS, PerView, View
 from capture.wire import Part
 from hand.errors import UserError
 from hand.findings import Findings
+from hand.folders import use_short_temporary_folder
 
 _QUEUED_PAIRS = 4
 _POLL_MS = 50
@@ -65,6 +67,11 @@ class PairStream:
         self.tap: Tap | None = None
         """Called on the receiving thread; to be set before the stream is entered."""
         self._keys = keys
+        self._slow_cameras: dict[View, SlowCamera] = {
+            view: SlowCamera(view, mode.fps)
+            for view in VIEWS
+            if self._specs[view].physical and not self._specs[view].feed_endpoint
+        }
         self.notes: list[str] = []
         """What each camera reported when it was opened, such as a mode that it refused; a sentence each."""
 
@@ -166,6 +173,7 @@ class PairStream:
 
     def _open(self) -> None:
         assert self._context is None and not self._stop.is_set(), "a PairStream is entered once"
+        use_short_temporary_folder()
         self._directory = Path(tempfile.mkdtemp(prefix="duohand-"))
         endpoints = PerView.of(self._endpoint)
         jobs = [
@@ -253,6 +261,17 @@ class PairStream:
             self._failure, self._complaint = receiver.failure, receiver.complaint
             if pairs:
                 self._changed.notify_all()
+        self._watch_rates(pairs)
+
+    def _watch_rates(self, pairs: list[FramePair]) -> None:
+        for view, camera in self._slow_cameras.items():
+            for pair in pairs:
+                if not pair[view].absent:
+                    camera.add(pair[view])
+            if pairs and camera.finding:
+                self.findings.add(camera.finding)
+            elif pairs:
+                self.findings.withdraw(SlowCamera.KIND, view)
 
     def _report(self, receiver: FrameReceiver, cameras: Supervisor, feeds: Feeds) -> None:
         """Publish the counts."""
