@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from hand import logs
 from hand.errors import UserError
-from hand.findings import Findings
+from hand.findings import Finding, Findings
 from runtime.command_line import read_settings
 from runtime.inputs import check_inputs
 from runtime.loop import StopFlag, first_pair, run_loop
@@ -144,7 +144,14 @@ class Stream:
                 _end_adaptation(adaptation)
             if solver:
                 solver.close()
-            setup.save_profile(pipeline.rig.state, settings.hand_size_mm)
+            self._save_profile(setup, pipeline)
+
+    def _save_profile(self, setup: "CameraSetup", pipeline: "Pipeline") -> None:
+        try:
+            setup.save_profile(pipeline.rig.state, self._settings.hand_size_mm)
+        except UserError as error:
+            # The hands are as good as they would be: the next run alone begins without it.
+            self._findings.add(Finding("profile_not_saved", str(error)))
 
     def _report_adaptation(self, adaptation: "LiveAdaptation") -> None:
         from adapt.online.status_text import status_sentence

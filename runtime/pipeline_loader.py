@@ -25,8 +25,8 @@ class PipelineLoader:
         """`replay_check`: of the recording that is replayed. Raises UserError where a network cannot be loaded or run."""
         self._settings, self._replay_check = settings, replay_check
         threads = replay_check.threads if replay_check else _threads(settings)
-        follow = FollowSettings(settings.hand_side, settings.rois)
-        options = EstimatorOptions(settings.engine, settings.weights, threads, follow)
+        self._follow = FollowSettings(settings.hand_side, settings.rois)
+        options = EstimatorOptions(settings.engine, settings.weights, threads, self._follow)
         self._estimator = load_estimator(settings.estimator, options)
         log.info(f"engine: {self._estimator.description}")
         self.metadata = RunMetadata.of(
@@ -42,15 +42,16 @@ class PipelineLoader:
         return InlineSolver() if self._settings.every_pair else BackgroundSolver()
 
     def make(self, setup: CameraSetup, solver: Solver | None) -> Pipeline:
-        """The pipeline for these cameras; to be called once."""
-        settings = self._settings
+        """The pipeline for these cameras; to be called once. Raises UserError for a roi that lies outside the frames."""
+        settings, sizes_px = self._settings, setup.cameras.map(lambda camera: camera.size_px)
+        self._follow.check(sizes_px)
         pipeline_settings = PipelineSettings(
             merge=settings.merge,
             hand_size_mm=settings.hand_size_mm,
             merge_rule=settings.merge_rule,
             smooth=OneEuroSettings() if settings.smooth else None,
         )
-        estimator = self._estimator.make(setup.cameras.map(lambda camera: camera.size_px))
+        estimator = self._estimator.make(sizes_px)
         calibrator = setup.calibrator(settings.hand_size_mm) if solver else None
         return Pipeline(estimator, setup.cameras, pipeline_settings, calibrator=calibrator, solver=solver)
 

@@ -3,6 +3,7 @@
 import codecs
 import difflib
 import logging
+import math
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
@@ -30,6 +31,11 @@ _Name = Annotated[str | None, tyro.conf.arg(metavar="NAME")]
 _File = Annotated[Path | None, tyro.conf.arg(metavar="FILE")]
 
 
+HAND_SIZES_MM = 30, 150
+"""From a toddler's hand to more than any person's."""
+NARROWEST_FOV_DEG = 5.0
+"""Of a long telephoto lens; numbers below are radians, mostly."""
+
 DECIDES_HANDS = (
     "estimator",
     "engine",
@@ -46,6 +52,9 @@ DECIDES_HANDS = (
 )
 """Settings that a replay takes over from the recorded run, unless it is given others."""
 
+
+_INPUTS = ("left", "right", "replay", "calibration", "weights", "keys")
+"""Keys that name files which a run reads."""
 
 ESTIMATOR_OF_ENGINE: dict[str, EstimatorName] = {"mediapipe": "mediapipe", "mediapipe-lite": "mediapipe-lite"}
 """Estimators that older command lines, files and recordings name as engines."""
@@ -168,13 +177,29 @@ def read_file(path: Path) -> Settings:
         values = with_estimator(written)
         if values is not written:
             log.warning('%s: engine = "%s" is now estimator = "%s"', path, written["engine"], values["estimator"])
-        return check(msgspec.convert(values, Settings, dec_hook=_decode_path))
+        return check(msgspec.convert(_inputs_found(values, path.parent), Settings, dec_hook=_decode_path))
     except msgspec.ValidationError as error:
         raise UserError(f"{path}: {_explain(str(error))}") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from error
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
+
+
+def _inputs_found(values: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """A file's keys and values; an input that is not in the working folder is looked for in `folder`, the file's own."""
+
+    def find(text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        name, hash_sign, view = text.partition("#")
+        expanded = Path(name).expanduser()
+        if not expanded.is_absolute() and not expanded.exists() and (folder / expanded).exists():
+            expanded = folder / expanded
+        return text if str(expanded) == str(Path(name)) else f"{expanded}{hash_sign}{view}"
+
+    found = {key: [find(each) for each in value] if isinstance(value, list) else find(value) for key, value in values.items()}
+    return {key: found[key] if key in _INPUTS else value for key, value in values.items()}
 
 
 def with_estimator(values: dict[str, Any]) -> dict[str, Any]:
@@ -187,10 +212,15 @@ def with_estimator(values: dict[str, Any]) -> dict[str, Any]:
 
 def check(settings: Settings) -> Settings:
     """The same settings; raises UserError for a number that cannot be."""
-    for key in ("seconds", "hand_size_mm", "camera_fps", "exposure"):
+    for key in ("seconds", "camera_fps", "exposure"):
         value = getattr(settings, key)
         if value is not None and not value > 0:
             raise UserError(f"{key} is {value}: expected a number above 0")
+    if not HAND_SIZES_MM[0] <= settings.hand_size_mm <= HAND_SIZES_MM[1]:
+        raise UserError(
+            f"hand_size_mm is {settings.hand_size_mm:g}: expected {HAND_SIZES_MM[0]} to {HAND_SIZES_MM[1]}, the length from the "
+            "wrist to the middle finger's knuckle in mm"
+        )
     if settings.adapt != "off" and settings.estimator != "detnet":
         raise UserError(
             f"adapt is {settings.adapt} with estimator {settings.estimator}: only our own network learns, leave out one of both"
@@ -206,8 +236,12 @@ def check(settings: Settings) -> Settings:
     if not min(settings.camera_size) > 0:
         raise UserError(f"camera_size is {settings.camera_size}: expected a width and a height above 0, in px")
     for fov in settings.fov_deg or ():
-        if not 0 < fov < 180:
-            raise UserError(f"fov_deg is {fov}: expected degrees between 0 and 180, the camera's horizontal field of view")
+        if not NARROWEST_FOV_DEG <= fov < 180:
+            hint = f" ({fov:g} rad are {math.degrees(fov):.0f} degrees)" if 0 < fov < math.pi else ""
+            raise UserError(
+                f"fov_deg is {fov:g}: expected degrees between {NARROWEST_FOV_DEG:g} and 180, the camera's horizontal field of "
+                f"view{hint}"
+            )
     for view, roi in settings.rois.items():
         if roi and not roi[2] > 0:
             raise UserError(f"roi_{view} has the size {roi[2]}: expected x, y and a size above 0, in px")

@@ -24,6 +24,18 @@ class FollowSettings:
     roi: PerView[Roi | None] = PerView(None, None)
     """A box per view in which the hand is, in place of a search of the whole frame."""
 
+    def check(self, sizes_px: PerView[tuple[int, int]]) -> None:
+        """Raises UserError for a roi that lies outside its view's frames, whose (width, height) are given."""
+        for view, roi in self.roi.items():
+            if roi is None:
+                continue
+            (x, y, size), (width, height) = roi, sizes_px[view]
+            if not (-size / 2 < x < width + size / 2 and -size / 2 < y < height + size / 2):
+                raise UserError(
+                    f"roi_{view} is {x:g} {y:g} {size:g}, outside the frame of {width}x{height} px: expected the centre and the "
+                    "side length, in px, of a square around the hand"
+                )
+
 
 ANY_HAND = FollowSettings()
 """Either hand, anywhere in the frame."""

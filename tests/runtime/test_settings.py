@@ -48,6 +48,11 @@ def test_every_shipped_file_names_two_cameras(path):
         ("merge = 'sum'", ("merge", "sum", "auto, geometry, rotation")),
         ("roi_left = [1, 2]", ("roi_left", "3")),
         ("fov_deg = [60, 190]", ("fov_deg", "190", "180")),
+        ("fov_deg = [1.05, 1.05]", ("fov_deg", "1.05 rad are 60 degrees")),
+        ("hand_size_mm = 9", ("hand_size_mm is 9", "30 to 150", "mm")),
+        ("hand_size_mm = 0.09", ("hand_size_mm is 0.09", "30 to 150")),
+        ("hand_size_mm = inf", ("hand_size_mm is inf", "30 to 150")),
+        ("hand_size_mm = nan", ("hand_size_mm is nan", "30 to 150")),
         ("seconds = -1", ("seconds", "-1", "above 0")),
         ("left", ("not TOML",)),
     ],
@@ -60,6 +65,28 @@ def test_invalid_settings_files_raise_a_one_line_error(toml, text, names):
     assert "\n" not in sentence
     for name in (str(path), *names):
         assert name in sentence
+
+
+def test_inputs_of_a_settings_file_are_looked_for_beside_it_too(tmp_path, monkeypatch):
+    beside, here, home = (tmp_path / name for name in ("beside", "here", "home"))
+    for folder, names in ((beside, ("l.mp4", "both.mp4", "k.yml", "s.mcap")), (here, ("both.mp4",)), (home, ("r.mp4",))):
+        folder.mkdir()
+        for name in names:
+            (folder / name).touch()
+    monkeypatch.chdir(here)
+    monkeypatch.setenv("HOME", str(home))
+    file = beside / "some.toml"
+    file.write_text(
+        'left = "l.mp4"\nright = "~/r.mp4"\nweights = "both.mp4"\ncalibration = ["k.yml", "none.yml"]\nsave = "k.yml"'
+    )
+    settings = read_file(file)
+    assert (settings.left, settings.right) == (str(beside / "l.mp4"), str(home / "r.mp4"))
+    # What is in the working folder comes first, and what is nowhere keeps its name, for the message.
+    assert settings.weights == Path("both.mp4")
+    assert settings.calibration == (beside / "k.yml", Path("none.yml"))
+    assert settings.save == Path("k.yml")
+    file.write_text('left = "s.mcap#left"\nright = "tcp://127.0.0.1:5601"')
+    assert tuple(read_file(file).sources) == (f"{beside / 's.mcap'}#left", "tcp://127.0.0.1:5601")
 
 
 def test_camera_mode_comes_from_the_settings():
