@@ -26,7 +26,8 @@ class PipelineLoader:
         self._settings, self._replay_check = settings, replay_check
         threads = replay_check.threads if replay_check else _threads(settings)
         self._follow = FollowSettings(settings.hand_side, settings.rois)
-        options = EstimatorOptions(settings.engine, settings.weights, threads, self._follow)
+        reselect = replay_check is None
+        options = EstimatorOptions(settings.engine, settings.weights, threads, reselect=reselect, follow=self._follow)
         self._estimator = load_estimator(settings.estimator, options)
         log.info(f"engine: {self._estimator.description}")
         self.metadata = RunMetadata.of(

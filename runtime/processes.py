@@ -1,9 +1,10 @@
-"""Helpers for child processes: start one that ignores Ctrl-C."""
+"""Helpers for child processes: start one that ignores Ctrl-C, give way to all others."""
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 
 @contextmanager
@@ -17,3 +18,12 @@ def ignoring_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def lower_priority() -> None:
+    """From now on this process runs only when no other one wants the processor."""
+    os.nice(19)
+    # The idle class gives way at once where a nice process still has its share; it is Linux's.
+    if hasattr(os, "sched_setscheduler"):
+        with suppress(OSError):
+            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -1,7 +1,6 @@
 """How the adapter runs: in a background process of the lowest priority, or inline, so that every run is alike."""
 
 import multiprocessing
-import os
 import queue
 import signal
 from collections.abc import Callable, Mapping
@@ -28,7 +27,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, build_network, load_network
-from runtime.processes import ignoring_interrupts
+from runtime.processes import ignoring_interrupts, lower_priority
 
 QUEUED = 16
 """Messages on their way to the adapter; what comes while it is full is dropped and counted."""
@@ -224,7 +223,7 @@ def weights_of(network: HandNetwork) -> dict[str, np.ndarray]:
 def _serve(job: AdapterJob, inputs: "multiprocessing.Queue[AdapterInput]", messages: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if job.low_priority:
-        _lower_priority()
+        lower_priority()
     _run(job, inputs.get, messages.send)
 
 
@@ -245,12 +244,3 @@ def _run(job: AdapterJob, get: Callable[..., AdapterInput], send: Callable[[Adap
         if message.validation is not None or message.status != sent:
             sent = message.status
             send(message)
-
-
-def _lower_priority() -> None:
-    """Run only when no other process wants the processor."""
-    os.nice(19)
-    # The idle class gives way at once where a nice process still has its share; it is Linux's.
-    if hasattr(os, "sched_setscheduler"):
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

@@ -1,40 +1,49 @@
 """Which engine runs the network: the one that was asked for, or the fastest that passes the parity check on this machine.
 
 `auto` makes every engine that this machine can run, drops those that fail the parity check, and times the rest for about a
-second. Int8 costs a millimetre, so it is taken only where no exact engine is fast enough for a stream. The selection is cached
-for this machine, these libraries and these weights: the next start makes only that engine.
+second; between exact ones and int8 a rule decides that weighs accuracy (`runtime.engines.selection_rule`). The selection is
+cached for this machine, these libraries and these weights: the next start makes only that engine. What was chosen while other
+programs kept the machine busy holds for that run alone.
 """
 
+import logging
+import os
 import time
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import TypeVar
-
-import numpy as np
 
 from runtime.engines.engine import Engine, RefittableEngine
-from runtime.engines.machine import has_bf16
+from runtime.engines.machine import gpu, has_bf16
 from runtime.engines.names import EngineKind, EngineName
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
 from runtime.engines.selection_cache import EngineSelection, clear_selection, load_selection, save_selection
+from runtime.engines.selection_rule import choose_engine, required_speedup
+from runtime.engines.selection_text import describe_busy, describe_selection
+from runtime.engines.timing import Timing, time_engines
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
+log = logging.getLogger(__name__)
+
 ENGINES: tuple[EngineKind, ...] = ("tensorrt", "onnx-int8", "onnx", "torch")
-TIMED_S = 0.2
-"""Time that each engine is timed for, in turns with the others."""
-FAST_ENOUGH_MS = 10.0
-"""A pair at 30 Hz has 33 ms, of which the network is to leave the most to cameras, geometry and viewer."""
-_PAIR = 2
-"""Crops of a pair."""
+Measure = Callable[[Mapping[EngineKind, Engine]], Timing[EngineKind]]
+"""Times engines, as `time_engines` does."""
 
 
-def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *, threads: int | None = None) -> RefittableEngine:
+def select_engine(
+    name: EngineName = "auto",
+    weights: Path = DEFAULT_WEIGHTS,
+    *,
+    threads: int | None = None,
+    anew: bool = False,
+    measure: Measure = time_engines,
+) -> RefittableEngine:
     """The engine called `name`; `auto` takes the fastest that this machine runs. `threads`: of a CPU; None takes all.
 
-    Raises EngineRefused for an engine that cannot run here, UserError for weights that cannot be loaded.
+    `anew`: whatever is remembered. Raises EngineRefused for an engine that cannot run here, UserError for weights that cannot be
+    loaded.
     """
     network, manifest = load_network(weights)
     if threads is not None:
@@ -46,7 +55,10 @@ def select_engine(name: EngineName = "auto", weights: Path = DEFAULT_WEIGHTS, *,
     def make(name: EngineKind) -> RefittableEngine:
         return make_engine(name, network, manifest, weights, threads=threads)
 
-    return _automatic(make, EngineSelection.key(manifest, weights, threads)) if name == "auto" else make(name)
+    if name != "auto":
+        return make(name)
+    key = EngineSelection.key(manifest, weights, threads)
+    return (None if anew else _remembered(make, key)) or _chosen(make, key, weights, threads, measure)
 
 
 def make_engine(
@@ -80,44 +92,33 @@ def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -
         return exact
     short = TorchEngine(deepcopy(network), manifest, threads=threads, precision="bf16")
     try:
-        check(short, "bf16", network, manifest.crop_size, short.description)
-    except EngineRefused:
+        parity = check(short, "bf16", network, manifest.crop_size, short.description)
+    except EngineRefused as error:
+        log.debug(f"torch computes in float32: {error}")
         return exact
-    took = time_engines({"fp32": exact, "bf16": short})
-    return short if took["bf16"] < took["fp32"] else exact
+    took = time_engines({"fp32": exact, "bf16": short}).undisturbed_ms(_count(threads))
+    return short if took["fp32"] >= took["bf16"] * required_speedup(parity.mean_mm) else exact
 
 
-Name = TypeVar("Name", bound=str)
-
-
-def time_engines(
-    engines: Mapping[Name, Engine], seconds: float = TIMED_S, clock: Callable[[], float] = time.perf_counter
-) -> dict[Name, float]:
-    """Milliseconds that each takes for a pair: medians of runs in turns, so that a busy moment hits all alike."""
-    spent: dict[Name, list[float]] = {name: [] for name in engines}
-    size = next(iter(engines.values())).manifest.crop_size
-    images = np.random.default_rng(0).integers(0, 256, (_PAIR, size, size, 3), np.uint8)
-    for engine in engines.values():
-        engine(images)
-    until = clock() + seconds * len(engines)
-    while clock() < until or min(map(len, spent.values())) < 3:
-        for name, engine in engines.items():
-            started = clock()
-            engine(images)
-            spent[name].append((clock() - started) * 1e3)
-    return {name: float(np.median(times)) for name, times in spent.items()}
-
-
-def _automatic(make: Callable[[EngineKind], RefittableEngine], key: str) -> RefittableEngine:
+def _remembered(make: Callable[[EngineKind], RefittableEngine], key: str) -> RefittableEngine | None:
+    """The engine of an earlier run; None where there is none, or it can no longer be had."""
     cached = load_selection(key)
-    if cached is not None:
-        try:
-            engine = make(cached.engine)
-        except EngineRefused:
-            # A library went, or the weights' plan: judge anew.
-            clear_selection(key)
-        else:
-            return _described(engine, f"auto: {cached.why}, remembered")
+    if cached is None:
+        return None
+    try:
+        engine = make(cached.engine)
+    except EngineRefused as error:
+        # A library went, or the weights' plan: judge anew.
+        log.info(f"the engine {cached.engine}, remembered since {cached.date}, is chosen anew: {error}")
+        clear_selection(key)
+        return None
+    return _described(engine, f"auto: {describe_selection(cached)}, remembered since {cached.date}")
+
+
+def _chosen(
+    make: Callable[[EngineKind], RefittableEngine], key: str, weights: Path, threads: int | None, measure: Measure
+) -> RefittableEngine:
+    """The engine to take by the times of all that can be had; remembered unless the machine is busy."""
     made: dict[EngineKind, RefittableEngine] = {}
     refused: dict[EngineKind, EngineRefused] = {}
     for name in ENGINES:
@@ -125,15 +126,40 @@ def _automatic(make: Callable[[EngineKind], RefittableEngine], key: str) -> Refi
             made[name] = make(name)
         except EngineRefused as error:
             refused[name] = error
+            # Without a GPU nobody expects TensorRT.
+            if error.parity is None and (name != "tensorrt" or gpu()):
+                log.info(f"engine {name} is not available: {error}")
     if not made:
         raise refused["torch"]
-    took = time_engines(made)
-    exact: dict[EngineKind, float] = {name: ms for name, ms in took.items() if name != "onnx-int8" and ms <= FAST_ENOUGH_MS}
-    best, _ = min((exact or took).items(), key=lambda item: item[1])
-    why = ", ".join(f"{name} {ms:.1f} ms a pair" for name, ms in sorted(took.items(), key=lambda item: item[1]))
-    out = [f"{name} refused: {error}" for name, error in refused.items() if error.parity is not None]
-    save_selection(key, EngineSelection(engine=best, why=why))
-    return _described(made[best], "; ".join([f"auto: {why}", *out]))
+    timing = measure(made)
+    took = dict(timing.undisturbed_ms(_count(threads)))
+    int8_mm = _off_mm(made["onnx-int8"]) if "onnx-int8" in made else None
+    selection = EngineSelection(
+        engine=choose_engine(took, int8_mm or 0.0).engine,
+        ms=took,
+        int8_mm=int8_mm,
+        refused={name: str(error) for name, error in refused.items() if error.parity is not None},
+        chosen_s=time.time(),
+        weights=weights.name,
+        threads=threads,
+    )
+    why = f"auto: {describe_selection(selection)}"
+    if timing.busy:
+        why = f"{why}; {describe_busy(timing)}"
+    else:
+        save_selection(key, selection)
+    return _described(made[selection.engine], why)
+
+
+def _off_mm(engine: RefittableEngine) -> float:
+    """How far an engine's joints are from torch's on average, by its parity check."""
+    from runtime.engines.onnx_engine import OnnxEngine
+
+    return engine.parity.mean_mm if isinstance(engine, OnnxEngine) and engine.parity else 0.0
+
+
+def _count(threads: int | None) -> int:
+    return threads or os.cpu_count() or 1
 
 
 def _described(engine: RefittableEngine, why: str) -> RefittableEngine:

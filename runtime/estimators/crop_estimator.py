@@ -39,9 +39,12 @@ def load_detnet(options: EstimatorOptions) -> LoadedEstimator:
     from runtime.engines.selection import select_engine
     from runtime.estimators.locator import load_locator
     from runtime.networks.weights import DEFAULT_WEIGHTS
+    from runtime.reselection import reselect_if_due
 
     weights = options.weights or DEFAULT_WEIGHTS
     engine = select_engine(options.engine, weights, threads=options.threads)
+    if options.reselect and options.engine == "auto":
+        reselect_if_due(engine.manifest, weights, options.threads)
     locate = None if all(options.follow.roi) else load_locator()
     return LoadedEstimator(engine.description, weights, lambda sizes_px: CropEstimator(engine, locate, sizes_px, options.follow))
 

@@ -29,6 +29,8 @@ class EstimatorOptions:
     """Network weights; None takes those that ship with the estimator."""
     threads: int | None = None
     """Of the CPU, for `detnet`'s engine; None takes all."""
+    reselect: bool = False
+    """Whether an engine that is remembered for long may be tried again aside, for the next start."""
     follow: FollowSettings = ANY_HAND
 
 

@@ -21,7 +21,8 @@ from runtime.engines.int8 import Plan, load_plan, measure_ranges, quantize
 from runtime.engines.names import EngineKind
 from runtime.engines.parity import compare, predict_in_batches, probe, reference_predictions
 from runtime.engines.refused import EngineRefused
-from runtime.engines.selection import ENGINES, make_engine, time_engines
+from runtime.engines.selection import ENGINES, make_engine
+from runtime.engines.timing import time_engines
 from runtime.networks.graph import fill_weights, graph_of, weights_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, build_network, load_network
@@ -57,7 +58,7 @@ def bench_engines(detnet: Path | None = None, threads: int | None = None) -> lis
     for weights in (DEFAULT_WEIGHTS, detnet):
         network, manifest = load_network(weights) if weights else random_detnet()
         made = _made(network, manifest, weights, threads)
-        took = time_engines(made, TIMED_S[manifest.architecture])
+        took = time_engines(made, TIMED_S[manifest.architecture]).wall_ms
         images = probe(manifest.crop_size)[: _PROBE[manifest.architecture]]
         expected = reference_predictions(network, images)
         for name, engine in tqdm(made.items(), desc=f"{manifest.architecture}: parity and swaps", unit=" engines"):

@@ -35,6 +35,7 @@ def check_parts() -> Iterator[Finding]:
     yield from _libraries()
     yield from _torch()
     yield from check_engines()
+    yield from _remembered_engines()
     yield from _other_estimators()
     yield _drawing()
     yield _display()
@@ -64,6 +65,18 @@ def check_engines() -> Iterator[Finding]:
             continue
         what = f"{engine.description}: {1e3 * median(times):.1f} ms for two crops on one core, loaded in {loaded_s:.1f} s"
         yield Finding("ok", topic, what)
+
+
+def _remembered_engines() -> Iterator[Finding]:
+    """What earlier runs chose: with the same weights, threads and libraries the next one takes it without timing anything."""
+    from runtime.engines.selection_cache import remembered_selections
+
+    for one in remembered_selections():
+        threads = "all threads" if one.threads is None else f"{one.threads} thread{'s' * (one.threads > 1)}"
+        what = f"{one.engine} for {one.weights}, {threads}: {one.ms[one.engine]:.1f} ms a pair, chosen on {one.date}"
+        if one.due(time.time()):
+            what += "; the next stream tries it again aside"
+        yield Finding("ok", "remembered engine", what)
 
 
 def _libraries() -> Iterator[Finding]:
