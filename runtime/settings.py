@@ -122,7 +122,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     remember: bool = True
     """Keep what was found of two live cameras for their next run."""
     merge: Literal["auto", "geometry", "rotation"] = "auto"
-    """By what two views become one hand: the cameras' full geometry, their rotation alone, or whichever proves better."""
+    """By what two views become one hand: the cameras' full geometry, their rotation alone, or (auto) the geometry once it is
+    known, unless the rotation proves clearly better."""
     merge_rule: Literal["softmax", "max", "mean"] = "softmax"
     """By rotation, how sure views share a joint."""
     smooth: bool = True

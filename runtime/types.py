@@ -102,9 +102,9 @@ class DualHand:
     """Standard deviation of that rotation; infinite until one is known."""
     timings: Timings
     geometry: TwoViewGeometry | None = None
-    """The cameras that the hand was fitted to; None where the views were merged by rotation alone."""
+    """The cameras that the hand was fitted to, however its joints were merged; None while they are not known."""
     wrist_mm: np.ndarray | None = None
-    """(3,) wrist in the left camera's axes; None without a geometry."""
+    """(3,) wrist of the fitted hand in the left camera's axes; None without a geometry."""
     reprojection_px: float | None = None
-    """Root mean square distance of the hand, projected into the views that see it, from the joints seen there,
+    """Root mean square distance of the fitted hand, projected into the views that see it, from the joints seen there,
     weighted by inverse variance; None without a geometry."""

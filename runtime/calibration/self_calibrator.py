@@ -118,6 +118,11 @@ class SelfCalibrator:
             self._status = CalibrationStatus(CalibrationPhase.GIVEN)
 
     @property
+    def given(self) -> bool:
+        """Whether the geometry is a user's."""
+        return self._fixed
+
+    @property
     def status(self) -> CalibrationStatus:
         """How far the calibration has come; `merge` is the rig's to add."""
         return replace(self._status, progress=self._progress())

@@ -36,11 +36,11 @@ class FusedHand:
     R_right_from_left: np.ndarray | None
     rotation_uncertainty_deg: float
     geometry: TwoViewGeometry | None = None
-    """None where the hand was merged by rotation alone; so are the next two."""
+    """The cameras that the hand was fitted to, however its joints were merged; None where none are known, as the next two."""
     wrist_mm: np.ndarray | None = None
-    """(3,) left camera's axes."""
+    """(3,) of the fitted hand, left camera's axes."""
     reprojection_px: float | None = None
-    """Root mean square, see `FittedHand`."""
+    """Of the fitted hand, root mean square, see `FittedHand`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ class HandTrack:
         self._geometry_share = 0.0
         """Of the geometry in the last hand, in [0, 1]."""
         self._last_ns: int | None = None
+        """When there was a hand last."""
 
     def corrects_side(self, captured_ns: int, hands: PerView[ViewHand | None]) -> bool:
         """Whether these hands show that the last ones had the wrong handedness; after a long absence it may be the other hand."""
@@ -99,9 +100,10 @@ class HandTrack:
             R, uncertainty_deg = geometry.R_right_from_left, state.uncertainty.rotation_deg
         self._use_cameras(state)
         fitted = self.fitted = self._fit(captured_ns, hands) if self._fit is not None else None
-        by_geometry = self._rig.merges_by_geometry
-        share = self._blend(captured_ns, by_geometry and fitted is not None)
-        if fitted is None or geometry is None or not (by_geometry or share > 0):
+        if merged is None and fitted is None:
+            return None
+        share = self._blend(captured_ns, self._rig.merges_by_geometry and fitted is not None)
+        if fitted is None or geometry is None:
             return None if merged is None else FusedHand(merged.joints, merged.weight_left, R, uncertainty_deg)
         joints, weight = fitted.joints, fitted.weight_left
         if merged is not None and share < 1:
@@ -140,10 +142,9 @@ class HandTrack:
         return replace(merged, joints=unit_hand(self._filter(captured_ns, merged.joints)))
 
     def _blend(self, captured_ns: int, to_geometry: bool) -> float:
-        """The geometry's share now."""
-        passed = 0 if self._last_ns is None else max(captured_ns - self._last_ns, 0)
+        """The geometry's share now. There is nothing to blend from at the first hand."""
+        step = 1.0 if self._last_ns is None else max(captured_ns - self._last_ns, 0) / BLEND_NS
         self._last_ns = captured_ns
-        step = passed / BLEND_NS
         self._geometry_share = float(np.clip(self._geometry_share + (step if to_geometry else -step), 0, 1))
         return self._geometry_share
 

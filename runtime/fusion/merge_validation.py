@@ -2,6 +2,9 @@
 
 It is judged on held-out pairs, which the cameras were not calibrated on. In one view the tips are hidden; both ways of merging
 predict them from the rest of the hand there and all of it in the other view. The hidden pixels give each prediction's error.
+
+The rotation has it somewhat easier than its hands are good: what it leaves wrong in depth the hidden pixels hardly show. So the
+cameras' geometry, once it is known, is kept until the rotation is clearly better (`prefers_rotation`).
 """
 
 from collections import deque
@@ -24,6 +27,11 @@ MAX_HELD_OUT = 12
 """Only the newest pairs are kept."""
 MIN_HELD_OUT = 4
 """With fewer, no errors are given."""
+MIN_TO_LEAVE = 8
+"""Held-out pairs that it takes to leave the geometry for the rotation."""
+LEAVE_RATIO, RETURN_RATIO = 0.8, 0.95
+"""The rotation's error over the geometry's, below which the geometry is left, and from which it is returned to: between them all
+stays as it is."""
 _NO_CONFIDENCE = 0.0
 """Confidence of a joint that must not be used."""
 
@@ -34,6 +42,18 @@ class MergeErrors:
 
     by_geometry: float
     by_rotation: float
+    pairs: int = MAX_HELD_OUT
+    """Held-out pairs that they were found on."""
+
+
+def prefers_rotation(errors: MergeErrors | None, before: bool) -> bool:
+    """Whether hands are to come from the rotation although the geometry is known; `before`: whether they did until now."""
+    if errors is None:
+        return before
+    # Products, as the errors of a geometry that sees no hand are infinite.
+    if before:
+        return errors.by_rotation < RETURN_RATIO * errors.by_geometry
+    return errors.pairs >= MIN_TO_LEAVE and errors.by_rotation < LEAVE_RATIO * errors.by_geometry
 
 
 class MergeValidation:
@@ -42,17 +62,24 @@ class MergeValidation:
     def __init__(self) -> None:
         self._pairs: deque[PerView[ViewHand]] = deque(maxlen=MAX_HELD_OUT)
         self._pairs_added = 0
+        self._fitted_to: tuple[TwoViewGeometry, np.ndarray] | None = None
+        """Geometry and bones of `_by_geometry`."""
+        self._by_geometry: deque[list[float]] = deque(maxlen=MAX_HELD_OUT)
+        """Of the oldest pairs; those of newer ones are not computed yet."""
 
     def holds_out(self, hands: PerView[ViewHand]) -> bool:
         """Whether this pair is held out, and so must not be calibrated on."""
         self._pairs_added += 1
         if self._pairs_added % HOLD_OUT_INTERVAL:
             return False
+        if len(self._pairs) == MAX_HELD_OUT and self._by_geometry:
+            self._by_geometry.popleft()
         self._pairs.append(hands)
         return True
 
     def clear(self) -> None:
         self._pairs.clear()
+        self._by_geometry.clear()
 
     def errors(
         self, geometry: TwoViewGeometry, bones: np.ndarray, hand_size_mm: float, R_right_from_left: np.ndarray
@@ -60,16 +87,13 @@ class MergeValidation:
         """How well the geometry, and the rotation alone, predict hidden finger tips; None while there are too few pairs."""
         if len(self._pairs) < MIN_HELD_OUT:
             return None
-        errors = [
-            (
-                _by_geometry(pair, view, geometry, bones, hand_size_mm),
-                _by_rotation(pair, view, geometry, R_right_from_left),
-            )
-            for pair in self._pairs
-            for view in VIEWS
-        ]
-        by_geometry, by_rotation = (np.array([error[column] for error in errors]) for column in (0, 1))
-        return MergeErrors(float(np.median(by_geometry)), float(np.median(by_rotation)))
+        if self._fitted_to is None or self._fitted_to[0] is not geometry or self._fitted_to[1] is not bones:
+            self._fitted_to = geometry, bones
+            self._by_geometry.clear()
+        for pair in list(self._pairs)[len(self._by_geometry) :]:
+            self._by_geometry.append([_by_geometry(pair, view, geometry, bones, hand_size_mm) for view in VIEWS])
+        by_rotation = [_by_rotation(pair, view, geometry, R_right_from_left) for pair in self._pairs for view in VIEWS]
+        return MergeErrors(float(np.median(self._by_geometry)), float(np.median(by_rotation)), len(self._pairs))
 
 
 def _without_tips(hand: ViewHand) -> ViewHand:

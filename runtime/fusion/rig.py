@@ -13,12 +13,14 @@ from hand.camera import PinholeCamera
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.calibration.status import CalibrationStatus, MergeDecision
-from runtime.fusion.merge_validation import MergeErrors, MergeValidation
+from runtime.fusion.merge_validation import MergeErrors, MergeValidation, prefers_rotation
 from runtime.geometry.rotation_estimator import MAX_ROTATION_UNCERTAINTY_DEG, RotationEstimator
 from runtime.types import ViewHand
 
 MergeChoice = Literal["auto", "geometry", "rotation"]
-"""By what two views are merged; `auto` takes the geometry where it predicts held-out finger tips better than the rotation."""
+"""By what two views are merged; `auto` takes the geometry unless the rotation predicts held-out finger tips clearly better."""
+COMPARE_INTERVAL_NS = 1_000_000_000
+"""Between two comparisons of both with the same cameras."""
 
 
 class Rig:
@@ -30,6 +32,8 @@ class Rig:
         self.merge_errors: MergeErrors | None = None
         """Of the geometry in use; None without one, or while too few held-out pairs were seen."""
         self._choice: MergeChoice = choice
+        self._prefers_rotation = False
+        self._compared_ns = 0
         self._hand_size_mm = hand_size_mm
         self._calibrator = None if choice == "rotation" else calibrator
         self._solver = solver
@@ -44,22 +48,30 @@ class Rig:
             self.rotation.update(captured_ns, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
             if self._calibrator is not None and not self._validation.holds_out(pair):
                 self._calibrator.add(captured_ns, pair)
-        if self._calibrator is None or self._solver is None:
+        if self._calibrator is None:
+            return
+        self._solve(captured_ns, self._calibrator)
+        if self._calibrator.state.version != self._state.version:
+            self._apply(captured_ns, self._calibrator.state)
+        elif self._state.geometry is not None and captured_ns - self._compared_ns >= COMPARE_INTERVAL_NS:
+            self._compare(captured_ns)
+
+    def _solve(self, captured_ns: int, calibrator: SelfCalibrator) -> None:
+        """Give the solver its next problem, and take the solution that it has finished."""
+        if self._solver is None:
             return
         try:
-            problem = self._calibrator.due(captured_ns)
+            problem = calibrator.due(captured_ns)
             if problem is not None:
                 self._solver.submit(problem)
             done = self._solver.done()
         except (EOFError, OSError):
             # Its process was killed. The stream goes on with what is known of the cameras.
             self._solver = None
-            self._calibrator.stop()
+            calibrator.stop()
             return
         if done is not None:
-            self._calibrator.accept(*done)
-        if self._calibrator.state.version != self._state.version:
-            self._apply(self._calibrator.state)
+            calibrator.accept(*done)
 
     def forget(self) -> None:
         """Reset rotation and calibration: earlier hands had the wrong handedness. A calibration that the user gave stays."""
@@ -67,7 +79,7 @@ class Rig:
         self._validation.clear()
         if self._calibrator is not None:
             self._calibrator.forget()
-            self._apply(self._calibrator.state)
+            self._apply(self._compared_ns, self._calibrator.state)
 
     def cameras(self, cameras: PerView[PinholeCamera]) -> PerView[PinholeCamera]:
         """The calibrated cameras; `cameras` until there are any."""
@@ -88,7 +100,7 @@ class Rig:
             return status
         if self.merges_by_geometry:
             return replace(status, merge=MergeDecision.GEOMETRY)
-        return replace(status, merge=MergeDecision.ROTATION if self.merge_errors else MergeDecision.COMPARING)
+        return replace(status, merge=MergeDecision.ROTATION if self._prefers_rotation else MergeDecision.COMPARING)
 
     @property
     def reliable_rotation(self) -> np.ndarray | None:
@@ -102,17 +114,37 @@ class Rig:
         """Whether hands are to come from the geometry, and not from the rotation alone."""
         if self._state.geometry is None:
             return False
-        errors = self.merge_errors
-        return self._choice == "geometry" or (errors is not None and errors.by_geometry < errors.by_rotation)
+        if self._choice == "geometry":
+            return True
+        # A given geometry is used from the first pair on, one that was found once some held-out pairs were seen.
+        return not self._prefers_rotation and (self._given or self.merge_errors is not None)
 
-    def _apply(self, state: CalibrationState) -> None:
+    @property
+    def _given(self) -> bool:
+        return self._calibrator is not None and self._calibrator.given
+
+    def _apply(self, captured_ns: int, state: CalibrationState) -> None:
         """Use new cameras, or none where they are no longer known."""
         if state.moved != self._state.moved:
             # Earlier pairs say nothing about the cameras' present rotation.
             self.rotation = RotationEstimator()
             self._validation.clear()
+        if state.geometry is None:
+            self._prefers_rotation = False
         self._state = state
-        self.merge_errors = None
-        if state.geometry is not None and state.bones is not None:
-            R = self.rotation.rotation if self.rotation.rotation is not None else state.geometry.R_right_from_left
-            self.merge_errors = self._validation.errors(state.geometry, state.bones, self._hand_size_mm, R)
+        self._compare(captured_ns)
+
+    def _compare(self, captured_ns: int) -> None:
+        """Judge again by which of both the held-out pairs are predicted better."""
+        state = self._state
+        self._compared_ns = captured_ns
+        if state.geometry is None or state.bones is None:
+            self.judge_merge(None)
+            return
+        R = self.rotation.rotation if self.rotation.rotation is not None else state.geometry.R_right_from_left
+        self.judge_merge(self._validation.errors(state.geometry, state.bones, self._hand_size_mm, R))
+
+    def judge_merge(self, errors: MergeErrors | None) -> None:
+        """Keep to the present way of merging, or change it, by how well both ways predict held-out pairs."""
+        self.merge_errors = errors
+        self._prefers_rotation = prefers_rotation(errors, self._prefers_rotation)

@@ -76,9 +76,9 @@ class HandLine(msgspec.Struct, frozen=True, kw_only=True):
     rotation_uncertainty_deg: float | None
     """Standard deviation of the rotation."""
     wrist_mm: list[float] | None
-    """(3,) in the left camera's axes."""
+    """(3,) of the hand fitted to the cameras, left camera's axes; null while the cameras are not known."""
     reprojection_px: float | None
-    """Reprojection error, root mean square."""
+    """Reprojection error of that hand, root mean square."""
     cameras: CamerasLine | None
     skew_ns: int
     """Right capture time − left capture time."""

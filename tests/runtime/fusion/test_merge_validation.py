@@ -5,7 +5,15 @@ import pytest
 
 from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM
-from runtime.fusion.merge_validation import HOLD_OUT_INTERVAL, MAX_HELD_OUT, MIN_HELD_OUT, MergeErrors, MergeValidation
+from runtime.fusion.merge_validation import (
+    HOLD_OUT_INTERVAL,
+    MAX_HELD_OUT,
+    MIN_HELD_OUT,
+    MIN_TO_LEAVE,
+    MergeErrors,
+    MergeValidation,
+    prefers_rotation,
+)
 from runtime.geometry.two_view import TwoViewGeometry
 from tests.runtime.solutions import bones_of, elsewhere, turned
 from tools.evaluate.motion import sample_motion
@@ -79,3 +87,35 @@ def test_error_by_rotation_is_independent_of_the_geometry(observed: Observed, he
     right = errors(held_out, observed, geometry, geometry.R_right_from_left)
     wrong = errors(held_out, observed, turned(geometry, 15), geometry.R_right_from_left)
     assert wrong.by_geometry > right.by_geometry and wrong.by_rotation == right.by_rotation
+
+
+@pytest.mark.parametrize(
+    ("by_geometry", "by_rotation", "pairs", "before", "rotation"),
+    [
+        (0.120, 0.112, MAX_HELD_OUT, False, False),
+        (0.120, 0.112, MAX_HELD_OUT, True, True),
+        (0.120, 0.090, MIN_TO_LEAVE, False, True),
+        (0.120, 0.090, MIN_TO_LEAVE - 1, False, False),
+        (0.120, 0.119, MAX_HELD_OUT, True, False),
+        (float("inf"), 0.2, MAX_HELD_OUT, False, True),
+        (float("inf"), 0.2, MAX_HELD_OUT, True, True),
+    ],
+)
+def test_a_tie_or_a_few_pairs_do_not_change_how_hands_are_merged(
+    by_geometry: float, by_rotation: float, pairs: int, before: bool, rotation: bool
+):
+    assert prefers_rotation(MergeErrors(by_geometry, by_rotation, pairs), before) is rotation
+    assert prefers_rotation(None, before) is before
+
+
+def test_errors_of_new_pairs_join_those_known(observed: Observed):
+    """The fits of earlier pairs are kept while the cameras are the same."""
+    pairs, geometry, bones = [pair for pair in observed.pairs if pair is not None], observed.rig.geometry, bones_of(observed)
+    held, stream = MergeValidation(), pairs * 3
+    for number, pair in enumerate(stream):
+        if held.holds_out(pair) and number > 30:
+            again = MergeValidation()
+            for earlier in stream[: number + 1]:
+                again.holds_out(earlier)
+            found = (v.errors(geometry, bones, DEFAULT_HAND_SIZE_MM, geometry.R_right_from_left) for v in (held, again))
+            assert next(found) == next(found)

@@ -11,7 +11,7 @@ from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import BackgroundSolver, InlineSolver
 from runtime.calibration.status import MergeDecision
 from runtime.fusion.merge_validation import HOLD_OUT_INTERVAL
-from tests.runtime.solutions import bones_of, elsewhere
+from tests.runtime.solutions import FixedSolver, bones_of, elsewhere
 from tests.runtime.tracked import FPS, Tracked, moving_hand, tracked
 from tools.evaluate.two_views import Observed
 
@@ -38,15 +38,50 @@ def test_held_out_pairs_are_not_calibrated_on(moving: Observed):
     assert not any((used == pixels).all((1, 2)).any() for pixels in held)
 
 
-def test_a_wrong_geometry_is_used_only_where_forced(moving: Observed):
+def test_hands_of_a_wrong_geometry_are_used_only_where_forced(moving: Observed):
     wrong = elsewhere(moving.rig.geometry, 25)
     one, _ = tracked("auto", moving, wrong)
-    hands = [hand for hand in one.stream(moving) if hand]
-    assert one.rig.state.geometry is not None and all(hand.geometry is None for hand in hands)
+    hands, by_rotation = one.stream(moving), tracked("rotation", moving)[0].stream(moving)
     assert one.rig.status and one.rig.status.merge is MergeDecision.ROTATION
+    last, other = hands[-1], by_rotation[-1]
+    assert last and other and np.array_equal(last.joints, other.joints), "joints come from the rotation alone"
+    assert last.geometry is one.rig.state.geometry is not None and last.wrist_mm is not None, "the place comes from the geometry"
     insisting, _ = tracked("geometry", moving, wrong)
-    assert any(hand and hand.geometry for hand in insisting.stream(moving))
+    forced = insisting.stream(moving)[-1]
+    assert forced and not np.allclose(forced.joints, other.joints, atol=0.01)
     assert insisting.rig.status and insisting.rig.status.merge is MergeDecision.GEOMETRY
+
+
+def test_a_given_geometry_is_merged_by_until_rotation_is_clearly_better(moving: Observed):
+    given = moving.rig.geometry
+    one = Tracked.of(
+        "auto", SelfCalibrator(moving.sizes_px, PerView(None, None), given=given), FixedSolver(given, bones_of(moving))
+    )
+    hands = one.stream(moving)
+    assert all(hand.geometry is given and hand.wrist_mm is not None for hand in hands if hand), "from the first hand on"
+    assert one.rig.merges_by_geometry and one.rig.status and one.rig.status.merge is MergeDecision.GEOMETRY
+    wrong = elsewhere(given, 25)
+    other = Tracked.of(
+        "auto", SelfCalibrator(moving.sizes_px, PerView(None, None), given=wrong), FixedSolver(wrong, bones_of(moving))
+    )
+    other.stream(moving, 0, 5)
+    assert other.rig.merges_by_geometry
+    other.stream(moving, 5)
+    assert not other.rig.merges_by_geometry and other.rig.status and other.rig.status.merge is MergeDecision.ROTATION
+
+
+def test_both_ways_of_merging_are_compared_every_second(moving: Observed):
+    """Without a new solution: one that comes every six seconds must not decide for as long."""
+    given = moving.rig.geometry
+    one = Tracked.of(
+        "auto", SelfCalibrator(moving.sizes_px, PerView(None, None), given=given), FixedSolver(given, bones_of(moving))
+    )
+    seen = []
+    for number in range(len(moving.pairs)):
+        one.stream(moving, number, number + 1)
+        seen.append((one.rig.state.version, one.rig.merge_errors))
+    versions = {version for version, errors in seen if errors}
+    assert len({errors for _, errors in seen if errors}) > len(versions)
 
 
 def test_forget_resets_rotation_and_calibration(moving: Observed):
