@@ -11,6 +11,7 @@ import numpy as np
 
 from hand.camera import PinholeCamera
 from hand.errors import UserError
+from runtime.geometry.calibration_size import other_size
 
 Distortion = Literal["none", "radtan", "equidistant"]
 COEFFICIENTS: dict[Distortion, tuple[int, ...]] = {"none": (0,), "radtan": (4, 5, 8, 12, 14), "equidistant": (4,)}
@@ -56,11 +57,13 @@ class Lens:
         """
         width, height = size_px
         if self.size_px is None:
-            if not all(0.3 < c / s < 0.7 for c, s in zip(self.centre_px, size_px, strict=True)):
-                x, y = self.centre_px
+            other_px = other_size(self.centre_px, size_px)
+            if other_px is not None:
+                (x, y), made_at = self.centre_px, f"{other_px[0]}x{other_px[1]}"
                 raise UserError(
-                    f"the calibration's principal point ({x:.0f}, {y:.0f}) is far from the middle of the frames, which have "
-                    f"{width}x{height} px: it was made at another size; add image_width and image_height to its file"
+                    f"the calibration's principal point ({x:.0f}, {y:.0f}) is in the middle of frames of {made_at} px, and the "
+                    f"frames have {width}x{height}: expected one near their middle; add image_width and image_height, the size "
+                    f"at which the calibration was made, to its file ({other_px[0]} and {other_px[1]}, it seems)"
                 )
             return replace(self, size_px=size_px)
         scale = np.divide(size_px, self.size_px)
