@@ -99,6 +99,8 @@ class Stream:
                 first = first_pair(pairs, self._stop)
                 if first is not None:
                     self._run_from(first, bar.update)
+            if pairs.failure:
+                self._findings.add(Finding("camera_failed", pairs.failure, "error"))
         except UserError:
             if self._report.pairs:
                 self._summarize()
@@ -107,7 +109,7 @@ class Stream:
             self._outputs.close()
         self._summarize()
         self._log_end()
-        return 1 if pairs.failure or self._outputs.failure or self._findings.failed else 0
+        return 1 if self._outputs.failure or self._findings.failed else 0
 
     def _run_from(self, first: "FramePair", on_pair: Callable[[], object]) -> None:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
@@ -177,8 +179,8 @@ class Stream:
             log.info(replay_check.verdict)
         if pairs.complaint:
             log.warning(pairs.complaint if replay_check else f"the latest malformed message: {pairs.complaint}")
-        for failure in filter(None, (pairs.failure, self._outputs.failure)):
-            log.error(failure)
+        if self._outputs.failure:
+            log.error(self._outputs.failure)
 
 
 def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | ReplayPairs, ReplayCheck | None]":

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from runtime.networks.weights import Manifest, build_network, save_network
-from tests.capture.clips import write_clip
+from tests.capture.clips import cut, write_clip
 from tests.paths import ROOT
 
 ROI = ["--roi-left", "32", "24", "40", "--roi-right", "32", "24", "40"]
@@ -114,6 +114,18 @@ def test_a_failed_camera_exits_with_1_and_an_error(tmp_path, weights):
     assert code == 1
     assert "pairs/s" in out
     assert "camera" in err
+
+
+def test_a_clip_that_was_cut_off_exits_with_1_and_says_so_on_the_log_and_among_the_figures(tmp_path, weights):
+    left, right = write_clip(tmp_path / "left.avi", 60), cut(write_clip(tmp_path / "right.avi", 60), 0.5)
+    stats = tmp_path / "stats.json"
+    options = ("--every-pair", "--headless", "--weights", weights, *ROI, "--stats", stats)
+    code, out, err = finish(start("--left", left, "--right", right, *options))
+    assert code == 1
+    (finding,) = json.loads(stats.read_text())["findings"]
+    assert (finding["kind"], finding["level"]) == ("camera_failed", "error")
+    assert f"right camera: source '{right}' ends at " in finding["text"] and "of 2.0 s" in finding["text"]
+    assert err.count(finding["text"]) == 1 and finding["text"] in out
 
 
 def test_the_time_limit_ends_the_run(tmp_path, weights):

@@ -14,6 +14,7 @@ from adapt.core.geometry_teacher import UNKNOWN_FOV, RecordingCalibration, calib
 from capture.frames import FramePair
 from capture.sources.recorded import RecordedCamera, recorded_size
 from capture.sources.registry import parse_source
+from capture.sources.video_file import FileSource
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
@@ -103,11 +104,12 @@ def frame_size(clip: Path) -> tuple[int, int]:
     """Width and height of a clip's frames, px. Raises UserError for a clip that cannot be read."""
     if "#" in clip.name and isinstance(spec := parse_source(str(clip)), RecordedCamera):
         return recorded_size(spec.path, spec.view)
-    video = cv2.VideoCapture(str(clip))
-    size = int(video.get(cv2.CAP_PROP_FRAME_WIDTH)), int(video.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    if min(size) < 1:
-        raise UserError(f"{clip} is no video that can be read: give a file such as left.mp4")
-    return size
+    try:
+        source = FileSource(clip, paced=False)
+    except (OSError, UserError) as error:
+        raise UserError(f"{clip} is no video that can be read: give a file such as left.mp4") from error
+    source.close()
+    return source.size_px
 
 
 def require_hands(calibration: RecordingCalibration) -> None:

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import ClassVar
 
 import cv2
+import numpy as np
 
 from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
+from capture.sources.clip_header import ClipHeader
+from capture.sources.container import read_container
 from capture.views import View
 from hand.errors import UserError
 
@@ -51,14 +54,13 @@ class VideoFile(SourceSpec):
 
 
 class FileSource:
-    """Yields a file's frames, timed from a start that both views share.
+    """Yields a file's frames with square pixels, timed from a start that both views share.
 
     Paced, a frame comes when it is due, and one that is overdue by a period is left out, as a camera would; unpaced,
     all frames come as fast as they are read.
     """
 
     fov_deg = None
-    note = None
 
     def __init__(self, path: Path, *, paced: bool) -> None:
         """Raises UserError for a file that holds no video."""
@@ -66,15 +68,28 @@ class FileSource:
         self._paced = paced
         self._capture = cv2.VideoCapture(str(path))
         if not self._capture.isOpened():
-            raise UserError(f"source '{path}' cannot be read as a video; give a file that plays elsewhere, such as H.264 in .mp4")
-        fps = self._capture.get(cv2.CAP_PROP_FPS)
-        if not 0.1 <= fps <= 1000:
+            raise UserError(f"source '{path}' cannot be read as a video{_why(path)}")
+        try:
+            self.header = ClipHeader.read(path, self._capture)
+        except UserError:
             self.close()
-            raise UserError(f"source '{path}' claims {fps:g} frames a second, which is no video; convert it to .mp4")
-        self._period_ns = round(1e9 / fps)
+            raise
+        width, height = (self._capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+        self._stored_px = int(width), int(height)
+
+    @property
+    def note(self) -> str | None:
+        """That frames are widened, where their pixels are not square."""
+        return self.header.pixel_note(self._stored_px)
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        """(width, height) of the frames, their pixels being square."""
+        return self.header.square_size_px(self._stored_px)
 
     def frames(self, start_ns: int) -> Iterator[CapturedImage]:
-        """Raises UserError if the file holds no frame or breaks off inside one."""
+        """Raises UserError if the file holds no frame, breaks off inside one, or ends before its header says."""
+        period_ns = self.header.period_ns
         seq, media_ns, first_ns, skipped = 0, 0, 0, 0
         while self._capture.grab():
             stamp_ns = round(self._capture.get(cv2.CAP_PROP_POS_MSEC) * 1e6)
@@ -82,9 +97,9 @@ class FileSource:
                 first_ns = stamp_ns
             else:
                 # Some containers hold no times, or repeat them; frames then come at the nominal rate.
-                media_ns = stamp_ns - first_ns if stamp_ns - first_ns > media_ns else media_ns + self._period_ns
+                media_ns = stamp_ns - first_ns if stamp_ns - first_ns > media_ns else media_ns + period_ns
             due_ns = start_ns + media_ns
-            overdue = time.monotonic_ns() > due_ns + self._period_ns
+            overdue = time.monotonic_ns() > due_ns + period_ns
             if self._paced and overdue and skipped < _SKIP_LIMIT:
                 skipped += 1
             else:
@@ -92,13 +107,30 @@ class FileSource:
                 ok, bgr = self._capture.retrieve()
                 if not ok:
                     raise UserError(f"source '{self._path}' breaks off at frame {seq}; cut it there or convert it again")
-                image = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+                image = self._square(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
                 if self._paced:
                     time.sleep(max(0, due_ns - time.monotonic_ns()) / 1e9)
                 yield CapturedImage(seq, due_ns, image)
             seq += 1
         if seq == 0:
             raise UserError(f"source '{self._path}' holds no frame; record it again")
+        cut_off = self.header.cut_off((media_ns + period_ns) / 1e9)
+        if cut_off is not None:
+            raise UserError(cut_off)
+
+    def _square(self, image: np.ndarray) -> np.ndarray:
+        """The same image (H, W, 3) with square pixels."""
+        height, width = image.shape[:2]
+        size_px = self.header.square_size_px((width, height))
+        return image if size_px == (width, height) else cv2.resize(image, size_px)
 
     def close(self) -> None:
         self._capture.release()
+
+
+def _why(path: Path) -> str:
+    """What is wrong with a file that cannot be opened, and what to do."""
+    size, whole = path.stat().st_size, read_container(path).size_bytes
+    if whole is not None and whole > size:
+        return f": it has {size} of {whole} bytes, and lacks the index at its end; copy it again from the camera"
+    return "; give a file that plays elsewhere, such as H.264 in .mp4"

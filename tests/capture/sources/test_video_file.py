@@ -7,7 +7,7 @@ import pytest
 
 from capture.sources.video_file import FileSource
 from hand.errors import UserError
-from tests.capture.clips import read_number, write_clip
+from tests.capture.clips import cut, read_number, with_moov_first, with_pixel_aspect, write_clip
 
 
 def test_unpaced_gives_every_frame_with_its_number_and_time(tmp_path):
@@ -46,3 +46,39 @@ def test_a_file_that_is_not_a_video_is_an_error_that_names_it(tmp_path):
     path.write_text("not a video")
     with pytest.raises(UserError, match="notes.mp4.*cannot be read as a video"):
         FileSource(path, paced=False)
+
+
+def test_frames_have_square_pixels_and_the_note_says_so(tmp_path):
+    clip = with_pixel_aspect(write_clip(tmp_path / "clip.mp4", 3), 2, 1)
+    source = FileSource(clip, paced=False)
+    assert source.note == f"video {clip}: its pixels are 2:1 wide, so frames of 64x48 px are stretched to 128x48 px"
+    shots = list(source.frames(0))
+    assert [shot.image.shape for shot in shots] == [(48, 128, 3)] * 3
+    assert [read_number(shot.image) for shot in shots] == [0, 1, 2]
+    square = FileSource(write_clip(tmp_path / "square.mp4", 1), paced=False)
+    assert square.note is None
+    for each in (source, square):
+        each.close()
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv"])
+def test_a_cut_file_gives_what_it_has_and_then_says_that_it_was_cut(tmp_path, suffix):
+    clip = write_clip(tmp_path / f"clip{suffix}", 90)
+    source = FileSource(cut(with_moov_first(clip) if suffix == ".mp4" else clip, 0.6), paced=False)
+    numbers = []
+    with pytest.raises(
+        UserError, match=r"clip_cut.* ends at [0-9.]+ of 3\.0 s: its file has [0-9]+ of [0-9]+ bytes; copy it again"
+    ):
+        for shot in source.frames(0):
+            numbers.append(read_number(shot.image))
+    source.close()
+    # The last one may be half a frame.
+    assert numbers[:-1] == list(range(len(numbers) - 1)) and 10 < len(numbers) < 90
+
+
+def test_a_cut_file_without_its_index_says_why_it_cannot_be_read(tmp_path):
+    clip = cut(write_clip(tmp_path / "clip.mp4", 30), 0.5)
+    with pytest.raises(
+        UserError, match=r"cannot be read as a video: it has [0-9]+ of [0-9]+ bytes, and lacks the index at its end"
+    ):
+        FileSource(clip, paced=False)
