@@ -23,7 +23,9 @@ from runtime.loop import StopFlag, first_pair, run_loop
 from runtime.outputs.hand_writer import make_folder_of
 from runtime.reporting.report import Report, TrueHand
 from runtime.reporting.run_stats import write_stats
+from runtime.reporting.tracking import tracking_finding
 from runtime.settings import Settings
+from runtime.unused_settings import unused_settings
 
 if TYPE_CHECKING:
     # The network's and the window's libraries take seconds to import: only a run does.
@@ -47,6 +49,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> int
             settings = read_settings(arguments, prog)
             logs.configure(settings.log_level, name=prog)
             stack.enter_context(logs.log_of_recording(settings.record))
+            for sentence in unused_settings(settings):
+                log.warning(sentence)
             return Stream(settings, stop).run()
         except UserError as error:
             log.error(str(error))
@@ -107,6 +111,8 @@ class Stream:
             raise
         finally:
             self._outputs.close()
+        if replay_check and self._report.pairs:
+            self._findings.add(replay_check.finding)
         self._summarize()
         self._log_end()
         return 1 if self._outputs.failure or self._findings.failed else 0
@@ -124,9 +130,10 @@ class Stream:
         solver = outputs.begin(self._loader.solver(), setup.remembered)
         pipeline = self._loader.make(setup, solver)
         report.calibration = lambda: pipeline.calibration_status
+        report.sections["tracking"] = lambda: pipeline.tracking
         adaptation = None
         try:
-            adaptation = _begin_adaptation(settings, setup, pipeline)
+            adaptation = _begin_adaptation(settings, setup, pipeline, self._findings)
             if adaptation:
                 self._report_adaptation(adaptation)
             run_loop(
@@ -147,6 +154,8 @@ class Stream:
             if solver:
                 solver.close()
             self._save_profile(setup, pipeline)
+            if finding := tracking_finding(pipeline.tracking):
+                self._findings.add(finding)
 
     def _save_profile(self, setup: "CameraSetup", pipeline: "Pipeline") -> None:
         try:
@@ -175,8 +184,6 @@ class Stream:
             log.info(note)
         for view, clock in pairs.clocks.items():
             log.info(f"{view} camera: {clock}")
-        if replay_check and self._report.pairs:
-            log.info(replay_check.verdict)
         if pairs.complaint:
             log.warning(pairs.complaint if replay_check else f"the latest malformed message: {pairs.complaint}")
         if self._outputs.failure:
@@ -202,13 +209,15 @@ def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | R
     return pairs, ReplayCheck(settings.replay, recorded, pairs)
 
 
-def _begin_adaptation(settings: Settings, setup: "CameraSetup", pipeline: "Pipeline") -> "LiveAdaptation | None":
+def _begin_adaptation(
+    settings: Settings, setup: "CameraSetup", pipeline: "Pipeline", findings: Findings
+) -> "LiveAdaptation | None":
     """See `adapt.online.startup.begin`."""
     if settings.adapt == "off":
         return None
     from adapt.online.startup import begin
 
-    return begin(settings, setup, pipeline)
+    return begin(settings, setup, pipeline, findings)
 
 
 def _end_adaptation(adaptation: "LiveAdaptation") -> None:

@@ -17,6 +17,7 @@ from runtime.fusion.hand_track import HandTrack, HandTrackSettings, side_of
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
 from runtime.fusion.rig import MergeChoice, Rig
 from runtime.fusion.smoothing import OneEuroSettings
+from runtime.reporting.tracking import TrackingCounts
 from runtime.types import DualHand, Timings
 
 
@@ -53,6 +54,8 @@ class Pipeline:
         self.estimator = estimator
         self.calibration_status: CalibrationStatus | None = self.rig.status
         """After the last step; None where nothing is calibrated. Other threads may read it."""
+        self.tracking = TrackingCounts()
+        """Of all steps so far. Other threads may read it."""
         self._cameras = cameras
         self._clock_ns = clock_ns
 
@@ -65,10 +68,12 @@ class Pipeline:
         captured_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         if self.track.corrects_side(captured_ns, hands):
             self.rig.forget()
+            self.tracking = self.tracking.with_side_change()
         self.rig.update(captured_ns, hands)
         inconsistent = self.track.inconsistent_view(hands)
         if inconsistent is not None:
             self.estimator.lose(inconsistent)
+            self.tracking = self.tracking.with_lost(inconsistent)
             hands = PerView.of(lambda view: None if view == inconsistent else hands[view])
         fused = self.track.fuse(captured_ns, hands)
         # Crops and rays depend on the focal lengths, which calibration refines.

@@ -141,8 +141,8 @@ def test_the_time_limit_ends_the_run(tmp_path, weights):
         (["--left", "gone.mp4", "--right", "gone.mp4"], ("gone.mp4", "no such file")),
         (["--left", "http://a:1", "--right", "0"], ("http://a:1",)),
         (["--config", "gone.toml"], ("gone.toml",)),
-        (["--left", "0", "--right", "1", "--engine", "tensorrt"], ("tensorrt", "NVIDIA GPU")),
-        (["--left", "0", "--right", "1", "--weights", "gone.safetensors"], ("gone.",)),
+        (["--left", "synthetic", "--right", "synthetic", "--engine", "tensorrt"], ("tensorrt", "NVIDIA GPU")),
+        (["--left", "synthetic", "--right", "synthetic", "--weights", "gone.safetensors"], ("gone.",)),
     ],
 )
 def test_invalid_input_exits_with_2_and_a_one_line_error(arguments, names):
@@ -168,3 +168,15 @@ def test_an_invalid_video_file_is_named(tmp_path, weights):
     code, _, err = finish(start("--left", left, "--right", right, "--weights", weights, *ROI, "--headless"))
     assert code == 2
     assert "right camera" in err and str(right) in err
+
+
+def test_what_was_asked_for_and_is_not_had_stands_at_the_end_and_in_the_exit_code(tmp_path, weights):
+    stats = tmp_path / "stats.json"
+    options = ["--adapt", "frozen", "--profile", f"none-{os.getpid()}", "--record-format", "jpeg", "--stats", stats]
+    process = start(*clips(tmp_path, 12), "--every-pair", "--headless", "--weights", weights, *ROI, *options)
+    code, out, err = finish(process)
+    assert code == 1
+    assert err.count("no adapted weights") == 1 and "--record-format has no effect without --record" in err
+    assert "no adapted weights" in next(line for line in out.splitlines() if line.startswith("findings"))
+    (finding,) = json.loads(stats.read_text())["findings"]
+    assert (finding["kind"], finding["level"], finding["view"]) == ("no_adapted_weights", "error", None)

@@ -179,7 +179,7 @@ def test_unreplayable_recordings_exit_with_2_and_an_error(recorded, tmp_path, he
         (["--left", tmp_path / "bad.mcap", "--right", "0"], "#left"),
         (["--replay", recorded / "s.mcap", "--left", "0"], "not both"),
         (["--replay", recorded / "s.mcap", "--record", tmp_path / "s.mcap"], "is a recording already"),
-        (["--left", "0", "--right", "2", "--publish", "tcp://0.0.0.0:5570"], "python -m tools.keys"),
+        (["--left", "synthetic", "--right", "synthetic", "--publish", "tcp://0.0.0.0:5570"], "python -m tools.keys"),
     ):
         code, out, err = here(*arguments)
         assert (code, out) == (2, "") and says in err.splitlines()[-1], err

@@ -17,6 +17,7 @@ from adapt.online.status_text import figures_record, round_record, round_sentenc
 from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.errors import UserError
+from hand.findings import Finding, Findings
 from runtime.calibration.keyframes import Keyframe
 from runtime.calibration.self_calibrator import MAX_PIXEL_ERROR, CalibrationState
 from runtime.engines.engine import RefittableEngine
@@ -43,8 +44,13 @@ class LiveAdaptation:
         *,
         hand_size_mm: float,
         build_in_background: bool = True,
+        findings: Findings | None = None,
     ):
-        """`build_in_background`: new engines are built on a thread, so that the stream goes on; else between two pairs."""
+        """`build_in_background`: new engines are built on a thread, so that the stream goes on; else between two pairs.
+
+        `findings` are told what goes wrong.
+        """
+        self._findings = findings or Findings()
         self.pipeline = pipeline
         self._teacher = GeometryTeacher(pipeline)
         self._estimator = estimator
@@ -74,7 +80,8 @@ class LiveAdaptation:
             except (EOFError, OSError) as error:
                 self._port = None
                 self.status = replace(self.status, phase=AdaptationPhase.FAILED, lacking=None)
-                log.error(f"adaptation: {error}; the stream goes on with the network in use")
+                text = f"adaptation: {error}; the stream goes on with the network in use"
+                self._findings.add(Finding("adaptation_failed", text, level="error"))
         return hands
 
     @property
@@ -141,7 +148,7 @@ class LiveAdaptation:
     def _receive(self, message: AdapterMessage) -> None:
         self.status = message.status
         if message.failure:
-            log.warning(f"adaptation: {message.failure}")
+            self._findings.add(Finding("adapted_weights_not_saved", f"adaptation: {message.failure}", level="error"))
         if message.validation is not None:
             self._rounds = [*self._rounds[-99:], round_record(message.validation)]
             if message.validation.result is not ValidationResult.REFUSED:
@@ -165,7 +172,8 @@ class LiveAdaptation:
             return
         self._builder = None
         if builder.refusal is not None:
-            log.warning(f"adaptation: {builder.refusal}; the stream goes on with the network in use")
+            text = f"adaptation: {builder.refusal}; the stream goes on with the network in use"
+            self._findings.add(Finding("adapted_engine_refused", text))
         elif builder.built is not None:
             self._estimator.swap(builder.built)
 

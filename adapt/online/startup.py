@@ -7,6 +7,7 @@ from adapt.online.adapted_weights import AdaptedWeightsFile
 from adapt.online.adapter_process import AdapterJob, BackgroundAdapter, InlineAdapter
 from adapt.online.live_adaptation import LiveAdaptation
 from hand.errors import UserError
+from hand.findings import Finding, FindingLevel, Findings
 from hand.folders import data_folder
 from runtime.camera_setup import CameraSetup
 from runtime.engines.engine import RefittableEngine
@@ -18,10 +19,10 @@ from runtime.settings import Settings
 log = logging.getLogger(__name__)
 
 
-def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAdaptation | None:
+def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, findings: Findings) -> LiveAdaptation | None:
     """A pipeline around `pipeline` whose network adapts; None where it is not to adapt (any more).
 
-    Raises UserError for adapted weights that cannot be loaded, or saved.
+    `findings` are told what was asked for and is not had. Raises UserError for adapted weights that cannot be loaded, or saved.
     """
     if settings.adapt == "off":
         return None
@@ -30,7 +31,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAda
         raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --estimator {settings.estimator}")
     file = adapted_weights_file(settings, known, estimator.manifest.sha256)
     if file is not None:
-        _load_adapted(file, estimator)
+        _load_adapted(file, estimator, findings, needed=settings.adapt == "frozen")
     elif settings.adapt == "frozen":
         raise UserError("--adapt frozen uses adapted weights of two live cameras, and these are recordings: give --profile NAME")
     if settings.adapt == "frozen":
@@ -40,7 +41,12 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline) -> LiveAda
     job = AdapterJob(weights, widths_px, settings.adapt_labels, file)
     port = InlineAdapter(job) if settings.every_pair else BackgroundAdapter(job)
     return LiveAdaptation(
-        pipeline, estimator, port, hand_size_mm=settings.hand_size_mm, build_in_background=not settings.every_pair
+        pipeline,
+        estimator,
+        port,
+        hand_size_mm=settings.hand_size_mm,
+        build_in_background=not settings.every_pair,
+        findings=findings,
     )
 
 
@@ -56,11 +62,18 @@ def default_folder() -> Path:
     return data_folder("adapted")
 
 
-def _load_adapted(file: AdaptedWeightsFile, estimator: Adaptable) -> None:
+def _load_adapted(file: AdaptedWeightsFile, estimator: Adaptable, findings: Findings, *, needed: bool) -> None:
     adapted = file.newest()
     if adapted is None:
+        level: FindingLevel = "error" if needed else "warning"
         if file.exists:
-            log.warning(f"the adapted weights of {file.name} are of another network: they are not used")
+            text = f"the adapted weights of {file.name} are of another network: they are not used"
+            findings.add(Finding("adapted_weights_of_another_network", text, level))
+        elif needed:
+            text = (
+                f"there are no adapted weights of {file.name} yet, so the network is used as it ships: run with --adapt on first"
+            )
+            findings.add(Finding("no_adapted_weights", text, level))
         return
     engine = estimator.engine
     assert isinstance(engine, RefittableEngine), engine

@@ -9,6 +9,7 @@ from capture.frames import FramePair
 from capture.recording.reader import read_metadata
 from capture.recording.replay import ReplayPairs
 from hand.errors import UserError
+from hand.findings import Finding
 from runtime.calibration.camera_profile import Profile
 from runtime.calibration.solver_log import ReplayingSolver, SolverEvent
 from runtime.calibration.solver_process import InlineSolver, Solver
@@ -30,6 +31,7 @@ class ReplayCheck:
         self._path = path
         self._about = about
         self._same = True
+        self._expected_to_differ = False
         self._pairs = self._equal = 0
 
     @property
@@ -53,6 +55,7 @@ class ReplayCheck:
             notes.append("images were made JPEGs for the recording: hands will differ from those recorded")
         if then.settings.adapt != "off":
             notes.append("the network adapted while it was recorded, and what it learnt is not here: hands will differ")
+        self._expected_to_differ = bool(notes)
         return notes
 
     def profile(self) -> Profile | None:
@@ -75,9 +78,12 @@ class ReplayCheck:
         self._equal += list(map(_without_times, then)) == list(map(_without_times, now))
 
     @property
-    def verdict(self) -> str:
-        """How many pairs gave the recorded hands, one sentence."""
-        return f"{self._equal} of {self._pairs} pairs gave the recorded hands, bit for bit"
+    def finding(self) -> Finding:
+        """How many pairs gave the recorded hands."""
+        text = f"{self._equal} of {self._pairs} pairs gave the recorded hands, bit for bit"
+        if self._equal == self._pairs or self._expected_to_differ:
+            return Finding("replay", text, level="info")
+        return Finding("replay", f"{text}: another machine or release computes other last digits, or the recording is damaged")
 
     def _recorded_solution(self) -> SolverEvent:
         return self.pairs.current.solver if self.pairs.current else ""

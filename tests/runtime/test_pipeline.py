@@ -19,6 +19,7 @@ from runtime.fusion.cross_view import MIN_INCONSISTENT_PAIRS
 from runtime.geometry.rotation_estimator import MAX_ROTATION_UNCERTAINTY_DEG
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
+from runtime.reporting.tracking import TrackingCounts
 from runtime.types import Side, ViewHand
 from tests.runtime.scenes import CAMERAS, FRAME_NS, R_RIGHT_FROM_LEFT, SIZES_PX, Scene
 
@@ -133,6 +134,7 @@ def test_an_inconsistent_view_is_lost_and_not_merged(elbow):
         assert estimator.lost == []
         (hand,) = pipeline.step(scene.pair())
     assert estimator.lost == [elbow] and hand.views[elbow] is None, "the inconsistent hand is not merged"
+    assert pipeline.tracking == TrackingCounts().with_lost(elbow)
     scene.seq += 1
     (hand,) = pipeline.step(scene.pair())
     np.testing.assert_allclose(hand.joints, scene.truth(), atol=0.05)
@@ -158,6 +160,7 @@ def test_a_handedness_correction_within_the_timeout_resets_the_rotation(away_ns,
     (hand,) = pipeline.step(scene.pair())
     assert hand.side == "left"
     assert (hand.R_right_from_left is None) == forgets
+    assert pipeline.tracking.side_changes == forgets
 
 
 @pytest.mark.parametrize("gone", VIEWS)

@@ -16,6 +16,7 @@ from adapt.online.status import AdaptationFigures, AdaptationPhase, AdaptationSt
 from adapt.online.status_text import round_sentence, summary_sentence
 from adapt.online.validation import ValidationMetrics
 from capture.views import PerView
+from hand.findings import Findings
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
 from runtime.engines.torch_engine import TorchEngine
@@ -57,7 +58,15 @@ class Live:
         roi = FollowSettings("right", PerView((100.0, 100.0, 90.0), (100.0, 100.0, 90.0)))
         self.estimator = CropEstimator(TorchEngine(deepcopy(network), manifest, device="cpu"), None, SIZES_PX, roi)
         self.port = Port(AdapterJob(DEFAULT_WEIGHTS, CAMERAS.map(lambda c: c.size_px[0]), "both", None))
-        self.live = LiveAdaptation(self.pipeline(), self.estimator, self.port, hand_size_mm=90.0, build_in_background=False)
+        self.findings = Findings()
+        self.live = LiveAdaptation(
+            self.pipeline(),
+            self.estimator,
+            self.port,
+            hand_size_mm=90.0,
+            build_in_background=False,
+            findings=self.findings,
+        )
 
     def pipeline(self) -> Pipeline:
         calibrator = SelfCalibrator(SIZES_PX, PerView(None, None), bones=bones(self.scene), given=GEOMETRY)
@@ -136,6 +145,7 @@ def test_an_adapter_that_died_is_logged_once_and_the_stream_goes_on(live: Live, 
         assert live.live.step(pair)
     (sentence,) = caplog.messages
     assert "has died" in sentence and live.live.status.phase is AdaptationPhase.FAILED
+    assert live.findings.failed, "what was asked for is not had"
 
 
 def test_figures_and_summary_tell_what_was_done(live: Live):
