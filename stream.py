@@ -64,7 +64,8 @@ class Stream:
 
     def __init__(self, settings: Settings, stop: StopFlag):
         """Raises UserError for input that cannot be used."""
-        check_inputs(settings)
+        self._findings = Findings()
+        check_inputs(settings, self._findings)
         for path in (settings.video, settings.picture, settings.stats):
             if path:
                 make_folder_of(path)
@@ -77,7 +78,6 @@ class Stream:
         # viewer the default of 5 ms doubles the network's time.
         sys.setswitchinterval(0.0005)
         self._settings, self._stop = settings, stop
-        self._findings = Findings()
         self._pairs, self._replay_check = _open_pairs(settings, self._findings)
         self._loader = PipelineLoader(settings, self._replay_check)
         live = not (settings.every_pair or settings.replay)

@@ -25,6 +25,11 @@ class PinholeCamera:
         return cls(float(focal), ((width - 1) / 2, (height - 1) / 2), (width, height))
 
     @property
+    def fov_deg(self) -> float:
+        """Horizontal field of view."""
+        return float(np.degrees(2 * np.arctan(self.size_px[0] / 2 / self.focal_px)))
+
+    @property
     def matrix(self) -> np.ndarray:
         """(3, 3) K with homogeneous pixel = K @ point."""
         (cx, cy), f = self.centre_px, self.focal_px

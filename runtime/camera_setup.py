@@ -10,6 +10,7 @@ from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from runtime.calibration.calibration_files import read_calibration
 from runtime.calibration.camera_profile import CameraPair, Profile, default_folder, load_profile, profile_file, save_profile
+from runtime.calibration.formats.calibration import Calibration
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.geometry.lens import Undistorter
 from runtime.geometry.two_view import TwoViewGeometry
@@ -28,7 +29,7 @@ class CameraSetup:
     given: TwoViewGeometry | None
     """Geometry of the user's calibration."""
     undistorters: PerView[Undistorter] | None
-    """For the lenses of the user's calibration."""
+    """For the lenses of the user's calibration, whether it gives the geometry or not."""
     file: Path | None
     """The pair's profile; None for recordings and synthetic cameras, whose placement differs each time."""
     pair: CameraPair
@@ -46,6 +47,9 @@ class CameraSetup:
             calibration = read_calibration(*settings.calibration)
             undistorters = calibration.undistorters(sizes_px)
             cameras = undistorters.map(lambda undistorter: undistorter.camera)
+            if not isinstance(calibration, Calibration):
+                # The lenses' fields of view are known, the cameras' places are found on the hand.
+                return cls(cameras, cameras.map(lambda camera: camera.fov_deg), None, undistorters, None, pair, None)
             return cls(cameras, PerView(None, None), calibration.geometry(cameras), undistorters, None, pair, None)
         fov_deg = PerView.of(lambda view: settings.fovs_deg[view] or first[view].fov_deg)
 

@@ -2,11 +2,15 @@
 
 from capture.sources.registry import parse_source
 from hand.errors import UserError
+from hand.findings import Findings
 from runtime.settings import Settings
 
 
-def check_inputs(settings: Settings) -> None:
-    """Raises UserError for a camera or a calibration that cannot be used, as far as that is known before frames come."""
+def check_inputs(settings: Settings, findings: Findings) -> None:
+    """Add to `findings` what is taken for granted of them.
+
+    Raises UserError for a camera or a calibration that cannot be used, as far as that is known before frames come.
+    """
     if not settings.replay:
         for view, source in settings.sources.items():
             try:
@@ -17,4 +21,5 @@ def check_inputs(settings: Settings) -> None:
         # OpenCV, which reads it, is not to be waited for by --help.
         from runtime.calibration.calibration_files import read_calibration
 
-        read_calibration(*settings.calibration)
+        for finding in read_calibration(*settings.calibration).findings:
+            findings.add(finding)

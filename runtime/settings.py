@@ -118,7 +118,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hand_side: Literal["auto", "left", "right"] = "auto"
     """Which hand of the person to follow."""
     calibration: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
-    """Calibration of both cameras (OpenCV's or Kalibr's YAML, one file or several); none: they calibrate themselves on a hand."""
+    """Calibration of both cameras, in one file or several (OpenCV, NumPy, Kalibr, Anipose, freemocap, Caliscope, Pose2Sim, ROS,
+    plain text; file.toml#cam_0,cam_2 names the left and the right camera of many); none: they calibrate themselves on a hand."""
     remember: bool = True
     """Keep what was found of two live cameras for their next run."""
     merge: Literal["auto", "geometry", "rotation"] = "auto"

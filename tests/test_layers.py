@@ -20,6 +20,7 @@ MAY_IMPORT = {
     "runtime": {
         *("hand", "capture", "capture.sources", "runtime.geometry", "runtime.networks", "runtime.engines"),
         *("runtime.estimators", "runtime.calibration", "runtime.fusion", "runtime.reporting", "runtime.outputs"),
+        "runtime.calibration.formats",
     },
     "runtime.geometry": {"hand", "capture"},
     "runtime.networks": {"hand"},
@@ -27,7 +28,9 @@ MAY_IMPORT = {
     "runtime.estimators": {"hand", "capture", "runtime", "runtime.networks", "runtime.engines"},
     "runtime.calibration": {
         *("hand", "capture", "capture.sources", "runtime", "runtime.geometry", "runtime.networks", "runtime.estimators"),
+        "runtime.calibration.formats",
     },
+    "runtime.calibration.formats": {"hand", "capture", "runtime.geometry"},
     "runtime.fusion": {"hand", "capture", "runtime", "runtime.geometry", "runtime.estimators", "runtime.calibration"},
     "runtime.view": {"hand", "capture", "runtime", "runtime.geometry"},
     "runtime.reporting": {"hand", "capture", "runtime", "runtime.outputs", "runtime.calibration"},

@@ -109,11 +109,13 @@ class Undistorter:
     (640 × 480) and 7 ms (1280 × 720), at best 1.3 and 4.9 ms.
     """
 
-    def __init__(self, lens: Lens):
-        """`lens`: with the frames' size (`Lens.at`)."""
+    def __init__(self, lens: Lens, *, centred: bool = False):
+        """`lens`: with the frames' size (`Lens.at`). `centred`: the ideal camera's principal point is the frame's middle."""
         assert lens.size_px is not None, "the lens lacks the frames' size: see Lens.at"
         self.lens = lens
-        self.camera = _ideal_camera(lens, lens.size_px)
+        camera = _ideal_camera(lens, lens.size_px)
+        width, height = lens.size_px
+        self.camera = replace(camera, centre_px=((width - 1) / 2, (height - 1) / 2)) if centred else camera
         """`lens.project(camera.rays(pixels))` maps undistorted pixels to the original frame."""
         self._maps = _maps(lens, self.camera)
 

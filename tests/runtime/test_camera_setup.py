@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from capture.frames import Frame, FramePair
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View
+from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.rotations import from_vector
 from runtime.calibration.camera_profile import default_folder
@@ -154,6 +155,31 @@ def test_a_given_calibration_replaces_profile_and_fields_of_view(home: Path):
     assert state.geometry is setup.given and state.version == 1
     setup.save_profile(state, 90.0)
     assert [file.read_bytes() for file in default_folder().iterdir()] == before
+
+
+def test_lenses_alone_leave_the_place_to_self_calibration(home: Path):
+    paths = []
+    for view in VIEWS:
+        storage = cv2.FileStorage(str(home / f"{view}.yml"), cv2.FILE_STORAGE_WRITE)
+        storage.write("camera_matrix", LENS.matrix)
+        storage.write("distortion_coefficients", np.array([[*LENS.coefficients, 0.0]]))
+        storage.write("image_width", 640)
+        storage.write("image_height", 480)
+        storage.release()
+        paths.append(home / f"{view}.yml")
+    points = np.array([[x, y, 1.0] for x in (-0.3, 0, 0.3) for y in (-0.2, 0, 0.2)])
+    pair = first(PerView(70.0, 70.0), dotted(points))
+    setup = CameraSetup.of(Settings(left="0", right="/dev/video2", calibration=tuple(paths)), pair)
+    assert setup.given is None and setup.undistorters is not None and setup.file is None
+    undistorted = UndistortedPairs(ListedPairs(), setup.undistorters).undistort(pair)
+    for view, camera in setup.cameras.items():
+        # What the self-calibrator makes of the fields of view is the camera that frames are undistorted for.
+        made = PinholeCamera.from_fov(*SIZES[view], setup.fov_deg[view])  # pyright: ignore[reportArgumentType]
+        assert made.focal_px == pytest.approx(camera.focal_px) and made.centre_px == camera.centre_px
+        for x, y in camera.project(points).round().astype(int):
+            assert undistorted[view].image[y, x].min() > 100
+    state = setup.calibrator(90.0).state
+    assert state.geometry is None
 
 
 def test_a_calibration_of_another_aspect_ratio_raises_a_user_error(home: Path):

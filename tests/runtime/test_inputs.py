@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hand.errors import UserError
+from hand.findings import Findings
 from runtime.inputs import check_inputs
 from runtime.settings import Settings
 from tests.capture.clips import write_clip
@@ -25,7 +26,7 @@ def clip(tmp_path: Path) -> Path:
 
 
 def test_settings_that_can_be_used_pass(clip):
-    check_inputs(Settings(left=str(clip), right="synthetic"))
+    check_inputs(Settings(left=str(clip), right="synthetic"), Findings())
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_settings_that_can_be_used_pass(clip):
 )
 def test_what_cannot_be_used_is_named(clip, wrong, names):
     with pytest.raises(UserError) as raised:
-        check_inputs(Settings(**{"left": str(clip), "right": str(clip), **wrong}))
+        check_inputs(Settings(**{"left": str(clip), "right": str(clip), **wrong}), Findings())
     for name in names:
         assert name in str(raised.value)
 

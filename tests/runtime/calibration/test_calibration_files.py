@@ -10,6 +10,7 @@ from capture.views import PerView
 from hand.errors import UserError
 from hand.rotations import from_vector
 from runtime.calibration.calibration_files import read_calibration
+from runtime.calibration.formats.calibration import Calibration
 from runtime.geometry.lens import Lens
 
 R = from_vector(np.array([0.05, 1.1, -0.2]))
@@ -78,11 +79,18 @@ cam1:
     return text
 
 
+def read(*paths: Path) -> Calibration:
+    """A calibration that has the cameras' places."""
+    calibration = read_calibration(*paths)
+    assert isinstance(calibration, Calibration)
+    return calibration
+
+
 @pytest.mark.parametrize("name", ["stereo.yml", "stereo.xml", "stereo.json"])
 def test_an_opencv_file_is_read_in_every_format(tmp_path, name):
     written = write_opencv(tmp_path / name, SAMPLE | {"image_width": 640, "image_height": 480})
     # The name says nothing, the content all.
-    calibration = read_calibration(written.rename(tmp_path / "calibration.dat"))
+    calibration = read(written.rename(tmp_path / "calibration.dat"))
     for view, lens in calibration.lenses.items():
         assert lens.size_px == (640, 480)
         assert lens.at((640, 480)) == LENSES[view].at((640, 480))
@@ -93,7 +101,7 @@ def test_an_opencv_file_is_read_in_every_format(tmp_path, name):
 def test_intrinsics_and_extrinsics_in_two_files_are_one_calibration(tmp_path):
     intrinsics = write_opencv(tmp_path / "intrinsics.yml", {key: SAMPLE[key] for key in ("M1", "D1", "M2", "D2")})
     extrinsics = write_opencv(tmp_path / "extrinsics.yml", {"R": R, "T": SAMPLE["T"], "R1": np.eye(3), "Q": np.eye(4)})
-    calibration = read_calibration(intrinsics, extrinsics)
+    calibration = read(intrinsics, extrinsics)
     assert calibration.lenses == LENSES
     np.testing.assert_allclose(calibration.t_right_from_left_mm, T)
     for alone, missing in ((intrinsics, "`R`"), (extrinsics, "`M1")):
@@ -120,7 +128,7 @@ def test_intrinsics_and_extrinsics_in_two_files_are_one_calibration(tmp_path):
 )
 def test_common_key_synonyms_are_accepted(tmp_path, names):
     values = dict(zip(names, SAMPLE.values(), strict=True))
-    calibration = read_calibration(write_opencv(tmp_path / "stereo.yml", values))
+    calibration = read(write_opencv(tmp_path / "stereo.yml", values))
     assert calibration.lenses == LENSES
     np.testing.assert_allclose(calibration.R_right_from_left, R, atol=1e-12)
     np.testing.assert_allclose(calibration.t_right_from_left_mm, T)
@@ -131,7 +139,7 @@ def test_opencv_fisheye_model_is_recognised_by_its_key(tmp_path):
     with pytest.raises(UserError, match="D1.*4 numbers.*fisheye_model"):
         read_calibration(write_opencv(tmp_path / "stereo.yml", values))
     for flag, model in ((1, "equidistant"), (0, "radtan")):
-        calibration = read_calibration(write_opencv(tmp_path / "stereo.yml", values | {"fisheye_model": flag}))
+        calibration = read(write_opencv(tmp_path / "stereo.yml", values | {"fisheye_model": flag}))
         assert [lens.distortion for lens in calibration.lenses] == [model, model]
         assert calibration.lenses.left.coefficients == (0.01, 0.02, 0.0, 0.0)
 
@@ -140,14 +148,14 @@ def test_a_translation_that_is_not_in_mm_needs_its_unit(tmp_path):
     metres = SAMPLE | {"T": T / 1000}
     with pytest.raises(UserError, match="`T`.*0.443 mm.*unit_mm"):
         read_calibration(write_opencv(tmp_path / "stereo.yml", metres))
-    calibration = read_calibration(write_opencv(tmp_path / "stereo.yml", metres | {"unit_mm": 1000}))
+    calibration = read(write_opencv(tmp_path / "stereo.yml", metres | {"unit_mm": 1000}))
     np.testing.assert_allclose(calibration.t_right_from_left_mm, T)
 
 
 def test_a_camchain_of_kalibr_is_read_in_millimetres(tmp_path):
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())
-    calibration = read_calibration(path)
+    calibration = read(path)
     assert calibration.lenses.left == Lens((285.5, 286.0), (322.25, 238.0), "equidistant", (0.01, -0.02, 1e-5, 0.004), (640, 480))
     assert calibration.lenses.right == Lens((700.0, 701.0), (630.0, 365.5), "none", (), (1280, 720))
     np.testing.assert_allclose(calibration.R_right_from_left, R, atol=1e-12)
@@ -158,7 +166,7 @@ def test_opencv_and_kalibr_files_give_the_same_extrinsics(tmp_path):
     """A point that both cameras see lands where each program's own formula puts it: x_2 = R x_1 + T."""
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())
-    calibration = read_calibration(path)
+    calibration = read(path)
     cameras = calibration.undistorters(PerView((640, 480), (640, 360))).map(lambda undistorter: undistorter.camera)
     point = np.array([30.0, -40.0, 600.0])
     np.testing.assert_allclose(calibration.geometry(cameras).in_view_axes(point).right, R @ point + T)
@@ -169,7 +177,7 @@ def test_frames_of_another_aspect_ratio_raise_and_name_the_view(tmp_path):
     path = tmp_path / "camchain.yaml"
     path.write_text(camchain())
     with pytest.raises(UserError, match="right camera.*1280x720.*640x480"):
-        read_calibration(path).undistorters(PerView((640, 480), (640, 480)))
+        read(path).undistorters(PerView((640, 480), (640, 480)))
 
 
 @pytest.mark.parametrize(
@@ -188,7 +196,7 @@ def test_frames_of_another_aspect_ratio_raise_and_name_the_view(tmp_path):
         ({"D1": np.zeros((1, 5)), "fisheye_model": 1}, ("`D1`", "5", "4")),
         ({"R": R * 1.1}, ("`R`", "no rotation")),
         ({"R": R * [[1], [1], [-1]]}, ("`R`", "no rotation", "determinant 1")),
-        ({"R": cv2.Rodrigues(R)[0]}, ("`R`", "3 x 1", "3 x 3")),
+        ({"R": np.zeros((2, 1))}, ("`R`", "2 x 1", "3 x 3")),
         ({"T": np.zeros((2, 1))}, ("`T`", "2", "3")),
         ({"T": np.zeros((3, 1)), "unit_mm": 1000}, ("`T`", "0 mm", "5 mm")),
         ({"unit_mm": -1}, ("`unit_mm`", "-1", "1000")),

@@ -1,11 +1,11 @@
 """Entries of a calibration file with their file and key, so that error messages can name them."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from hand.errors import UserError
@@ -36,14 +36,15 @@ class Entry:
         return array
 
 
-class Storage:
-    """Values of OpenCV files by key, in any case and without underscores; the first file's where several have one."""
+class Entries:
+    """Values of files by key, in any case and without underscores; the first file's where several have one."""
 
-    def __init__(self, texts: dict[Path, str]):
-        self._files = " and ".join(map(str, texts))
+    def __init__(self, files: dict[Path, Iterable[tuple[str, Any]]]):
+        """`files`: keys and values of each."""
+        self.files = " and ".join(map(str, files))
         self._entries: dict[str, Entry] = {}
-        for path, text in texts.items():
-            for key, value in _read_storage(path, text):
+        for path, items in files.items():
+            for key, value in items:
                 self._entries.setdefault(_plain(key), Entry(f"{path}: key `{key}`", value))
 
     def find(self, *names: str) -> Entry | None:
@@ -53,11 +54,15 @@ class Storage:
         """As `find`; raises UserError where none is there."""
         entry = self.find(*names)
         if entry is None:
-            raise UserError(
-                f"{self._files}: there is no key `{names[0]}`, nor another name for it: expected a whole stereo calibration; "
-                "where OpenCV wrote intrinsics.yml and extrinsics.yml, give both"
-            )
+            raise self.missing(names[0])
         return entry
+
+    def missing(self, name: str) -> UserError:
+        """The error of a key that is not there."""
+        return UserError(
+            f"{self.files}: there is no key `{name}`, nor another name for it: expected a whole stereo calibration; "
+            "where OpenCV wrote intrinsics.yml and extrinsics.yml, give both"
+        )
 
 
 def _shape(shape: tuple[int, ...]) -> str:
@@ -65,28 +70,4 @@ def _shape(shape: tuple[int, ...]) -> str:
 
 
 def _plain(key: str) -> str:
-    return key.casefold().replace("_", "")
-
-
-def _read_storage(path: Path, text: str) -> Iterator[tuple[str, Any]]:
-    """Keys and values: float, str, list, or an array for a matrix; raises UserError."""
-    if not text.lstrip("\ufeff \t\r\n").startswith(("%YAML", "<?xml", "{")):
-        raise UserError(f"{path} is no calibration: expected OpenCV's YAML, XML or JSON, or Kalibr's camchain with cam0 and cam1")
-    try:
-        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-        keys = storage.root().keys()
-    except (cv2.error, SystemError) as error:  # the binding wraps a parser's error in a SystemError
-        raise UserError(f"{path} is broken off or damaged: expected all that cv::FileStorage wrote; write it again") from error
-    for key in keys:
-        try:
-            yield key, _value(storage.getNode(key))
-        except cv2.error as error:
-            raise UserError(f"{path}: key `{key}` cannot be read: expected a whole matrix; write it again") from error
-
-
-def _value(node: cv2.FileNode) -> Any:
-    if node.isSeq():
-        return [_value(node.at(index)) for index in range(node.size())]
-    if node.isMap():
-        return node.mat() if {"dt", "data"} <= set(node.keys()) else None
-    return node.string() if node.isString() else node.real()
+    return re.sub(r"[_.\s-]", "", key).casefold()
