@@ -1,4 +1,4 @@
-"""How good a network is: `python -m tools.evaluate [--weights W] [--clip FOLDER] [--stills FOLDER] [--page out.png]`.
+"""How good a network is: `python -m tools.evaluate [--weights W] [--clip FOLDER] [--stills FOLDER] [--colours] [--page out.png]`.
 
 Always on synthetic hands that training never renders: our own with other seeds, textures and backgrounds, and a foreign one,
 which is closer to an unknown real hand. They are predicted as in the program: at any roll in a box, refined where the box is off
@@ -22,6 +22,7 @@ from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import DEFAULT_WEIGHTS, network_class
+from tools.evaluate.colours import COLOURS
 from tools.evaluate.held_out_hands import AUC_MM, SIDE_PX, Evaluation, Kind, Scores, evaluate_kind, groups, render_held_out
 from tools.evaluate.metrics import Reliability, auc, pck, rank_correlation, reliability
 from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
@@ -45,6 +46,8 @@ class Settings:
     """Folder of a recorded clip: left.mp4, right.mp4, reference.npz, calibration.json."""
     stills: Path | None = None
     """Folder of photographs with their reference.json."""
+    colours: bool = False
+    """Evaluate clip and photographs also in grey, with red and blue exchanged, and with their hues turned (skin is blue)."""
     page: Path | None = None
     """PNG file to draw the report into."""
     locator_weights: Path = locator.DEFAULT_WEIGHTS
@@ -133,6 +136,18 @@ def report(engine: Engine, evaluations: list[Evaluation]) -> str:
     return "\n".join(lines)
 
 
+def _real_pictures(engine: Engine, settings: Settings) -> str:
+    """What is found on clip and photographs, in each of the colours, as text."""
+    parts: list[str] = []
+    for colour in COLOURS if settings.colours else ("as taken",):
+        if settings.clip:
+            parts.append(clip_report(score_clip(engine, settings.clip, colour), colour))
+        if settings.stills:
+            locate = locator.load_locator(settings.locator_weights, LOCATOR_SCORE)
+            parts.append(stills_report(score_stills(engine, locate, settings.stills, colour), colour))
+    return "".join(f"{part}\n" for part in parts)
+
+
 def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     engine = select_engine(settings.engine, settings.weights)
@@ -143,12 +158,7 @@ def main(settings: Settings) -> None:
         bank = None
     title = f"{settings.weights}, {engine.description}: {manifest.architecture}, {manifest.images_seen or 0:,} training pictures"
     print(title)
-    real = ""
-    if settings.clip:
-        real += clip_report(score_clip(engine, settings.clip)) + "\n"
-    if settings.stills:
-        locate = locator.load_locator(settings.locator_weights, LOCATOR_SCORE)
-        real += stills_report(score_stills(engine, locate, settings.stills)) + "\n"
+    real = _real_pictures(engine, settings)
     print(real, end="")
     if settings.hands:
         places = Backgrounds.load(bank, "held_out")

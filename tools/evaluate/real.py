@@ -29,6 +29,7 @@ from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import HandBox, Side, ViewHand
 from tools.evaluate.clip import check_clip
+from tools.evaluate.colours import COLOURS, ColourName
 from tools.evaluate.held_out_hands import SIDE_PX, box_side
 from tools.evaluate.metrics import pck
 from tools.predict import find_hands, read_picture
@@ -67,8 +68,8 @@ class StillsScores:
     """How often that hand overlaps the reference's by `SAME_OVERLAP` or more."""
 
 
-def score_clip(engine: Engine, folder: Path) -> ClipScores:
-    """Score a right hand before two cameras of which nothing is known. Raises UserError where files do not fit."""
+def score_clip(engine: Engine, folder: Path, colour: ColourName = "as taken") -> ClipScores:
+    """Score a right hand in such colours, cameras being unknown. Raises UserError where files do not fit."""
     check_clip(folder)
     with np.load(folder / "reference.npz") as reference:
         joints = PerView.of(lambda view: reference[f"joints_{view}_mm"])
@@ -77,7 +78,7 @@ def score_clip(engine: Engine, folder: Path) -> ClipScores:
     hands: list[PerView[ViewHand]] = []
     numbers: list[int] = []
     estimator = RotationEstimator()
-    pairs = zip(*(_frames(folder / f"{view}.mp4") for view in VIEWS), strict=False)
+    pairs = zip(*(_frames(folder / f"{view}.mp4", colour) for view in VIEWS), strict=False)
     for number, pair in enumerate(tqdm(pairs, total=len(joints.left), desc="clip", unit="pair")):
         if number >= len(joints.left):
             raise UserError(f"{folder} has more frames than the {number} of its reference: they are not of one clip")
@@ -118,14 +119,14 @@ def _errors_mm(joints: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
     return np.linalg.norm(unit_hand(joints) * length - rooted, axis=-1)
 
 
-def score_stills(engine: Engine, locate: Locator, folder: Path) -> StillsScores:
-    """Score photographs, once with boxes given and once by search. Raises UserError where files do not fit."""
+def score_stills(engine: Engine, locate: Locator, folder: Path, colour: ColourName = "as taken") -> StillsScores:
+    """Score photographs in such colours, once with boxes given and once by search. Raises UserError where files do not fit."""
     file = folder / "reference.json"
     if not file.is_file():
         raise UserError(f"{file} is not there: give a folder of photographs with their reference")
     given, searched, found = [], [], 0
     for name, reference in tqdm(json.loads(file.read_text()).items(), desc="photographs", unit="picture"):
-        image, truth = read_picture(folder / name), np.array(reference["keypoints_px"])
+        image, truth = COLOURS[colour](read_picture(folder / name)), np.array(reference["keypoints_px"])
         size = box_side(truth[None])[0]
         both = refine_predictions(engine, predict_best_roll(engine, [_place(image, truth, "left", side) for side in SIDES]))
         given.append(np.linalg.norm(max(both, key=lambda prediction: prediction.confidence).hand.pixels - truth, axis=1) / size)
@@ -146,8 +147,8 @@ def overlap(a: np.ndarray, b: np.ndarray) -> float:
     return float(common / max(np.prod(np.ptp(a, 0)) + np.prod(np.ptp(b, 0)) - common, 1e-9))
 
 
-def _frames(file: Path) -> Iterator[np.ndarray]:
-    """Every frame of a video, RGB. Raises UserError for a file that is none."""
+def _frames(file: Path, colour: ColourName) -> Iterator[np.ndarray]:
+    """Every frame of a video, RGB, in such colours. Raises UserError for a file that is none."""
     video = cv2.VideoCapture(str(file))
     if not video.isOpened():
         raise UserError(f"{file} cannot be read as a video: give a clip that OpenCV decodes")
@@ -155,7 +156,7 @@ def _frames(file: Path) -> Iterator[np.ndarray]:
         there, frame = video.read()
         if not there:
             return
-        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        yield COLOURS[colour](cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
 def _place(image: np.ndarray, joints: np.ndarray, view: View, side: Side = "right") -> CropRequest:
@@ -165,13 +166,13 @@ def _place(image: np.ndarray, joints: np.ndarray, view: View, side: Side = "righ
     return CropRequest(HandBox(view, side, (float(x), float(y)), size, 1.0), PinholeCamera.from_fov(width, height), image)
 
 
-def clip_report(scores: ClipScores) -> str:
+def clip_report(scores: ClipScores, colour: ColourName = "as taken") -> str:
     """The clip's figures as text."""
     mono, dual, dual_true = (values.mean((0, 2)) for values in (scores.mono_mm, scores.dual_mm, scores.dual_true_mm))
     px, share = scores.error_px, scores.error_share
     return "\n".join(
         [
-            f"clip, {len(scores.mono_mm)} pairs, boxes given",
+            f"clip, {colour}, {len(scores.mono_mm)} pairs, boxes given",
             f"  Mono-M {mono.mean():.1f} mm (left {mono[0]:.1f}, right {mono[1]:.1f})",
             f"  Dual-M {dual.mean():.1f} mm, rotation {scores.rotation_deg:.1f} deg off;"
             f" with the true rotation {dual_true.mean():.1f} mm",
@@ -181,9 +182,9 @@ def clip_report(scores: ClipScores) -> str:
     )
 
 
-def stills_report(scores: StillsScores) -> str:
+def stills_report(scores: StillsScores, colour: ColourName = "as taken") -> str:
     """The photographs' figures as text."""
-    lines = [f"photographs, {len(scores.given)}, found {scores.found}"]
+    lines = [f"photographs, {colour}, {len(scores.given)}, found {scores.found}"]
     for name, errors in (("boxes given", scores.given), ("searched", scores.searched)):
         median = np.median(errors.mean(1))
         lines.append(

@@ -38,11 +38,11 @@ PIXELS = np.stack([projected(VIEWS[:, view]) for view in (0, 1)], 1)
 
 @pytest.fixture
 def clip(tmp_path) -> Path:
-    """Frames without a picture; the reference of the third pair is missing."""
+    """Frames of one colour; the reference of the third pair is missing."""
     for name in ("left", "right"):
         video = cv2.VideoWriter(str(tmp_path / f"{name}.mp4"), cv2.VideoWriter.fourcc(*"mp4v"), 30, (SIDE, SIDE))
         for _ in range(PAIRS):
-            video.write(np.zeros((SIDE, SIDE, 3), np.uint8))
+            video.write(np.full((SIDE, SIDE, 3), (200, 90, 40), np.uint8))
         video.release()
     joints = VIEWS * 83.0 + np.array([10.0, 20.0, 400.0])
     joints[2] = np.nan
@@ -66,9 +66,11 @@ class Reciting:
     def __init__(self, right_turned: np.ndarray | None = None):
         self.pairs = iter([number for number in range(PAIRS) if number != 2])
         self.turn = np.eye(3) if right_turned is None else right_turned
+        self.images: list[np.ndarray] = []
 
     def __call__(self, images: np.ndarray) -> Predictions:
         assert len(images) == 2
+        self.images.append(images)
         number = next(self.pairs)
         joints = np.stack([VIEWS[number, 0], VIEWS[number, 1] @ self.turn.T])
         pixels = np.stack([self._in_crop(hand) for hand in PIXELS[number]])
@@ -97,6 +99,14 @@ def test_a_view_that_is_turned_spoils_what_it_should(clip):
     np.testing.assert_allclose(scores.dual_mm[:, 0], 0, atol=0.3)
     assert scores.dual_true_mm.mean() > 3
     assert scores.error_px.max() < 0.1
+
+
+@pytest.mark.parametrize(("colour", "coloured"), [("as taken", True), ("grey", False), ("hues turned", True)])
+def test_a_clip_is_shown_in_the_colours_that_are_asked_for(clip, colour, coloured):
+    engine = Reciting()
+    scores = score_clip(engine, clip, colour)
+    assert scores.mono_mm.max() < 0.1 and f"clip, {colour}," in clip_report(scores, colour)
+    assert bool(np.ptp(np.concatenate(engine.images), axis=-1).max() > 30) == coloured
 
 
 @pytest.mark.parametrize("name", ["left.mp4", "reference.npz", "calibration.json"])
