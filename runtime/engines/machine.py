@@ -30,6 +30,20 @@ def gpu() -> str:
     return f"{torch.cuda.get_device_name()} sm_{major}{minor} driver {driver[0] if driver else 'unknown'}"
 
 
+def unused_gpu() -> str | None:
+    """An NVIDIA GPU that the driver lists and torch cannot use, in words with the reason; None where there is none."""
+    tool = None if torch.cuda.is_available() else shutil.which("nvidia-smi")
+    if tool is None:
+        return None
+    listed = subprocess.run([tool, "--list-gpus"], capture_output=True, text=True)
+    names = listed.stdout.split("\n")[0].partition(" (UUID")[0].strip()
+    if listed.returncode or not names:
+        return None
+    built = torch.version.cuda
+    why = f"is built for CUDA {built}, which this driver may not know" if built else "is built without CUDA"
+    return f"{names} is there, but torch {torch.__version__} {why}"
+
+
 def versions() -> dict[str, str]:
     """Of the libraries that engines are made of, where they are installed."""
     found: dict[str, str] = {}

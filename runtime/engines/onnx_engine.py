@@ -1,5 +1,7 @@
 """The engine that runs a network's graph in ONNX Runtime: float32, or int8 by a plan; float32 on a GPU where its package is."""
 
+import logging
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -12,6 +14,8 @@ from runtime.engines.refused import EngineRefused
 from runtime.networks.graph import INPUT, OUTPUTS, Weights, fill_weights, graph_of, weights_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
+
+log = logging.getLogger(__name__)
 
 _OUTPUTS = list(OUTPUTS[:3])
 """Heat maps are not fetched: only adaptation needs them."""
@@ -46,6 +50,12 @@ class OnnxEngine:
             raise EngineRefused(str(error)) from error
         self._session = self._make_session(graph, weights)
         device = "cpu" if self._session.get_providers()[0] == "CPUExecutionProvider" else "cuda"
+        if device == "cpu" and len(self._providers) > 1:
+            # ONNX Runtime says so on a log that is switched off, and goes on.
+            log.warning(
+                "onnxruntime-gpu is installed but cannot use the GPU, so onnx runs on the CPU: see whether its CUDA and cuDNN "
+                "versions are installed"
+            )
         self.description = f"{'onnx' if plan is None else 'onnx-int8'} on {device}"
         precision: Precision = "fp32" if plan is None else "int8"
         self.parity = check(self, precision, network, manifest.crop_size, self.description) if checked else None

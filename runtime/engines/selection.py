@@ -14,7 +14,7 @@ from copy import deepcopy
 from pathlib import Path
 
 from runtime.engines.engine import Engine, RefittableEngine
-from runtime.engines.machine import gpu, has_bf16
+from runtime.engines.machine import gpu, has_bf16, unused_gpu
 from runtime.engines.names import EngineKind, EngineName
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
@@ -94,10 +94,14 @@ def _make_torch(network: HandNetwork, manifest: Manifest, threads: int | None) -
     try:
         parity = check(short, "bf16", network, manifest.crop_size, short.description)
     except EngineRefused as error:
-        log.debug(f"torch computes in float32: {error}")
+        exact.description += f" in fp32 (bf16 refused: {error})"
         return exact
     took = time_engines({"fp32": exact, "bf16": short}).undisturbed_ms(_count(threads))
-    return short if took["fp32"] >= took["bf16"] * required_speedup(parity.mean_mm) else exact
+    speedup = took["fp32"] / max(took["bf16"], 1e-9)
+    if speedup >= required_speedup(parity.mean_mm):
+        return short
+    exact.description += f" in fp32 (bf16, {parity.mean_mm:.1f} mm off, is {speedup:.1f} times as fast)"
+    return exact
 
 
 def _remembered(make: Callable[[EngineKind], RefittableEngine], key: str) -> RefittableEngine | None:
@@ -119,6 +123,9 @@ def _chosen(
     make: Callable[[EngineKind], RefittableEngine], key: str, weights: Path, threads: int | None, measure: Measure
 ) -> RefittableEngine:
     """The engine to take by the times of all that can be had; remembered unless the machine is busy."""
+    unused = unused_gpu()
+    if unused:
+        log.warning(f"{unused}: engines run on the CPU; install the torch that fits the driver")
     made: dict[EngineKind, RefittableEngine] = {}
     refused: dict[EngineKind, EngineRefused] = {}
     for name in ENGINES:

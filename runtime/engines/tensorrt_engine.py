@@ -5,7 +5,7 @@ it is built anew. There are two of it, one in use and one idle: TensorRT must no
 """
 
 import hashlib
-import sys
+import logging
 from copy import deepcopy
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +23,8 @@ from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
 from runtime.networks.network import HandNetwork, Hands, Maps, fuse_batch_norms, normalise, unit
 from runtime.networks.weights import Manifest
+
+log = logging.getLogger(__name__)
 
 MAX_CROPS = 8
 """Crops a run; more are run in parts."""
@@ -148,7 +150,7 @@ def _load_or_build(library: ModuleType, network: HandNetwork, manifest: Manifest
     file = engine_file(stamp)
     if is_built_here(file, stamp):
         return refit(library.load(str(file)).module(), network, precision)
-    print(f"building {stamp.network} in {precision} for {stamp.gpu}, once: a minute or so", file=sys.stderr)
+    log.info(f"building {stamp.network} in {precision} for {stamp.gpu}, once: a minute or so")
     shapes = library.Input(**input_shapes(manifest.crop_size), dtype=torch.uint8)
     program = program_of(network, precision)
     compiled = library.dynamo.compile(program, arg_inputs=[shapes], **compile_arguments())

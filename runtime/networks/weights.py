@@ -91,12 +91,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], Manifest]:
     """Tensors by name, half floats widened, and their manifest; the hash is checked. Raises UserError."""
     manifest = _read_manifest(path.with_suffix(".json"))
     data = _read(path)
-    digest = hashlib.sha256(data).hexdigest()
-    if digest != manifest.sha256:
-        raise UserError(
-            f"{path} has sha256 {digest[:12]}…, its manifest expects {manifest.sha256[:12] or 'none'}…: "
-            "the file is damaged or not the one described, fetch both again"
-        )
+    _check_digest(path, data, manifest)
     try:
         tensors = load(data)
     except SafetensorError as error:
@@ -139,6 +134,8 @@ def _load_published(path: Path) -> tuple[dict[str, Tensor], Manifest]:
     data = _read(path)
     if path.with_suffix(".json").exists():
         manifest = _read_manifest(path.with_suffix(".json"))
+        if manifest.sha256:
+            _check_digest(path, data, manifest)
     elif path.stem in PUBLISHED_ROOTS:
         manifest = Manifest(
             architecture="detnet",
@@ -172,6 +169,15 @@ def _read_manifest(path: Path) -> Manifest:
         return msgspec.json.decode(data, type=Manifest)
     except msgspec.DecodeError as error:
         raise UserError(f"{path} is not a weights manifest: {error}") from error
+
+
+def _check_digest(path: Path, data: bytes, manifest: Manifest) -> None:
+    digest = hashlib.sha256(data).hexdigest()
+    if digest != manifest.sha256:
+        raise UserError(
+            f"{path} has sha256 {digest[:12]}…, its manifest expects {manifest.sha256[:12] or 'none'}…: "
+            "the file is damaged or not the one described, fetch both again"
+        )
 
 
 def _read(path: Path) -> bytes:

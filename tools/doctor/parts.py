@@ -100,6 +100,12 @@ def _torch() -> Iterator[Finding]:
     except ImportError as error:
         yield Finding("problem", "torch", f"cannot be imported: {error}", "run make setup")
         return
+    from runtime.engines.machine import unused_gpu
+
+    unused = unused_gpu()
+    if unused:
+        yield Finding("warning", "torch", f"{unused}, so it runs on the CPU", "install the torch that fits the driver")
+        return
     gpu = f"{torch.cuda.get_device_name(0)}" if torch.cuda.is_available() else "no NVIDIA GPU, so it runs on the CPU"
     yield Finding("ok", "torch", f"{torch.__version__}, {torch.get_num_threads()} threads; {gpu}")
 

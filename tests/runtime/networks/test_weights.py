@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -103,6 +104,17 @@ def test_tensors_of_another_network_raise(network, tmp_path):
     state["resnet50.conv1.weight"] = torch.zeros(64, 1, 7, 7)
     torch.save(state, path)
     with pytest.raises(UserError, match="resnet50.conv1.weight"):
+        load_network(path)
+
+
+def test_a_checkpoint_that_its_manifest_does_not_describe_raises(network, tmp_path):
+    path = tmp_path / "mine.pth"
+    torch.save(network.network.state_dict(), path)
+    manifest = Manifest(architecture="detnet", root=9, crop_size=128, map_size=32, axes="frame", training_data="ours")
+    path.with_suffix(".json").write_bytes(msgspec.json.encode(manifest))
+    assert load_network(path)[1].root == 9, "without a hash nothing is compared"
+    path.with_suffix(".json").write_bytes(msgspec.json.encode(msgspec.structs.replace(manifest, sha256="0" * 64)))
+    with pytest.raises(UserError, match="damaged or not the one described"):
         load_network(path)
 
 
