@@ -20,10 +20,11 @@ from hand.findings import Finding, Findings
 from runtime.command_line import read_settings
 from runtime.inputs import check_inputs
 from runtime.loop import StopFlag, first_pair, run_loop
-from runtime.outputs.hand_writer import make_folder_of
+from runtime.output_guard import OutputGuard
 from runtime.reporting.report import Report, TrueHand
 from runtime.reporting.run_stats import write_stats
 from runtime.reporting.tracking import tracking_finding
+from runtime.run_files import check_files
 from runtime.settings import Settings
 from runtime.unused_settings import unused_settings
 
@@ -48,7 +49,8 @@ def main(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> int
         try:
             settings = read_settings(arguments, prog)
             logs.configure(settings.log_level, name=prog)
-            stack.enter_context(logs.log_of_recording(settings.record))
+            check_files(settings, sys.argv[1:] if arguments is None else arguments)
+            stack.enter_context(logs.log_of_recording(settings.record, overwrite=settings.overwrite))
             for sentence in unused_settings(settings):
                 log.warning(sentence)
             return Stream(settings, stop).run()
@@ -66,9 +68,6 @@ class Stream:
         """Raises UserError for input that cannot be used."""
         self._findings = Findings()
         check_inputs(settings, self._findings)
-        for path in (settings.video, settings.picture, settings.stats):
-            if path:
-                make_folder_of(path)
         # Libraries of networks take seconds to import: what is wrong above is said before.
         from capture.stream import PairStream
         from runtime.outputs.outputs import Outputs
@@ -84,7 +83,7 @@ class Stream:
         self._report = Report(live=live, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
         self._report.findings = self._findings
         self._report.sections["clocks"] = lambda: self._pairs.clocks
-        self._outputs = Outputs(settings, self._loader.metadata)
+        self._outputs = Outputs(settings, self._loader.metadata, self._findings)
         self._outputs.count(lambda: self._pairs.drops)
         if isinstance(self._pairs, PairStream):
             self._pairs.tap = self._outputs.tap
@@ -115,7 +114,7 @@ class Stream:
             self._findings.add(replay_check.finding)
         self._summarize()
         self._log_end()
-        return 1 if self._outputs.failure or self._findings.failed else 0
+        return 1 if self._findings.failed else 0
 
     def _run_from(self, first: "FramePair", on_pair: Callable[[], object]) -> None:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
@@ -141,7 +140,7 @@ class Stream:
                 outputs.marked(undistorted or self._pairs, first),
                 adaptation or pipeline,
                 report,
-                make_screen=viewer_opener(settings, setup.cameras),
+                make_screen=viewer_opener(settings, setup.cameras, self._findings),
                 outputs=[outputs, replay_check] if replay_check else [outputs],
                 every_pair=settings.every_pair,
                 on_pair=on_pair,
@@ -173,9 +172,10 @@ class Stream:
     def _summarize(self) -> None:
         """Print the summary, and write the figures where they are asked for."""
         drops, faults = self._pairs.drops | self._outputs.drops, self._pairs.faults
-        print(self._report.summary(drops, faults))
         if self._settings.stats:
-            write_stats(self._settings.stats, self._report.stats(drops, faults))
+            with OutputGuard(self._findings, "stats", self._settings.stats):
+                write_stats(self._settings.stats, self._report.stats(drops, faults), overwrite=self._settings.overwrite)
+        print(self._report.summary(drops, faults))
 
     def _log_end(self) -> None:
         """Log what there is to say of cameras, recording and replay once all has ended."""
@@ -186,8 +186,6 @@ class Stream:
             log.info(f"{view} camera: {clock}")
         if pairs.complaint:
             log.warning(pairs.complaint if replay_check else f"the latest malformed message: {pairs.complaint}")
-        if self._outputs.failure:
-            log.error(self._outputs.failure)
 
 
 def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | ReplayPairs, ReplayCheck | None]":

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from hand.errors import UserError
+from hand.files import part_of
 
 Level = Literal["debug", "info", "warning", "error"]
 _PROJECT_LOGGERS = ("__main__", "stream", "hand", "capture", "runtime", "adapt", "export", "tools")
@@ -26,19 +27,20 @@ def configure(level: Level = "info", *, name: str = "stream.py") -> None:
 
 
 @contextmanager
-def log_of_recording(recording: Path | None) -> Iterator[None]:
+def log_of_recording(recording: Path | None, *, overwrite: bool = False) -> Iterator[None]:
     """Log also to a new file next to the `recording` that the program is going to write; the file is removed if none was written.
 
-    Raises UserError where the file exists already or cannot be created.
+    One that replaces another is written beside it. Raises UserError where the file cannot be created, or exists already and is
+    not to be overwritten.
     """
-    if recording is None or recording.exists():
+    if recording is None or (recording.exists() and not overwrite):
         # The recorder refuses to overwrite a recording.
         yield
         return
-    file = recording.with_suffix(".log")
-    if file == recording:
-        file = recording.with_name(f"{recording.name}.log")
-    handler = _create(file)
+    file = log_file_of(recording)
+    part = part_of(file.resolve()) if overwrite and file.exists() else file
+    before = _identity(recording)
+    handler = _create(part)
     root = logging.getLogger()
     root.addHandler(handler)
     try:
@@ -46,8 +48,25 @@ def log_of_recording(recording: Path | None) -> Iterator[None]:
     finally:
         root.removeHandler(handler)
         handler.close()
-        if not recording.exists():
-            file.unlink(missing_ok=True)
+        if _identity(recording) == before:
+            part.unlink(missing_ok=True)
+        elif part != file:
+            part.replace(file.resolve())
+
+
+def log_file_of(recording: Path) -> Path:
+    """The log file that belongs to a recording."""
+    file = recording.with_suffix(".log")
+    return recording.with_name(f"{recording.name}.log") if file == recording else file
+
+
+def _identity(file: Path) -> tuple[int, int] | None:
+    """That of the file which has this name; None where none has."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino
 
 
 class _Console(logging.Handler):
@@ -81,10 +100,24 @@ class _Sentence(logging.Formatter):
 
 
 class _File(logging.FileHandler):
+    _broken = False
+
     def handleError(self, record: logging.LogRecord) -> None:
         """On a full disk, stop writing the file, with one warning."""
+        self._break_off(sys.exc_info()[1])
+
+    def close(self) -> None:
+        try:
+            super().close()
+        except OSError as error:
+            # What the disk did not take before, it does not take now.
+            self._break_off(error)
+
+    def _break_off(self, error: BaseException | None) -> None:
         logging.getLogger().removeHandler(self)
-        logging.getLogger(__name__).warning(f"the log {self.baseFilename} breaks off: {sys.exc_info()[1]}")
+        if not self._broken:
+            self._broken = True
+            logging.getLogger(__name__).warning(f"the log {self.baseFilename} breaks off: {error}")
 
 
 def _create(file: Path) -> _File:

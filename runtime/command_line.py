@@ -23,7 +23,7 @@ class CommandLine(Settings, frozen=True, kw_only=True):
     """Settings file (TOML); options given here win over it."""
 
 
-def read_settings(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> Settings:
+def read_settings(arguments: Sequence[str] | None = None, prog: str = "stream.py") -> CommandLine:
     """Settings from command line `arguments` (the program's own by default) over the file that `--config` names.
 
     `prog` is the program's name in help and messages.
@@ -45,7 +45,8 @@ def read_settings(arguments: Sequence[str] | None = None, prog: str = "stream.py
         args=arguments,
         default=CommandLine(**msgspec.structs.asdict(defaults), config=config),
     )
-    return check(settings)
+    check(settings)
+    return settings
 
 
 def _adapt_spelt_out(arguments: Sequence[str]) -> list[str]:

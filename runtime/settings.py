@@ -56,6 +56,17 @@ DECIDES_HANDS = (
 _INPUTS = ("left", "right", "replay", "calibration", "weights", "keys")
 """Keys that name files which a run reads."""
 
+
+OUTPUT_FILES: dict[str, tuple[str, ...]] = {
+    "save": (),
+    "video": (".mp4",),
+    "picture": (".png", ".jpg"),
+    "record": (),
+    "stats": (),
+}
+"""Settings that name a file to write, and what its name may end in; empty: anything."""
+
+
 ESTIMATOR_OF_ENGINE: dict[str, EstimatorName] = {"mediapipe": "mediapipe", "mediapipe-lite": "mediapipe-lite"}
 """Estimators that older command lines, files and recordings name as engines."""
 
@@ -96,6 +107,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Recorded images: as they were sent, or as JPEG, which is far smaller and no longer replays bit for bit."""
     publish: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
     """Send each hand to other programs from this address, such as tcp://127.0.0.1:5570 (see tools.listen)."""
+    overwrite: bool = False
+    """Replace outputs that are there already, once the new ones are whole; in a settings file, those that it names itself."""
     stats: _File = None
     """Write the run's figures to this JSON file: the time of every stage, skew, drops by reason."""
     log_level: Level = "info"

@@ -18,6 +18,7 @@ from capture import wire
 from capture.recording.writer import QueuedMessage, QueuedMetadata, QueuedNote, RecordFormat, RecordingWriter
 from capture.views import View
 from hand.errors import UserError
+from hand.files import part_of
 
 FLUSH_S = 0.4
 QUEUE_BYTES = 128 * 2**20
@@ -41,13 +42,15 @@ class Recorder:
         format: RecordFormat = "sent",
         lossless: bool = False,
         queue_bytes: int = QUEUE_BYTES,
+        overwrite: bool = False,
     ) -> None:
-        """`topics`: those of `note`, with the types of their messages. Raises UserError where the file exists already, or cannot
-        be made.
+        """`topics`: those of `note`, with the types of their messages. `overwrite`: a recording of this name is replaced once the
+        new one is closed. Raises UserError where the file cannot be made, or is there already and is not to be overwritten.
         """
-        self.failure: str | None = None
-        """Why nothing more is recorded, one sentence."""
-        self._path = path
+        self.failure: OSError | None = None
+        """Why nothing more is recorded."""
+        self._place = path.resolve()
+        self._path = part_of(self._place) if overwrite and self._place.exists() else self._place
         self._lossless = lossless
         self._queue_bytes = queue_bytes
         self._queue: deque[QueuedMessage | QueuedNote | QueuedMetadata] = deque()
@@ -56,7 +59,7 @@ class Recorder:
         self._lost = 0
         self._changed = threading.Condition()
         self._closed = False
-        self._file = _create(path)
+        self._file = _create(path, self._path)
         self._writer = RecordingWriter(self._file, topics, format)
         # A daemon, so that a program that did not close it still ends; then the queue is lost.
         self._thread = threading.Thread(target=self._run, name="duohand-record", daemon=True)
@@ -80,6 +83,11 @@ class Recorder:
         """Size of the images that wait to be written."""
         with self._changed:
             return self._waiting_bytes
+
+    @property
+    def frames(self) -> int:
+        """Count of frames that were written."""
+        return self._writer.frames
 
     @property
     def unrecorded(self) -> int:
@@ -129,24 +137,37 @@ class Recorder:
 
     def _run(self) -> None:
         try:
-            flushed = time.monotonic()
-            while item := self._next(flushed + FLUSH_S - time.monotonic()):
-                if not isinstance(item, str):
-                    self._writer.write(item)
-                if time.monotonic() >= flushed + FLUSH_S:
-                    self._writer.flush()
-                    flushed = time.monotonic()
-            self._writer.finish()
+            try:
+                self._write_queue()
+            finally:
+                self._file.close()
         except OSError as error:
-            with self._changed:
-                self.failure = f"the recording {self._path} breaks off: {error.strerror}; the stream goes on without it"
-                self._lost += sum(isinstance(item, QueuedMessage) for item in self._queue)
-                self._queue.clear()
-                self._changed.notify_all()
-        finally:
-            self._file.close()
-            if not self._writer.frames and not self.failure:
+            self._break_off(error)
+        try:
+            if not self._writer.frames:
                 self._path.unlink(missing_ok=True)
+            elif self._path != self._place:
+                self._path.replace(self._place)
+        except OSError as error:
+            self._break_off(error)
+
+    def _write_queue(self) -> None:
+        """Write until the recorder is closed. Raises OSError."""
+        flushed = time.monotonic()
+        while item := self._next(flushed + FLUSH_S - time.monotonic()):
+            if not isinstance(item, str):
+                self._writer.write(item)
+            if time.monotonic() >= flushed + FLUSH_S:
+                self._writer.flush()
+                flushed = time.monotonic()
+        self._writer.finish()
+
+    def _break_off(self, error: OSError) -> None:
+        with self._changed:
+            self.failure = error
+            self._lost += sum(isinstance(item, QueuedMessage) for item in self._queue)
+            self._queue.clear()
+            self._changed.notify_all()
 
     def _next(self, timeout_s: float) -> QueuedMessage | QueuedNote | QueuedMetadata | Literal["nothing"] | None:
         """The next to write; None after the last one."""
@@ -173,11 +194,11 @@ def _seq_of(message: QueuedMessage) -> int | None:
         return None
 
 
-def _create(path: Path) -> IO[bytes]:
+def _create(path: Path, at: Path) -> IO[bytes]:
     """Raises UserError."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
+        at.parent.mkdir(parents=True, exist_ok=True)
+        return at.open("xb")
     except FileExistsError:
         raise UserError(f"the recording {path} is there already: give --record another name, or remove it first") from None
     except OSError as error:

@@ -1,6 +1,7 @@
 """`--publish`: every merged hand as one msgpack message, as `capture/PROTOCOL.md` describes."""
 
 import msgspec
+import zmq
 
 from capture.frames import FramePair
 from capture.transport.keys import Keys
@@ -39,10 +40,18 @@ class HandPublisher:
         self._number = 0
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Publish the hands of a pair."""
+        """Publish the hands of a pair. Raises OSError where the address is gone."""
         for hand in hands:
-            self._publisher.send(encode_hand(self._number, hand_line(pair, hand, hand.R_right_from_left)))
+            message = encode_hand(self._number, hand_line(pair, hand, hand.R_right_from_left))
+            try:
+                self._publisher.send(message)
+            except zmq.ZMQError as error:
+                raise OSError(error.errno, error.strerror) from error
             self._number += 1
+
+    @property
+    def written(self) -> str:
+        return f"{self._number} hands"
 
     def close(self) -> None:
         self._publisher.close()

@@ -1,39 +1,43 @@
 """All outputs of a run besides pictures: a file of hands, a recording, published hands."""
 
-import logging
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from capture.frames import FramePair
 from capture.stream import Tap
 from capture.transport.keys import load_keys
+from hand.findings import Findings
 from runtime.calibration.camera_profile import Profile
 from runtime.calibration.solver_log import RecordingSolver
 from runtime.calibration.solver_process import Solver
 from runtime.loop import PairSource
+from runtime.output_guard import OutputGuard
 from runtime.outputs.hand_publisher import HandPublisher
 from runtime.outputs.hand_writer import HandWriter
 from runtime.outputs.run_recorder import RunMetadata, RunRecorder
 from runtime.settings import Settings
 from runtime.types import DualHand
 
-log = logging.getLogger(__name__)
-
 
 class HandOutput(Protocol):
     """Takes the hands of every pair, in order."""
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Take the hands of a pair, which may be none."""
+        """Take the hands of a pair, which may be none. Raises OSError where it cannot; it is closed then."""
         ...
 
     def close(self) -> None:
-        """Finish. May be called again."""
+        """Finish. Raises OSError where that fails. May be called again."""
+        ...
+
+    @property
+    def written(self) -> str:
+        """How much of it there is, such as "12 hands"."""
         ...
 
 
 def _hand_file(settings: Settings) -> HandOutput | None:
-    return HandWriter(settings.save) if settings.save else None
+    return HandWriter(settings.save, overwrite=settings.overwrite) if settings.save else None
 
 
 def _publisher(settings: Settings) -> HandOutput | None:
@@ -42,26 +46,27 @@ def _publisher(settings: Settings) -> HandOutput | None:
     return HandPublisher(settings.publish, load_keys(settings.keys) if settings.keys else None)
 
 
-OPENERS: tuple[Callable[[Settings], HandOutput | None], ...] = (_hand_file, _publisher)
-"""One for each kind of output but the recording: opens it where the settings ask for it, else None. Each raises UserError."""
+OPENERS: dict[str, Callable[[Settings], HandOutput | None]] = {"save": _hand_file, "publish": _publisher}
+"""The setting of each kind of output but the recording, and what opens it where it is set, else gives None. Each raises
+UserError."""
 
 
 class Outputs:
     """Opens the outputs of the settings and passes each pair's hands to them. Close it once no camera sends any more."""
 
-    def __init__(self, settings: Settings, about: RunMetadata) -> None:
-        """Raises UserError, with everything undone, where one cannot be opened."""
-        self._failure_logged = False
-        self._opened: list[HandOutput] = []
+    def __init__(self, settings: Settings, about: RunMetadata, findings: Findings) -> None:
+        """An output that fails is one of the `findings`. Raises UserError, with everything undone, where one cannot be opened."""
+        self._findings = findings
+        self._opened: list[tuple[HandOutput, OutputGuard]] = []
         self._record: RunRecorder | None = None
         try:
-            for open_output in OPENERS:
+            for name, open_output in OPENERS.items():
                 output = open_output(settings)
                 if output is not None:
-                    self._opened.append(output)
+                    self._add(output, name, getattr(settings, name))
             if settings.record:
                 self._record = RunRecorder(settings.record, settings, about)
-                self._opened.append(self._record)
+                self._add(self._record, "record", settings.record)
         except BaseException:
             self.close()
             raise
@@ -75,11 +80,6 @@ class Outputs:
     def drops(self) -> dict[str, int]:
         """Number of frames that were not recorded, by reason."""
         return {"unrecorded": self._record.recorder.unrecorded} if self._record and self._record.recorder.unrecorded else {}
-
-    @property
-    def failure(self) -> str | None:
-        """Why the recording is incomplete, one sentence; None where it is complete."""
-        return self._record.recorder.failure if self._record else None
 
     def count(self, drops: Callable[[], Mapping[str, int]]) -> None:
         """Record the drops that `drops` returns: frames dropped so far, by reason."""
@@ -103,16 +103,22 @@ class Outputs:
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
         """Pass on the hands of a pair."""
-        for output in self._opened:
-            output.take(pair, hands)
-        if self.failure and not self._failure_logged:
-            self._failure_logged = True
-            log.error(self.failure)
+        for output, guard in self._opened:
+            if not guard.failed:
+                with guard:
+                    output.take(pair, hands)
+                if guard.failed:
+                    with guard:
+                        output.close()
 
     def close(self) -> None:
         """Finish all files. May be called again."""
-        for output in self._opened:
-            output.close()
+        for output, guard in self._opened:
+            with guard:
+                output.close()
+
+    def _add(self, output: HandOutput, name: str, value: object) -> None:
+        self._opened.append((output, OutputGuard(self._findings, name, value, lambda: output.written)))
 
 
 class _MarkedPairs:

@@ -89,8 +89,10 @@ class RunRecorder:
     """Records a run's results pair by pair; `recorder.message` takes the cameras' messages."""
 
     def __init__(self, path: Path, settings: Settings, about: RunMetadata) -> None:
-        """Raises UserError where the file is there already or cannot be made."""
-        self.recorder = Recorder(path, TOPICS, format=settings.record_format, lossless=settings.every_pair)
+        """Raises UserError where the file cannot be made, or is there already and is not to be overwritten."""
+        self.recorder = Recorder(
+            path, TOPICS, format=settings.record_format, lossless=settings.every_pair, overwrite=settings.overwrite
+        )
         self.recorder.about(RUN, about.to_metadata())
         self.solver: RecordingSolver | None = None
         """Calibration solver, where there is one."""
@@ -109,7 +111,8 @@ class RunRecorder:
             self.recorder.keep(view, pair[view].seq)
 
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
-        """Record a pair and its hands."""
+        """Record a pair and its hands. Raises OSError where the recording has broken off."""
+        self._require_recording()
         now_ns = time.monotonic_ns()
         for hand in hands:
             self.recorder.note(HAND_TOPIC, hand_line(pair, hand, hand.R_right_from_left, exact=True), hand.timings.captured_ns)
@@ -131,8 +134,18 @@ class RunRecorder:
             self._note_drops()
 
     def close(self) -> None:
+        """Finish the file. Raises OSError where it is incomplete. May be called again."""
         self._note_drops()
         self.recorder.close()
+        self._require_recording()
+
+    @property
+    def written(self) -> str:
+        return f"{self.recorder.frames} frames"
+
+    def _require_recording(self) -> None:
+        if self.recorder.failure:
+            raise self.recorder.failure
 
     def _note_drops(self) -> None:
         unrecorded = {"unrecorded": self.recorder.unrecorded} if self.recorder.unrecorded else {}

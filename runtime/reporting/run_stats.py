@@ -6,8 +6,7 @@ from typing import Any
 
 import msgspec
 
-from hand.errors import UserError
-from runtime.outputs.hand_writer import make_folder_of
+from hand.files import beside
 from runtime.reporting.histogram import Quantiles
 from runtime.reporting.skew import SkewStats
 
@@ -65,10 +64,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     """Figures of other parts of the program, by name."""
 
 
-def write_stats(path: Path, stats: Stats) -> None:
-    """Raises UserError where the file cannot be written."""
-    make_folder_of(path)
-    try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(stats), indent=2) + b"\n")
-    except OSError as error:
-        raise UserError(f"cannot write figures to {path}: {error.strerror}; give --stats a file that can be made") from error
+def write_stats(path: Path, stats: Stats, *, overwrite: bool = False) -> None:
+    """Raises OSError where the file cannot be written."""
+    with beside(path, overwrite=overwrite) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(stats), indent=2) + b"\n")

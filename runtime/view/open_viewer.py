@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from capture.views import PerView
 from hand.camera import PinholeCamera
+from hand.findings import Findings
 from runtime.settings import Settings
 from runtime.view.display import has_display
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
     from runtime.view.viewer import Viewer
 
 
-def viewer_opener(settings: Settings, cameras: PerView[PinholeCamera]) -> "Callable[[], Viewer] | None":
+def viewer_opener(settings: Settings, cameras: PerView[PinholeCamera], findings: Findings) -> "Callable[[], Viewer] | None":
     """Opens the viewer when called, which takes a second; None where nothing is to be shown."""
     headless = settings.headless or not has_display()
     if headless and not (settings.video or settings.picture):
@@ -27,6 +28,8 @@ def viewer_opener(settings: Settings, cameras: PerView[PinholeCamera]) -> "Calla
             picture=settings.picture,
             cameras=cameras,
             hand_size_mm=settings.hand_size_mm,
+            overwrite=settings.overwrite,
+            findings=findings,
         )
 
     return open_viewer

@@ -8,9 +8,11 @@ import numpy as np
 from capture.frames import FramePair
 from capture.views import PerView
 from hand.camera import PinholeCamera
-from hand.errors import UserError
+from hand.files import beside
+from hand.findings import Findings
 from hand.joints import WRIST
 from hand.model import HandModel
+from runtime.output_guard import OutputGuard
 from runtime.types import DualHand
 from runtime.view.canvas import Canvas
 from runtime.view.layout import ViewerLayout
@@ -39,15 +41,17 @@ class Viewer:
         cameras: PerView[PinholeCamera],
         hand_size_mm: float,
         video_fps: float = FPS,
+        overwrite: bool = False,
+        findings: Findings,
     ):
         """Opens the window unless `headless`; `video` is an MP4 file, `picture` a PNG file that gets the last picture. A
-        lower `video_fps` saves most of what a CPU spends on drawing.
+        lower `video_fps` saves most of what a CPU spends on drawing. A file that fails is one of the `findings`.
 
-        The first drawing is done here, so that no later one takes unusually long. Raises UserError where a file cannot be
-        written or the system cannot draw.
+        The first drawing is done here, so that no later one takes unusually long. Raises UserError where the system cannot draw.
         """
         self._headless = headless
-        self._picture = _writable(picture) if picture else None
+        self._picture = picture
+        self._overwrite = overwrite
         self._hand_size_mm = hand_size_mm
         self._skin = Skin(HandModel.load())
         # The forearm fades into the background.
@@ -56,7 +60,9 @@ class Viewer:
         self._viewpoint: Viewpoint | None = None
         self._last: tuple[FramePair, DualHand | None, str] | None = None
         self._status = "starting", status_panel("starting")
-        self._video = VideoFile(video, video_fps) if video else None
+        self._video = VideoFile(video, video_fps, overwrite=overwrite) if video else None
+        self._video_guard = OutputGuard(findings, "video", video, self._length_of_video)
+        self._picture_guard = OutputGuard(findings, "picture", picture)
         self._canvas: Canvas | None = None
         if video or not headless:
             self._canvas = Canvas(SIZE_PX, visible=not headless, background=BACKGROUND)
@@ -73,19 +79,31 @@ class Viewer:
             return True
         is_open = self._draw(self._canvas, PerView(pair.left.image, pair.right.image), hand, status)
         if is_open and due and self._video:
-            self._video.write(self._canvas.pixels(), captured_ns)
+            with self._video_guard:
+                self._video.write(self._canvas.pixels(), captured_ns)
+            if self._video_guard.failed:
+                self._close_video()
         return is_open
 
     def close(self) -> None:
         """Finish the video, close the window, write the picture."""
-        if self._video:
-            self._video.close()
+        self._close_video()
         if self._canvas:
             self._canvas.close()
             self._canvas = None
         if self._picture and self._last:
-            self._write_picture(self._picture, *self._last)
+            with self._picture_guard:
+                self._write_picture(self._picture, *self._last)
             self._last = None
+
+    def _close_video(self) -> None:
+        if self._video:
+            with self._video_guard:
+                self._video.close()
+            self._video = None
+
+    def _length_of_video(self) -> str:
+        return f"{self._video.frames} frames, {self._video.seconds:.1f} s" if self._video and self._video.frames else ""
 
     def _write_picture(self, path: Path, pair: FramePair, hand: DualHand | None, status: str) -> None:
         # Drawn at twice the size, then halved: the renderer does not smooth edges.
@@ -94,8 +112,10 @@ class Viewer:
         self._draw(canvas, PerView(pair.left.image, pair.right.image), hand, status)
         image = cv2.resize(canvas.pixels(), SIZE_PX, interpolation=cv2.INTER_AREA)
         canvas.close()
-        if not cv2.imwrite(str(path), cv2.cvtColor(image, cv2.COLOR_RGB2BGR)):
-            raise UserError(f"cannot write the picture {path}; is the disk full?")
+        # `imwrite` may not notice that a disk is full.
+        encoded = cv2.imencode(path.suffix, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))[1]
+        with beside(path, overwrite=self._overwrite) as part:
+            part.write_bytes(encoded.tobytes())
 
     def _draw(self, canvas: Canvas, images: PerView[np.ndarray], hand: DualHand | None, status: str) -> bool:
         placement = self._layout.placement()
@@ -144,11 +164,3 @@ def _place_panels(
             corners.append(frustum.corners)
             textures.append(image)
     return np.stack(corners), np.stack(textures)
-
-
-def _writable(path: Path) -> Path:
-    if path.suffix.lower() not in (".png", ".jpg"):
-        raise UserError(f"cannot write the picture {path}: its name must end in .png or .jpg")
-    if not path.parent.is_dir():
-        raise UserError(f"cannot write the picture {path}: there is no folder {path.parent}")
-    return path

@@ -1,11 +1,13 @@
 """The log: lines on standard error from a level up, and a file next to a recording that never overwrites another one."""
 
 import logging
+import resource
 
 import pytest
 
 from hand import logs
 from hand.errors import UserError
+from hand.files import write_atomically
 
 log = logging.getLogger("capture.somewhere")
 
@@ -80,3 +82,32 @@ def test_existing_files_are_never_overwritten(tmp_path):
     with pytest.raises(UserError, match="is there already"), logs.log_of_recording(recording):
         pass
     assert file.read_text() == "kept"
+
+
+def test_a_log_on_a_full_disk_breaks_off_with_one_warning(tmp_path, capsys):
+    logs.configure(name="p")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    recording = tmp_path / "s.mcap"
+    try:
+        with logs.log_of_recording(recording):
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, limits[1]))
+            recording.touch()
+            log.info("one")
+            log.info("two")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert ["breaks off" in line for line in capsys.readouterr().err.splitlines()].count(True) == 1
+
+
+def test_a_log_that_replaces_another_does_so_with_its_recording(tmp_path):
+    logs.configure()
+    recording, file = tmp_path / "s.mcap", tmp_path / "s.log"
+    recording.write_text("before")
+    file.write_text("kept")
+    with logs.log_of_recording(recording, overwrite=True):
+        log.info("in vain")
+    assert file.read_text() == "kept"
+    with logs.log_of_recording(recording, overwrite=True):
+        log.info("new")
+        write_atomically(recording, b"after")
+    assert "new" in file.read_text() and sorted(each.name for each in tmp_path.iterdir()) == ["s.log", "s.mcap"]

@@ -17,7 +17,7 @@ from tests.runtime.dual_hands import R_RIGHT_FROM_LEFT, dual_hand, frame_pair
 
 def saved(tmp_path, hands) -> list[dict]:
     path = tmp_path / "made" / "hands.jsonl"
-    writer = HandWriter(path)
+    writer = HandWriter(path, overwrite=True)
     for pair, hand in hands:
         writer.write(pair, hand)
     writer.close()

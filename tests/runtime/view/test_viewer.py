@@ -1,6 +1,8 @@
 """The viewer writes readable videos and pictures, and opens, shows and closes its window."""
 
+import errno
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,14 +15,14 @@ import pytest
 from capture.frames import Frame, FramePair
 from capture.views import PerView
 from hand.camera import PinholeCamera
-from hand.errors import UserError
+from hand.findings import Findings
 from hand.rotations import from_vector
 from runtime.types import ViewHand
 from runtime.view.layout import ViewerLayout
 from runtime.view.panels import image_panel
 from runtime.view.scene import LEFT_COLOUR, RIGHT_COLOUR, place_cameras, place_viewpoint, trust_colours
 from runtime.view.solids import frusta_solids, join, skeleton_solids
-from runtime.view.video import VideoFile
+from runtime.view.video import RESERVE_BYTES, VideoFile
 from runtime.view.viewer import SIZE_PX, Viewer
 from tests.runtime.dual_hands import MS, R_RIGHT_FROM_LEFT, dual_hand, facing
 from tests.runtime.hands import flexed_hand
@@ -48,7 +50,7 @@ def changed(a: np.ndarray, b: np.ndarray) -> float:
 
 def test_headless_video_and_picture_show_the_hand(tmp_path):
     files = tmp_path / "out.mp4", tmp_path / "out.png"
-    viewer = Viewer(headless=True, video=files[0], picture=files[1], cameras=CAMERAS, hand_size_mm=90)
+    viewer = Viewer(headless=True, video=files[0], picture=files[1], cameras=CAMERAS, hand_size_mm=90, findings=Findings())
     pair = pair_at(0)
     hand = dual_hand(pair, rotation=R_RIGHT_FROM_LEFT)
     fist = replace(hand, joints=flexed_hand(1.4))
@@ -75,7 +77,8 @@ def test_the_picture_shows_the_hand_where_it_is_in_the_room(tmp_path):
 
     def picture(wrist_mm: np.ndarray | None) -> np.ndarray:
         path = tmp_path / "out.png"
-        viewer = Viewer(headless=True, video=None, picture=path, cameras=geometry.cameras, hand_size_mm=90)
+        path.unlink(missing_ok=True)
+        viewer = Viewer(headless=True, video=None, picture=path, cameras=geometry.cameras, hand_size_mm=90, findings=Findings())
         for ms, wrist in ((0, np.array([0, 40.0, 500])), (33, wrist_mm)):
             shown = None if wrist is None else replace(hand, wrist_mm=wrist)
             viewer.show(pair_at(ms), shown, "status")
@@ -111,9 +114,9 @@ def test_a_window_opens_shows_two_frames_and_closes(tmp_path):
     script = tmp_path / "window.py"
     script.write_text(
         "from pathlib import Path\n"
-        "from tests.runtime.view.test_viewer import CAMERAS, Viewer, dual_hand, pair_at\n"
+        "from tests.runtime.view.test_viewer import CAMERAS, Findings, Viewer, dual_hand, pair_at\n"
         f"viewer = Viewer(headless=False, video=Path({str(tmp_path / 'out.mp4')!r}), picture=Path({str(tmp_path / 'out.png')!r}),"
-        " cameras=CAMERAS, hand_size_mm=90)\n"
+        " cameras=CAMERAS, hand_size_mm=90, findings=Findings())\n"
         "print(*[viewer.show(pair_at(t), dual_hand(pair_at(t)), 'status') for t in (0, 34)])\n"
         "viewer.close()\n"
     )
@@ -149,15 +152,51 @@ def test_a_video_keeps_the_captures_times(tmp_path):
     assert [round(float(image.mean()) / 40) for image in read_video(tmp_path / "out.mp4")] == [1, 2, 2, 2, 3]
 
 
-def test_files_that_cannot_be_written_are_named(tmp_path):
-    for name in ("none/out.mp4", "out.avi"):
-        with pytest.raises(UserError, match=name):
-            VideoFile(tmp_path / name)
-    with pytest.raises(UserError, match="none/out.png"):
-        Viewer(headless=True, video=None, picture=tmp_path / "none/out.png", cameras=CAMERAS, hand_size_mm=90)
-    unused = VideoFile(tmp_path / "unused.mp4")
-    unused.close()
-    assert not (tmp_path / "unused.mp4").exists()
+def test_a_video_without_a_picture_leaves_no_file(tmp_path):
+    VideoFile(tmp_path / "unused.mp4").close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_video_stops_while_it_can_still_be_finished(tmp_path):
+    """The process may write files of so many bytes only, as on a disk that is nearly full."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
+    video = VideoFile(tmp_path / "out.mp4", fps=10)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2 * RESERVE_BYTES, limits[1]))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EFBIG)):
+            for number in range(1000):
+                video.write(np.roll(noise, number, 1), 100 * number * MS)
+        video.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert len(read_video(tmp_path / "out.mp4")) == video.frames > 5
+    assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"]
+
+
+def test_a_video_that_cannot_be_read_back_is_removed_and_what_it_was_to_replace_stays(tmp_path):
+    path = tmp_path / "out.mp4"
+    path.write_text("an earlier one")
+    video = VideoFile(path, fps=10, overwrite=True)
+    video.write(np.zeros((64, 64, 3), np.uint8), 0)
+    (written,) = tmp_path.glob(".*")
+    written.unlink()
+    with pytest.raises(OSError, match="0 of 1 frames"):
+        video.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["out.mp4"] and path.read_text() == "an earlier one"
+
+
+def test_a_viewer_whose_files_fail_shows_on_and_says_so(tmp_path):
+    findings = Findings()
+    (tmp_path / "file").touch()
+    video, picture = tmp_path / "file" / "out.mp4", tmp_path / "file" / "out.png"
+    viewer = Viewer(headless=True, video=video, picture=picture, cameras=CAMERAS, hand_size_mm=90, findings=findings)
+    for ms in (0, 34):
+        assert viewer.show(pair_at(ms), None, "status")
+    viewer.close()
+    assert [finding.kind for finding in findings.all] == ["video_failed", "picture_failed"] and findings.failed
+    for finding, path in zip(findings.all, (video, picture), strict=True):
+        assert str(path) in finding.text and "is not written" in finding.text
 
 
 @pytest.mark.parametrize("turn_deg", [-75, -20, 0, 20, 75, 120, 165, 180])
