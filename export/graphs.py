@@ -5,6 +5,8 @@ from pathlib import Path
 
 from hand import program
 from runtime.networks.graph import SHIPPED, export_graph, write
+from runtime.networks.mediapipe_base import ARCHITECTURE_OF
+from runtime.networks.mediapipe_landmarks import INPUT_PX
 from runtime.networks.weights import ASSETS, DEFAULT_WEIGHTS, Manifest, load_network
 
 
@@ -16,9 +18,13 @@ class Settings:
 
 
 def manifests() -> list[Manifest]:
-    """Of the networks whose graphs ship: the one with weights of ours, and DetNet as published."""
+    """Of the networks whose graphs ship: the one with weights of ours, DetNet as published, and MediaPipe's landmark models."""
     detnet = Manifest(architecture="detnet", root=0, crop_size=128, map_size=32, axes="frame", training_data="none")
-    return [load_network(DEFAULT_WEIGHTS)[1], detnet]
+    landmarks = [
+        Manifest(architecture=architecture, root=0, crop_size=INPUT_PX, axes="crop", training_data="none")
+        for architecture in ARCHITECTURE_OF.values()
+    ]
+    return [load_network(DEFAULT_WEIGHTS)[1], detnet, *landmarks]
 
 
 def main(settings: Settings) -> None:

@@ -20,13 +20,13 @@ from hand import program
 from hand.errors import UserError
 from runtime.engines.engine import Predictions
 from runtime.engines.int8 import Plan, convolutions, measure_ranges, plan_file, quantize, save_plan
-from runtime.engines.parity import check, compare
-from runtime.networks.graph import INPUT, OUTPUTS, fill_weights, graph_of, weights_of, write, write_metadata
+from runtime.engines.onnx_engine import run_session
+from runtime.engines.parity import check, compare, predict_in_batches
+from runtime.networks.graph import fill_weights, graph_of, weights_of, write, write_metadata
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
 WEIGHT_BITS = 7
 """Convolutions are judged as the machines run them that have no VNNI: with eight bits all do better."""
-_BATCH = 16
 
 
 @dataclass
@@ -82,8 +82,7 @@ def _predictions(model: onnx.ModelProto, crops: np.ndarray) -> Predictions:
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-    runs = (session.run(list(OUTPUTS[:3]), {INPUT: crops[at : at + _BATCH]}) for at in range(0, len(crops), _BATCH))
-    return Predictions(*(np.concatenate(part) for part in zip(*runs, strict=True)))
+    return predict_in_batches(lambda part: run_session(session, part), crops)
 
 
 def main(settings: Settings) -> None:

@@ -15,7 +15,7 @@ from hand import program
 from hand.errors import UserError
 from runtime.engines.engine import Predictions
 from runtime.engines.parity import check
-from runtime.networks.graph import INPUT, OPSET, OUTPUTS, fill_weights, graph_of, weights_of, weights_sha256, write
+from runtime.networks.graph import INPUT, OPSET, fill_weights, graph_of, weights_of, weights_sha256, write
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 
 
@@ -32,6 +32,8 @@ def file_engine(path: Path) -> Callable[[np.ndarray], Predictions]:
     """Runs one of our files in ONNX Runtime on the CPU. Raises UserError where the file cannot be loaded."""
     import onnxruntime
 
+    from runtime.engines.onnx_engine import run_session
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:
@@ -41,7 +43,7 @@ def file_engine(path: Path) -> Callable[[np.ndarray], Predictions]:
         raise UserError(f"{path} cannot be run by ONNX Runtime: {str(error).splitlines()[0]}; export it again") from error
 
     def run(images: np.ndarray) -> Predictions:
-        return Predictions(*(np.asarray(value) for value in session.run(list(OUTPUTS[:3]), {INPUT: images})))
+        return run_session(session, images)
 
     return run
 
@@ -53,7 +55,7 @@ def main(settings: Settings) -> None:
     write(fill_weights(graph_of(manifest, weights), weights, manifest), to)
     size = manifest.crop_size
     print(f"{to}: {to.stat().st_size / 1e6:.1f} MB, opset {OPSET}, weights {weights_sha256(weights)[:12]}…")
-    print(f"{INPUT} (N, {size}, {size}, 3) uint8 RGB -> {', '.join(OUTPUTS)}")
+    print(f"{INPUT} (N, {size}, {size}, 3) uint8 RGB -> {', '.join(network.network.outputs)}")
     print(f"against torch: {check(file_engine(to), 'fp32', network, size, str(to))}")
 
 

@@ -76,7 +76,7 @@ def headset_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def mediapipe_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """MediaPipe's models where `mediapipe_files` looks for them: those of this machine, else fetched for this session."""
     from hand.errors import UserError
-    from runtime.estimators.mediapipe_files import models_installed
+    from runtime.networks.mediapipe_files import models_installed
     from tools.get_mediapipe import Settings, fetch
 
     with pytest.MonkeyPatch.context() as patch:

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from hand import program
 from hand.errors import UserError
-from runtime.estimators.mediapipe_files import SHA256, VERSION, folder, models_installed
+from runtime.networks.mediapipe_files import SHA256, VERSION, folder, models_installed
 
 WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
 WHEEL_PLATFORM = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")

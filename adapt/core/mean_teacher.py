@@ -32,7 +32,7 @@ from adapt.core.targets import (
 from capture.views import PerView, View
 from hand.synth.turn import Turn
 from runtime.networks.detnet_lite import read_scalar
-from runtime.networks.network import HandNetwork, Maps, normalise, unit
+from runtime.networks.network import HandNetwork, Maps, map_network, normalise, unit
 from runtime.networks.weights import Manifest
 
 _RECIPE = Recipe()
@@ -73,7 +73,10 @@ class MeanTeacher:
 
         `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `initialize_rotation`,
         estimates it. `augment` changes the student's crops, `rehearsal` adds synthetic hands; both are on `device`.
+
+        Raises UserError for a network without maps.
         """
+        map_network(network)
         self.manifest, self.recipe, self.device = manifest, recipe, torch.device(device)
         self.teacher = _copy(network, self.device).requires_grad_(False)
         """The momentum network: the one that is used afterwards."""
@@ -151,7 +154,7 @@ class MeanTeacher:
     @torch.no_grad()
     def _predict(self, pairs: CropPairs) -> tuple[TwoViewPredictions, PerView[Maps]]:
         """The teacher's predictions, in the cameras' axes, and its maps."""
-        network, frame_from_crop = self.teacher.network, pairs.frame_from_crop(self.manifest.axes)
+        network, frame_from_crop = map_network(self.teacher), pairs.frame_from_crop(self.manifest.axes)
         maps = pairs.images.map(lambda images: network(normalise(images).contiguous(memory_format=torch.channels_last)))
         decoded = maps.map(lambda m: network.decode(m, self.manifest.crop_size))
         joints = PerView.of(lambda view: decoded[view].joints @ frame_from_crop[view].to(decoded[view].joints).mT)
@@ -186,7 +189,8 @@ class MeanTeacher:
             expected = None if log_error is None else read_scalar(log_error, heat)
             location, delta = location_target(in_crop, self.manifest.root), delta_target(in_crop)
             if isinstance(by, TwoViewPredictions):
-                heat = heat if turn is None else self.student.network.normalise_heat(turn.pictures(heat, heat.shape[-1], "zeros"))
+                if turn is not None:
+                    heat = map_network(self.student).normalise_heat(turn.pictures(heat, heat.shape[-1], "zeros"))
                 return Targets(location, delta, heat, by.visible[view], expected)
             label = by[view].to(self.device)
             pixels = label.pixels if turn is None else turn.pixels(label.pixels, size, size)
@@ -198,7 +202,7 @@ class MeanTeacher:
 
     def _heat(self, pixels: Tensor, inside: Tensor, like: Tensor) -> Tensor:
         """(N, 21, M, M) target heat of joints at crop pixels (N, 21, 2); a joint outside of its crop has none."""
-        network = self.student.network
+        network = map_network(self.student)
         heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, network.heat_sigma)
         return network.normalise_heat(heat * inside[..., None, None])
 
@@ -212,7 +216,7 @@ class MeanTeacher:
         for view, images in pairs.images.items():
             turn = turns[view]
             augmented = images if self._augment is None or turn is None else self._augment(images, turn)
-            loss = adaptation_loss(self.student.network, augmented, [each[view] for each in targets])
+            loss = adaptation_loss(map_network(self.student), augmented, [each[view] for each in targets])
             loss.total.backward()
             losses.append(Loss(*(part.detach() for part in loss)))
         rehearsed = float("nan") if self._rehearsal is None else self._rehearse(pairs, self._rehearsal)
@@ -223,7 +227,7 @@ class MeanTeacher:
     def _rehearse(self, pairs: CropPairs, rehearsal: Rehearsal) -> float:
         """Add the gradients of synthetic hands, each image counting like one of a real hand; their mean error, hands."""
         drawn = rehearsal.batch_for(torch.cat(list(pairs.images)))
-        loss = drawn_loss(self.student.network, drawn, self.manifest.crop_size)
+        loss = drawn_loss(map_network(self.student), drawn, self.manifest.crop_size)
         (loss.total * (len(drawn.images) / len(pairs))).backward()
         return float(loss.joints.detach())
 

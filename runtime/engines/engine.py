@@ -1,5 +1,6 @@
 """What an engine is: it runs a network, crops in and joints out, as numpy arrays."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
@@ -22,6 +23,20 @@ class Predictions:
     """(N, 21, 2) float32 in the crop."""
     confidence: np.ndarray
     """(N, 21) float32 in [0, 1]."""
+    presence: np.ndarray | None = None
+    """(N,) float32 in [0, 1]: that the crop shows a hand; None for networks that do not tell."""
+    right: np.ndarray | None = None
+    """(N,) float32 in [0, 1]: that it is a right hand, as the crop shows it; None for networks that do not tell."""
+
+    @classmethod
+    def of(cls, outputs: Mapping[str, np.ndarray]) -> "Predictions":
+        """From a network's outputs by name, of which `prediction_names` are needed."""
+        return cls(**{name: outputs[name] for name in prediction_names(outputs)})
+
+
+def prediction_names(outputs: Iterable[str]) -> list[str]:
+    """Those of a network's outputs that are predictions: not heat maps, which only adaptation needs."""
+    return [name for name in outputs if name in Predictions.__slots__]
 
 
 class Engine(Protocol):

@@ -18,7 +18,7 @@ from runtime.engines.refused import EngineRefused
 from runtime.networks.graph import INPUT, copy_model
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
-_QUANTISED = ("Add", "Concat", "Conv", "MaxPool", "Relu", "Resize")
+_QUANTISED = ("Add", "Clip", "Concat", "Conv", "MaxPool", "Relu", "Resize")
 _BATCH = 16
 
 

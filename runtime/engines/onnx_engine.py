@@ -7,18 +7,15 @@ import onnx
 import onnxruntime
 
 from hand.errors import UserError
-from runtime.engines.engine import Precision, Predictions, check_images
+from runtime.engines.engine import Precision, Predictions, check_images, prediction_names
 from runtime.engines.int8 import Plan, quantize
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
-from runtime.networks.graph import INPUT, OUTPUTS, Weights, fill_weights, graph_of, weights_of
+from runtime.networks.graph import INPUT, Weights, fill_weights, graph_of, weights_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
 log = logging.getLogger(__name__)
-
-_OUTPUTS = list(OUTPUTS[:3])
-"""Heat maps are not fetched: only adaptation needs them."""
 
 
 class OnnxEngine:
@@ -62,8 +59,7 @@ class OnnxEngine:
 
     def __call__(self, images: np.ndarray) -> Predictions:
         check_images(images, self.manifest.crop_size)
-        joints, pixels, confidence = self._session.run(_OUTPUTS, {INPUT: images})
-        return Predictions(np.asarray(joints), np.asarray(pixels), np.asarray(confidence))
+        return run_session(self._session, images)
 
     def refitted(self, network: HandNetwork, manifest: Manifest) -> "OnnxEngine":
         gpu = self._providers[0] != "CPUExecutionProvider"
@@ -87,6 +83,13 @@ class OnnxEngine:
             )
             model = graph
         return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=self._providers)
+
+
+def run_session(session: onnxruntime.InferenceSession, images: np.ndarray) -> Predictions:
+    """Predictions of a network's graph for crops (N, S, S, 3) uint8."""
+    names = prediction_names(output.name for output in session.get_outputs())
+    values = map(np.asarray, session.run(names, {INPUT: images}))
+    return Predictions.of(dict(zip(names, values, strict=True)))
 
 
 def _providers(gpu: bool) -> list[str | tuple[str, dict[str, str]]]:

@@ -28,7 +28,10 @@ _BATCH = 4
 
 @dataclass(frozen=True, slots=True)
 class Parity:
-    """How far an engine's predictions are from torch's, over all joints of the probe; NaN where one is not finite."""
+    """How far an engine's predictions are from torch's, over all joints of the probe; NaN where one is not finite.
+
+    Presence and handedness, where the network tells them, count as confidences.
+    """
 
     largest_mm: float
     mean_mm: float
@@ -73,7 +76,7 @@ def reference_predictions(network: HandNetwork, images: np.ndarray) -> Predictio
     def run(part: np.ndarray) -> Predictions:
         with torch.inference_mode():
             hands = folded(torch.from_numpy(part))
-        return Predictions(hands.joints.numpy(), hands.pixels.numpy(), hands.confidence.numpy())
+        return Predictions.of({name: value.numpy() for name, value in hands._asdict().items()})
 
     return predict_in_batches(run, images)
 
@@ -81,15 +84,22 @@ def reference_predictions(network: HandNetwork, images: np.ndarray) -> Predictio
 def predict_in_batches(engine: Callable[[np.ndarray], Predictions], images: np.ndarray) -> Predictions:
     """An engine's predictions for many crops, a few at a time."""
     parts = [engine(images[start : start + _BATCH]) for start in range(0, len(images), _BATCH)]
-    return Predictions(*(np.concatenate([getattr(p, name) for p in parts]) for name in ("joints", "pixels", "confidence")))
+    told = [name for name in Predictions.__slots__ if getattr(parts[0], name) is not None]
+    return Predictions.of({name: np.concatenate([getattr(part, name) for part in parts]) for name in told})
 
 
 def compare(predicted: Predictions, expected: Predictions) -> Parity:
     """How far two predictions for the same crops are apart."""
     mm = np.linalg.norm(predicted.joints - expected.joints, axis=-1) * DEFAULT_HAND_SIZE_MM
     px = np.linalg.norm(predicted.pixels - expected.pixels, axis=-1)
-    confidence = np.abs(predicted.confidence - expected.confidence)
+    confidence = np.abs(_probabilities(predicted) - _probabilities(expected))
     return Parity(*(float(figure) for off in (mm, px, confidence) for figure in (off.max(), off.mean())))
+
+
+def _probabilities(predictions: Predictions) -> np.ndarray:
+    """(N, 21 or more) confidences, and what else is in [0, 1]."""
+    told = [values for values in (predictions.presence, predictions.right) if values is not None]
+    return np.column_stack([predictions.confidence, *told])
 
 
 def exceeded_limits(parity: Parity, precision: Precision) -> list[str]:

@@ -21,7 +21,7 @@ from runtime.engines.engine import Predictions, check_images
 from runtime.engines.machine import gpu, versions
 from runtime.engines.parity import check
 from runtime.engines.refused import EngineRefused
-from runtime.networks.network import HandNetwork, Hands, Maps, fuse_batch_norms, normalise, unit
+from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import Manifest
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ _TYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
 class ShortNetwork(nn.Module):
-    """A hand network that computes its maps with half floats, and reads joints from them with full ones.
+    """A hand network that computes its raw output with half floats, and reads hands from that with full ones.
 
     torch-tensorrt takes the types of the weights: it ignores what precisions it is told to enable.
     """
@@ -44,14 +44,13 @@ class ShortNetwork(nn.Module):
         super().__init__()
         folded = fuse_batch_norms(deepcopy(network))
         self.crop_size = folded.crop_size
-        self.maps_type = _TYPES[precision]
-        self.network = folded.network.to(self.maps_type)
+        self.raw_type = _TYPES[precision]
+        self.network = folded.network.to(self.raw_type)
 
-    def forward(self, images: Tensor) -> Hands:
-        maps: Maps = self.network(normalise(images).to(self.maps_type))
-        full = Maps(*(None if values is None else values.float() for values in maps))  # pyright: ignore[reportArgumentType]
-        decoded = self.network.decode(full, self.crop_size)
-        return Hands(unit(decoded.joints), decoded.pixels, decoded.confidence, full.heat)
+    def forward(self, images: Tensor) -> Any:
+        raw = self.network(self.network.normalise(images).to(self.raw_type))
+        full = type(raw)(*(None if values is None else values.float() for values in raw))
+        return self.network.hands(full, self.crop_size)
 
 
 class Stamp(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -82,20 +81,22 @@ class TensorRTEngine:
         self.manifest = manifest
         self.precision: TensorRTPrecision = precision
         self.description = f"tensorrt in {precision} on {gpu() or 'no GPU'}"
+        self._outputs = network.network.outputs
         self._module, self._idle = load_or_build(network, manifest, precision), load_or_build(network, manifest, precision)
         check(self, precision, network, manifest.crop_size, self.description)
 
     def __call__(self, images: np.ndarray) -> Predictions:
         check_images(images, self.manifest.crop_size)
         with torch.inference_mode():
-            parts = [self._module(part.cuda())[:3] for part in torch.from_numpy(images).split(MAX_CROPS)]
-        joints, pixels, confidence = (torch.cat(values).cpu().numpy() for values in zip(*parts, strict=True))
-        return Predictions(joints, pixels, confidence)
+            parts = [self._module(part.cuda()) for part in torch.from_numpy(images).split(MAX_CROPS)]
+        values = (torch.cat(values).cpu().numpy() for values in zip(*parts, strict=True))
+        return Predictions.of(dict(zip(self._outputs, values, strict=True)))
 
     def refitted(self, network: HandNetwork, manifest: Manifest) -> "TensorRTEngine":
         """As every engine's; takes a second or two. The idle engine is refitted, so only the newest one may be renewed."""
         engine = object.__new__(TensorRTEngine)
         engine.manifest, engine.precision, engine.description = manifest, self.precision, self.description
+        engine._outputs = self._outputs
         engine._module, engine._idle = refit(self._idle, network, self.precision), self._module
         check(engine, self.precision, network, manifest.crop_size, self.description)
         return engine

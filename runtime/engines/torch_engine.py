@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runtime.engines.engine import Precision, Predictions, check_images
+from runtime.engines.engine import Precision, Predictions, check_images, prediction_names
 from runtime.engines.parity import check
 from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import Manifest
@@ -44,8 +44,8 @@ class TorchEngine:
     def __call__(self, images: np.ndarray) -> Predictions:
         check_images(images, self.manifest.crop_size)
         with torch.inference_mode(), torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
-            joints, pixels, confidence = self._run(torch.from_numpy(images))
-        return Predictions(joints.float().cpu().numpy(), pixels.float().cpu().numpy(), confidence.float().cpu().numpy())
+            outputs = self._run(torch.from_numpy(images))
+        return Predictions.of({name: value.float().cpu().numpy() for name, value in outputs.items()})
 
     def refitted(self, network: HandNetwork, manifest: Manifest) -> "TorchEngine":
         engine = TorchEngine(deepcopy(network), manifest, device=str(self.device), precision=self.precision)
@@ -54,16 +54,22 @@ class TorchEngine:
             check(engine, self.precision, network, manifest.crop_size, self.description)
         return engine
 
-    def _run(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _run(self, images: Tensor) -> dict[str, Tensor]:
+        """Predictions by name."""
         if self.device.type != "cuda":
-            return self._network(images)[:3]
+            return _predicted(self._network, images)
         # Short floats of 19 bits (TF32), which cuDNN takes unless told otherwise, are not float32.
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             if len(images) > GRAPHED:
-                return self._network(images.to(self.device))[:3]
+                return _predicted(self._network, images.to(self.device))
             if len(images) not in self._graphs:
                 self._graphs[len(images)] = _Graphed(self._network, images.to(self.device))
             return self._graphs[len(images)](images)
+
+
+def _predicted(network: HandNetwork, images: Tensor) -> dict[str, Tensor]:
+    outputs = network(images)._asdict()
+    return {name: outputs[name] for name in prediction_names(outputs)}
 
 
 class _Graphed:
@@ -81,9 +87,9 @@ class _Graphed:
         self._graph = torch.cuda.CUDAGraph()
         # Another engine may be made on another thread meanwhile.
         with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
-            self._output = network(self._images)[:3]
+            self._output = _predicted(network, self._images)
 
-    def __call__(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def __call__(self, images: Tensor) -> dict[str, Tensor]:
         self._images.copy_(images)
         self._graph.replay()
         return self._output

@@ -41,10 +41,6 @@ ANY_HAND = FollowSettings()
 """Either hand, anywhere in the frame."""
 
 
-class EstimatorNotInstalled(UserError):
-    """An optional estimator whose models were not fetched."""
-
-
 class Estimator(Protocol):
     """Follows one hand of a person in both views of a stream; what it knows of earlier frames is its own."""
 

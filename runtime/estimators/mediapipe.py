@@ -23,10 +23,10 @@ from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_squ
 from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.landmark_confidence import PIXEL_SHARE, confidence
 from runtime.estimators.litert import Model
-from runtime.estimators.mediapipe_files import LANDMARKS, PALMS, MediaPipeName, model_file
 from runtime.estimators.palm import PalmDetector
 from runtime.estimators.registry import EstimatorOptions, LoadedEstimator
 from runtime.estimators.square import Square
+from runtime.networks.mediapipe_files import LANDMARKS, PALMS, MediaPipeName, model_file
 from runtime.types import Side, ViewHand
 
 log = logging.getLogger(__name__)

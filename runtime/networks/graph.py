@@ -1,4 +1,4 @@
-"""A network as an ONNX graph: uint8 crops in; joints, pixels, confidence and heat maps out, normalisation and decoding inside.
+"""A network as an ONNX graph: uint8 crops in; what the network predicts out, by name, normalisation and decoding inside.
 
 A graph depends on the network's architecture alone. So it is exported once, by torch's exporter, and kept without weights;
 weights are filled in by their names, batch-norms folded. The graphs of our architectures ship; that of another is exported
@@ -22,10 +22,14 @@ from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import ASSETS, Manifest, build_network
 
 INPUT = "images"
-OUTPUTS = ("joints", "pixels", "confidence", "heat")
 OPSET = 18
 """The newest that TensorRT 8.6, ONNX Runtime 1.14 and all later ones read."""
-SHIPPED = {"detnet-lite": ASSETS / "detnet_lite.onnx", "detnet": ASSETS / "detnet.onnx"}
+SHIPPED = {
+    "detnet-lite": ASSETS / "detnet_lite.onnx",
+    "detnet": ASSETS / "detnet.onnx",
+    "mediapipe-landmarks": ASSETS / "mediapipe_landmarks.onnx",
+    "mediapipe-landmarks-lite": ASSETS / "mediapipe_landmarks_lite.onnx",
+}
 """Graphs without weights, by architecture; `python -m export.graphs` exports them."""
 _WEIGHTS = "weights"
 """Location of external data in a graph without weights; no such file exists."""
@@ -95,7 +99,7 @@ def export_graph(manifest: Manifest) -> onnx.ModelProto:
             verbose=False,
             opset_version=OPSET,
             input_names=[INPUT],
-            output_names=list(OUTPUTS),
+            output_names=list(network.network.outputs),
             dynamic_shapes={INPUT: {0: torch.export.Dim("n")}},
         )
     assert program is not None

@@ -1,12 +1,13 @@
 """What a hand network predicts, and the wrapper that holds normalisation and decoding: uint8 images in, joints out."""
 
 from itertools import pairwise
-from typing import ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from hand.errors import UserError
 from hand.joints import JOINTS, MIDDLE_MCP, WRIST
 
 
@@ -47,17 +48,33 @@ class Hands(NamedTuple):
     """(N, 21, M, M), for adaptation."""
 
 
-class MapNetwork(nn.Module):
+class CropNetwork(nn.Module):
+    """What a `HandNetwork` holds: a network from normalised images to a raw output, and how hands are read from that."""
+
+    outputs: ClassVar[tuple[str, ...]]
+    """Names of what `hands` gives: joints, pixels and confidence first."""
+    predicts_error: ClassVar[bool]
+    """Whether the confidence is a function of an expected joint error."""
+    root: int
+    """Joint that its joints are relative to."""
+
+    def normalise(self, images: Tensor) -> Tensor:
+        """Its input (N, 3, S, S) float32 from uint8 images (N, S, S, 3)."""
+        return normalise(images)
+
+    def hands(self, raw: Any, size: int) -> Any:
+        """A named tuple of tensors called `outputs`, from its raw output, which is one too; `size` is the crop's S in pixels."""
+        raise NotImplementedError
+
+
+class MapNetwork(CropNetwork):
     """What DetNet and DetNet-lite share: images (N, 3, S, S) in [−0.5, 0.5] to `Maps`, and how to read them."""
 
+    outputs = ("joints", "pixels", "confidence", "heat")
     stride: ClassVar[int]
     """Crop pixels a cell of the maps."""
     heat_sigma: ClassVar[float]
     """Standard deviation, in cells, of the heat that a joint is trained to give."""
-    predicts_error: ClassVar[bool]
-    """Whether the confidence is a function of a predicted joint error."""
-    root: int
-    """Joint that the location maps are relative to."""
 
     def normalise_heat(self, heat: Tensor) -> Tensor:
         """Heat (N, 21, M, M) of any scale as this network's own maps are scaled: here, as it is."""
@@ -67,20 +84,33 @@ class MapNetwork(nn.Module):
         """Read the joints; `size` is the crop's S in pixels."""
         raise NotImplementedError
 
+    def hands(self, raw: Maps, size: int) -> Hands:
+        """Unit hands read from the maps, and the heat maps."""
+        decoded = self.decode(raw, size)
+        return Hands(unit(decoded.joints), decoded.pixels, decoded.confidence, raw.heat)
+
 
 class HandNetwork(nn.Module):
-    """A map network with normalisation and decoding inside, so that no caller can get them wrong; exportable."""
+    """A crop network with normalisation and decoding inside, so that no caller can get them wrong; exportable."""
 
-    def __init__(self, network: MapNetwork, crop_size: int):
+    def __init__(self, network: CropNetwork, crop_size: int):
         super().__init__()
         self.network = network
         self.crop_size = crop_size
 
-    def forward(self, images: Tensor) -> Hands:
-        """Hands in crops (N, S, S, 3) uint8 RGB."""
-        maps = self.network(normalise(images))
-        decoded = self.network.decode(maps, self.crop_size)
-        return Hands(unit(decoded.joints), decoded.pixels, decoded.confidence, maps.heat)
+    def forward(self, images: Tensor) -> Any:
+        """The network's hands in crops (N, S, S, 3) uint8 RGB: a named tuple, joints, pixels and confidence first."""
+        return self.network.hands(self.network(self.network.normalise(images)), self.crop_size)
+
+
+def map_network(network: HandNetwork) -> MapNetwork:
+    """The map network inside. Raises UserError for one of another kind: it has no maps to learn by."""
+    if not isinstance(network.network, MapNetwork):
+        raise UserError(
+            f"a {type(network.network).__name__} has no heat maps, which training and adaptation need: give weights of DetNet or "
+            "DetNet-lite"
+        )
+    return network.network
 
 
 Network = TypeVar("Network", bound=nn.Module)

@@ -12,12 +12,17 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hand.errors import UserError
-from runtime.networks.network import HandNetwork, MapNetwork
+from runtime.networks.network import CropNetwork, HandNetwork
 
 ASSETS = Path(__file__).parents[1] / "assets"
 DEFAULT_WEIGHTS = ASSETS / "detnet_lite.safetensors"
 
-ARCHITECTURES = {"detnet": ("runtime.networks.detnet", "DetNet"), "detnet-lite": ("runtime.networks.detnet_lite", "DetNetLite")}
+ARCHITECTURES = {
+    "detnet": ("runtime.networks.detnet", "DetNet"),
+    "detnet-lite": ("runtime.networks.detnet_lite", "DetNetLite"),
+    "mediapipe-landmarks": ("runtime.networks.mediapipe_landmarks", "MediaPipeLandmarks"),
+    "mediapipe-landmarks-lite": ("runtime.networks.mediapipe_landmarks", "MediaPipeLandmarksLite"),
+}
 """Name in a manifest → module and class; imported when asked for."""
 
 PUBLISHED_ROOTS = {"ckp_detnet_37": 0, "ckp_detnet_68": 9}
@@ -30,11 +35,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     architecture: str
     """A key of `ARCHITECTURES`, or "locator"."""
     root: int
-    """Joint that the location maps are relative to."""
+    """Joint that its joints are relative to."""
     crop_size: int
     """Side of the network's input in px."""
-    map_size: int
-    """Side of its maps in cells."""
+    map_size: int = 0
+    """Side of its maps in cells; 0 for a network without maps."""
     axes: Literal["crop", "frame"]
     """Whose axes the joints are in: the turned camera's of the crop, or the frame camera's."""
     upright: bool = False
@@ -42,6 +47,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     options: dict[str, int] = {}
     """Further arguments of the architecture's constructor."""
     training_data: str
+    source: str = ""
+    """Where weights that are not ours come from, and their licence."""
     seed: int | None = None
     images_seen: int | None = None
     accuracy: dict[str, float] = {}
@@ -50,7 +57,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Of the weights file; `save_tensors` fills it in."""
 
 
-def network_class(architecture: str) -> type[MapNetwork]:
+def network_class(architecture: str) -> type[CropNetwork]:
     """The class of an architecture's networks. Raises UserError for an architecture that this version does not know."""
     if architecture not in ARCHITECTURES:
         known = ", ".join(ARCHITECTURES)

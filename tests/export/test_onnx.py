@@ -8,7 +8,8 @@ from export.parity import Settings as ParitySettings
 from export.parity import main as show_parity
 from hand.errors import UserError
 from runtime.engines.parity import compare, probe, reference_predictions
-from runtime.networks.graph import INPUT, OUTPUTS
+from runtime.networks.graph import INPUT
+from runtime.networks.network import MapNetwork
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +24,7 @@ def test_file_passes_the_onnx_checker_and_embeds_its_weights(file):
     onnx.checker.check_model(model, full_check=True)
     assert not any(tensor.external_data for tensor in model.graph.initializer)
     assert [value.name for value in model.graph.input] == [INPUT]
-    assert tuple(value.name for value in model.graph.output) == OUTPUTS
+    assert tuple(value.name for value in model.graph.output) == MapNetwork.outputs
     assert not any(node.op_type == "BatchNormalization" for node in model.graph.node)
 
 

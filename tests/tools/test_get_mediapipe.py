@@ -8,7 +8,7 @@ import pytest
 
 from hand.errors import UserError
 from runtime.estimators.litert import Model
-from runtime.estimators.mediapipe_files import PALMS, SHA256, folder, model_file
+from runtime.networks.mediapipe_files import PALMS, SHA256, folder, model_file
 from tools.get_mediapipe import Settings, fetch, take_models
 
 

@@ -118,15 +118,15 @@ def _has_gpu() -> bool:
 
 def _other_estimators() -> Iterator[Finding]:
     """Every estimator but detnet, whose engines have findings of their own."""
-    from runtime.estimators.estimator import EstimatorNotInstalled
     from runtime.estimators.registry import ESTIMATORS, load_estimator
+    from runtime.networks.mediapipe_files import ModelsNotFetched
 
     for name in ESTIMATORS:
         if name == "detnet":
             continue
         try:
             yield Finding("ok", name, load_estimator(name).description)
-        except EstimatorNotInstalled as error:
+        except ModelsNotFetched as error:
             yield Finding("ok", name, f"not installed, and not needed: {error}")
         except UserError as error:
             yield Finding("warning", name, str(error))

@@ -1,7 +1,7 @@
 """Which expected error MediaPipe's landmarks have: `python -m tools.evaluate.landmark_confidence --hands 400`.
 
 Renders hands of known joints, predicts them by MediaPipe's landmark model, and fits the expected error of
-`runtime.estimators.landmark_confidence` to the true one. Prints that file's constants, how well they rank errors of hands
+`runtime.networks.landmark_error` to the true one. Prints that file's constants, how well they rank errors of hands
 that they were not fitted to (cross-validation), and, for hands off the middle of the picture, whether rotating the prediction
 to the viewing ray helps.
 """
@@ -21,11 +21,12 @@ from hand.rotations import align, angle_deg, between, from_vector
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer
 from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_square
-from runtime.estimators.landmark_confidence import bone_lengths, error_indicators
+from runtime.estimators.landmark_confidence import error_indicators
 from runtime.estimators.litert import Model
 from runtime.estimators.mediapipe import MIN_PRESENCE
-from runtime.estimators.mediapipe_files import LANDMARKS, model_file
 from runtime.estimators.uncertainty import px_per_hand
+from runtime.networks.landmark_error import bone_lengths
+from runtime.networks.mediapipe_files import LANDMARKS, model_file
 from tools.train.backgrounds import DEFAULT_BANK
 
 CROP_PX, BORDER_PX = 224, 64
@@ -129,7 +130,8 @@ def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 def report(middle: list[LandmarkSample], off: list[LandmarkSample], asked: int) -> str:
     """The figures, line by line."""
     errors = np.array([sample.error for sample in middle])
-    lengths = np.median([bone_lengths(unit_hand(sample.predicted.world)) for sample in middle], axis=0)
+    predicted = np.stack([unit_hand(sample.predicted.world) for sample in middle])
+    lengths = np.median(bone_lengths(torch.from_numpy(predicted)).numpy(), axis=0)
     shown = np.array([error_indicators(sample.predicted, lengths) for sample in middle])
     pixel_errors = np.array([sample.pixel_error for sample in middle])
     usual = np.median(shown, axis=0)

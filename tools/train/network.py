@@ -21,7 +21,7 @@ from hand.joints import DEFAULT_HAND_SIZE_MM, JOINTS
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER, turned
-from runtime.networks.network import Block, HandNetwork
+from runtime.networks.network import Block, HandNetwork, MapNetwork
 from runtime.networks.weights import Manifest, build_network, fill, load_tensors, network_class, save_network
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.bank import HandBank
@@ -144,11 +144,13 @@ class Run:
         torch.manual_seed(settings.seed)
         settings.run.mkdir(parents=True, exist_ok=True)
         self.checkpoint = settings.run / "checkpoint"
+        kind = network_class(settings.architecture)
+        assert issubclass(kind, MapNetwork)
         self.manifest = Manifest(
             architecture=settings.architecture,
             root=0,
             crop_size=settings.crop_size,
-            map_size=settings.crop_size // network_class(settings.architecture).stride,
+            map_size=settings.crop_size // kind.stride,
             axes="crop",
             upright=True,
             options=settings.options,

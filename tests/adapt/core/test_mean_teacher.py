@@ -151,12 +151,12 @@ class Knowing(MapNetwork):
     def __init__(self, hands: np.ndarray):
         super().__init__()
         self.root = 0
-        self.register_buffer("hands", torch.tensor(hands, dtype=torch.float32))
+        self.register_buffer("known", torch.tensor(hands, dtype=torch.float32))
         self.offset = nn.Parameter(torch.zeros(1))
 
     def forward(self, images: Tensor) -> Maps:
         which = ((images[:, 0, 0, 0] + 0.5) * 255).round().long()
-        location = (self.get_buffer("hands")[which] + self.offset).flatten(1)[..., None, None].expand(-1, -1, 4, 4)
+        location = (self.get_buffer("known")[which] + self.offset).flatten(1)[..., None, None].expand(-1, -1, 4, 4)
         return Maps(torch.full((len(images), 21, 4, 4), 0.9), torch.zeros_like(location), location)
 
     def decode(self, maps: Maps, size: int) -> Decoded:

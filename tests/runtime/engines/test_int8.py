@@ -36,6 +36,14 @@ def plan() -> Plan:
     return load_plan(DEFAULT_WEIGHTS, "detnet-lite")
 
 
+def test_all_that_stands_between_convolutions_may_be_int8():
+    """Values that return to float between two convolutions cost more than eight bits save."""
+    graph = onnx.load(SHIPPED["mediapipe-landmarks-lite"], load_external_data=False)
+    between = [node.op_type for node in graph.graph.node if node.op_type in ("Conv", "Add", "MaxPool")]
+    found = [node.op_type for node in quantisable(graph)]
+    assert [kind for kind in found if kind != "Clip"] == between and found.count("Clip") == 31
+
+
 @pytest.mark.parametrize(("bits", "most"), [(7, 64), (8, 127)])
 def test_weights_are_signed_and_use_the_requested_bits(model, plan, bits, most):
     stored = {t.name: onnx.numpy_helper.to_array(t) for t in quantize(model, plan, bits).graph.initializer}

@@ -11,7 +11,10 @@ from runtime.engines.int8 import load_plan
 from runtime.engines.onnx_engine import OnnxEngine
 from runtime.engines.parity import compare, probe, reference_predictions
 from runtime.engines.refused import EngineRefused
-from runtime.networks.weights import DEFAULT_WEIGHTS
+from runtime.engines.torch_engine import TorchEngine
+from runtime.networks.mediapipe_landmarks import INPUT_PX, MediaPipeLandmarksLite
+from runtime.networks.network import HandNetwork
+from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest
 from tests.runtime.engines.test_parity import scaled_inside
 
 
@@ -30,6 +33,18 @@ def retrained(network):
         for value in other.parameters():
             value += 0.02 * value.std() * torch.randn(value.shape, generator=random)
     return other
+
+
+def test_presence_and_handedness_are_predicted_where_the_network_tells_them(engine):
+    torch.manual_seed(0)
+    network = HandNetwork(MediaPipeLandmarksLite(), INPUT_PX).eval()
+    manifest = Manifest(architecture="mediapipe-landmarks-lite", root=0, crop_size=INPUT_PX, axes="crop", training_data="none")
+    images = probe(INPUT_PX)[:3]
+    told, expected = OnnxEngine(network, manifest, threads=1)(images), TorchEngine(deepcopy(network), manifest)(images)
+    for name in ("presence", "right"):
+        np.testing.assert_allclose(getattr(told, name), getattr(expected, name), atol=1e-5)
+        assert getattr(told, name).shape == (3,)
+    assert engine(probe(64)[:1]).presence is None
 
 
 def test_batched_and_single_crop_predictions_agree(engine):

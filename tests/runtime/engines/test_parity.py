@@ -1,6 +1,7 @@
 """The parity check passes equal engines and refuses broken ones, with the figures."""
 
 from copy import deepcopy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -51,6 +52,14 @@ def test_a_dropped_bias_fails_parity(shipped):
     assert caught.value.parity is not None and caught.value.parity.largest_mm > 0.05
 
 
+def test_presence_and_handedness_count_as_confidences(shipped):
+    network, manifest = shipped
+    hands = reference_predictions(network, probe(manifest.crop_size)[:4])
+    told = replace(hands, presence=np.full(4, 0.9), right=np.full(4, 0.8))
+    assert compare(told, told).largest_confidence == 0
+    assert compare(replace(told, right=np.full(4, 0.3)), told).largest_confidence == pytest.approx(0.5)
+
+
 def short_engine(network: HandNetwork):
     short = ShortNetwork(network, "fp16").eval()
 
@@ -73,7 +82,7 @@ def test_fp16_passes_parity_unless_activations_overflow(shipped):
 def test_nan_predictions_exceed_every_limit(shipped):
     network, manifest = shipped
     expected = reference_predictions(network, probe(manifest.crop_size)[:4])
-    nothing = Predictions(*(np.full_like(getattr(expected, name), np.nan) for name in Predictions.__slots__))
+    nothing = Predictions(*(np.full_like(getattr(expected, name), np.nan) for name in ("joints", "pixels", "confidence")))
     for precision in LIMITS:
         assert not exceeded_limits(compare(expected, expected), precision)
         assert len(exceeded_limits(compare(nothing, expected), precision)) == 6

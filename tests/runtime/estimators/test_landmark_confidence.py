@@ -4,14 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hand.rotations import from_vector
 from runtime.estimators.hand_landmarks import Landmarks
-from runtime.estimators.landmark_confidence import BONES, bone_lengths, confidence, error_indicators, expected_error
+from runtime.estimators.landmark_confidence import confidence, error_indicators, expected_error
 from runtime.estimators.square import Square
 from runtime.estimators.uncertainty import expected_error as error_from_confidence
+from runtime.networks.landmark_error import BONES, bone_lengths
 from runtime.types import ViewHand
 from tests.runtime.hands import flexed_hand
 
@@ -61,5 +63,5 @@ def test_a_degenerate_hand_has_finite_confidence():
 
 
 def test_bones_are_measured_from_each_parent():
-    stretched = np.cumsum(np.ones((21, 3)), axis=0)
-    assert bone_lengths(stretched)[1] == pytest.approx(np.sqrt(3)) and BONES.shape == (20,)
+    stretched = torch.ones(21, 3).cumsum(0)
+    assert float(bone_lengths(stretched)[1]) == pytest.approx(np.sqrt(3)) and len(BONES) == 20

@@ -6,7 +6,6 @@ from typing import Literal
 
 from hand.errors import UserError
 from hand.folders import cache_folder
-from runtime.estimators.estimator import EstimatorNotInstalled
 
 VERSION = "0.10.21"
 """Of the package that the models come from; newer ones carry no models."""
@@ -21,17 +20,21 @@ SHA256 = {
 }
 
 
+class ModelsNotFetched(UserError):
+    """MediaPipe's models, which are optional, are not there."""
+
+
 def folder() -> Path:
     """The user's own cache; nothing of these models is part of the project."""
     return cache_folder(f"mediapipe-{VERSION}")
 
 
 def model_file(name: str) -> Path:
-    """One of the models. Raises EstimatorNotInstalled where it was not fetched, UserError where it is another one."""
+    """One of the models. Raises ModelsNotFetched where it was not fetched, UserError where it is another one."""
     file = folder() / name
     advice = "fetch MediaPipe's models once with python -m tools.get_mediapipe (35 MB), or choose another --estimator"
     if not file.is_file():
-        raise EstimatorNotInstalled(f"{file} is not there: {advice}")
+        raise ModelsNotFetched(f"{file} is not there: {advice}")
     if hashlib.sha256(file.read_bytes()).hexdigest() != SHA256[name]:
         raise UserError(f"{file} is not the model of mediapipe {VERSION}: {advice}")
     return file
