@@ -12,6 +12,7 @@ from pathlib import Path
 import zmq
 
 from capture.clock import ClockReading
+from capture.distinct import check_distinct
 from capture.frame_rate import SlowCamera
 from capture.frame_receiver import FrameReceiver
 from capture.frames import FramePair
@@ -60,6 +61,9 @@ class PairStream:
         """What is found out of the cameras while they stream."""
         self.sources = sources
         self._specs = PerView.of(lambda view: _parse(view, sources[view], keys))
+        one_recording = check_distinct(self._specs, sources)
+        if one_recording is not None:
+            self.findings.add(one_recording)
         self._every_pair = every_pair
         self._tolerance_ns = tolerance_ns
         self._silence_ns = round(silence_s * 1e9)

@@ -90,6 +90,11 @@ class SourceSpec(ABC):
         return ()
 
     @property
+    def device(self) -> str | None:
+        """The device node that only one view can open; None for what is no device of this host."""
+        return None
+
+    @property
     def feed_endpoint(self) -> str | None:
         """ZeroMQ address at which another program publishes its frames; None for what this program captures itself."""
         return None

@@ -45,6 +45,10 @@ class Device(SourceSpec):
         _check_node(self.path)
 
     @property
+    def device(self) -> str:
+        return self.path
+
+    @property
     def name(self) -> str:
         return self.path
 
