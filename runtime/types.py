@@ -49,6 +49,9 @@ class ViewHand:
     """When the crop was cut; monotonic clock. None where the estimator does not give it."""
     inferred_ns: int | None = None
     """When the network's prediction was ready; the same clock."""
+    right_margin: float | None = None
+    """In [-1, 1]: confidence of this view as a right hand minus that as a left hand; None in pairs that were predicted as one
+    side only."""
 
 
 STAGES = ("captured", "received", "paired", "started", "cropped", "inferred", "merged", "shown")

@@ -166,6 +166,7 @@ class CropEstimator:
             _most_confident(predictions[: len(candidates)]),
             _most_confident(predictions[len(candidates) :]),
         )
+        margins = _right_margins(chosen, other_side) if both_sides else {}
         if both_sides and self._update_handedness(chosen, other_side):
             chosen = other_side
             self._take_side(chosen[0].box.side)
@@ -177,7 +178,8 @@ class CropEstimator:
             if first.box != tracker.box_at(captured_ns):
                 tracker.start(captured_ns, first.box)
             if tracker.update(captured_ns, prediction.hand):
-                found[prediction.hand.view] = replace(prediction.hand, inferred_ns=inferred_ns)
+                margin = margins.get(prediction.hand.view)
+                found[prediction.hand.view] = replace(prediction.hand, inferred_ns=inferred_ns, right_margin=margin)
         return PerView.of(found.get)
 
     def _update_handedness(self, predictions: list[CropPrediction], other_side: list[CropPrediction]) -> bool:
@@ -196,6 +198,14 @@ def _most_confident(predictions: list[CropPrediction]) -> list[CropPrediction]:
     """Of each view's predictions the most confident one, left view first."""
     of_view = (tuple(prediction for prediction in predictions if prediction.hand.view == view) for view in VIEWS)
     return [max(same, key=lambda prediction: prediction.confidence) for same in of_view if same]
+
+
+def _right_margins(predictions: list[CropPrediction], other_side: list[CropPrediction]) -> dict[View, float]:
+    """Confidence as a right hand minus that as a left hand, of each view that was predicted as both."""
+    both = zip(predictions, other_side, strict=True)
+    return {
+        one.hand.view: (one.confidence - mirrored.confidence) * (1 if one.box.side == "right" else -1) for one, mirrored in both
+    }
 
 
 def _other(side: Side) -> Side:

@@ -169,7 +169,15 @@ class MediaPipeEstimator:
         follower.contradictions = follower.contradictions + 1 if _fits(landmarks, side) < _MIN_FIT else 0
         joints = unit_hand(landmarks.world @ _turned_to(landmarks.square, camera).T)
         return ViewHand(
-            view, side, joints, landmarks.pixels, confidence(landmarks), PIXEL_SHARE, landmarks.cropped_ns, landmarks.inferred_ns
+            view,
+            side,
+            joints,
+            landmarks.pixels,
+            confidence(landmarks),
+            PIXEL_SHARE,
+            landmarks.cropped_ns,
+            landmarks.inferred_ns,
+            right_margin=2 * landmarks.right - 1,
         )
 
 

@@ -132,6 +132,18 @@ def test_a_perfect_network_gives_the_true_hand(side, axes):
     assert oracle.batches == [4] * 12 + [2] * 7 + [4], "both views run in one batch, at first and at intervals as both sides"
 
 
+@pytest.mark.parametrize(("side", "margin"), [("right", 0.2), ("left", -0.2)])
+def test_hands_carry_each_views_vote_for_a_right_hand_where_both_sides_were_predicted(side, margin):
+    scene = Scene(side)
+    estimate = CropEstimator(Oracle(scene), FakeLocator(scene), SIZES_PX)
+    votes = []
+    for scene.seq in range(20):
+        votes += [hand.right_margin for hand in estimate(scene.pair(), CAMERAS) if hand is not None]
+    assert votes[:24] == pytest.approx([margin] * 24, abs=1e-6)
+    assert votes[24:38] == [None] * 14
+    assert votes[38:] == pytest.approx([margin] * 2, abs=1e-6)
+
+
 @pytest.mark.parametrize("side", ["right", "left"])
 def test_crops_are_rolled_upright_for_an_upright_network(side):
     scene = Scene(side)

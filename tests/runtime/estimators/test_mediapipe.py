@@ -71,6 +71,7 @@ def test_the_hand_is_found_where_it_is_in_both_views(drawn):
 def test_mirrored_pictures_show_the_other_hand(drawn):
     hands = follow(load_mediapipe("mediapipe"), changed(drawn, lambda image: np.ascontiguousarray(image[:, ::-1])))
     assert {hand.side for both in hands for hand in both if hand is not None} == {"left"}
+    assert all(hand.right_margin is not None and hand.right_margin < -0.5 for both in hands for hand in both if hand is not None)
     told = follow(load_mediapipe("mediapipe", FollowSettings(hand_side="left")), drawn[:2])
     assert {hand.side for both in told for hand in both if hand is not None} == {"left"}
 
