@@ -120,6 +120,7 @@ class Stream:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
         from runtime.camera_setup import CameraSetup, UndistortedPairs
         from runtime.view.open_viewer import viewer_opener
+        from runtime.watch.run_watch import RunWatch
 
         settings, outputs, report, replay_check = self._settings, self._outputs, self._report, self._replay_check
         setup = CameraSetup.of(settings, first, replay_check.profile() if replay_check else None)
@@ -130,6 +131,8 @@ class Stream:
         pipeline = self._loader.make(setup, solver)
         report.calibration = lambda: pipeline.calibration_status
         report.sections["tracking"] = lambda: pipeline.tracking
+        watch = RunWatch(self._findings, report.calibration)
+        report.calibration_stats, report.calibration_lines = lambda: watch.calibration.figures, watch.calibration.lines
         adaptation = None
         try:
             adaptation = _begin_adaptation(settings, setup, pipeline, self._findings)
@@ -141,7 +144,7 @@ class Stream:
                 adaptation or pipeline,
                 report,
                 make_screen=viewer_opener(settings, setup.cameras, self._findings),
-                outputs=[outputs, replay_check] if replay_check else [outputs],
+                outputs=[outputs, replay_check, watch] if replay_check else [outputs, watch],
                 every_pair=settings.every_pair,
                 on_pair=on_pair,
                 seconds=settings.seconds,

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     },
     "runtime.calibration.formats": {"hand", "capture", "runtime.geometry"},
     "runtime.fusion": {"hand", "capture", "runtime", "runtime.geometry", "runtime.estimators", "runtime.calibration"},
+    "runtime.watch": {"hand", "capture", "runtime", "runtime.calibration", "runtime.reporting"},
     "runtime.view": {"hand", "capture", "runtime", "runtime.geometry"},
     "runtime.reporting": {"hand", "capture", "runtime", "runtime.outputs", "runtime.calibration"},
     "runtime.outputs": {

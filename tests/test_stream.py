@@ -65,7 +65,8 @@ def group(leader: int) -> list[psutil.Process]:
 
 
 def clips(folder: Path, frames: int) -> list[object]:
-    return ["--left", write_clip(folder / "left.mp4", frames), "--right", write_clip(folder / "right.mp4", frames)]
+    left, right = write_clip(folder / "left.mp4", frames), write_clip(folder / "right.mp4", frames, negative=True)
+    return ["--left", left, "--right", right]
 
 
 def test_every_pair_of_two_files_is_processed_and_summarized(tmp_path, weights):
@@ -78,6 +79,19 @@ def test_every_pair_of_two_files_is_processed_and_summarized(tmp_path, weights):
     assert "no display" in err
     saved = [json.loads(line)["index"] for line in hands.read_text().splitlines()]
     assert saved and saved == sorted(set(saved) & set(range(12)))
+
+
+def test_a_clip_in_both_views_is_said_and_exits_with_1(tmp_path, weights):
+    clip, stats = write_clip(tmp_path / "clip.mp4", 12), tmp_path / "stats.json"
+    code, out, err = finish(
+        start("--left", clip, "--right", clip, "--every-pair", "--headless", "--weights", weights, *ROI, "--stats", stats)
+    )
+    assert code == 1
+    assert err.count("are one recording") == out.count("are one recording") == 1
+    figures = json.loads(stats.read_text())
+    assert [finding["kind"] for finding in figures["findings"]] == ["same_camera"]
+    assert (figures["calibration"]["known_after_s"], figures["calibration"]["hands_with_place"]) == (None, 0)
+    assert "calibrated no: " in out
 
 
 def test_a_clip_is_shown_in_a_window_and_its_end_closes_it(tmp_path, weights, display):

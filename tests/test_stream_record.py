@@ -131,7 +131,7 @@ def test_recorded_cameras_can_be_paired_again(recorded, weights, tmp_path):
 
 
 def test_a_killed_recording_loses_at_most_the_last_second(tmp_path, weights, here):
-    left, right = write_clip(tmp_path / "left.mp4", 900), write_clip(tmp_path / "right.mp4", 900)
+    left, right = write_clip(tmp_path / "left.mp4", 900), write_clip(tmp_path / "right.mp4", 900, negative=True)
     path = tmp_path / "s.mcap"
     process = start("--left", left, "--right", right, "--headless", "--weights", weights, *ROI, "--record", path)
     assert process.stderr

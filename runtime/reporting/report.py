@@ -15,7 +15,7 @@ from runtime.calibration.status import CalibrationStatus
 from runtime.reporting.calibration_text import describe
 from runtime.reporting.histogram import Histogram
 from runtime.reporting.latency import StageLatencies
-from runtime.reporting.run_stats import FindingStats, RotationStats, Section, Stats
+from runtime.reporting.run_stats import CalibrationStats, FindingStats, RotationStats, Section, Stats
 from runtime.reporting.skew import Skew
 from runtime.types import DualHand
 
@@ -49,6 +49,10 @@ class Report:
         """The status of the cameras' calibration; None where nothing is calibrated."""
         self.notes: list[Callable[[], str]] = []
         """What else the status line is to say."""
+        self.calibration_stats: Callable[[], CalibrationStats | None] = lambda: None
+        """What the calibration came to, for the end."""
+        self.calibration_lines: Callable[[], list[tuple[str, str]]] = list
+        """The same for the summary: labels and texts."""
         self.findings = Findings()
         """What the run found out that its user should know."""
 
@@ -125,6 +129,7 @@ class Report:
             drops=_nonzero(drops),
             faults=_nonzero(faults),
             rotation=rotation,
+            calibration=self.calibration_stats(),
             error_mm=self._error_sum_mm / self._error_count if self._error_count else None,
             findings=[FindingStats(kind=f.kind, level=f.level, view=f.view, text=f.text) for f in self.findings.all],
             sections={name: figures for name, figures in figures_by_name.items() if figures is not None},
@@ -158,6 +163,7 @@ class Report:
             lines.append(_line("rotation", f"{angle:.1f} deg between the views, +- {sigma:.1f} deg"))
         else:
             lines.append(_line("rotation", "not known: it needs hands that both views see"))
+        lines += [_line(label, text) for label, text in self.calibration_lines()]
         if stats.error_mm is not None:
             text = f"{stats.error_mm:.1f} mm a joint against the synthetic truth, over {self._error_count} pairs"
             lines.append(_line("error", text))

@@ -23,6 +23,32 @@ class RotationStats(msgspec.Struct, frozen=True, kw_only=True):
     """Standard deviation."""
 
 
+class CalibrationStats(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of the cameras at the end of a run, and what it brought."""
+
+    phase: str | None
+    """A `runtime.calibration.status.CalibrationPhase`; null where nothing is calibrated (--merge rotation)."""
+    known_after_s: float | None
+    """Time from the first pair to the solution from which on the cameras are known; null where they are not, or were given."""
+    angle_deg: float | None
+    """Between the two cameras; this and the next two are null where the cameras are not known, or were given."""
+    rotation_uncertainty_deg: float | None
+    """Standard deviation, as the next."""
+    baseline_uncertainty_deg: float | None
+    """Of the direction of the line between the cameras."""
+    inliers: float | None
+    """Share of the joints that fit the last solution, accepted or not, in [0, 1]."""
+    moved: int
+    """How often a camera was found to have been moved."""
+    pairs_with_both: int
+    """Pairs in which both views saw the hand."""
+    hands: int
+    hands_with_place: int
+    """Of them, those whose place is known in mm."""
+    sentence: str | None
+    """How well the cameras are known, or why they are not and what to do; as in the summary."""
+
+
 class FindingStats(msgspec.Struct, frozen=True, kw_only=True):
     """See `hand.findings.Finding`."""
 
@@ -56,6 +82,7 @@ class Stats(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[str, int]
     """Camera events by kind: lost, process restarted, clock set."""
     rotation: RotationStats | None
+    calibration: CalibrationStats | None = None
     error_mm: float | None
     """Mean error of a joint against the truth of synthetic cameras."""
     findings: list[FindingStats]

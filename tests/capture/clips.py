@@ -25,13 +25,17 @@ def read_number(image: np.ndarray) -> int:
     return int(((bars > 127) << np.arange(BITS)).sum())
 
 
-def write_clip(path: Path, frames: int, fps: float = 30.0) -> Path:
-    """A video of `frames` numbered images, in the container that its suffix names."""
+def write_clip(path: Path, frames: int, fps: float = 30.0, *, negative: bool = False) -> Path:
+    """A video of `frames` numbered images, in the container that its suffix names.
+
+    `negative`: of another camera, whose bars are black where those are white.
+    """
     codec = cv2.VideoWriter.fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
     writer = cv2.VideoWriter(str(path), codec, fps, SIZE_PX)
     assert writer.isOpened()
     for number in range(frames):
-        writer.write(numbered_image(number))
+        image = numbered_image(number)
+        writer.write(255 - image if negative else image)
     writer.release()
     return path
 

@@ -43,6 +43,13 @@ def test_summary_lists_pairs_hands_and_drops():
     assert "synthetic" not in summary
 
 
+def test_the_summary_says_what_the_calibration_came_to():
+    report = fed(Report(live=False, hand_size_mm=90), [("left", "right")] * 3)
+    report.calibration_lines = lambda: [("calibrated", "after 3.2 s: 43.1 deg apart"), ("place", "known of 2 of 3 hands")]
+    lines = report.summary({}).splitlines()
+    assert "calibrated after 3.2 s: 43.1 deg apart" in lines and "place      known of 2 of 3 hands" in lines
+
+
 def test_a_run_over_files_has_no_latency():
     assert "latency" not in fed(Report(live=False, hand_size_mm=90), [("left",)] * 3).summary({})
 

@@ -1,0 +1,99 @@
+"""Whether a view's picture stands still while the other one changes, though new frames keep coming."""
+
+import numpy as np
+
+from capture.views import VIEWS, PerView, View, other
+from hand.findings import Finding
+from runtime.watch.watched import Picture, WatchedPair
+
+SAME_MEAN, SAME_MAX = 0.15, 10
+"""Mean and maximum difference of samples, of 255, up to which two pictures are one: coding refines a repeated picture by so
+much, and a sensor's noise is larger."""
+CHANGED_LEVELS, CHANGED_SHARE = 20, 0.002
+"""A picture changes where so large a share of its samples differs by more than so many levels."""
+STILL_NS, STILL_WITHOUT_HAND_NS = 1_000_000_000, 3_000_000_000
+"""How long a picture stands still: longer where it shows no hand, as an empty scene may be coded as one picture."""
+OTHER_CHANGES = 3
+"""How often the other view's picture has changed meanwhile, of five times a second."""
+
+
+class _Still:
+    """How long one view's picture has stood still."""
+
+    def __init__(self) -> None:
+        self.reference: np.ndarray | None = None
+        """(N, 3) samples of the picture that it stands still at."""
+        self.since_ns = self.from_start_ns = 0
+        """When that was captured, by the clock and since the start of the run."""
+        self.other_changes = 0
+        self.hands = 0
+        """Pairs since then in which this view saw a hand."""
+
+    def look(self, picture: Picture, watched: WatchedPair) -> None:
+        if self.reference is None or not _same(self.reference, picture.samples):
+            self.reference = picture.samples
+            self.since_ns, self.from_start_ns = watched.captured_ns, watched.passed_ns
+            self.other_changes = self.hands = 0
+
+
+class FrozenView:
+    """A `PictureWatcher`."""
+
+    def __init__(self) -> None:
+        self._views = PerView(_Still(), _Still())
+        self._last: PerView[np.ndarray | None] = PerView(None, None)
+        """The samples before."""
+        self._now_ns = 0
+
+    def look(self, watched: WatchedPair, pictures: PerView[Picture | None]) -> None:
+        """See `PictureWatcher`."""
+        self._now_ns = watched.captured_ns
+        for view in VIEWS:
+            picture, partner = pictures[view], pictures[other(view)]
+            if picture is None or partner is None:
+                self._views = PerView(_Still(), _Still())
+                self._last = PerView(None, None)
+                return
+            self._views[view].look(picture, watched)
+            before = self._last[other(view)]
+            self._views[view].other_changes += before is not None and _changed(before, partner.samples)
+        self._last = pictures.map(lambda picture: None if picture is None else picture.samples)
+
+    def take(self, watched: WatchedPair) -> None:
+        """See `Watcher`."""
+        for view, still in self._views.items():
+            still.hands += watched.hands[view] is not None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """See `Watcher`."""
+        return [self._finding(view) for view in VIEWS if self._frozen(view)]
+
+    def _frozen(self, view: View) -> bool:
+        still = self._views[view]
+        if still.reference is None or still.other_changes < OTHER_CHANGES:
+            return False
+        return self._now_ns - still.since_ns >= (STILL_NS if still.hands else STILL_WITHOUT_HAND_NS)
+
+    def _finding(self, view: View) -> Finding:
+        still = self._views[view]
+        seconds = still.from_start_ns / 1e9
+        text = (
+            f"the {view} picture has stood still since {seconds:.1f} s, while the {other(view)} one changes: what sends it "
+            f"hangs and repeats one frame, so hands are wrong from there on; start the {view} camera or its program again"
+        )
+        return Finding("view_frozen", text, "error" if still.hands else "warning", view)
+
+
+def _same(samples: np.ndarray, later: np.ndarray) -> bool:
+    if samples.shape != later.shape:
+        return False
+    difference = np.abs(samples.astype(np.int16) - later)
+    return bool(difference.mean() <= SAME_MEAN and difference.max(initial=0) <= SAME_MAX)
+
+
+def _changed(samples: np.ndarray, later: np.ndarray) -> bool:
+    if samples.shape != later.shape:
+        return True
+    differ = (np.abs(samples.astype(np.int16) - later) > CHANGED_LEVELS).any(-1)
+    return bool(differ.mean() > CHANGED_SHARE)
