@@ -42,7 +42,7 @@ MAY_IMPORT = {
     "adapt": set(),
     "adapt.core": {
         *("hand", "hand.synth", "capture", "runtime", "runtime.geometry", "runtime.networks", "runtime.estimators"),
-        *("runtime.calibration", "runtime.fusion"),
+        *("runtime.calibration", "runtime.fusion", "runtime.watch"),
     },
     "adapt.online": {
         *("hand", "hand.synth", "capture", "runtime", "runtime.geometry", "runtime.networks", "runtime.engines"),

@@ -13,6 +13,7 @@ from adapt.core.geometry_labels import LabelledPair, view_labels
 from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
+from hand.findings import Finding, Findings
 from hand.joints import MIDDLE_MCP, WRIST
 from runtime.calibration.self_calibrator import REFINE_INTERVAL_NS, CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
@@ -22,6 +23,7 @@ from runtime.fusion.hand_fit import FittedHand
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.pipeline import Pipeline, PipelineSettings
 from runtime.types import DualHand, ViewHand
+from runtime.watch.run_watch import RunWatch
 
 MAX_RESIDUAL = 0.1
 """Root mean square distance, in hands, of a fit's pixels from those that both views saw, beyond which it gives no label: then
@@ -69,17 +71,24 @@ class RecordingCalibration:
     """Without a geometry where the calibration was never accepted."""
     status: CalibrationStatus
     """Of the calibration at the end: why there is no geometry, where there is none."""
+    findings: tuple[Finding, ...] = ()
+    """What is wrong with what the cameras show."""
 
 
 def calibrate_recording(
     pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV
 ) -> RecordingCalibration:
-    """Calibrate two cameras on all of a recording; `fov_deg`: horizontal fields of view, where they are known."""
+    """Calibrate two cameras on all of a recording; `fov_deg`: horizontal fields of view, where they are known.
+
+    What is wrong with what the cameras show is logged.
+    """
     counting, count, last_ns = _CountingEstimator(estimator), 0, 0
     pipeline: Pipeline | None = None
+    findings = Findings()
+    watch = RunWatch(findings, lambda: pipeline and pipeline.calibration_status)
     for pair in pairs:
         pipeline = pipeline or _uncalibrated_pipeline(counting, pair, fov_deg)
-        pipeline.step(pair)
+        watch.take(pair, pipeline.step(pair))
         count, last_ns = count + 1, max(pair.left.captured_ns, pair.right.captured_ns)
     if pipeline is None:
         return RecordingCalibration(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
@@ -88,7 +97,12 @@ def calibrate_recording(
     status = pipeline.rig.status
     assert status is not None, "a watching pipeline calibrates"
     return RecordingCalibration(
-        count, PerView(counting.left, counting.right), counting.both, pipeline.rig.state, replace(status, merge=None)
+        count,
+        PerView(counting.left, counting.right),
+        counting.both,
+        pipeline.rig.state,
+        replace(status, merge=None),
+        tuple(findings.all),
     )
 
 

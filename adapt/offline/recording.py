@@ -62,6 +62,7 @@ class RecordingSettings:
         fov_deg: PerView[float | None] = PerView(*self.fov) if self.fov else UNKNOWN_FOV
         calibration = calibrate_recording(self.read("calibrating"), estimator, fov_deg)
         require_hands(calibration)
+        require_two_views(calibration)
         require_calibration(calibration)
         return calibration
 
@@ -124,6 +125,13 @@ def require_hands(calibration: RecordingCalibration) -> None:
                 f"no hand was found in the {view} view's {calibration.pairs:,} frames: show one hand to both cameras, in "
                 "good light"
             )
+
+
+def require_two_views(calibration: RecordingCalibration) -> None:
+    """Raises UserError where the views do not show one hand from two places: all that is learnt from them would be wrong."""
+    for finding in calibration.findings:
+        if finding.level == "error":
+            raise UserError(finding.text)
 
 
 def require_calibration(calibration: RecordingCalibration) -> None:

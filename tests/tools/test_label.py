@@ -11,9 +11,10 @@ from safetensors.torch import load_file
 
 from adapt.core.geometry_teacher import RecordingCalibration
 from adapt.core.label_crops import LabelledCrop
-from adapt.offline.recording import require_calibration, require_hands
+from adapt.offline.recording import require_calibration, require_hands, require_two_views
 from capture.views import PerView, View
 from hand.errors import UserError
+from hand.findings import Finding
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import SURFACE_CELL, CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER, turned
@@ -22,7 +23,7 @@ from runtime.calibration.status import CalibrationPhase, CalibrationStatus
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite
 from tests.adapt.core.test_label_crops import crops_of
-from tests.adapt.recordings import Eyes
+from tests.adapt.recordings import GEOMETRY, Eyes
 from tests.hand.pinhole import reprojection_error_px
 from tests.runtime.scenes import IMAGES, SIZES_PX, Scene
 from tools.label import Settings, shard_of, write
@@ -110,6 +111,8 @@ def test_of_real_hands_no_surface_is_asked(drawn):
     assert surface_loss(told, replace(crops, taught=torch.ones_like(half))) == 0
 
 
+KNOWN = CalibrationState(GEOMETRY)
+MIRRORED = Finding("view_mirrored", "one picture is mirrored", "error")
 NEEDS_MOTION = CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
 
 
@@ -122,11 +125,13 @@ NEEDS_MOTION = CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
             "no hand was found in the right view's 90 frames",
         ),
         (RecordingCalibration(90, PerView(80, 70), 60, CalibrationState(), NEEDS_MOTION), "move and turn.*60 pairs"),
+        (RecordingCalibration(90, PerView(80, 70), 60, KNOWN, CalibrationStatus(), (MIRRORED,)), "one picture is mirrored"),
     ],
 )
 def test_a_recording_that_teaches_nothing_says_why(watched, reason):
     with pytest.raises(UserError, match=reason):
         require_hands(watched)
+        require_two_views(watched)
         require_calibration(watched)
 
 

@@ -1,10 +1,14 @@
 """The geometry teacher labels hands once the cameras are calibrated, and only those that fit them."""
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import pytest
 
 from adapt.core.geometry_labels import LabelledPair
 from adapt.core.geometry_teacher import GeometryTeacher, calibrate_recording, label_recording
+from capture.frames import FramePair
 from capture.views import VIEWS, PerView, View
 from hand.rotations import angle_deg
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
@@ -13,6 +17,7 @@ from runtime.calibration.status import CalibrationPhase, CalibrationStatus
 from runtime.pipeline import Pipeline, PipelineSettings
 from tests.adapt.recordings import GEOMETRY, Eyes, bones, pairs_of
 from tests.runtime.scenes import CAMERAS, R_RIGHT_FROM_LEFT, SIZES_PX, Scene
+from tests.runtime.watch.watching import scene as room
 
 FOV_DEG: PerView[float | None] = PerView(65, 80)
 """Told, the places are found in fewer pairs."""
@@ -90,6 +95,17 @@ def test_a_recording_is_labelled_from_its_first_pair_by_the_cameras_found_in_all
         # As true as the cameras that were found.
         for view in VIEWS:
             assert np.linalg.norm(labelled.labels[view].joints - scene.truth(view), axis=1).mean() < 2 * EXACT
+
+
+def test_what_is_wrong_with_the_pictures_of_a_recording_is_kept():
+    scene = Scene()
+    one_camera = PerView.of(lambda view: cv2.resize(room(1, (640, 480)), SIZES_PX[view], interpolation=cv2.INTER_AREA))
+    pairs = (
+        FramePair(replace(pair.left, image=one_camera.left), replace(pair.right, image=one_camera.right))
+        for pair in pairs_of(scene, 30)
+    )
+    assert [finding.kind for finding in calibrate_recording(pairs, Eyes(scene)).findings] == ["same_camera"]
+    assert not calibrate_recording(pairs_of(scene, 30), Eyes(scene)).findings
 
 
 def test_a_recording_too_short_says_why_it_is_not_calibrated():
