@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 CAMERAS_UNKNOWN = "cameras_unknown"
 """Kind of the finding that says why."""
-REJECTED_NS, UNDECIDED_NS = 2_000_000_000, 10_000_000_000
+REJECTED_NS, UNDECIDED_NS = 2_000_000_000, 20_000_000_000
 """Time with hands in both views for which solutions are rejected before it is said: since the views do not fit each other, and
 since too little motion was seen yet."""
 _UNDECIDED = (RejectionReason.TOO_UNCERTAIN, RejectionReason.AMBIGUOUS)
@@ -96,7 +96,7 @@ class CalibrationWatch:
             return found
         if _misfits(status) and self._misfit_ns >= REJECTED_NS:
             found.append(Finding(CAMERAS_UNKNOWN, f"the cameras are not known: {self._missing(status)}"))
-        elif self._unknown_ns >= UNDECIDED_NS:
+        elif self._unknown_ns >= UNDECIDED_NS and status.phase is not CalibrationPhase.VERIFYING:
             seconds = self._unknown_ns / 1e9
             found.append(
                 Finding(
