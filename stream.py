@@ -187,7 +187,8 @@ class Stream:
             log.info(note)
         for view, clock in pairs.clocks.items():
             log.info(f"{view} camera: {clock}")
-        if pairs.complaint:
+        said = {finding.kind for finding in self._findings.all}
+        if pairs.complaint and not said & {"messages_malformed", "images_undecodable"}:
             log.warning(pairs.complaint if replay_check else f"the latest malformed message: {pairs.complaint}")
 
 

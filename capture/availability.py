@@ -10,7 +10,12 @@ from capture.pairing import Pairer
 from capture.views import VIEWS, PerView, View, other
 
 ABSENT_NS = 500_000_000
-"""A camera that had frames and then none for this long is absent until its next frame."""
+"""A camera that had usable frames and then none for this long is absent until its next one."""
+UNSEEN_NS = 2_000_000_000
+"""A camera that has not had a usable frame yet is absent this long after the start."""
+
+NO_COMPLAINTS: PerView[str | None] = PerView(None, None)
+"""Nothing is known to be wrong with either view's messages."""
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +23,10 @@ log = logging.getLogger(__name__)
 @dataclass(slots=True)
 class _Camera:
     heard_ns: int
-    """Time of its latest frame; before the first, start of the stream."""
+    """Time of its latest usable frame; before the first, start of the stream."""
+    size_px: tuple[int, int] | None = None
+    """Width and height that it has announced."""
+    fov_deg: float | None = None
     last: Frame | None = None
     absent: bool = False
     left_ns: int = 0
@@ -27,9 +35,9 @@ class _Camera:
 
 
 class CameraAvailability:
-    """Pairs the frames of two cameras. `lasting` cameras may stop and come back; any other that stops ends the stream.
+    """Pairs the usable frames of two cameras. `lasting` cameras may come late, stop and come back; any other ends the stream.
 
-    The stream also ends after `silence_ns` without a frame: of a view that never had one, or of both at once. `names` are the
+    The stream also ends after `silence_ns` without a frame of either lasting camera, or of any other view. `names` are the
     sources as the user wrote them.
     """
 
@@ -53,26 +61,36 @@ class CameraAvailability:
         return self._cameras[view].ended
 
     def heard(self, view: View, now_ns: int) -> None:
-        """Note that a view had a frame, used or not; or that none could arrive, because the view was not read."""
+        """Note that a view had a usable frame; or that none could arrive, because the view was not read."""
         self._cameras[view].heard_ns = max(self._cameras[view].heard_ns, now_ns)
 
+    def announced(self, view: View, size_px: tuple[int, int], fov_deg: float | None) -> None:
+        """Note what a view says of its frames, whether or not they are usable."""
+        self._cameras[view].size_px, self._cameras[view].fov_deg = size_px, fov_deg
+
     def silent_ns(self, view: View, now_ns: int) -> int:
-        """Time since the last frame of a view."""
+        """Time since the last usable frame of a view."""
         return now_ns - self._cameras[view].heard_ns
 
     def push(self, frame: Frame) -> list[FramePair]:
         """Process a frame; the pairs that are settled by it."""
         camera, partner = self._cameras[frame.view], self._cameras[other(frame.view)]
+        if self._pairer.is_late(frame):
+            return self._pairer.push(frame)
+        self.heard(frame.view, frame.received_ns)
         if camera.absent:
             camera.absent = False
             seconds = (frame.received_ns - camera.left_ns) / 1e9
             log.info(f"{frame.view} camera: back after {seconds:.1f} s")
         camera.last = frame
-        if not partner.absent or partner.last is None:
+        if not partner.absent:
             return self._pairer.push(frame)
-        if not self._pairer.pass_unpaired(frame):
-            return []
-        stand_in = partner.last.stand_in(frame)
+        self._pairer.pass_unpaired(frame)
+        view = other(frame.view)
+        if partner.last is None:
+            stand_in = Frame.before_first(view, frame, partner.size_px, partner.fov_deg)
+        else:
+            stand_in = partner.last.stand_in(frame)
         return [FramePair(frame, stand_in) if frame.view == "left" else FramePair(stand_in, frame)]
 
     def end(self, view: View) -> list[FramePair]:
@@ -91,40 +109,50 @@ class CameraAvailability:
         self._fail(view, why)
         return self.end(view)
 
-    def check_silence(self, now_ns: int, wants: Callable[[View], bool], complaint: str | None) -> list[FramePair]:
-        """Find views that were silent for too long, of those that are read."""
+    def set_aside(self, view: View, now_ns: int) -> None:
+        """Go on without a view whose frames cannot be used; why is said by whoever found that out."""
+        if self._lasting[view]:
+            self._mark_absent(view, None, now_ns)
+
+    def check_silence(
+        self, now_ns: int, wants: Callable[[View], bool], complaints: PerView[str | None] = NO_COMPLAINTS
+    ) -> list[FramePair]:
+        """Find views that were silent for too long, of those that are read; `complaints`: what is wrong with their messages."""
         pairs: list[FramePair] = []
-        for view in VIEWS:
+        # Where neither view goes on, the one with a reason is named.
+        for view in sorted(VIEWS, key=lambda view: complaints[view] is None):
             camera, silent_ns = self._cameras[view], self.silent_ns(view, now_ns)
             if not wants(view):
                 camera.heard_ns = now_ns
                 continue
-            if self._lasting[view] and camera.last is not None:
-                if silent_ns > ABSENT_NS:
-                    self._mark_absent(view, f"no frame for {ABSENT_NS / 1e9:g} s", now_ns)
+            if self._lasting[view]:
+                if camera.last is None and silent_ns > UNSEEN_NS:
+                    self.set_aside(view, now_ns)
+                elif camera.last is not None and silent_ns > ABSENT_NS:
+                    usable = "usable " if complaints[view] else ""
+                    self._mark_absent(view, f"no {usable}frame for {ABSENT_NS / 1e9:g} s", now_ns)
                 if self.silent_ns(other(view), now_ns) <= self._silence_ns:
                     continue
             if silent_ns > self._silence_ns:
-                self._fail(view, self._silence(view, complaint))
+                self._fail(view, self._silence(view, complaints[view]))
                 pairs += self.end(view)
         return pairs
 
-    def _mark_absent(self, view: View, why: str, now_ns: int) -> None:
+    def _mark_absent(self, view: View, why: str | None, now_ns: int) -> None:
         camera, partner = self._cameras[view], self._cameras[other(view)]
-        if camera.absent or camera.last is None:
+        if camera.absent:
             return
         camera.absent, camera.left_ns = True, now_ns
         self.faults[f"{view}_absent"] += 1
         for each in VIEWS:
             self._pairer.give_up(each)
         then = "waiting for either camera" if partner.absent else f"going on with the {other(view)} one"
-        log.warning(f"{view} camera: {why}; {then}")
+        log.log(logging.DEBUG if why is None else logging.WARNING, f"{view} camera: {why or 'not used'}; {then}")
 
     def _silence(self, view: View, complaint: str | None) -> str:
-        what = "no frame" if self._cameras[view].last is None else "no frame any more"
-        advice = (
-            f"its latest malformed message was {complaint}" if complaint else f"check that it runs and publishes view {view!r}"
-        )
+        what = "no usable frame" if complaint else "no frame"
+        what += "" if self._cameras[view].last is None else " any more"
+        advice = complaint or f"check that it runs and publishes view {view!r}"
         return f"{what} from {self._names[view]!r} for {self._silence_ns / 1e9:g} s; {advice}"
 
     def _fail(self, view: View, why: str) -> None:

@@ -7,9 +7,11 @@ from dataclasses import dataclass, replace
 from capture import wire
 from capture.availability import CameraAvailability
 from capture.clock import RemoteClock
+from capture.frame_check import CheckedView, FrameCheck
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
 from capture.views import VIEWS, PerView, View
+from hand.findings import Findings
 
 _AHEAD_NS = 1_000_000
 """By more than this and its clock's bound, a frame's time lies ahead of its arrival."""
@@ -23,6 +25,8 @@ class _ViewState:
     """State of one view."""
 
     received: int = 0
+    arrived_ns: int = 0
+    """When its latest message came, usable or not; before the first, start of the stream."""
     next_seq: int | None = None
     ahead_since: int | None = None
     """Count of its clock's answers when frames were first stamped ahead of their arrival; None while they are not."""
@@ -48,20 +52,27 @@ class FrameReceiver:
         tolerance_ns: int | None = None,
         lasting: PerView[bool] = NONE_LASTS,
         clock_of: Callable[[View, int], RemoteClock | None] = lambda view, port: None,
+        check: FrameCheck | None = None,
+        one_socket: bool = False,
     ) -> None:
-        """`clock_of` returns the clock that answers at a port of a view's host; None where that is this host's."""
+        """`clock_of` returns the clock that answers at a port of a view's host; None where that is this host's. `check` finds out
+        what is wrong with the frames. `one_socket`: both views are published by one, so that the messages of both may arrive.
+        """
         self.drops: Counter[str] = Counter()
         """Frames by reason: those of pairing, `lost` (a gap in the sequence numbers), `malformed` (messages), `unsynchronised`
-        (stamped by a clock whose offset is not known yet) and `ahead` (by one that seems to have been set)."""
+        (stamped by a clock whose offset is not known yet), `ahead` (by one that seems to have been set) and `apart` (of a view
+        whose times meet none of the other view's)."""
         self.complaint: str | None = None
         """What was wrong with the latest malformed message."""
         self._newest = newest
+        self._one_socket = one_socket
+        self._check = check or FrameCheck(names.map(CheckedView), Findings(), started_ns)
         self._clock_of = clock_of
         self._pairer = Pairer(tolerance_ns, patient=not newest)
         self._availability = CameraAvailability(
             names, self._pairer, lasting=lasting, silence_ns=silence_ns, started_ns=started_ns
         )
-        self._views = PerView.of(lambda view: _ViewState())
+        self._views = PerView.of(lambda view: _ViewState(arrived_ns=started_ns))
 
     @property
     def received(self) -> PerView[int]:
@@ -93,19 +104,28 @@ class FrameReceiver:
         return self._newest or not (self._pairer.full(view) or self._views[view].held)
 
     def silent_ns(self, view: View, now_ns: int) -> int:
-        """Time since the last frame of `view`."""
-        return self._availability.silent_ns(view, now_ns)
+        """Time since the last message of `view`, usable or not."""
+        return now_ns - self._views[view].arrived_ns
+
+    def has_messages(self, view: View) -> bool:
+        """Whether any message was published under the name of `view`."""
+        return self._check.has_messages(view)
 
     def take(self, view: View, messages: Sequence[Sequence[wire.Part]], received_ns: int) -> list[FramePair]:
         """Process messages of one view's socket, oldest first; the pairs that are settled by them."""
         state, packets, end = self._views[view], [], None
+        state.arrived_ns = max(state.arrived_ns, received_ns)
         for message in messages:
             try:
                 packet = wire.unpack(message)
-                if packet.header.view != view:
-                    raise wire.WireError(f"a message of view {packet.header.view!r} on the socket of view {view!r}")
             except wire.WireError as error:
-                self._malformed(view, error)
+                self._check.message(view)
+                self._malformed(view, error, received_ns)
+                continue
+            self._check.message(view, of_other_view=packet.header.view != view)
+            if packet.header.view != view:
+                if not self._one_socket:
+                    self._count_malformed(view, f"a message of view {packet.header.view!r} on the socket of view {view!r}")
                 continue
             if self._availability.has_ended(view) or end is not None:
                 continue
@@ -115,7 +135,8 @@ class FrameReceiver:
             else:
                 state.received += 1
                 state.next_seq = packet.header.seq + 1
-                self._availability.heard(view, received_ns)
+                size_px = packet.header.width, packet.header.height
+                self._availability.announced(view, size_px, packet.header.fov_deg)
                 packets.append(packet)
 
         if self._newest and len(packets) > 1:
@@ -123,9 +144,7 @@ class FrameReceiver:
             del packets[:-1]
         pairs = []
         for packet in packets:
-            frame = self._decode(view, packet, received_ns)
-            if frame is not None:
-                pairs += self._availability.push(frame)
+            pairs += self._push(self._decode(view, packet, received_ns))
         if end is not None:
             pairs += self._availability.end(view) if end.error is None else self._availability.lost(view, end.error, received_ns)
         return pairs
@@ -137,6 +156,7 @@ class FrameReceiver:
     def held_up(self, now_ns: int) -> None:
         """Note that no view was read until now, so that none counts as silent."""
         for view in VIEWS:
+            self._views[view].arrived_ns = now_ns
             self._availability.heard(view, now_ns)
 
     def check_silence(self, now_ns: int) -> list[FramePair]:
@@ -146,9 +166,25 @@ class FrameReceiver:
             held = self._views[view].held
             if held is not None:
                 self._views[view].held = None
-                frame = self._decode(view, *held)
-                pairs += [] if frame is None else self._availability.push(frame)
-        return pairs + self._availability.check_silence(now_ns, self.wants, self.complaint)
+                pairs += self._push(self._decode(view, *held))
+        self._check.look(now_ns)
+        if self._check.aside is not None:
+            self._availability.set_aside(self._check.aside, now_ns)
+        return pairs + self._availability.check_silence(now_ns, self.wants, PerView.of(self._check.complaint))
+
+    def _push(self, frame: Frame | None) -> list[FramePair]:
+        """Pair a frame, unless there is none or its view is set aside."""
+        if frame is None:
+            return []
+        self._check.frame(frame.view, frame.seq, frame.captured_ns, frame.received_ns)
+        frame = replace(frame, captured_ns=self._check.local_ns(frame.view, frame.captured_ns, frame.received_ns))
+        if self._check.aside == frame.view:
+            self.drops["apart"] += 1
+            return []
+        pairs = self._availability.push(frame)
+        if any(pair.complete for pair in pairs):
+            self._check.paired()
+        return pairs
 
     def _count_gap(self, view: View, seq: int) -> None:
         """A sender that restarts, or that is joined late, starts a new count; a gap within a count is a loss."""
@@ -161,7 +197,7 @@ class FrameReceiver:
             frame = wire.decode(packet, received_ns)
         except wire.WireError as error:
             self._views[view].received -= 1
-            self._malformed(view, error)
+            self._malformed(view, error, received_ns)
             return None
         assert isinstance(packet.header, wire.FrameHeader)
         port = packet.header.clock_port
@@ -187,6 +223,10 @@ class FrameReceiver:
             return None
         return replace(frame, captured_ns=local.ns)
 
-    def _malformed(self, view: View, error: wire.WireError) -> None:
+    def _malformed(self, view: View, error: wire.WireError, now_ns: int) -> None:
+        self._check.refuse(view, error, now_ns)
+        self._count_malformed(view, str(error))
+
+    def _count_malformed(self, view: View, why: str) -> None:
         self.drops["malformed"] += 1
-        self.complaint = f"{error} ({view} camera)"
+        self.complaint = f"{why} ({view} camera)"

@@ -23,13 +23,27 @@ class Frame:
     fov_deg: float | None = None
     """Horizontal field of view, where the camera says so."""
     absent: bool = False
-    """A black stand-in for a camera that is absent; `seq` is its last real frame's, the times are the other view's."""
+    """A black stand-in for a camera that is absent; the times are the other view's, and `seq` is its last real frame's, 0 before
+    the first."""
 
     def stand_in(self, partner: "Frame") -> "Frame":
         """The stand-in for this view in a pair with a frame of the other view; this frame is its last."""
-        blank = np.zeros_like(self.image)
-        blank.flags.writeable = False
+        height, width = self.image.shape[:2]
+        blank = _blank(width, height)
         return replace(self, captured_ns=partner.captured_ns, received_ns=partner.received_ns, image=blank, absent=True)
+
+    @classmethod
+    def before_first(cls, view: View, partner: "Frame", size_px: tuple[int, int] | None, fov_deg: float | None) -> "Frame":
+        """The stand-in for a view that has had no frame yet, of the size that it has announced, else of the other view's."""
+        height, width = partner.image.shape[:2]
+        blank = _blank(*(size_px or (width, height)))
+        return cls(view, 0, partner.captured_ns, partner.received_ns, blank, fov_deg, absent=True)
+
+
+def _blank(width: int, height: int) -> np.ndarray:
+    image = np.zeros((height, width, 3), np.uint8)
+    image.flags.writeable = False
+    return image
 
 
 @dataclass(frozen=True, slots=True)

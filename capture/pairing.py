@@ -79,6 +79,11 @@ class Pairer:
             self._drop(frame.view, "no_partner")
         return pairs
 
+    def is_late(self, frame: Frame) -> bool:
+        """Whether a frame is not captured after its stream's last one, and does not restart the stream either."""
+        last_ns = self._streams[frame.view].last_ns
+        return last_ns is not None and -RESTART_NS <= frame.captured_ns - last_ns <= 0
+
     def pass_unpaired(self, frame: Frame) -> bool:
         """Note a frame that is used without a partner, since the other view is absent; False if it is late, which is counted."""
         return self._admit(frame)
@@ -108,12 +113,12 @@ class Pairer:
         assert not stream.ended, f"a frame of view {frame.view!r} after its end"
         if stream.last_ns is not None:
             step_ns = frame.captured_ns - stream.last_ns
-            if step_ns < -RESTART_NS:
-                self.give_up(frame.view)
-                stream.intervals_ns.clear()
-            elif step_ns <= 0:
+            if self.is_late(frame):
                 self.drops["late"] += 1
                 return False
+            if step_ns < 0:
+                self.give_up(frame.view)
+                stream.intervals_ns.clear()
             else:
                 # Lost frames, which the sequence numbers show, must not lengthen the camera's estimated period.
                 stream.intervals_ns.append(step_ns // max(1, frame.seq - stream.last_seq))

@@ -13,6 +13,7 @@ import zmq
 
 from capture.clock import ClockReading
 from capture.distinct import check_distinct
+from capture.frame_check import CheckedView, FrameCheck
 from capture.frame_rate import SlowCamera
 from capture.frame_receiver import FrameReceiver
 from capture.frames import FramePair
@@ -31,6 +32,8 @@ from hand.folders import use_short_temporary_folder
 _QUEUED_PAIRS = 4
 _POLL_MS = 50
 _BATCH = 16
+_WIDEN_NS = 500_000_000
+"""A feed that sends nothing of its view for this long after the start is asked for all that it sends."""
 
 Tap = Callable[[View, Sequence[Part], int, int], None]
 """Called with each message before it is decoded: view, parts, arrival time, and this host's clock minus the sender's, ns."""
@@ -187,7 +190,7 @@ class PairStream:
         ]
         self._cameras = Supervisor(jobs)
         self._context = zmq.Context()
-        feeds = Feeds(self._context, endpoints, self._specs, self._keys)
+        feeds = Feeds(self._context, endpoints, self._specs, self._keys, self.findings)
         self.notes += self._cameras.open()
         self._thread = threading.Thread(target=self._receive, args=(feeds, self._cameras), name="duohand-receive")
         self._thread.start()
@@ -199,16 +202,31 @@ class PairStream:
         """Whether a view that stops is waited for: a recording that stops is at its end."""
         return not self._every_pair and self._specs[view].lasting
 
+    def _checked(self, view: View) -> CheckedView:
+        return CheckedView(self.sources[view], self._specs[view].feed_endpoint is not None, self._lasts(view))
+
     def _receive(self, feeds: Feeds, cameras: Supervisor) -> None:
         """The receiving thread: reads and hands over, until no further pair can come."""
+        started_ns = time.monotonic_ns()
+        check = FrameCheck(
+            PerView.of(self._checked),
+            self.findings,
+            started_ns,
+            live=not self._every_pair,
+            wall_minus_monotonic_ns=time.time_ns() - started_ns,
+            why_silent=feeds.why_silent,
+        )
         receiver = FrameReceiver(
             self.sources,
             newest=not self._every_pair,
-            started_ns=time.monotonic_ns(),
+            started_ns=started_ns,
             silence_ns=self._silence_ns,
             tolerance_ns=self._tolerance_ns,
             lasting=PerView.of(self._lasts),
             clock_of=feeds.clock,
+            check=check,
+            one_socket=self._specs.left.feed_endpoint is not None
+            and self._specs.left.feed_endpoint == self._specs.right.feed_endpoint,
         )
         try:
             while not self._stop.is_set() and not receiver.ended:
@@ -224,6 +242,9 @@ class PairStream:
                         self._hand_over(receiver, receiver.lost(view, cameras.reap(view), time.monotonic_ns()))
                 cameras.tend(receiver.silent_ns, self._silence_ns)
                 feeds.tend()
+                if time.monotonic_ns() - started_ns > _WIDEN_NS:
+                    for view in VIEWS:
+                        feeds.widen(view, wide=not receiver.has_messages(view))
                 self._hand_over(receiver, receiver.check_silence(time.monotonic_ns()))
                 self._report(receiver, cameras, feeds)
         finally:

@@ -39,6 +39,10 @@ class WireError(ValueError):
     """A message that does not follow the wire format; the text says why."""
 
 
+class ImageError(WireError):
+    """A message whose payload is not the image that its header announces."""
+
+
 class _Versioned(msgspec.Struct, frozen=True):
     """The one field that every version of the header has."""
 
@@ -154,7 +158,7 @@ def unpack(parts: Sequence[Part]) -> Packet:
 def decode(packet: Packet, received_ns: int) -> Frame:
     """The frame in `packet`, whose header must be a FrameHeader; its image is read-only, and not copied from rgb8.
 
-    Raises WireError if the payload is not the image that the header announces.
+    Raises ImageError if the payload is not the image that the header announces.
     """
     header = packet.header
     assert isinstance(header, FrameHeader)
@@ -179,15 +183,19 @@ def _decode(decoder: msgspec.msgpack.Decoder[T], raw: Part) -> T:
 def _decode_jpeg(data: np.ndarray, header: FrameHeader) -> np.ndarray:
     # The size is read before decoding, so that a small file cannot claim gigabytes of pixels.
     size = jpeg_size(data[:65536].tobytes())
+    if size is None:
+        raise ImageError(f"a payload of {len(data)} bytes that is no JPEG: it begins with {data[:4].tobytes().hex(' ')}")
     if size != (header.width, header.height):
-        raise WireError(f"a JPEG of size {size} under a header that says {(header.width, header.height)}")
+        raise ImageError(f"a JPEG of size {size} under a header that says {(header.width, header.height)}")
     try:
         # An orientation tag would turn the image away from the announced size and from the lens.
         image = cv2.imdecode(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     except cv2.error as error:
-        raise WireError(f"a JPEG that cannot be decoded: {error.err}") from error
+        raise ImageError(f"a JPEG that cannot be decoded: {error.err}") from error
     if image is None:
-        raise WireError(f"a JPEG of {len(data)} bytes that cannot be decoded")
+        # Cameras pad their JPEGs with zeros.
+        whole = data[-65536:].tobytes().rstrip(b"\0").endswith(b"\xff\xd9")
+        raise ImageError(f"a JPEG of {len(data)} bytes that {'is damaged' if whole else 'is cut off: it has no end (FF D9)'}")
     return image
 
 

@@ -145,11 +145,13 @@ class ReplayPairs:
         frames: dict[View, Frame] = {}
         for view in VIEWS:
             frame = self._frame(view, seqs[view]) if view == recorded.absent else self._take(view, seqs[view])
-            if frame is None:
+            if frame is not None:
+                frames[view] = replace(frame, captured_ns=times[view])
+            elif view != recorded.absent:
                 return None
-            frames[view] = replace(frame, captured_ns=times[view])
         if recorded.absent:
-            frames[recorded.absent] = frames[recorded.absent].stand_in(frames[other(recorded.absent)])
+            partner, absent = frames[other(recorded.absent)], frames.get(recorded.absent)
+            frames[recorded.absent] = absent.stand_in(partner) if absent else self._before_first(recorded.absent, partner)
         return FramePair(frames["left"], frames["right"], paired_ns=recorded.paired_ns)
 
     def _keep(self, message: WireMessage) -> None:
@@ -175,6 +177,13 @@ class ReplayPairs:
             self._bytes[view] -= len(self._waiting[view].popleft().parts[2])
         self._last[view] = taken
         return _decoded(taken)
+
+    def _before_first(self, view: View, partner: Frame) -> Frame:
+        """The stand-in for a view that had no usable frame yet, of the size of those that came."""
+        header = next((message.header for message in self._waiting[view]), None)
+        announced = isinstance(header, wire.FrameHeader)
+        size_px = (header.width, header.height) if announced else None
+        return Frame.before_first(view, partner, size_px, header.fov_deg if announced else None)
 
     def _frame(self, view: View, seq: int) -> Frame | None:
         """A frame that may have been taken already, and may be taken again."""

@@ -10,11 +10,13 @@ import zmq
 from capture.clock import ClockReading, RemoteClock
 from capture.sources.base import SourceSpec
 from capture.sources.feed import Feed
+from capture.transport.connection import Connection, ConnectionMonitor, why_silent
 from capture.transport.keys import Keys, secure_client
 from capture.transport.probing import ClockLink
 from capture.views import VIEWS, PerView, View
 from capture.wire import PAYLOAD_LIMIT
 from hand.errors import UserError
+from hand.findings import Finding, Findings
 
 _QUEUE = 4
 """Messages that wait in a receiving socket."""
@@ -27,12 +29,24 @@ log = logging.getLogger(__name__)
 class Feeds:
     """Connects to both views, and to the clocks that their frames name. Used by one thread, once connected."""
 
-    def __init__(self, context: zmq.Context, endpoints: PerView[str], specs: PerView[SourceSpec], keys: Keys | None) -> None:
+    def __init__(
+        self,
+        context: zmq.Context,
+        endpoints: PerView[str],
+        specs: PerView[SourceSpec],
+        keys: Keys | None,
+        findings: Findings | None = None,
+    ) -> None:
         """Raises UserError for an address that cannot be used."""
+        self._findings = findings or Findings()
         self._context = context
         self._endpoints = endpoints
         self._keys = keys
         self._peers = specs.map(lambda spec: peer_key(spec, keys))
+        self._monitors: dict[View, ConnectionMonitor] = {}
+        """Of feeds; our own capture processes are watched by other means."""
+        self._widened: set[View] = set()
+        self._feeds = {view for view, spec in specs.items() if spec.feed_endpoint is not None}
         self.sockets = PerView.of(self._subscribe)
         self._links: dict[str, ClockLink] = {}
         """By address."""
@@ -66,15 +80,31 @@ class Feeds:
         link = None if endpoint is None else self._links[endpoint]
         return None if link is None or link.unanswered else link.clock
 
+    def why_silent(self, view: View) -> str | None:
+        """Why no message comes from a feed, one sentence; None for what is no feed."""
+        if view not in self._monitors:
+            return None
+        return why_silent(self._monitors[view].connection, self._endpoints[view], f"what publishes view {view!r}")
+
+    def widen(self, view: View, *, wide: bool) -> None:
+        """Read all that a feed publishes, or again what it publishes of a view: another name of the view is found out so."""
+        if view not in self._monitors or wide == (view in self._widened):
+            return
+        if not wide:
+            self.sockets[view].unsubscribe(b"")
+            self._widened.discard(view)
+        elif self._monitors[view].connection is Connection.READY:
+            self.sockets[view].subscribe(b"")
+            self._widened.add(view)
+
     def tend(self) -> None:
         """Send the clock probes that are due."""
         now_ns = time.monotonic_ns()
         for endpoint, link in self._links.items():
             if link.ask(now_ns):
                 views = " and ".join(view for view, of in self._link_of.items() if of == endpoint)
-                log.warning(
-                    f"{views} camera: no clock answers at {endpoint} (forward that port too); its times are taken for ours"
-                )
+                sentence = f"{views} camera: no clock answers at {endpoint} (forward that port too); its times are taken for ours"
+                self._findings.add(Finding("clock_silent", sentence, view=views if views in VIEWS else None))
 
     def steps(self) -> dict[str, int]:
         """Count of clock steps by view."""
@@ -93,6 +123,8 @@ class Feeds:
         return self._readings
 
     def close(self) -> None:
+        for monitor in self._monitors.values():
+            monitor.close()
         for socket in (*self.sockets, *(link.socket for link in self._links.values())):
             socket.close()
 
@@ -106,6 +138,8 @@ class Feeds:
         socket.maxmsgsize = 2 * PAYLOAD_LIMIT
         socket.ipv6 = "[" in endpoint
         self._secure(socket, view)
+        if view in self._feeds:
+            self._monitors[view] = ConnectionMonitor(socket)
         socket.subscribe(view)
         try:
             socket.connect(endpoint)

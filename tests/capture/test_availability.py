@@ -3,13 +3,14 @@
 import itertools
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from capture.availability import ABSENT_NS, CameraAvailability
+from capture.availability import ABSENT_NS, UNSEEN_NS, CameraAvailability
 from capture.frames import Frame, FramePair
 from capture.pairing import Pairer
 from capture.views import VIEWS, PerView, View, other
@@ -46,7 +47,7 @@ class Room:
             for view in views:
                 self.availability.heard(view, self.now_ns)
                 pairs += self.availability.push(frame(view, self.now_ns))
-            pairs += self.availability.check_silence(self.now_ns, lambda view: not self.availability.has_ended(view), None)
+            pairs += self.availability.check_silence(self.now_ns, lambda view: not self.availability.has_ended(view))
             self.pairs += [(self.now_ns, pair) for pair in pairs]
 
 
@@ -103,13 +104,47 @@ def test_a_single_camera_continues_without_time_limit():
     assert room.pairs[-1][0] == room.now_ns
 
 
-def test_a_camera_without_a_first_frame_has_no_substitute(caplog):
+def test_a_camera_without_a_first_frame_is_gone_on_without_and_used_once_it_comes():
     room = Room()
-    room.run(SILENCE - PERIOD, ["left"])
-    assert not room.pairs and not caplog.messages
+    room.availability.announced("right", (8, 5), 70.0)
+    room.run(UNSEEN_NS, ["left"])
+    assert not room.pairs
+    room.run(2 * SILENCE, ["left"])
+    assert room.availability.failure is None and room.availability.faults == {"right_absent": 1}
+    for _, pair in room.pairs:
+        assert pair.right.absent and not pair.left.absent and pair.skew_ns == 0
+        assert pair.right.image.shape == (5, 8, 3) and not pair.right.image.any() and pair.right.fov_deg == 70.0
+    room.run(2 * SILENCE + 100 * MS)
+    assert room.pairs[-1][1].complete
+
+
+def test_a_stand_in_for_a_camera_that_announced_nothing_has_the_other_ones_size():
+    room = Room()
+    room.run(3000 * MS, ["right"])
+    assert room.pairs[-1][1].left.image.shape == (4, 6, 3)
+
+
+def test_two_cameras_without_a_frame_end_the_stream_and_the_one_with_a_reason_is_named():
+    room = Room()
+    room.availability.check_silence(SILENCE, lambda view: True)
+    assert not room.availability.ended
+    room.availability.check_silence(SILENCE + 1, lambda view: True, PerView(None, "its JPEGs are cut off"))
+    assert room.availability.failure == "right camera: no usable frame from '2' for 10 s; its JPEGs are cut off"
+
+
+def test_a_recording_without_a_first_frame_ends_the_stream():
+    room = Room(lasting=False)
     room.run(SILENCE + PERIOD, ["left"])
     failure = room.availability.failure
     assert failure is not None and failure.startswith("right camera: no frame from '2' for 10 s")
+
+
+def test_late_frames_do_not_count_as_heard():
+    room = Room()
+    room.run(1000 * MS)
+    for at_ns in range(1000 * MS, 2000 * MS, PERIOD):
+        room.availability.push(replace(frame("left", 1000 * MS), received_ns=at_ns))
+    assert room.availability.silent_ns("left", 2000 * MS) >= 990 * MS
 
 
 def test_a_recording_that_stops_ends_the_stream():
@@ -126,7 +161,7 @@ def test_order_and_frame_counts_hold_when_cameras_come_and_go(steps):
     availability, now_ns, pushed, pairs = make(), 100 * MS, 0, []
     for view, step_ms, goes in steps:
         now_ns += max(0, step_ms) * MS
-        availability.check_silence(now_ns, lambda view: not availability.has_ended(view), None)
+        availability.check_silence(now_ns, lambda view: not availability.has_ended(view))
         if availability.ended:
             break
         if goes:
