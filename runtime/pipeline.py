@@ -75,7 +75,7 @@ class Pipeline:
             self.estimator.lose(inconsistent)
             self.tracking = self.tracking.with_lost(inconsistent)
             hands = PerView.of(lambda view: None if view == inconsistent else hands[view])
-        fused = self.track.fuse(captured_ns, hands)
+        fused = self.track.fuse(captured_ns, hands, left_absent=pair.left.absent)
         # Crops and rays depend on the focal lengths, which calibration refines.
         self._cameras = self.rig.cameras(self._cameras)
         self.calibration_status = self.rig.status
@@ -104,6 +104,7 @@ class Pipeline:
                 fused.geometry,
                 fused.wrist_mm,
                 fused.reprojection_px,
+                fused.axes,
             )
         ]
 
@@ -113,7 +114,10 @@ class Pipeline:
             got_height, got_width = pair[view].image.shape[:2]
             if (got_width, got_height) != (width, height):
                 got = f"{got_width}×{got_height}"
-                raise UserError(f"the {view} frames are {got}, expected {width}×{height}: a camera must not change its size")
+                raise UserError(
+                    f"the {view} frames are {got} now, expected {width}×{height} as before: a camera must not change its size "
+                    f"while it is used; set it back, or start again"
+                )
 
 
 def _latest(stamps_ns: Iterable[int | None]) -> int | None:

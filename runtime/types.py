@@ -94,7 +94,7 @@ class DualHand:
 
     side: Side
     joints: np.ndarray
-    """(21, 3) unit hand, left camera's axes."""
+    """(21, 3) unit hand, left camera's axes; the right one's where `axes` says so."""
     weight_left: np.ndarray
     """(21,) share of the left view in each joint; 1 or 0 throughout where one view carries the hand alone."""
     views: PerView[ViewHand | None]
@@ -111,3 +111,5 @@ class DualHand:
     reprojection_px: float | None = None
     """Root mean square distance of the fitted hand, projected into the views that see it, from the joints seen there,
     weighted by inverse variance; None without a geometry."""
+    axes: View = "left"
+    """Whose camera's axes `joints` are in: the right one's only while the left camera is absent and no rotation is known."""

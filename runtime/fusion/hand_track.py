@@ -41,6 +41,8 @@ class FusedHand:
     """(3,) of the fitted hand, left camera's axes."""
     reprojection_px: float | None = None
     """Of the fitted hand, root mean square, see `FittedHand`."""
+    axes: View = "left"
+    """Whose camera's axes `joints` are in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class HandTrack:
         self._last_seen_ns = 0
         """When it was seen."""
         self._filter = OneEuroFilter(settings.smooth) if settings.smooth else None
-        self._filtered_side: Side | None = None
+        self._filtered: tuple[Side | None, View] | None = None
+        """Handedness and axes of what the filter knows."""
         self._fit: HandFit | None = None
         self._fitted_to = CalibrationState()
         self._geometry_share = 0.0
@@ -90,8 +93,11 @@ class HandTrack:
         """The view that follows something else than this hand; None if there is none. See `CrossViewConsistency`."""
         return self._consistency.inconsistent_view(hands, self._rig.reliable_rotation)
 
-    def fuse(self, captured_ns: int, hands: PerView[ViewHand | None]) -> FusedHand | None:
-        """One hand; None where no view has one, or where only the right one has and the rotation is unknown."""
+    def fuse(self, captured_ns: int, hands: PerView[ViewHand | None], *, left_absent: bool = False) -> FusedHand | None:
+        """One hand; None where no view has one, or where only the right one has and the rotation is unknown.
+
+        In that case, with `left_absent`, the hand is given in the axes of the right camera, the only one that there is.
+        """
         merged = self._smoothed(captured_ns, hands, self._merged(hands))
         rotation, state = self._rig.rotation, self._rig.state
         R, uncertainty_deg = rotation.rotation, rotation.uncertainty_deg
@@ -101,7 +107,7 @@ class HandTrack:
         self._use_cameras(state)
         fitted = self.fitted = self._fit(captured_ns, hands) if self._fit is not None else None
         if merged is None and fitted is None:
-            return None
+            return self._of_right_alone(captured_ns, hands, uncertainty_deg) if left_absent else None
         share = self._blend(captured_ns, self._rig.merges_by_geometry and fitted is not None)
         if fitted is None or geometry is None:
             return None if merged is None else FusedHand(merged.joints, merged.weight_left, R, uncertainty_deg)
@@ -131,14 +137,25 @@ class HandTrack:
             return merge(PerView(hands.left, hands.right), R, self._settings.rule, self._settings.beta)
         return carry(hands, self._rig.reliable_rotation if R is None else R)
 
-    def _smoothed(self, captured_ns: int, hands: PerView[ViewHand | None], merged: MergedHand | None) -> MergedHand | None:
+    def _of_right_alone(self, captured_ns: int, hands: PerView[ViewHand | None], uncertainty_deg: float) -> FusedHand | None:
+        """The right view's hand in that camera's axes."""
+        if hands.right is None:
+            return None
+        own = MergedHand(unit_hand(hands.right.joints), np.zeros(len(hands.right.joints)))
+        alone = self._smoothed(captured_ns, hands, own, "right")
+        assert alone is not None
+        return FusedHand(alone.joints, alone.weight_left, None, uncertainty_deg, axes="right")
+
+    def _smoothed(
+        self, captured_ns: int, hands: PerView[ViewHand | None], merged: MergedHand | None, axes: View = "left"
+    ) -> MergedHand | None:
         """A merged hand is smoothed here; a fitted one by its fit."""
         if merged is None or self._filter is None:
             return merged
-        side = side_of(hands)
-        if side != self._filtered_side:
+        filtered = side_of(hands), axes
+        if filtered != self._filtered:
             self._filter.reset()
-            self._filtered_side = side
+            self._filtered = filtered
         return replace(merged, joints=unit_hand(self._filter(captured_ns, merged.joints)))
 
     def _blend(self, captured_ns: int, to_geometry: bool) -> float:

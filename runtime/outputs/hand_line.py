@@ -43,7 +43,8 @@ class FusedLine(msgspec.Struct, frozen=True):
     """The merged hand."""
 
     joints: Points
-    """(21, 3) unit hand in the left camera's axes."""
+    """(21, 3) unit hand in the left camera's axes; in the right one's while only that camera gives frames and no rotation is
+    known: then neither `R_right_from_left` nor the left view's joints are there."""
     weight_left: list[float]
     """(21,) share of the left view in each joint."""
 
@@ -98,11 +99,14 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, e
     `rotation`: (3, 3) R_right_from_left; that of a later pair if `hand` came before the first one. `exact`: without rounding.
     """
     timings, digits = hand.timings, None if exact else DIGITS
+    in_right_axes = hand.axes == "right" and rotation is None
+    fused = hand.joints if hand.axes == "left" or rotation is None else hand.joints @ rotation
 
     def view_line(view: View) -> ViewLine:
         frame, own = pair[view], hand.views[view]
         if own is None:
-            joints = hand.joints if view == "left" else None if rotation is None else hand.joints @ rotation.T
+            in_left_axes = None if in_right_axes else fused
+            joints = in_left_axes if view == "left" else None if rotation is None else fused @ rotation.T
             return ViewLine(seq=frame.seq, captured_ns=frame.captured_ns, own=False, joints=_numbers(joints, digits))
         return ViewLine(
             seq=frame.seq,
@@ -119,7 +123,7 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, e
         index=pair.left.seq,
         side=hand.side,
         views=ViewLines(views.left, views.right),
-        fused=FusedLine(_numbers(hand.joints, digits) or [], _numbers(hand.weight_left, digits) or []),
+        fused=FusedLine(_numbers(fused, digits) or [], _numbers(hand.weight_left, digits) or []),
         R_right_from_left=_numbers(rotation, digits and 9),
         rotation_uncertainty_deg=float(hand.rotation_uncertainty_deg) if finite else None,
         wrist_mm=_numbers(hand.wrist_mm, digits and 2),

@@ -121,6 +121,27 @@ def test_no_hand_where_none_is_seen_or_only_the_right_view_before_a_rotation():
     assert hand.R_right_from_left is None and hand.rotation_uncertainty_deg == float("inf")
 
 
+def test_an_absent_left_camera_leaves_the_right_ones_hand_in_its_own_axes():
+    scene = Scene()
+    pipeline = pipeline_on(scene)
+
+    def pair(*, left_absent: bool) -> FramePair:
+        made = scene.pair()
+        return FramePair(Frame.before_first("left", made.right, SIZES_PX.left, None), made.right) if left_absent else made
+
+    for scene.seq in range(3):
+        (hand,) = pipeline.step(pair(left_absent=True))
+        assert hand.axes == "right" and hand.R_right_from_left is None and not hand.weight_left.any()
+        np.testing.assert_allclose(hand.joints, scene.truth("right"), atol=1e-6)
+    # With the left camera all is as ever; and once the rotation is known, the right camera alone gives left axes.
+    for scene.seq in range(3, 9):
+        (hand,) = pipeline.step(pair(left_absent=False))
+        assert hand.axes == "left"
+    (hand,) = pipeline.step(pair(left_absent=True))
+    assert hand.axes == "left"
+    np.testing.assert_allclose(hand.joints, scene.truth(), atol=1e-6)
+
+
 @pytest.mark.parametrize("elbow", ["left", "right"])
 def test_an_inconsistent_view_is_lost_and_not_merged(elbow):
     scene = Scene()
@@ -222,5 +243,5 @@ def test_a_changed_frame_size_raises_and_names_the_view():
     pipeline = pipeline_on(scene)
     pair = scene.pair()
     swapped = Frame("right", 0, 0, 0, pair.left.image)
-    with pytest.raises(UserError, match="right frames are 640×480, expected 320×240"):
+    with pytest.raises(UserError, match="right frames are 640×480 now, expected 320×240.*start again"):
         pipeline.step(FramePair(pair.left, swapped))

@@ -64,6 +64,20 @@ def test_times_and_frame_numbers_are_the_pairs_own(tmp_path):
     assert line["merged_ns"] > line["started_ns"] > line["received_ns"]
 
 
+def test_a_hand_of_the_right_camera_alone_is_in_left_axes_as_soon_as_the_rotation_is_known(tmp_path):
+    pair = frame_pair(0)
+    hand = dual_hand(pair, seen_by=("right",))
+    assert hand.views.right is not None
+    alone = replace(hand, joints=hand.views.right.joints, axes="right")
+    (line,) = saved(tmp_path, [(pair, alone)])
+    assert line["views"]["left"].get("joints") is None and line.get("R_right_from_left") is None
+    np.testing.assert_allclose(line["fused"]["joints"], hand.views.right.joints, atol=1e-4)
+    # The rotation of a later pair.
+    line, _ = saved(tmp_path, [(pair, alone), (frame_pair(1), dual_hand(frame_pair(1), rotation=R_RIGHT_FROM_LEFT))])
+    for joints in (line["fused"]["joints"], line["views"]["left"]["joints"]):
+        np.testing.assert_allclose(joints, hand.joints, atol=1e-4)
+
+
 def test_a_file_that_cannot_be_created_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"file/hands\.jsonl"):
