@@ -34,9 +34,12 @@ if TYPE_CHECKING:
     from capture.frames import FramePair
     from capture.recording.replay import ReplayPairs
     from capture.stream import PairStream
+    from runtime.calibration.solver_process import Solver
     from runtime.camera_setup import CameraSetup
     from runtime.outputs.replay_check import ReplayCheck
     from runtime.pipeline import Pipeline
+    from runtime.pipeline_loader import PipelineLoader
+    from runtime.types import DualHand
 
 log = logging.getLogger(__name__)
 
@@ -118,30 +121,37 @@ class Stream:
 
     def _run_from(self, first: "FramePair", on_pair: Callable[[], object]) -> None:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
-        from runtime.camera_setup import CameraSetup, UndistortedPairs
+        from runtime.camera_setup import UndistortedPairs
+        from runtime.late_view import LateView
         from runtime.view.open_viewer import viewer_opener
         from runtime.watch.run_watch import RunWatch
 
         settings, outputs, report, replay_check = self._settings, self._outputs, self._report, self._replay_check
-        setup = CameraSetup.of(settings, first, replay_check.profile() if replay_check else None)
-        sizes = ", ".join(f"{view} {camera.size_px[0]}x{camera.size_px[1]} px" for view, camera in setup.cameras.items())
-        log.info(f"cameras: {sizes}{', remembered' if setup.remembered else ''}; Ctrl-C ends")
-        undistorted = UndistortedPairs(self._pairs, setup.undistorters) if setup.undistorters else None
+        setup = self._set_up(first)
         solver = outputs.begin(self._loader.solver(), setup.remembered)
-        pipeline = self._loader.make(setup, solver)
-        report.calibration = lambda: pipeline.calibration_status
-        report.sections["tracking"] = lambda: pipeline.tracking
+        processor = _Processor(settings, self._loader, solver, self._findings, setup)
+
+        def set_up_anew(pair: "FramePair") -> None:
+            setup = self._set_up(pair)
+            if undistorted and setup.undistorters:
+                undistorted.undistorters = setup.undistorters
+            processor.set_up_anew(setup)
+
+        pairs = LateView(self._pairs, first, set_up_anew)
+        undistorted = UndistortedPairs(pairs, setup.undistorters) if setup.undistorters else None
+        report.calibration = lambda: processor.pipeline.calibration_status
+        report.sections["tracking"] = lambda: processor.pipeline.tracking
         watch = RunWatch(self._findings, report.calibration)
         report.calibration_stats, report.calibration_lines = lambda: watch.calibration.figures, watch.calibration.lines
-        adaptation = None
         try:
-            adaptation = _begin_adaptation(settings, setup, pipeline, self._findings)
-            if adaptation:
-                self._report_adaptation(adaptation)
+            processor.begin_adaptation()
+            if processor.adaptation:
+                report.notes.append(lambda: processor.adaptation_sentence)
+                report.sections["adaptation"] = lambda: processor.adaptation and processor.adaptation.figures
             run_loop(
                 undistorted.undistort(first) if undistorted else first,
-                outputs.marked(undistorted or self._pairs, first),
-                adaptation or pipeline,
+                outputs.marked(undistorted or pairs, first),
+                processor,
                 report,
                 make_screen=viewer_opener(settings, setup.cameras, self._findings),
                 outputs=[outputs, replay_check, watch] if replay_check else [outputs, watch],
@@ -151,13 +161,24 @@ class Stream:
                 stop=self._stop,
             )
         finally:
-            if adaptation:
-                _end_adaptation(adaptation)
+            processor.close()
             if solver:
                 solver.close()
-            self._save_profile(setup, pipeline)
-            if finding := tracking_finding(pipeline.tracking):
+            self._save_profile(processor.setup, processor.pipeline)
+            if finding := tracking_finding(processor.pipeline.tracking):
                 self._findings.add(finding)
+
+    def _set_up(self, pair: "FramePair") -> "CameraSetup":
+        """What is known of the cameras by a pair of theirs."""
+        from runtime.camera_setup import CameraSetup
+
+        setup = CameraSetup.of(self._settings, pair, self._replay_check.profile() if self._replay_check else None)
+        sizes = ", ".join(
+            f"{view} {'has not come yet' if pair[view].absent else '{}x{} px'.format(*camera.size_px)}"
+            for view, camera in setup.cameras.items()
+        )
+        log.info(f"cameras: {sizes}{', remembered' if setup.remembered else ''}; Ctrl-C ends")
+        return setup
 
     def _save_profile(self, setup: "CameraSetup", pipeline: "Pipeline") -> None:
         try:
@@ -165,12 +186,6 @@ class Stream:
         except UserError as error:
             # The hands are as good as they would be: the next run alone begins without it.
             self._findings.add(Finding("profile_not_saved", str(error)))
-
-    def _report_adaptation(self, adaptation: "LiveAdaptation") -> None:
-        from adapt.online.status_text import status_sentence
-
-        self._report.notes.append(lambda: status_sentence(adaptation.status))
-        self._report.sections["adaptation"] = lambda: adaptation.figures
 
     def _summarize(self) -> None:
         """Print the summary, and write the figures where they are asked for."""
@@ -190,6 +205,43 @@ class Stream:
         said = {finding.kind for finding in self._findings.all}
         if pairs.complaint and not said & {"messages_malformed", "images_undecodable"}:
             log.warning(pairs.complaint if replay_check else f"the latest malformed message: {pairs.complaint}")
+
+
+class _Processor:
+    """The pipeline of the cameras' setup, with its adaptation; both are made anew where a camera has come late."""
+
+    def __init__(
+        self, settings: Settings, loader: "PipelineLoader", solver: "Solver | None", findings: Findings, setup: "CameraSetup"
+    ) -> None:
+        """Raises UserError for settings that do not fit the cameras."""
+        self._settings, self._loader, self._solver, self._findings = settings, loader, solver, findings
+        self.setup = setup
+        self.pipeline: Pipeline = loader.make(setup, solver)
+        self.adaptation: LiveAdaptation | None = None
+
+    def begin_adaptation(self) -> None:
+        """Raises UserError for adapted weights that cannot be loaded, or saved."""
+        self.adaptation = _begin_adaptation(self._settings, self.setup, self.pipeline, self._findings)
+
+    def set_up_anew(self, setup: "CameraSetup") -> None:
+        """Process for these cameras from now on, between two pairs. Raises UserError for settings that do not fit them."""
+        self.close()
+        self.setup, self.pipeline = setup, self._loader.make(setup, self._solver)
+        self.begin_adaptation()
+
+    def step(self, pair: "FramePair") -> "list[DualHand]":
+        return (self.adaptation or self.pipeline).step(pair)
+
+    @property
+    def adaptation_sentence(self) -> str:
+        from adapt.online.status_text import status_sentence
+
+        return status_sentence(self.adaptation.status) if self.adaptation else ""
+
+    def close(self) -> None:
+        if self.adaptation:
+            _end_adaptation(self.adaptation)
+            self.adaptation = None
 
 
 def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | ReplayPairs, ReplayCheck | None]":

@@ -4,15 +4,18 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
+
 from capture.frames import Frame, FramePair
 from capture.sources.registry import parse_source
 from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
+from hand.errors import UserError
 from runtime.calibration.calibration_files import read_calibration
 from runtime.calibration.camera_profile import CameraPair, Profile, default_folder, load_profile, profile_file, save_profile
 from runtime.calibration.formats.calibration import Calibration
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
-from runtime.geometry.lens import Undistorter
+from runtime.geometry.lens import Lens, Undistorter
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.loop import PairSource
 from runtime.settings import Settings
@@ -45,6 +48,7 @@ class CameraSetup:
         pair = CameraPair.of(settings.sources, sizes_px)
         if settings.calibration:
             calibration = read_calibration(*settings.calibration)
+            sizes_px = PerView.of(lambda view: _calibrated_size_px(first[view], calibration.lenses[view]))
             undistorters = calibration.undistorters(sizes_px)
             cameras = undistorters.map(lambda undistorter: undistorter.camera)
             if not isinstance(calibration, Calibration):
@@ -92,12 +96,23 @@ def _size_px(frame: Frame) -> tuple[int, int]:
     return width, height
 
 
+def _calibrated_size_px(frame: Frame, lens: Lens) -> tuple[int, int]:
+    """The size of a frame; where it stands in for a camera that has not come and its size cannot be, the calibration's."""
+    if frame.absent and lens.size_px is not None:
+        try:
+            lens.at(_size_px(frame))
+        except UserError:
+            return lens.size_px
+    return _size_px(frame)
+
+
 class UndistortedPairs:
     """Pairs with undistorted frames, as ideal pinhole cameras would take them."""
 
     def __init__(self, pairs: PairSource, undistorters: PerView[Undistorter]):
+        self.undistorters = undistorters
+        """May be replaced between two pairs."""
         self._pairs = pairs
-        self._undistorters = undistorters
 
     @property
     def ended(self) -> bool:
@@ -111,7 +126,13 @@ class UndistortedPairs:
         """A pair with undistorted images."""
 
         def frame(view: View) -> Frame:
-            image = self._undistorters[view](pair[view].image)
+            undistorter = self.undistorters[view]
+            if pair[view].absent:
+                # It is black, whatever its size.
+                width, height = undistorter.camera.size_px
+                image = np.zeros((height, width, 3), np.uint8)
+            else:
+                image = undistorter(pair[view].image)
             image.flags.writeable = False
             return replace(pair[view], image=image)
 

@@ -43,7 +43,7 @@ class PipelineLoader:
         return InlineSolver() if self._settings.every_pair else BackgroundSolver()
 
     def make(self, setup: CameraSetup, solver: Solver | None) -> Pipeline:
-        """The pipeline for these cameras; to be called once. Raises UserError for a roi that lies outside the frames."""
+        """The pipeline for these cameras, again where one has come late. Raises UserError for a roi outside the frames."""
         settings, sizes_px = self._settings, setup.cameras.map(lambda camera: camera.size_px)
         self._follow.check(sizes_px)
         pipeline_settings = PipelineSettings(

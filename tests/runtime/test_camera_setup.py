@@ -202,6 +202,16 @@ class ListedPairs:
         return self._pairs.pop(0)
 
 
+@pytest.mark.parametrize(("partner_px", "expected_px"), [((320, 240), (320, 240)), ((480, 480), (640, 480))])
+def test_a_camera_that_has_not_come_has_a_size_that_its_calibration_can_have(home: Path, partner_px, expected_px):
+    left = replace(first().left, image=np.ones((480, 640, 3), np.uint8))
+    stand_in = Frame.before_first("right", left, partner_px, None)
+    setup = CameraSetup.of(calibrated(home), FramePair(left, stand_in))
+    assert setup.cameras.right.size_px == expected_px and setup.undistorters is not None
+    undistorted = UndistortedPairs(ListedPairs(), setup.undistorters).undistort(FramePair(left, stand_in)).right
+    assert undistorted.absent and undistorted.image.shape == (*expected_px[::-1], 3) and not undistorted.image.any()
+
+
 def dotted(points: np.ndarray) -> PerView[np.ndarray]:
     """Pictures of points (N, 3) as the lens shows them."""
 
