@@ -11,8 +11,10 @@ def describe_selection(selection: EngineSelection) -> str:
     times = sorted(selection.ms.items(), key=lambda item: item[1])
     parts = [", ".join(f"{name} {ms:.1f} ms a pair" for name, ms in times)]
     choice = choose_engine(selection.ms, selection.int8_mm or 0.0)
-    if choice.int8_speedup is not None and choice.int8_speedup > 1 and selection.engine != "onnx-int8":
-        off = f"onnx-int8, {selection.int8_mm or 0:.1f} mm off"
+    off = f"onnx-int8, {selection.int8_mm or 0:.1f} mm off"
+    if choice.int8_speedup is not None and selection.engine == "onnx-int8":
+        parts.append(f"{off}, is {choice.int8_speedup:.1f} times as fast as the fastest exact one")
+    elif choice.int8_speedup is not None and choice.int8_speedup > 1:
         if selection.ms[selection.engine] <= FAST_ENOUGH_MS:
             parts.append(f"{off}, is not needed")
         else:

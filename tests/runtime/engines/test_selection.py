@@ -109,6 +109,7 @@ def test_why_int8_is_not_taken_is_said(int8_ms, said):
 def test_int8_is_taken_where_it_is_worth_its_error():
     engine = select_engine("auto", measure=timed(tensorrt=300.0, onnx=100.0, onnx_int8=20.0, torch=300.0))
     assert engine.description.startswith("onnx-int8 on cpu")
+    assert "mm off, is 5.0 times as fast as the fastest exact one" in engine.description
 
 
 def test_selection_is_repeated_where_the_cached_engine_fails(weights, caplog):
