@@ -141,7 +141,7 @@ class Stream:
         undistorted = UndistortedPairs(pairs, setup.undistorters) if setup.undistorters else None
         report.calibration = lambda: processor.pipeline.calibration_status
         report.sections["tracking"] = lambda: processor.pipeline.tracking
-        watch = RunWatch(self._findings, report.calibration)
+        watch = RunWatch(self._findings, report.calibration, taught_in_colour=settings.estimator == "detnet")
         report.calibration_stats, report.calibration_lines = lambda: watch.calibration.figures, watch.calibration.lines
         try:
             processor.begin_adaptation()

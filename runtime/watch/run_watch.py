@@ -9,6 +9,7 @@ from runtime.types import DualHand
 from runtime.watch.calibration import CAMERAS_UNKNOWN, CalibrationWatch
 from runtime.watch.exposure import Exposure
 from runtime.watch.frozen_view import FrozenView
+from runtime.watch.grey_view import GreyView
 from runtime.watch.hand_size import HandSize
 from runtime.watch.mirrored_view import MirroredView
 from runtime.watch.one_view import OneView
@@ -19,12 +20,20 @@ from runtime.watch.watched import PICTURE_PERIOD_NS, PictureWatcher, WatchedPair
 class RunWatch:
     """An `Output` of the loop, which changes nothing of what comes of a pair. Used by one thread."""
 
-    def __init__(self, findings: Findings, calibration: Callable[[], CalibrationStatus | None] = lambda: None):
-        """`calibration` gives the status after the pair that is shown."""
+    def __init__(
+        self,
+        findings: Findings,
+        calibration: Callable[[], CalibrationStatus | None] = lambda: None,
+        *,
+        taught_in_colour: bool = True,
+    ):
+        """`calibration` gives the status after the pair that is shown; grey pictures harm networks `taught_in_colour`."""
         self.calibration = CalibrationWatch()
         self._findings = findings
         self._status = calibration
         self._of_pictures: list[PictureWatcher] = [SameCamera(), FrozenView(), Exposure()]
+        if taught_in_colour:
+            self._of_pictures.append(GreyView())
         self._watchers: list[Watcher] = [self.calibration, MirroredView(), HandSize(), OneView(), *self._of_pictures]
         self._said: set[tuple[str, str | None]] = set()
         """Kind and view of the findings that are the case now."""
