@@ -15,6 +15,7 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Literal
 
+from capture.masking import masked
 from capture.sources.base import DeviceMode
 from capture.sources.registry import open_source
 from capture.transport.publisher import Publisher, publish
@@ -91,7 +92,7 @@ class CameraProcess:
         try:
             if not self._control.poll(timeout_s):
                 raise UserError(
-                    f"{self.job.view} camera: source {self.job.source!r} did not open within {timeout_s:g} s; "
+                    f"{self.job.view} camera: source {masked(self.job.source)!r} did not open within {timeout_s:g} s; "
                     f"check that nothing else uses it"
                 )
             report: _Report = self._control.recv()
@@ -127,7 +128,7 @@ class CameraProcess:
     def exit_reason(self) -> str:
         """Why a process ended unexpectedly, one sentence."""
         self._process.join(_GRACE_S)
-        return f"the capture process of {self.job.source!r} ended unexpectedly (exit code {self._process.exitcode})"
+        return f"the capture process of {masked(self.job.source)!r} ended unexpectedly (exit code {self._process.exitcode})"
 
     def ask_to_stop(self) -> None:
         """Ask the process to end, without waiting for it."""

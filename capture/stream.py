@@ -17,6 +17,7 @@ from capture.frame_check import CheckedView, FrameCheck
 from capture.frame_rate import SlowCamera
 from capture.frame_receiver import FrameReceiver
 from capture.frames import FramePair
+from capture.masking import masked
 from capture.process import CameraJob
 from capture.sources.base import DEFAULT_MODE, DeviceMode, SourceSpec
 from capture.sources.registry import parse_source
@@ -217,7 +218,7 @@ class PairStream:
             why_silent=feeds.why_silent,
         )
         receiver = FrameReceiver(
-            self.sources,
+            self.sources.map(masked),
             newest=not self._every_pair,
             started_ns=started_ns,
             silence_ns=self._silence_ns,

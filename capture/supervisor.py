@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from capture.masking import masked
 from capture.process import CameraJob, CameraProcess
 from capture.views import View
 from hand.errors import UserError
@@ -87,7 +88,7 @@ class Supervisor:
             assert slot.process is not None
             slot.process.go(start_ns)
             slot.opened_ns = start_ns
-            log.debug(f"{slot.job.view} camera: {slot.job.source} is open, process {slot.process.pid}")
+            log.debug(f"{slot.job.view} camera: {masked(slot.job.source)} is open, process {slot.process.pid}")
         return notes
 
     def dead(self) -> list[View]:

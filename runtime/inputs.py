@@ -1,5 +1,7 @@
 """What is wrong with the cameras and files that the settings name, said before any network is loaded."""
 
+from dataclasses import replace
+
 from capture.sources.registry import parse_source
 from hand.errors import UserError
 from hand.findings import Findings
@@ -14,7 +16,8 @@ def check_inputs(settings: Settings, findings: Findings) -> None:
     if not settings.replay:
         for view, source in settings.sources.items():
             try:
-                parse_source(source, secured=settings.keys is not None).check()
+                for finding in parse_source(source, secured=settings.keys is not None).check(settings.camera_mode):
+                    findings.add(replace(finding, text=f"{view} camera: {finding.text}", view=view))
             except UserError as error:
                 raise UserError(f"{view} camera: {error}") from error
     if settings.calibration:

@@ -8,6 +8,7 @@ from capture.sources.registry import parse_source
 from hand.errors import UserError
 from hand.logs import log_file_of
 from hand.outputs import ProgramFiles
+from runtime.calibration.formats.choice import calibration_file
 from runtime.command_line import CommandLine
 from runtime.settings import OUTPUT_FILES, Settings, read_file
 
@@ -26,7 +27,7 @@ def check_files(settings: CommandLine, arguments: Sequence[str]) -> None:
     else:
         for view, source in settings.sources.items():
             files.reads(f"--{view}", *_files_of(source, settings))
-    files.reads("--config", settings.config).reads("--calibration", *settings.calibration)
+    files.reads("--config", settings.config).reads("--calibration", *map(calibration_file, settings.calibration))
     if settings.weights:
         files.reads("--weights", settings.weights, settings.weights.with_suffix(".json"))
     if settings.keys:

@@ -75,13 +75,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """One live 3D hand from two cameras."""
 
     left: _Source = None
-    """Left camera: a device (0, /dev/video2), a file (clip.mp4), a feed (tcp://host:port, ipc://path) or "synthetic"."""
+    """Left camera: a device (0, /dev/video2), a file (clip.mp4), pictures (a folder, frames/%05d.png), a network camera
+    (rtsp://host/path, http://host:port/video), a feed (tcp://host:port, ipc://path) or "synthetic"."""
     right: _Source = None
     """Right camera, as --left."""
     camera_size: Annotated[tuple[int, int], tyro.conf.arg(metavar="WIDTH HEIGHT")] = (640, 480)
     """What devices are asked for, px; a camera that gives something else is reported."""
     camera_fps: float = 30.0
     """Frames a second that devices are asked for."""
+    sequence_fps: Annotated[float | None, tyro.conf.arg(metavar="N", aliases=["--fps"])] = None
+    """Pictures a second of image sequences, which do not say it; none: 30."""
     exposure: Annotated[float | None, tyro.conf.arg(metavar="TIME")] = None
     """Exposure that devices are asked for, in the driver's unit (mostly 100 us); none: the camera's own."""
     keys: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
@@ -165,7 +168,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def camera_mode(self) -> DeviceMode:
-        return DeviceMode(*self.camera_size, self.camera_fps, self.exposure)
+        return DeviceMode(*self.camera_size, self.camera_fps, self.exposure, self.sequence_fps)
 
     @property
     def rois(self) -> PerView[Box | None]:
@@ -227,7 +230,7 @@ def with_estimator(values: dict[str, Any]) -> dict[str, Any]:
 
 def check(settings: Settings) -> Settings:
     """The same settings; raises UserError for a number that cannot be."""
-    for key in ("seconds", "camera_fps", "exposure"):
+    for key in ("seconds", "camera_fps", "sequence_fps", "exposure"):
         value = getattr(settings, key)
         if value is not None and not value > 0:
             raise UserError(f"{key} is {value}: expected a number above 0")

@@ -1,7 +1,9 @@
 """Settings that were given and have no effect with the others that were given."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from runtime.settings import Settings
 
@@ -25,6 +27,11 @@ _UNUSED = (
     _Unused(("record_format",), lambda s: s.record is None, "without --record"),
     _Unused(("adapt_labels",), lambda s: s.adapt != "on", "without --adapt"),
     _Unused(("profile",), lambda s: s.adapt == "off", "without --adapt"),
+    _Unused(
+        ("sequence_fps",),
+        lambda s: not any(source and (Path(source).is_dir() or re.search(r"%\d*d|\*", source)) for source in (s.left, s.right)),
+        "without a sequence of pictures",
+    ),
     _Unused(
         ("camera_size", "camera_fps", "exposure"),
         lambda s: not any(source and (source.isdigit() or source.startswith("/dev/")) for source in (s.left, s.right)),

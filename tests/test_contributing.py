@@ -6,7 +6,6 @@ from dataclasses import replace
 from types import ModuleType
 from typing import get_args
 
-import cv2
 import numpy as np
 import pytest
 import torch
@@ -34,20 +33,23 @@ def module_with(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def test_the_camera_source_yields_the_pictures_of_its_folder(tmp_path, monkeypatch):
-    module = module_with("ImageFolder", monkeypatch)
+def test_the_camera_source_yields_the_frames_of_its_array(tmp_path, monkeypatch):
+    module = module_with("ArrayFile", monkeypatch)
     [entry] = [block for block in BLOCKS if block.startswith("SourceKind(")]
     printed: SourceKind = eval(entry, {"SourceKind": SourceKind})
     kind = SourceKind(printed.pattern, module.__name__, printed.spec, printed.form)
-    for number in range(3):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((48, 64, 3), 10 * number, np.uint8))
-    spec = kind.parse(f"images:{tmp_path}", secured=False)
-    assert spec is not None and not spec.lasting and kind.parse("0", secured=False) is None
+    path = tmp_path / "left.npy"
+    np.save(path, np.array([0, 10, 20], np.uint8)[:, None, None, None] + np.zeros((1, 48, 64, 3), np.uint8))
+    spec = kind.parse(f"array:{path}", secured=False)
+    assert spec is not None and not spec.lasting and spec.files == (path,) and kind.parse("0", secured=False) is None
     shots = list(spec.open("left", paced=False, mode=DEFAULT_MODE).frames(5))
     assert [(shot.seq, int(shot.image.max())) for shot in shots] == [(0, 0), (1, 10), (2, 20)]
     assert shots[0].captured_ns == 5 and np.all(np.diff([shot.captured_ns for shot in shots]) > 0)
-    with pytest.raises(UserError, match="not a folder"):
-        kind.parse(f"images:{tmp_path / 'none'}", secured=False)
+    with pytest.raises(UserError, match="there is no file"):
+        kind.parse(f"array:{tmp_path / 'none.npy'}", secured=False)
+    np.save(path, np.zeros((3, 48, 64)))
+    with pytest.raises(UserError, match=r"\(3, 48, 64\) of float64: expected \(N, H, W, 3\)"):
+        kind.parse(f"array:{path}", secured=False).open("left", paced=False, mode=DEFAULT_MODE)  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_the_estimator_sees_its_hand_in_both_views(monkeypatch):

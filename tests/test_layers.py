@@ -54,7 +54,7 @@ MAY_IMPORT = {
     },
     "adapt.offline": {
         *("hand", "hand.synth", "capture", "capture.sources", "runtime", "runtime.geometry", "runtime.networks"),
-        *("runtime.engines", "runtime.estimators", "runtime.reporting", "adapt.core", "adapt.datasets"),
+        *("runtime.engines", "runtime.estimators", "runtime.calibration", "runtime.reporting", "adapt.core", "adapt.datasets"),
     },
     "export": {"hand", "hand.synth", "runtime.networks", "runtime.engines"},
 }

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import tyro
 
+from capture.masking import masked
 from capture.sources.base import DEFAULT_MODE
 from capture.sources.endpoint import check_endpoint
-from capture.sources.registry import open_source
+from capture.sources.registry import parse_source
 from capture.transport.keys import load_keys
 from capture.transport.publisher import Publisher, publish
 from capture.views import View
@@ -37,7 +38,8 @@ def feed(
     """Publish one camera until it ends or Ctrl-C.
 
     Args:
-        source: A camera number, /dev/videoN, a video file, lerobot://host:port?camera=NAME, pattern or synthetic.
+        source: A camera number, /dev/videoN, a video file, pictures (a folder, frames/%05d.png), rtsp://host/path,
+            http://host:port/video, lerobot://host:port?camera=NAME, pattern or synthetic.
         view: Which of the two cameras this is.
         bind: Where to publish: tcp://host:port or ipc://path. An address beyond this host needs --keys.
         format: How images are sent: jpeg is small; rgb8 and gray8 need no decoding.
@@ -51,12 +53,15 @@ def feed(
         signal.signal(number, lambda *_: stop.set())
     check_endpoint(bind, secured=keys is not None)
     loaded = load_keys(keys) if keys else None
-    camera = open_source(source, view, paced=not every_frame, mode=DEFAULT_MODE)
+    spec = parse_source(source)
+    for finding in spec.check():
+        print(finding.text, flush=True)
+    camera = spec.open(view, paced=not every_frame, mode=DEFAULT_MODE)
     try:
         publisher = Publisher(bind, lossless=every_frame, keys=loaded, clock=_clock_address(bind, clock_port))
         try:
             probes = f", clock probes at port {publisher.clock_port}" if publisher.clock_port else ""
-            print(f"{view}: {source} on {bind} as {format}{probes}; Ctrl-C ends it", flush=True)
+            print(f"{view}: {masked(source)} on {bind} as {format}{probes}; Ctrl-C ends it", flush=True)
             if camera.note:
                 print(camera.note, flush=True)
             if every_frame:

@@ -11,7 +11,9 @@ import cv2
 from tqdm import tqdm
 
 from adapt.core.geometry_teacher import UNKNOWN_FOV, RecordingCalibration, calibrate_recording
+from adapt.offline.calibration_advice import advice
 from capture.frames import FramePair
+from capture.sources.image_sequence import ImageSequence, read_picture
 from capture.sources.recorded import RecordedCamera, recorded_size
 from capture.sources.registry import parse_source
 from capture.sources.video_file import FileSource
@@ -19,7 +21,6 @@ from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
 from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS, Estimator
-from runtime.reporting.calibration_text import describe
 from runtime.types import Side
 
 SETTLED_NS = 10_000_000_000
@@ -105,6 +106,10 @@ def frame_size(clip: Path) -> tuple[int, int]:
     """Width and height of a clip's frames, px. Raises UserError for a clip that cannot be read."""
     if "#" in clip.name and isinstance(spec := parse_source(str(clip)), RecordedCamera):
         return recorded_size(spec.path, spec.view)
+    sequence = ImageSequence.parse(str(clip), secured=False)
+    if sequence is not None:
+        height, width, _ = read_picture(sequence.pictures[0]).shape
+        return width, height
     try:
         source = FileSource(clip, paced=False)
     except (OSError, UserError) as error:
@@ -137,11 +142,7 @@ def require_two_views(calibration: RecordingCalibration) -> None:
 def require_calibration(calibration: RecordingCalibration) -> None:
     """Raises UserError, with the reason, where the cameras' places were not found."""
     if calibration.state.geometry is None:
-        raise UserError(
-            f"the cameras could not be calibrated ({describe(calibration.status)}; {calibration.both:,} pairs show the hand to "
-            "both): give a longer recording in which the hand moves and turns, or the cameras' fields of view with "
-            "--fov LEFT RIGHT"
-        )
+        raise UserError(advice(calibration))
 
 
 def resolve_handedness(hands: Iterable[HandT]) -> Iterator[HandT]:

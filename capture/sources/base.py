@@ -9,6 +9,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import numpy as np
 
 from capture.views import View
+from hand.findings import Finding
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class DeviceMode:
     fps: float = 30.0
     exposure: float | None = None
     """In the driver's unit, for most 100 µs; None leaves it to the camera."""
+    sequence_fps: float | None = None
+    """Pictures a second of image sequences, which do not say it."""
 
 
 DEFAULT_MODE = DeviceMode()
@@ -80,9 +83,9 @@ class SourceSpec(ABC):
         `paced`: a file or a recording plays at its own rate; else as fast as it is read. Raises UserError.
         """
 
-    def check(self) -> None:
-        """Say at once what `open` would find wrong, as far as that is known without opening it for good. Raises UserError."""
-        return
+    def check(self, mode: DeviceMode = DEFAULT_MODE) -> tuple[Finding, ...]:
+        """What it takes for granted. Raises UserError for what `open` would find wrong, as far as that is known at once."""
+        return ()
 
     @property
     def files(self) -> tuple[Path, ...]:

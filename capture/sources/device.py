@@ -10,10 +10,11 @@ from typing import ClassVar, Literal
 
 import cv2
 
-from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
+from capture.sources.base import DEFAULT_MODE, CapturedImage, DeviceMode, Source, SourceSpec
 from capture.sources.v4l2 import SYS, capturing_sibling, programs_using, usb_place
 from capture.views import View
 from hand.errors import UserError
+from hand.findings import Finding
 
 _AUTO, _MANUAL = 3, 1
 """V4L2_EXPOSURE_APERTURE_PRIORITY and V4L2_EXPOSURE_MANUAL: what webcams call automatic and manual."""
@@ -41,8 +42,9 @@ class Device(SourceSpec):
     def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
         return DeviceSource(self.path, mode)
 
-    def check(self) -> None:
+    def check(self, mode: DeviceMode = DEFAULT_MODE) -> tuple[Finding, ...]:
         _check_node(self.path)
+        return ()
 
     @property
     def device(self) -> str:

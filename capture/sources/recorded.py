@@ -12,9 +12,10 @@ import numpy as np
 from capture import wire
 from capture.recording.reader import Recording
 from capture.recording.writer import RecordedFrame
-from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
+from capture.sources.base import DEFAULT_MODE, CapturedImage, DeviceMode, Source, SourceSpec
 from capture.views import View
 from hand.errors import UserError
+from hand.findings import Finding
 
 _SKIP_LIMIT = 5
 """Frames left out in a row to catch up."""
@@ -38,8 +39,9 @@ class RecordedCamera(SourceSpec):
             return None
         return cls(Path(path), "left" if view == "left" else "right")
 
-    def check(self) -> None:
+    def check(self, mode: DeviceMode = DEFAULT_MODE) -> tuple[Finding, ...]:
         RecordedSource(self.path, self.view, paced=False).close()
+        return ()
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -34,10 +34,15 @@ class SourceKind:
 KINDS = (
     SourceKind(r"[0-9]+|/dev/.*", "capture.sources.device", "Device", "a camera number, /dev/videoN"),
     SourceKind(r".+\.mcap#(left|right)", "capture.sources.recorded", "RecordedCamera", "session.mcap#left or #right"),
+    SourceKind(
+        r"(?i:rtsps?|https?)://.*", "capture.sources.network_camera", "NetworkCamera", "rtsp://host/path, http://host:port/video"
+    ),
+    SourceKind(r"gst:.*", "capture.sources.gstreamer", "GStreamer", "gst:PIPELINE"),
     SourceKind(r"(?!lerobot:)[^?]*://.*", "capture.sources.feed", "Feed", "tcp://host:port, ipc://path"),
     SourceKind(r"lerobot://.*", "capture.sources.lerobot", "LeRobot", "lerobot://host:port?camera=NAME"),
     SourceKind(r"synthetic", "capture.sources.synthetic_source", "Synthetic", "synthetic"),
     SourceKind(r"pattern(\?.*)?", "capture.sources.pattern", "Pattern"),
+    SourceKind(r".+", "capture.sources.image_sequence", "ImageSequence", "a folder of pictures, frames/%05d.png"),
     SourceKind(r".+", "capture.sources.video_file", "VideoFile", "a video file"),
 )
 """The first that takes a text has it."""

@@ -9,11 +9,12 @@ from typing import ClassVar
 import cv2
 import numpy as np
 
-from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
+from capture.sources.base import DEFAULT_MODE, CapturedImage, DeviceMode, Source, SourceSpec
 from capture.sources.clip_header import ClipHeader
 from capture.sources.container import read_container
 from capture.views import View
 from hand.errors import UserError
+from hand.findings import Finding
 
 _SKIP_LIMIT = 5
 """Frames left out in a row to catch up; a machine too slow for the file still shows every sixth."""
@@ -41,8 +42,9 @@ class VideoFile(SourceSpec):
     def open(self, view: View, *, paced: bool, mode: DeviceMode) -> Source:
         return FileSource(self.path, paced=paced)
 
-    def check(self) -> None:
+    def check(self, mode: DeviceMode = DEFAULT_MODE) -> tuple[Finding, ...]:
         FileSource(self.path, paced=False).close()
+        return ()
 
     @property
     def files(self) -> tuple[Path, ...]:

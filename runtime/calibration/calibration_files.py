@@ -8,6 +8,7 @@ from typing import Any
 from hand.errors import UserError
 from runtime.calibration.formats import kalibr, opencv, plain_text, ros, toml
 from runtime.calibration.formats.calibration import LensCalibration
+from runtime.calibration.formats.choice import calibration_file, chosen_cameras
 
 FORMATS = (
     "OpenCV's YAML, XML or JSON, NumPy's .npz of the same values, Kalibr's camchain with cam0 and cam1, the TOML of Anipose, "
@@ -47,7 +48,7 @@ def read_calibration(*paths: Path) -> LensCalibration:
 
     Raises UserError naming file, key, what is there and what is expected.
     """
-    choices = {calibration_file(path): _choice(path) for path in paths}
+    choices = {calibration_file(path): chosen_cameras(path) for path in paths}
     texts: dict[Path, str] = {}
     entries: dict[Path, Sequence[tuple[str, Any]]] = {}
     for path in choices:
@@ -73,17 +74,6 @@ def read_calibration(*paths: Path) -> LensCalibration:
             raise UserError(f"{path} is no calibration: expected {FORMATS}")
         entries[path] = list(opencv.read_storage(path, text))
     return opencv.read_entries({path: entries[path] for path in choices})
-
-
-def calibration_file(path: Path) -> Path:
-    """The file itself, without the names of cameras that may follow its own (`FILE#LEFT,RIGHT`)."""
-    name, mark, _ = path.name.rpartition("#")
-    return path.with_name(name) if mark and name and not path.exists() else path
-
-
-def _choice(path: Path) -> tuple[str, ...] | None:
-    file = calibration_file(path)
-    return None if file == path else tuple(name.strip() for name in path.name.removeprefix(f"{file.name}#").split(","))
 
 
 def _content(path: Path) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from capture.frames import FramePair
+from capture.masking import masked
 from capture.recording.recorder import Recorder
 from capture.recording.replay import PAIR_TOPIC, RecordedPair
 from capture.views import VIEWS
@@ -53,6 +54,8 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Settings, engine: str, weights: Path | None, threads: int | None, torch_threads: int) -> "RunMetadata":
         fields = {name: getattr(settings, name) for name in Settings.__struct_fields__}
+        # Passwords of network cameras are nobody's who gets a recording.
+        fields |= {view: source and masked(source) for view, source in (("left", settings.left), ("right", settings.right))}
         # A replay may run in another working directory.
         fields |= {"weights": settings.weights and settings.weights.resolve()}
         fields |= {"calibration": tuple(path.resolve() for path in settings.calibration)}

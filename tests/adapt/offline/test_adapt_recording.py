@@ -260,6 +260,12 @@ def test_a_clip_tells_its_frames_size(clips):
     assert clips.map(frame_size) == PerView(SIZE_PX, SIZE_PX)
 
 
+def test_a_folder_of_pictures_tells_its_frames_size(tmp_path):
+    for number in range(2):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), np.zeros((48, 64, 3), np.uint8))
+    assert frame_size(tmp_path) == (64, 48) == frame_size(tmp_path / "%d.png")
+
+
 @dataclass(frozen=True, slots=True)
 class Said:
     captured_ns: int

@@ -10,6 +10,8 @@ from capture.sources.base import DEFAULT_MODE, SourceSpec
 from capture.sources.device import Device
 from capture.sources.endpoint import check_endpoint
 from capture.sources.feed import Feed
+from capture.sources.gstreamer import GStreamer
+from capture.sources.network_camera import NetworkCamera
 from capture.sources.registry import FORMS, KINDS, open_source, parse_source
 from capture.sources.synthetic_source import Synthetic
 from capture.sources.video_file import VideoFile
@@ -30,6 +32,9 @@ from tests.paths import ROOT
         ("tcp://127.3.2.1:65535", Feed("tcp://127.3.2.1:65535")),
         ("tcp://localhost:1", Feed("tcp://localhost:1")),
         ("tcp://[::1]:5601", Feed("tcp://[::1]:5601")),
+        ("http://192.168.1.20:8080/video", NetworkCamera("http://192.168.1.20:8080/video")),
+        ("rtsp://me:secret@camera.local/live?x=1", NetworkCamera("rtsp://me:secret@camera.local/live?x=1")),
+        ("gst:v4l2src ! videoconvert ! appsink", GStreamer("v4l2src ! videoconvert ! appsink")),
     ],
 )
 def test_each_kind_of_source_is_parsed(text, spec):
@@ -47,10 +52,14 @@ def test_a_path_that_exists_is_a_video_file(tmp_path):
     [
         ("clip.mp5", "no such file"),
         ("", "no such file"),
-        (".", "not a file"),
+        (".", "no such picture"),
+        ("frames/%05d.png", "no such picture"),
+        ("frames/*.png", "no such picture"),
+        ("http:///video", "names no host"),
+        ("rtsp://host:99999/live", "names no host and port"),
+        ("gst:v4l2src ! fakesink", "appsink"),
         ("-1", "no such file"),
-        ("http://host/stream", "not known"),
-        ("rtsp://host", "not known"),
+        ("ftp://host/clip.mp4", "not known"),
         ("ipc://", "not known"),
         ("tcp://127.0.0.1", "tcp://host:port"),
         ("tcp://127.0.0.1:0", "1 to 65535"),

@@ -191,3 +191,11 @@ def test_profiles_are_kept_where_the_user_keeps_data(tmp_path, monkeypatch):
     for unusable in ("", "relative/path"):
         monkeypatch.setenv("XDG_DATA_HOME", unusable)
         assert default_folder() == tmp_path / ".local" / "share" / "duohand" / "cameras"
+
+
+def test_the_password_of_a_network_camera_is_in_no_profile(tmp_path):
+    def pair(password: str) -> CameraPair:
+        return CameraPair.of(PerView(f"rtsp://me:{password}@10.0.0.5/live", "http://10.0.0.6:8080/video"), SIZES)
+
+    assert pair("secret") == pair("another") and "secret" not in str(pair("secret"))
+    assert "secret" not in str(profile_file(pair("secret"), tmp_path))

@@ -41,3 +41,10 @@ def test_a_recording_without_a_run_is_named_in_the_error():
         RunMetadata.from_metadata(RECORDING, {})
     with pytest.raises(UserError, match="some.mcap.*engine"):
         RunMetadata.from_metadata(RECORDING, metadata_of(Settings()).to_metadata() | {"settings": '{"engine": "steam"}'})
+
+
+def test_the_password_of_a_network_camera_is_not_recorded():
+    settings = Settings(left="rtsp://me:secret@10.0.0.5/live", right="http://10.0.0.6:8080/video")
+    about = RunMetadata.of(settings, "an engine", None, None, 1)
+    assert about.settings.left == "rtsp://***@10.0.0.5/live" and about.settings.right == settings.right
+    assert "secret" not in str(about.to_metadata())

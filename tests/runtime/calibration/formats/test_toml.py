@@ -7,8 +7,9 @@ import pytest
 
 from hand.errors import UserError
 from hand.rotations import from_vector, to_vector
-from runtime.calibration.calibration_files import calibration_file, read_calibration
+from runtime.calibration.calibration_files import read_calibration
 from runtime.calibration.formats.calibration import Calibration
+from runtime.calibration.formats.choice import calibration_file
 from tests.runtime.calibration.formats.stereo import COEFFICIENTS, MATRIX, SIZE_PX, T_MM, R, assert_cameras, kinds
 
 WORLD = from_vector(np.array([0.4, -0.2, 0.9])), np.array([35.0, -80.0, 900.0])
