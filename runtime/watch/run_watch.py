@@ -14,6 +14,7 @@ from runtime.watch.hand_size import HandSize
 from runtime.watch.mirrored_view import MirroredView
 from runtime.watch.one_view import OneView
 from runtime.watch.same_camera import SameCamera
+from runtime.watch.sharpness import Sharpness
 from runtime.watch.watched import PICTURE_PERIOD_NS, PictureWatcher, WatchedPair, Watcher, pictures_of
 
 
@@ -31,7 +32,7 @@ class RunWatch:
         self.calibration = CalibrationWatch()
         self._findings = findings
         self._status = calibration
-        self._of_pictures: list[PictureWatcher] = [SameCamera(), FrozenView(), Exposure()]
+        self._of_pictures: list[PictureWatcher] = [SameCamera(), FrozenView(), Exposure(), Sharpness()]
         if taught_in_colour:
             self._of_pictures.append(GreyView())
         self._watchers: list[Watcher] = [self.calibration, MirroredView(), HandSize(), OneView(), *self._of_pictures]

@@ -52,21 +52,21 @@ class Picture:
     """One view's picture, in the small forms that watchers compare."""
 
     def __init__(self, image: np.ndarray):
-        """`image` (H, W, 3) uint8 RGB."""
-        self._image = image
+        self.image = image
+        """(H, W, 3) uint8 RGB."""
 
     @cached_property
     def samples(self) -> np.ndarray:
         """(N, 3) uint8: single pixels on a grid. Unlike means, they hold the sensor's noise, which never stands still."""
-        height, width = self._image.shape[:2]
+        height, width = self.image.shape[:2]
         step_x, step_y = max(width // _SAMPLES[0], 1), max(height // _SAMPLES[1], 1)
-        return np.ascontiguousarray(self._image[step_y // 2 :: step_y, step_x // 2 :: step_x]).reshape(-1, 3)
+        return np.ascontiguousarray(self.image[step_y // 2 :: step_y, step_x // 2 :: step_x]).reshape(-1, 3)
 
     @cached_property
     def thumbnail(self) -> np.ndarray:
         """(48, 64) float32: green, which is nearest to brightness, in [0, 255], averaged."""
-        step = max(min(self._image.shape[:2]) // _ENOUGH_PX, 1)
-        green = np.ascontiguousarray(self._image[::step, ::step, 1])
+        step = max(min(self.image.shape[:2]) // _ENOUGH_PX, 1)
+        green = np.ascontiguousarray(self.image[::step, ::step, 1])
         return cv2.resize(green, THUMBNAIL_PX, interpolation=cv2.INTER_AREA).astype(np.float32)
 
 
