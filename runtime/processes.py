@@ -20,7 +20,7 @@ def ignoring_interrupts() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
-def lower_priority() -> None:
+def give_way() -> None:
     """From now on this process runs only when no other one wants the processor."""
     os.nice(19)
     # The idle class gives way at once where a nice process still has its share; it is Linux's.

@@ -27,7 +27,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, build_network, load_network
-from runtime.processes import ignoring_interrupts, lower_priority
+from runtime.processes import give_way, ignoring_interrupts
 
 QUEUED = 16
 """Messages on their way to the adapter; what comes while it is full is dropped and counted."""
@@ -223,7 +223,7 @@ def weights_of(network: HandNetwork) -> dict[str, np.ndarray]:
 def _serve(job: AdapterJob, inputs: "multiprocessing.Queue[AdapterInput]", messages: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if job.low_priority:
-        lower_priority()
+        give_way()
     _run(job, inputs.get, messages.send)
 
 

@@ -38,7 +38,7 @@ def test_nothing_is_tried_again_where_nothing_is_remembered_or_due(manifest):
 def test_a_selection_that_is_due_is_tried_again_by_a_process_that_ends_with_this_one(manifest):
     key = EngineSelection.key(manifest, DEFAULT_WEIGHTS, 1)
     save_selection(key, selection())
-    process = reselect_if_due(manifest, DEFAULT_WEIGHTS, 1, CHOSEN_S + MAX_AGE_S)
+    process = reselect_if_due(manifest, DEFAULT_WEIGHTS, 1, CHOSEN_S + MAX_AGE_S, low_priority=False)
     if process is None:
         assert load_selection(key) is None, "with a GPU the next start chooses anew"
         return
