@@ -44,6 +44,9 @@ class CalibrationWatch:
         self._misfit_ns = 0
         """Of that, the time in which the views did not fit one hand."""
         self._last_ns: int | None = None
+        self.contradicted = False
+        """Whether the views are known not to show one hand from two places: no solution is to be trusted then, and why there is
+        none is said elsewhere."""
 
     def take(self, watched: WatchedPair) -> None:
         """See `Watcher`."""
@@ -137,10 +140,11 @@ class CalibrationWatch:
             return None
         ended = "; the process that calibrates ended, so nothing more was found" if status.stopped else ""
         if self._known:
-            return f"after {self._known.after_ns / 1e9:.1f} s: {_certainty(self._known.figures)}{ended}"
+            trust = ", not to be trusted: see the findings" if self.contradicted else ""
+            return f"after {self._known.after_ns / 1e9:.1f} s: {_certainty(self._known.figures)}{trust}{ended}"
         if status.phase is CalibrationPhase.GIVEN:
             return f"by --calibration{ended}"
-        return f"no: {self._missing(status)}{ended}"
+        return f"no: {'see the findings' if self.contradicted else self._missing(status)}{ended}"
 
     def _missing(self, status: CalibrationStatus) -> str:
         """Why the cameras are not known, and what to do."""

@@ -58,7 +58,8 @@ class RunWatch:
     def _keep(self) -> None:
         """Add what is found now, and withdraw what is no longer so."""
         found = [finding for watcher in self._watchers for finding in watcher.findings]
-        if any(finding.level == "error" for finding in found):
+        self.calibration.contradicted = any(finding.level == "error" for finding in found)
+        if self.calibration.contradicted:
             # What keeps the cameras unknown is found.
             found = [finding for finding in found if finding.kind != CAMERAS_UNKNOWN]
         now = {(finding.kind, finding.view) for finding in found}

@@ -102,6 +102,13 @@ def test_every_phase_has_a_plain_sentence_at_the_end(status):
     assert "ended" in run((replace(status, stopped=True), 30)).lines()[0][1]
 
 
+def test_a_view_that_is_wrong_takes_the_trust_from_a_solution_and_the_word_from_its_absence():
+    known, unknown = run((CALIBRATED, 30)), run((rejected(RejectionReason.TOO_UNCERTAIN), 30))
+    known.contradicted = unknown.contradicted = True
+    assert "not to be trusted: see the findings" in known.lines()[0][1]
+    assert unknown.lines()[0][1] == "no: see the findings"
+
+
 def test_without_calibration_nothing_is_said_of_it():
     watch = run((None, 30))
     assert [label for label, _ in watch.lines()] == ["place"] and watch.figures.phase is None

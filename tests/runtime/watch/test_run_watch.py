@@ -11,6 +11,7 @@ from capture.sources.synthetic import SyntheticSource
 from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.findings import Findings
+from runtime.calibration.status import CalibrationStatus
 from runtime.estimators.registry import EstimatorOptions, load_estimator
 from runtime.pipeline import Pipeline
 from runtime.watch.run_watch import RunWatch
@@ -22,7 +23,7 @@ PAIRS = 100
 def test_a_finding_is_logged_once_and_withdrawn_with_its_cause(caplog):
     caplog.set_level(logging.INFO)
     findings = Findings()
-    watch = RunWatch(findings)
+    watch = RunWatch(findings, lambda: CalibrationStatus())
     rng = np.random.default_rng(0)
     for part, right in enumerate((1, 2, 1)):
         for number in range(part * 60, part * 60 + 60):
@@ -30,6 +31,7 @@ def test_a_finding_is_logged_once_and_withdrawn_with_its_cause(caplog):
             pair = watched(number, images=PerView(noisy(left_image, rng), noisy(right_image, rng))).pair
             watch.take(pair, [])
         assert [finding.kind for finding in findings.all] == ["same_camera"] * (right == 1)
+        assert ("see the findings" in str(watch.calibration.figures.sentence)) == (right == 1)
     assert len(caplog.records) == 1
 
 
