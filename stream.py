@@ -122,6 +122,7 @@ class Stream:
     def _run_from(self, first: "FramePair", on_pair: Callable[[], object]) -> None:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
         from runtime.camera_setup import UndistortedPairs
+        from runtime.estimators.locator import load_locator
         from runtime.late_view import LateView
         from runtime.view.open_viewer import viewer_opener
         from runtime.watch.run_watch import RunWatch
@@ -141,7 +142,8 @@ class Stream:
         undistorted = UndistortedPairs(pairs, setup.undistorters) if setup.undistorters else None
         report.calibration = lambda: processor.pipeline.calibration_status
         report.sections["tracking"] = lambda: processor.pipeline.tracking
-        watch = RunWatch(self._findings, report.calibration, taught_in_colour=settings.estimator == "detnet")
+        taught_in_colour = settings.estimator == "detnet"
+        watch = RunWatch(self._findings, report.calibration, taught_in_colour=taught_in_colour, load_locator=load_locator)
         report.calibration_stats, report.calibration_lines = lambda: watch.calibration.figures, watch.calibration.lines
         try:
             processor.begin_adaptation()
@@ -174,7 +176,7 @@ class Stream:
 
         setup = CameraSetup.of(self._settings, pair, self._replay_check.profile() if self._replay_check else None)
         sizes = ", ".join(
-            f"{view} {'has not come yet' if pair[view].absent else '{}x{} px'.format(*camera.size_px)}"
+            f"{view} {'absent' if pair[view].absent else '{}x{} px'.format(*camera.size_px)}"
             for view, camera in setup.cameras.items()
         )
         log.info(f"cameras: {sizes}{', remembered' if setup.remembered else ''}; Ctrl-C ends")

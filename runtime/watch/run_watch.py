@@ -7,6 +7,7 @@ from hand.findings import Findings
 from runtime.calibration.status import CalibrationStatus
 from runtime.types import DualHand
 from runtime.watch.calibration import CAMERAS_UNKNOWN, CalibrationWatch
+from runtime.watch.channels import ExchangedChannels, Locate
 from runtime.watch.exposure import Exposure
 from runtime.watch.frozen_view import FrozenView
 from runtime.watch.grey_view import GreyView
@@ -27,8 +28,11 @@ class RunWatch:
         calibration: Callable[[], CalibrationStatus | None] = lambda: None,
         *,
         taught_in_colour: bool = True,
+        load_locator: Callable[[], Locate] | None = None,
     ):
-        """`calibration` gives the status after the pair that is shown; grey pictures harm networks `taught_in_colour`."""
+        """`calibration` gives the status after the pair that is shown; grey pictures harm networks `taught_in_colour`. Without
+        `load_locator` no picture is searched for hands.
+        """
         self.calibration = CalibrationWatch()
         self._findings = findings
         self._status = calibration
@@ -36,6 +40,8 @@ class RunWatch:
         if taught_in_colour:
             self._of_pictures.append(GreyView())
         self._watchers: list[Watcher] = [self.calibration, MirroredView(), HandSize(), OneView(), *self._of_pictures]
+        if load_locator is not None:
+            self._watchers.append(ExchangedChannels(load_locator))
         self._said: set[tuple[str, str | None]] = set()
         """Kind and view of the findings that are the case now."""
         self._first_ns: int | None = None
