@@ -27,6 +27,8 @@ class Predictions:
     """(N,) float32 in [0, 1]: that the crop shows a hand; None for networks that do not tell."""
     right: np.ndarray | None = None
     """(N,) float32 in [0, 1]: that it is a right hand, as the crop shows it; None for networks that do not tell."""
+    pixel_sigma: np.ndarray | None = None
+    """(N, 21) float32 standard deviation of each joint's pixel along one axis, hands; None for networks that do not tell."""
 
     @classmethod
     def of(cls, outputs: Mapping[str, np.ndarray]) -> "Predictions":

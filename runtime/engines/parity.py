@@ -30,7 +30,7 @@ _BATCH = 4
 class Parity:
     """How far an engine's predictions are from torch's, over all joints of the probe; NaN where one is not finite.
 
-    Presence and handedness, where the network tells them, count as confidences.
+    Presence, handedness and errors of pixels, where the network tells them, count as confidences.
     """
 
     largest_mm: float
@@ -92,13 +92,14 @@ def compare(predicted: Predictions, expected: Predictions) -> Parity:
     """How far two predictions for the same crops are apart."""
     mm = np.linalg.norm(predicted.joints - expected.joints, axis=-1) * DEFAULT_HAND_SIZE_MM
     px = np.linalg.norm(predicted.pixels - expected.pixels, axis=-1)
-    confidence = np.abs(_probabilities(predicted) - _probabilities(expected))
+    confidence = np.abs(_confidences(predicted) - _confidences(expected))
     return Parity(*(float(figure) for off in (mm, px, confidence) for figure in (off.max(), off.mean())))
 
 
-def _probabilities(predictions: Predictions) -> np.ndarray:
-    """(N, 21 or more) confidences, and what else is in [0, 1]."""
-    told = [values for values in (predictions.presence, predictions.right) if values is not None]
+def _confidences(predictions: Predictions) -> np.ndarray:
+    """(N, 21 or more) confidences, and what else is of their size."""
+    more = (predictions.presence, predictions.right, predictions.pixel_sigma)
+    told = [values for values in more if values is not None]
     return np.column_stack([predictions.confidence, *told])
 
 

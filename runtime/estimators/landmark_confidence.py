@@ -8,9 +8,6 @@ from runtime.estimators.hand_landmarks import Landmarks
 from runtime.networks import landmark_error
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 
-PIXEL_SHARE = 0.16
-"""Standard deviation of a landmark's pixel along one axis, as a share of the joint's expected error in 3D."""
-
 
 def error_indicators(landmarks: Landmarks, bones: np.ndarray | None = None) -> np.ndarray:
     """(3,) positive: 1 − presence; misfit of space and picture, hands; misfit of bones with lengths (20,), a logarithm."""

@@ -21,11 +21,12 @@ from hand.rotations import between
 from runtime.estimators.estimator import ANY_HAND, HANDEDNESS_TIMEOUT_NS, FollowSettings
 from runtime.estimators.hand_landmarks import LandmarkModel, Landmarks, next_square
 from runtime.estimators.handedness import HandednessFilter
-from runtime.estimators.landmark_confidence import PIXEL_SHARE, confidence
+from runtime.estimators.landmark_confidence import confidence
 from runtime.estimators.litert import Model
 from runtime.estimators.palm import PalmDetector
 from runtime.estimators.registry import EstimatorOptions, LoadedEstimator
 from runtime.estimators.square import Square
+from runtime.networks.landmark_error import PIXEL_SHARE
 from runtime.networks.mediapipe_files import LANDMARKS, PALMS, MediaPipeName, model_file
 from runtime.types import Side, ViewHand
 

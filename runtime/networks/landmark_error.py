@@ -20,6 +20,8 @@ POWERS = (0.099, 0.347, 0.072)
 USUAL = (0.043, 0.071, 0.204)
 BONES = (0.39, 0.33, 0.35, 0.29, 1.02, 0.28, 0.24, 0.27, 1.0, 0.37, 0.27, 0.28, 0.99, 0.28, 0.26, 0.25, 0.88, 0.22, 0.22, 0.19)
 """20 lengths in hands that the model's hands have in the middle; from each joint's parent to it."""
+PIXEL_SHARE = 0.16
+"""Standard deviation of a landmark's pixel along one axis, as a share of the joint's expected error in 3D."""
 _PARENTS = [PARENTS[joint] for joint in range(1, 21)]
 _LEAST, _MOST = 1e-4, 10.0
 """Of an indicator."""

@@ -9,7 +9,7 @@ from hand.errors import UserError
 from runtime.networks.mediapipe_files import LANDMARKS, SHA256, VERSION, MediaPipeName, folder, model_file
 from runtime.networks.mediapipe_landmarks import INPUT_PX, MediaPipeLandmarks, SameConv2d
 from runtime.networks.tflite_layers import Layer, read_layers
-from runtime.networks.weights import Manifest, network_class, save_tensors
+from runtime.networks.weights import Manifest, load_tensors, network_class, save_tensors
 
 ARCHITECTURE_OF: dict[MediaPipeName, str] = {"mediapipe": "mediapipe-landmarks", "mediapipe-lite": "mediapipe-landmarks-lite"}
 _VERSION_OF_FILE = 1
@@ -46,6 +46,19 @@ def base_weights(name: MediaPipeName) -> Path:
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror}; set XDG_CACHE_HOME to a folder that can be written") from error
     return file
+
+
+def base_tensors(sha256: str) -> dict[str, Tensor]:
+    """The tensors of the fetched model whose TFLite file has this hash.
+
+    Raises UserError where this version does not know such a model, and as `base_weights` does.
+    """
+    for name, file in LANDMARKS.items():
+        if SHA256[file] == sha256:
+            return load_tensors(base_weights(name))[0]
+    raise UserError(
+        f"the weights stand on a model of sha256 {sha256[:12]}…, which this version does not know: update the program"
+    )
 
 
 def tensors_of(layers: list[Layer], architecture: str, source: Path) -> dict[str, Tensor]:

@@ -5,6 +5,7 @@ The graph of their TFLite files (Zhang et al., "MediaPipe Hands: On-device Real-
 its features. Batch-norms are folded into the convolutions there, so there are none. Weights: `runtime.networks.mediapipe_base`.
 """
 
+import math
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -13,7 +14,7 @@ from torch.nn import functional as F
 
 from hand.joints import JOINTS
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
-from runtime.networks.landmark_error import expected_error
+from runtime.networks.landmark_error import PIXEL_SHARE, expected_error
 from runtime.networks.network import CropNetwork, unit
 
 INPUT_PX = 224
@@ -21,6 +22,11 @@ INPUT_PX = 224
 _EXPANSION, _FIRST_EXPANSION = 6, 4
 _STAGES = ((2, 3, 2), (2, 5, 2), (3, 3, 2), (3, 5, 1), (4, 5, 2))
 """Blocks, kernel and stride of each stage after the stem."""
+
+
+_LOG_ERROR_RANGE = (-6.0, 2.0)
+_DISTANCE_PER_SIGMA = math.sqrt(math.pi / 2)
+"""Mean distance of points that are normally distributed along two axes, in standard deviations of one."""
 
 
 class LandmarkOutput(NamedTuple):
@@ -34,6 +40,10 @@ class LandmarkOutput(NamedTuple):
     """(N,) in [0, 1]: that it is a right hand."""
     world: Tensor
     """(N, 63) metres, crop axes, about the hand's middle."""
+    correction: Tensor | None = None
+    """(N, 63) what own heads add to the unit hand of `world`, hands."""
+    log_error: Tensor | None = None
+    """(N, 42) logarithms of the errors that own heads expect: of the joints, then of the pixels, hands."""
 
 
 class LandmarkHands(NamedTuple):
@@ -49,6 +59,27 @@ class LandmarkHands(NamedTuple):
     """(N,) in [0, 1]: that the crop shows a hand."""
     right: Tensor
     """(N,) in [0, 1]: that it is a right hand, as the crop shows it."""
+    pixel_sigma: Tensor
+    """(N, 21) standard deviation of each joint's pixel along one axis, hands as large as this one is in the crop."""
+
+
+class OwnHeads(nn.Module):
+    """Heads that are not MediaPipe's: a better third dimension, and how far off each joint is expected to be."""
+
+    def __init__(self, features: int, hidden: int):
+        super().__init__()
+        self.hidden = nn.Linear(features, hidden)
+        self.correction = nn.Linear(hidden, 3 * JOINTS)
+        self.log_error = nn.Linear(hidden, 2 * JOINTS)
+        for layer, start in ((self.correction, 0.0), (self.log_error, -1.5)):
+            # They begin with MediaPipe's own hand, of which they expect an error of 0.2 hands.
+            nn.init.zeros_(layer.weight)
+            nn.init.constant_(layer.bias, start)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Correction (N, 63) and log errors (N, 42)."""
+        hidden = F.relu(self.hidden(features))
+        return self.correction(hidden), self.log_error(hidden).clamp(*_LOG_ERROR_RANGE)
 
 
 class MediaPipeLandmarks(CropNetwork):
@@ -59,7 +90,8 @@ class MediaPipeLandmarks(CropNetwork):
     widths: ClassVar[tuple[int, ...]] = (16, 24, 40, 80, 112, 192)
     """Channels after the stem and after each stage."""
 
-    def __init__(self, root: int = 0):
+    def __init__(self, root: int = 0, hidden: int = 0):
+        """`hidden`: width of the own heads' hidden layer; 0 for MediaPipe's heads alone."""
         super().__init__()
         self.root = root
         first, *widths = self.widths
@@ -76,6 +108,7 @@ class MediaPipeLandmarks(CropNetwork):
         self.presence = nn.Linear(features, 1)
         self.screen = nn.Linear(features, 3 * JOINTS)
         self.world = nn.Linear(features, 3 * JOINTS)
+        self.own = OwnHeads(features, hidden) if hidden else None
 
     def forward(self, images: Tensor) -> LandmarkOutput:
         return self.read(self.features(images))
@@ -87,18 +120,26 @@ class MediaPipeLandmarks(CropNetwork):
     def read(self, features: Tensor) -> LandmarkOutput:
         """The heads' outputs from the output of `features`."""
         presence, right = (torch.sigmoid(head(features))[:, 0] for head in (self.presence, self.right))
-        return LandmarkOutput(self.screen(features), presence, right, self.world(features))
+        correction, log_error = (None, None) if self.own is None else self.own(features)
+        return LandmarkOutput(self.screen(features), presence, right, self.world(features), correction, log_error)
 
     def normalise(self, images: Tensor) -> Tensor:
         return images.permute(0, 3, 1, 2).float() * (1 / 255)
 
     def hands(self, raw: LandmarkOutput, size: int) -> LandmarkHands:
-        """Unit hands of the model's own 3D; confidence falls with the error that `landmark_error` expects."""
+        """Unit hands; confidence falls with the expected error: the own heads', else that of `landmark_error`."""
         assert size == INPUT_PX, f"pixels are those of crops of {INPUT_PX} px, not {size}"
         joints = unit(raw.world.unflatten(1, (JOINTS, 3)))
         pixels = raw.screen.unflatten(1, (JOINTS, 3))[..., :2]
-        confidence = torch.exp(-expected_error(joints, pixels, raw.presence) / CONFIDENCE_SCALE)
-        return LandmarkHands(joints, pixels, confidence, raw.presence, raw.right)
+        if raw.correction is None or raw.log_error is None:
+            error = expected_error(joints, pixels, raw.presence)
+            pixel_sigma = PIXEL_SHARE * error
+        else:
+            joints = unit(joints + raw.correction.unflatten(1, (JOINTS, 3)))
+            error, distance = raw.log_error.exp().split(JOINTS, 1)
+            pixel_sigma = distance / _DISTANCE_PER_SIGMA
+        confidence = torch.exp(-error / CONFIDENCE_SCALE)
+        return LandmarkHands(joints, pixels, confidence, raw.presence, raw.right, pixel_sigma)
 
 
 class MediaPipeLandmarksLite(MediaPipeLandmarks):

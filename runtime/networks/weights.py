@@ -24,6 +24,8 @@ ARCHITECTURES = {
     "mediapipe-landmarks-lite": ("runtime.networks.mediapipe_landmarks", "MediaPipeLandmarksLite"),
 }
 """Name in a manifest → module and class; imported when asked for."""
+_BASES = ("runtime.networks.mediapipe_base", "base_tensors")
+"""Module and function that give the tensors of a fetched model by its SHA-256; it needs this module."""
 
 PUBLISHED_ROOTS = {"ckp_detnet_37": 0, "ckp_detnet_68": 9}
 """File names of the published checkpoints, which carry no manifest, and the roots that they were trained with."""
@@ -49,6 +51,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     training_data: str
     source: str = ""
     """Where weights that are not ours come from, and their licence."""
+    base: str = ""
+    """SHA-256 of the fetched model that these weights are added to; empty for whole networks."""
     seed: int | None = None
     images_seen: int | None = None
     accuracy: dict[str, float] = {}
@@ -84,14 +88,24 @@ def load_network(path: Path) -> tuple[HandNetwork, Manifest]:
         tensors, manifest = _load_published(path)
     else:
         tensors, manifest = load_tensors(path)
+        if manifest.base:
+            tensors = _on_base(tensors, _base_tensors(manifest), path)
     hand_network = build_network(manifest)
     fill(hand_network.network, tensors, path)
     return hand_network.eval(), manifest
 
 
 def save_network(path: Path, hand_network: HandNetwork, manifest: Manifest) -> Manifest:
-    """Write the network as fp16 with its manifest; returns the manifest with its sha256."""
-    return save_tensors(path, hand_network.network.state_dict(), manifest)
+    """Write the network as fp16 with its manifest; returns the manifest with its sha256.
+
+    Of one that stands on a fetched model, what it adds to that model alone.
+    """
+    state = hand_network.network.state_dict()
+    if manifest.base:
+        base = _base_tensors(manifest)
+        added = {name: value.cpu() - base[name] if name in base else value for name, value in state.items()}
+        state = {name: value for name, value in added.items() if name not in base or value.any()}
+    return save_tensors(path, state, manifest)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], Manifest]:
@@ -121,6 +135,19 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], manifest: Manifest) -> 
     path.write_bytes(data)
     path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
     return manifest
+
+
+def _base_tensors(manifest: Manifest) -> dict[str, Tensor]:
+    module, function = _BASES
+    return getattr(importlib.import_module(module), function)(manifest.base)
+
+
+def _on_base(added: dict[str, Tensor], base: dict[str, Tensor], path: Path) -> dict[str, Tensor]:
+    """A base's tensors with what is added to them, and new ones beside them. Raises UserError where shapes differ."""
+    wrong = [name for name, value in added.items() if name in base and base[name].shape != value.shape]
+    if wrong:
+        raise UserError(f"{path} does not fit the model that it stands on: {wrong[0]} is of another shape; fetch both again")
+    return base | {name: base[name] + value if name in base else value for name, value in added.items()}
 
 
 def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:

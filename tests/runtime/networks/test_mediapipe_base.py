@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -10,9 +11,10 @@ from hand.errors import UserError
 from runtime.engines.parity import probe
 from runtime.networks.mediapipe_base import ARCHITECTURE_OF, base_weights, tensors_of
 from runtime.networks.mediapipe_files import LANDMARKS, SHA256, ModelsNotFetched, model_file
-from runtime.networks.mediapipe_landmarks import INPUT_PX
+from runtime.networks.mediapipe_landmarks import INPUT_PX, MediaPipeLandmarksLite
+from runtime.networks.network import HandNetwork
 from runtime.networks.tflite_layers import read_layers
-from runtime.networks.weights import load_network
+from runtime.networks.weights import Manifest, load_network, load_tensors, save_network, save_tensors
 
 pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
 
@@ -52,6 +54,44 @@ def test_layers_of_another_model_are_refused():
     for wrong in (layers[:-1], layers[1:], [layers[1], layers[0], *layers[2:]]):
         with pytest.raises(UserError, match=r"m\.tflite is not the landmark model that mediapipe-landmarks-lite was written for"):
             tensors_of(wrong, ARCHITECTURE_OF["mediapipe-lite"], Path("m.tflite"))
+
+
+@pytest.fixture(scope="module")
+def learnt(mediapipe_models) -> tuple[HandNetwork, Manifest]:
+    """The lite model with own heads, and one layer of its trunk changed."""
+    torch.manual_seed(0)
+    plain, manifest = load_network(base_weights("mediapipe-lite"))
+    network = MediaPipeLandmarksLite(hidden=8)
+    network.load_state_dict(plain.network.state_dict(), strict=False)
+    with torch.no_grad():
+        changed = network.get_parameter("blocks.13.project.weight")
+        changed.add_(0.01 * torch.randn_like(changed))
+    on_base = msgspec.structs.replace(manifest, base=SHA256[LANDMARKS["mediapipe-lite"]], options={"hidden": 8})
+    return HandNetwork(network, INPUT_PX).eval(), on_base
+
+
+def test_weights_on_a_base_hold_only_what_is_added_to_it(learnt, tmp_path):
+    network, manifest = learnt
+    written = save_network(tmp_path / "own.safetensors", network, manifest)
+    tensors, _ = load_tensors(tmp_path / "own.safetensors")
+    assert {name for name in tensors if not name.startswith("own.")} == {"blocks.13.project.weight"}
+    assert len([name for name in tensors if name.startswith("own.")]) == 6
+    loaded, read = load_network(tmp_path / "own.safetensors")
+    assert read == written
+    images = torch.from_numpy(probe(INPUT_PX)[:2])
+    with torch.inference_mode():
+        for value, expected in zip(loaded(images), network(images), strict=True):
+            torch.testing.assert_close(value, expected, atol=0.02, rtol=2e-3)
+
+
+def test_weights_on_an_unknown_base_or_of_another_shape_are_refused(learnt, tmp_path):
+    network, manifest = learnt
+    file = tmp_path / "own.safetensors"
+    save_tensors(file, {"screen.weight": torch.zeros(63, 3)}, manifest)
+    with pytest.raises(UserError, match=r"own\.safetensors does not fit the model that it stands on: screen\.weight"):
+        load_network(file)
+    with pytest.raises(UserError, match="stand on a model of sha256 abcdef"):
+        save_network(file, network, msgspec.structs.replace(manifest, base="abcdef" * 8))
 
 
 def test_a_model_that_was_not_fetched_is_named(tmp_path, monkeypatch):
