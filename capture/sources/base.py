@@ -88,6 +88,11 @@ class SourceSpec(ABC):
         return ()
 
     @property
+    def first_number(self) -> int | None:
+        """Number of the first frame where a file's name says it; two views with such numbers may count one time."""
+        return None
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Files of this host that it reads."""
         return ()

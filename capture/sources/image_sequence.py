@@ -20,6 +20,8 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", "
 """Of pictures that OpenCV reads; videos such as .gif are not among them."""
 DEFAULT_FPS = 30.0
 _NUMBER = re.compile(r"%(0?\d*)d")
+_DARK_16_BIT = 4095
+"""Cameras of 10 or 12 bits mostly leave the upper ones empty."""
 _SKIP_LIMIT = 5
 """Pictures left out in a row to catch up; a machine too slow for the sequence still shows every sixth."""
 
@@ -58,17 +60,24 @@ class ImageSequence(SourceSpec):
 
     def check(self, mode: DeviceMode = DEFAULT_MODE) -> tuple[Finding, ...]:
         read_picture(self.pictures[0])
+        findings = []
+        stored = cv2.imread(str(self.pictures[0]), cv2.IMREAD_UNCHANGED)
+        if stored is not None and stored.dtype == np.uint16 and stored.max() <= _DARK_16_BIT:
+            dark = (
+                f"{self.pictures[0]} has 16 bits a channel and no value above {stored.max():,} of 65,535, so it is nearly black; "
+                "multiply such pictures before"
+            )
+            findings.append(Finding("dark_pictures", dark))
         if len(self.pictures) == 1:
             one = f"{self.pictures[0]} is one picture, so there is one frame; for more give a folder of pictures or a video"
-            return (Finding("one_picture", one),)
-        findings = []
+            return (*findings, Finding("one_picture", one))
         if mode.sequence_fps is None:
             rate = (
                 f"the {len(self.pictures)} pictures of {self.text} are taken at {DEFAULT_FPS:g} a second, as pictures do not say "
                 "their rate; give theirs with --fps"
             )
             findings.append(Finding("sequence_rate", rate))
-        ticks = ticks_of(self.pictures)
+        ticks = due_ticks(self.pictures)
         missing = ticks[-1] + 1 - len(ticks)
         if missing:
             first = int(np.argmax(np.diff(ticks) > 1))
@@ -78,6 +87,14 @@ class ImageSequence(SourceSpec):
             )
             findings.append(Finding("sequence_gaps", gaps))
         return tuple(findings)
+
+    @property
+    def first_number(self) -> int | None:
+        """The number at the end of the first picture's name, where those of all count frames."""
+        if len(self.pictures) < 2 or ticks_of(self.pictures) is None:
+            return None
+        numbers = re.findall(r"\d+", self.pictures[0].stem)
+        return int(numbers[-1]) if numbers else None
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -99,7 +116,7 @@ class ImageSequenceSource:
     note = None
 
     def __init__(self, pictures: Sequence[Path], fps: float, *, paced: bool) -> None:
-        self._pictures, self._ticks = pictures, ticks_of(pictures)
+        self._pictures, self._ticks = pictures, due_ticks(pictures)
         self._fps = fps
         self._paced = paced
 
@@ -137,21 +154,25 @@ def read_picture(path: Path) -> np.ndarray:
     return image
 
 
-def ticks_of(pictures: Sequence[Path]) -> list[int]:
-    """When each picture is due, in periods after the first: by the numbers at the end of their names, with gaps where some are
-    missing, or one after the other where they have no such numbers, or numbers that do not count frames.
-    """
+def due_ticks(pictures: Sequence[Path]) -> list[int]:
+    """When each picture is due, in periods after the first: `ticks_of` their names, or one after the other."""
+    return ticks_of(pictures) or list(range(len(pictures)))
+
+
+def ticks_of(pictures: Sequence[Path]) -> list[int] | None:
+    """By the numbers at the end of their names, with gaps where some are missing; None where those do not count frames."""
     found = [re.fullmatch(r"(.*?)(\d+)\D*", path.stem) for path in pictures]
-    in_order = list(range(len(pictures)))
     if len(pictures) < 2 or None in found or len({match[1] for match in found if match}) > 1:
-        return in_order
+        return None
     numbers = [int(match[2]) for match in found if match]
     # Every second or third frame of a video may have been saved.
     steps = np.diff(np.array(numbers, object))
     [(step, _)] = Counter(steps.tolist()).most_common(1)
-    ticks = [(number - numbers[0]) // step for number in numbers] if step > 0 and not (steps % step).any() else in_order
+    if step <= 0 or (steps % step).any():
+        return None
+    ticks = [(number - numbers[0]) // step for number in numbers]
     # Times stand in some names, and differ by all kinds of steps.
-    return ticks if ticks[-1] < 2 * len(ticks) else in_order
+    return ticks if ticks[-1] < 2 * len(ticks) else None
 
 
 def _is_picture(path: Path) -> bool:

@@ -44,7 +44,8 @@ def read_calibration(*paths: Path) -> LensCalibration:
 
     ROS camera_info, a file a camera: the place from rectification and projection, in metres.
 
-    Plain text (`intrinsic:`, `distortion:`, `R:`, `T:`), the files of both cameras.
+    Plain text (`intrinsic:`, `distortion:`, `R:`, `T:`), the files of both cameras; or OpenCV's names over their numbers (`K1:`),
+    or a file of numbers for each value, as `numpy.savetxt` writes them (K1.txt).
 
     Raises UserError naming file, key, what is there and what is expected.
     """
@@ -70,9 +71,10 @@ def read_calibration(*paths: Path) -> LensCalibration:
     if texts and not entries and all(map(plain_text.is_plain_text, texts.values())):
         return plain_text.read_plain_texts(texts)
     for path, text in texts.items():
-        if not opencv.is_storage(text):
+        values = list(opencv.read_storage(path, text)) if opencv.is_storage(text) else plain_text.named_values(path, text)
+        if values is None:
             raise UserError(f"{path} is no calibration: expected {FORMATS}")
-        entries[path] = list(opencv.read_storage(path, text))
+        entries[path] = values
     return opencv.read_entries({path: entries[path] for path in choices})
 
 

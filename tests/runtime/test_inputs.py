@@ -4,6 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from hand.errors import UserError
@@ -45,6 +47,18 @@ def test_what_cannot_be_used_is_named(clip, wrong, names):
         check_inputs(Settings(**{"left": str(clip), "right": str(clip), **wrong}), Findings())
     for name in names:
         assert name in str(raised.value)
+
+
+def test_sequences_with_different_first_numbers_are_told(tmp_path):
+    for view, numbers in (("left", (1, 2, 3)), ("right", (3, 4, 5))):
+        (tmp_path / view).mkdir()
+        for number in numbers:
+            cv2.imwrite(str(tmp_path / view / f"{number:05d}.png"), np.zeros((48, 64, 3), np.uint8))
+    left, right = str(tmp_path / "left"), str(tmp_path / "right" / "%05d.png")
+    for pair, kinds in (((left, right), ["sequence_starts"]), ((left, left), [])):
+        findings = Findings()
+        check_inputs(Settings(left=pair[0], right=pair[1], sequence_fps=30.0), findings)
+        assert [finding.kind for finding in findings.all] == kinds
 
 
 def test_the_refusal_does_not_wait_for_networks(clip, tmp_path):

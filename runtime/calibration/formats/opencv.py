@@ -12,6 +12,7 @@ import numpy as np
 
 from capture.views import PerView
 from hand.errors import UserError
+from hand.findings import Finding
 from runtime.calibration.formats.calibration import (
     Calibration,
     LensCalibration,
@@ -59,28 +60,31 @@ def is_storage(text: str) -> bool:
 def read_entries(files: dict[Path, Sequence[tuple[str, Any]]]) -> LensCalibration:
     """The calibration in keys and values of one file or several. Raises UserError."""
     entries = Entries(dict(files))
-    if len(files) == 2 and entries.find(*_R) is None:
-        singles = [_single(Entries({path: items})) for path, items in files.items()]
-        left, right = singles
-        if left and right:
-            order = assign_views([path.stem for path in files])
-            return LensCalibration(
-                order.views.map(lambda index: [left, right][index]),
-                findings=(
-                    *order.findings(list(files), "give them the other way round"),
-                    lenses_only(f"{entries.files} hold no place of one camera to the other"),
-                ),
-            )
-    size_px = _size(entries)
-    matrices, coefficients = _twins(entries, "M", _MATRIX), _twins(entries, "D", _COEFFICIENTS)
-    lenses = PerView.of(lambda view: _lens(entries, matrices[view], coefficients[view], size_px))
-    R = read_rotation(entries.need(*_R))
+    lenses, findings = _lenses(files, entries)
+    rotation = entries.find(*_R)
+    if rotation is None and len(files) == 2 and findings is not None:
+        alone = lenses_only(f"{entries.files} hold no place of one camera to the other")
+        return LensCalibration(lenses, findings=(*findings, alone))
+    R = read_rotation(rotation or entries.need(*_R))
     in_mm, unit = entries.find(*_T_MM), entries.find("unit_mm")
     translation = in_mm or entries.need(*_T)
     t_mm = translation.array((3,), flat=True) * (1.0 if in_mm else read_unit_mm(unit))
     said = unit or in_mm
     hint = "" if said else "; if it is not in mm, add a key `unit_mm`, such as 1000 for metres or the size of a board's square"
-    return Calibration(lenses, R, read_place(translation.where, t_mm, hint))
+    return Calibration(lenses, R, read_place(translation.where, t_mm, hint), findings=findings or ())
+
+
+def _lenses(files: dict[Path, Sequence[tuple[str, Any]]], entries: Entries) -> tuple[PerView[Lens], tuple[Finding, ...] | None]:
+    """Both lenses; and, where each stands in a file of its own, what is said of the files' order, else None."""
+    singles = {path: lens for path, items in files.items() if (lens := _single(Entries({path: items})))}
+    if len(singles) == 2:
+        order = assign_views([path.stem for path in singles])
+        return order.views.map(lambda index: list(singles.values())[index]), order.findings(
+            list(singles), "give them the other way round"
+        )
+    size_px = _size(entries)
+    matrices, coefficients = _twins(entries, "M", _MATRIX), _twins(entries, "D", _COEFFICIENTS)
+    return PerView.of(lambda view: _lens(entries, matrices[view], coefficients[view], size_px)), None
 
 
 def _single(entries: Entries) -> Lens | None:

@@ -40,6 +40,20 @@ def is_plain_text(text: str) -> bool:
     return bool(_HEADER.match(text.lstrip()))
 
 
+_NAME = re.compile(r"^([A-Za-z]\w*)\s*[:=]\s*$", re.MULTILINE)
+_ROWS = re.compile(r"[\s\d.,;eE+\[\]()-]+|nan|inf")
+
+
+def named_values(path: Path, text: str) -> list[tuple[str, Any]] | None:
+    """Values of a text that has a name such as `K1:` over each, or only numbers, whose name is the file's; None for others."""
+    first, *sections = _NAME.split(text)
+    if not all(_ROWS.fullmatch(body) for body in (first if first.strip() else "0", *sections[1::2])):
+        return None
+    if sections and not first.strip():
+        return [(name, _numbers(body)) for name, body in zip(sections[::2], sections[1::2], strict=True)]
+    return None if sections or not first.strip() else [(path.stem, _numbers(first))]
+
+
 def read_plain_texts(texts: dict[Path, str]) -> LensCalibration:
     """Of several files, such as camera0_intrinsics.dat, camera1_intrinsics.dat, camera0_rot_trans.dat, camera1_rot_trans.dat.
 

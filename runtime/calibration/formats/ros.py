@@ -53,7 +53,9 @@ def is_camera_info(text: str) -> bool:
     return bool(
         re.search(r"^distortion_model\s*:", text, re.MULTILINE)
         and re.search(r"^(camera_matrix|[Kk])\s*:", text, re.MULTILINE)
+        # Those are OpenCV's.
         and not text.lstrip().startswith("{")
+        and "!!opencv-matrix" not in text
     )
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from capture.sources.base import DEFAULT_MODE, CapturedImage, DeviceMode
-from capture.sources.image_sequence import ImageSequence, ImageSequenceSource, read_picture, ticks_of
+from capture.sources.image_sequence import ImageSequence, ImageSequenceSource, due_ticks, read_picture
 from capture.sources.registry import open_source, parse_source
 from hand.errors import UserError
 from tests.capture.clips import numbered_image, read_number
@@ -76,7 +76,7 @@ def test_missing_numbers_are_said_and_leave_a_gap(tmp_path):
     ],
 )
 def test_numbers_count_frames_where_they_can(names, ticks):
-    assert ticks_of([Path(f"{name}.png") for name in names]) == ticks
+    assert due_ticks([Path(f"{name}.png") for name in names]) == ticks
 
 
 def test_one_picture_is_said_to_be_one(tmp_path):
@@ -108,6 +108,14 @@ def test_grey_deep_transparent_and_turned_pictures_become_rgb(tmp_path):
         jpeg.tobytes()[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg.tobytes()[2:]
     )
     assert read_picture(tmp_path / "turned.jpg").shape == (64, 48, 3)
+
+
+def test_pictures_that_leave_upper_bits_empty_are_said_to_be_dark(tmp_path):
+    folder = tmp_path / "frames"
+    folder.mkdir()
+    for number in range(2):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((48, 64), 4000, np.uint16))
+    assert kinds(str(folder), DeviceMode(sequence_fps=30.0)) == ["dark_pictures"]
 
 
 def test_pictures_of_two_sizes_and_broken_ones_are_named(tmp_path):

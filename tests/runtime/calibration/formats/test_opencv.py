@@ -85,6 +85,15 @@ def test_files_of_single_cameras_give_their_lenses(tmp_path):
     assert kinds(calibration) == ["calibration_lenses"]
 
 
+def test_files_of_single_cameras_and_one_of_their_place_are_one_calibration(tmp_path):
+    for view in VIEWS:
+        np.savez(tmp_path / f"{view}.npz", mtx=MATRIX[view], dist=np.array([COEFFICIENTS[view]]))
+    np.savez(tmp_path / "stereo.npz", R=R, T=T_MM)
+    calibration = read_calibration(*(tmp_path / f"{name}.npz" for name in ("stereo", "right", "left")))
+    assert_cameras(calibration)
+    assert kinds(calibration) == []
+
+
 def test_files_that_hold_programs_or_are_damaged_are_refused(tmp_path):
     path = tmp_path / "stereo.npz"
     np.savez(path, K1=np.array([{}], object))

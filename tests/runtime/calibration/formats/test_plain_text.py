@@ -68,3 +68,18 @@ def test_files_of_one_camera_are_refused(tmp_path):
     paths[0].write_text(paths[0].read_text().replace("561.5", "x"))
     with pytest.raises(UserError, match="camera0_intrinsics.dat: `intrinsic:` is not made of numbers"):
         read_calibration(*paths)
+
+
+def test_names_of_opencv_may_stand_over_their_numbers_or_in_the_files_name(tmp_path):
+    values = (MATRIX.left, np.array(COEFFICIENTS.left), MATRIX.right, np.array(COEFFICIENTS.right), R, T_MM)
+    named = dict(zip(("K1", "D1", "K2", "D2", "R", "T"), values, strict=True))
+    one = tmp_path / "stereo.txt"
+    with np.printoptions(precision=12):
+        one.write_text("".join(f"{name} =\n{value}\n\n" for name, value in named.items()))
+    assert_cameras(read_calibration(one))
+    for name, value in named.items():
+        np.savetxt(tmp_path / f"{name}.csv", value, delimiter=",")
+    assert_cameras(read_calibration(*(tmp_path / f"{name}.csv" for name in named)))
+    one.write_text("K1:\nabout 500\n")
+    with pytest.raises(UserError, match="no calibration"):
+        read_calibration(one)
