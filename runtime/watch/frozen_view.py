@@ -4,6 +4,7 @@ import numpy as np
 
 from capture.views import VIEWS, PerView, View, other
 from hand.findings import Finding
+from runtime.types import ViewHand
 from runtime.watch.watched import Picture, WatchedPair
 
 SAME_MEAN, SAME_MAX = 0.15, 10
@@ -11,8 +12,11 @@ SAME_MEAN, SAME_MAX = 0.15, 10
 much, and a sensor's noise is larger."""
 CHANGED_LEVELS, CHANGED_SHARE = 20, 0.002
 """A picture changes where so large a share of its samples differs by more than so many levels."""
-STILL_NS, STILL_WITHOUT_HAND_NS = 1_000_000_000, 3_000_000_000
-"""How long a picture stands still: longer where it shows no hand, as an empty scene may be coded as one picture."""
+STILL_NS, STILL_SCENE_NS = 1_000_000_000, 3_000_000_000
+"""How long a picture stands still that shows a hand, while the hand moves in the other view; and any other picture: a still scene
+may be coded as one picture for long."""
+MOVED = 0.25
+"""By how much a hand has moved, in its size."""
 OTHER_CHANGES = 3
 """How often the other view's picture has changed meanwhile, of five times a second."""
 
@@ -26,14 +30,34 @@ class _Still:
         self.since_ns = self.from_start_ns = 0
         """When that was captured, by the clock and since the start of the run."""
         self.other_changes = 0
-        self.hands = 0
+        self._hands = 0
         """Pairs since then in which this view saw a hand."""
+        self._partner_px: np.ndarray | None = None
+        """(2,) where the other view first saw its hand since then."""
+        self._moved = 0.0
+        """How far that was from there at most, in its size."""
 
     def look(self, picture: Picture, watched: WatchedPair) -> None:
         if self.reference is None or not _same(self.reference, picture.samples):
             self.reference = picture.samples
             self.since_ns, self.from_start_ns = watched.captured_ns, watched.passed_ns
-            self.other_changes = self.hands = 0
+            self.other_changes = self._hands = 0
+            self._partner_px, self._moved = None, 0.0
+
+    def take(self, hand: ViewHand | None, partner: ViewHand | None) -> None:
+        """Add a pair's hands: that of this view, and that of the other one."""
+        self._hands += hand is not None
+        if partner is None:
+            return
+        middle = partner.pixels.mean(0)
+        self._partner_px = middle if self._partner_px is None else self._partner_px
+        size = max(float(np.ptp(partner.pixels, axis=0).max()), 1.0)
+        self._moved = max(self._moved, float(np.linalg.norm(middle - self._partner_px)) / size)
+
+    @property
+    def shows_a_moving_hand(self) -> bool:
+        """Whether there is a hand in the picture that stands still, which moves in the other view."""
+        return bool(self._hands) and self._moved >= MOVED
 
 
 class FrozenView:
@@ -62,7 +86,7 @@ class FrozenView:
     def take(self, watched: WatchedPair) -> None:
         """See `Watcher`."""
         for view, still in self._views.items():
-            still.hands += watched.hands[view] is not None
+            still.take(watched.hands[view], watched.hands[other(view)])
 
     @property
     def findings(self) -> list[Finding]:
@@ -73,7 +97,7 @@ class FrozenView:
         still = self._views[view]
         if still.reference is None or still.other_changes < OTHER_CHANGES:
             return False
-        return self._now_ns - still.since_ns >= (STILL_NS if still.hands else STILL_WITHOUT_HAND_NS)
+        return self._now_ns - still.since_ns >= (STILL_NS if still.shows_a_moving_hand else STILL_SCENE_NS)
 
     def _finding(self, view: View) -> Finding:
         still = self._views[view]
@@ -82,7 +106,7 @@ class FrozenView:
             f"the {view} picture has stood still since {seconds:.1f} s, while the {other(view)} one changes: what sends it "
             f"hangs and repeats one frame, so hands are wrong from there on; start the {view} camera or its program again"
         )
-        return Finding("view_frozen", text, "error" if still.hands else "warning", view)
+        return Finding("view_frozen", text, "error" if still.shows_a_moving_hand else "warning", view)
 
 
 def _same(samples: np.ndarray, later: np.ndarray) -> bool:

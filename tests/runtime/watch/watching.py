@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from capture.frames import Frame, FramePair
-from capture.views import PerView
+from capture.views import PerView, View
 from hand.findings import Finding
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, RejectionReason, SolutionFigures, Uncertainty
 from runtime.types import DualHand, Timings, ViewHand
@@ -43,11 +43,11 @@ def with_hand(image: np.ndarray, number: int, size: int = 60) -> np.ndarray:
     return image
 
 
-def view_hand(view, *, px: float = 100.0, margin: float | None = None) -> ViewHand:
-    """A hand of `px` px."""
+def view_hand(view: View, *, px: float = 100.0, margin: float | None = None, at_px: float = 200.0) -> ViewHand:
+    """A hand of `px` px, its wrist at (`at_px`, `at_px`)."""
     joints = flexed_hand()
     extent = float(np.ptp(joints[:, :2], axis=0).max())
-    return ViewHand(view, "right", joints, joints[:, :2] * px / extent + 200, np.full(21, 0.5), right_margin=margin)
+    return ViewHand(view, "right", joints, joints[:, :2] * px / extent + at_px, np.full(21, 0.5), right_margin=margin)
 
 
 def watched(
