@@ -16,7 +16,7 @@ import msgspec
 import tyro
 import zmq
 
-from capture.transport.connection import Connection, ConnectionMonitor, why_silent
+from capture.connection import Connection, ConnectionMonitor, why_silent
 from capture.transport.keys import load_keys
 from capture.transport.latest_publisher import subscribe_latest
 from hand.errors import UserError

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import zmq
 
+from capture.connection import Connection, ConnectionMonitor, why_silent
 from capture.sources.base import CapturedImage, DeviceMode, Source, SourceSpec
 from capture.sources.endpoint import check_endpoint, parse_options
 from capture.views import View
@@ -27,6 +28,9 @@ from hand.errors import UserError
 
 FIRST_TIMEOUT_S = 10.0
 """How long the server may take for its first message."""
+UNREACHABLE_S = 2.0
+"""How long it may take until it listens at all."""
+_POLL_MS = 50
 SILENCE_S = 5.0
 """After which a server that has sent is gone."""
 _ODD_S = 2.0
@@ -93,6 +97,7 @@ class LeRobotSource:
         self._socket.maxmsgsize = 2 * PAYLOAD_LIMIT
         self._socket.ipv6 = "[" in endpoint
         self._socket.subscribe(b"")
+        self._connection = ConnectionMonitor(self._socket)
         try:
             self._socket.connect(endpoint)
             first = self._first()
@@ -139,16 +144,22 @@ class LeRobotSource:
             yield CapturedImage(seq - 1, captured_ns(stamp_s, time.time_ns(), time.monotonic_ns()), image)
 
     def close(self) -> None:
+        self._connection.close()
         self._socket.close()
         self._context.term()
 
     def _first(self) -> Message:
+        started, connection = time.monotonic(), Connection.WAITING
+        while not self._socket.poll(_POLL_MS):
+            waited_s, connection = time.monotonic() - started, self._connection.connection
+            if waited_s > FIRST_TIMEOUT_S or (connection is Connection.WAITING and waited_s > UNREACHABLE_S):
+                why = why_silent(connection, self._endpoint, "LeRobot's image server")
+                raise UserError(
+                    f"no LeRobot image server answers at {self._endpoint} within {waited_s:.0f} s: {why} "
+                    f"(its port is forwarded by ssh -L 5555:localhost:5555 robot)"
+                )
         raw = self._receive(FIRST_TIMEOUT_S)
-        if raw is None:
-            raise UserError(
-                f"no LeRobot image server answers at {self._endpoint} within {FIRST_TIMEOUT_S:g} s; start it, or forward its "
-                f"port (ssh -L 5555:localhost:5555 robot)"
-            )
+        assert raw is not None, "a message was there"
         try:
             return read(raw)
         except MessageError as error:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import zmq
 
 from capture.clock import ClockReading, RemoteClock
+from capture.connection import Connection, ConnectionMonitor, why_silent
 from capture.sources.base import SourceSpec
 from capture.sources.feed import Feed
-from capture.transport.connection import Connection, ConnectionMonitor, why_silent
 from capture.transport.keys import Keys, secure_client
 from capture.transport.probing import ClockLink
 from capture.views import VIEWS, PerView, View

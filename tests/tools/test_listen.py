@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from capture.transport.connection import Connection
+from capture.connection import Connection
 from capture.transport.latest_publisher import LatestPublisher
 from tests.paths import ROOT
 from tools.listen import Waiting

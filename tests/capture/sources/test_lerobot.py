@@ -81,6 +81,11 @@ def test_an_unknown_camera_is_an_error_that_lists_the_cameras(server):
         LeRobotSource(endpoint, "wrist")
 
 
+def test_a_server_that_is_not_there_is_an_error_that_says_so(tmp_path):
+    with pytest.raises(UserError, match=r"no LeRobot image server answers .* nothing listens at ipc://.*ssh -L"):
+        LeRobotSource(f"ipc://{tmp_path}/nobody", "head")
+
+
 def test_a_server_of_another_protocol_is_an_error_that_names_it(server):
     with pytest.raises(UserError, match="not from LeRobot's image server"):
         LeRobotSource(server(itertools.repeat('{"frames": []}')), "head")

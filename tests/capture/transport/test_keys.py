@@ -75,6 +75,18 @@ def test_an_authorized_peer_is_served_and_its_clock_known(publisher, folders):
         assert abs(clock.offset_ns) <= clock.bound_ns
 
 
+def test_a_receiver_that_is_refused_says_why_and_goes_on_with_its_other_camera(publisher, folders):
+    _, endpoint = publisher
+    with PairStream(PerView("pattern?size=64x64", endpoint), keys=folders["stranger"]) as stream:
+        deadline = time.monotonic() + TIMEOUT_S
+        while (pair := stream.next_pair(0.1)) is None or not stream.findings.all:
+            assert time.monotonic() < deadline and not stream.ended, stream.failure
+        assert pair.right.absent and not pair.left.absent
+        (finding,) = stream.findings.all
+        assert (finding.kind, finding.view, finding.level) == ("view_missing", "right", "error")
+        assert f"{endpoint} does not know this side's key; put own.key of the folder of keys into peers/ there" in finding.text
+
+
 @pytest.mark.parametrize("who", ["stranger", "nobody"])
 def test_unauthorized_peers_get_nothing_and_are_counted(publisher, folders, who):
     sender, endpoint = publisher

@@ -7,7 +7,7 @@ import time
 import pytest
 import zmq
 
-from capture.transport.connection import Connection, ConnectionMonitor, why_silent
+from capture.connection import Connection, ConnectionMonitor, why_silent
 from capture.transport.keys import Keys, make_keys, secure_client
 from capture.transport.publisher import Publisher
 
