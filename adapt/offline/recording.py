@@ -136,7 +136,10 @@ def require_two_views(calibration: RecordingCalibration) -> None:
     """Raises UserError where the views do not show one hand from two places: all that is learnt from them would be wrong."""
     for finding in calibration.findings:
         if finding.level == "error":
-            raise UserError(finding.text)
+            # Its sentence was logged when it was found.
+            raise UserError(
+                f"nothing can be learnt from this recording until its error is mended: {finding.kind.replace('_', ' ')}"
+            )
 
 
 def require_calibration(calibration: RecordingCalibration) -> None:
