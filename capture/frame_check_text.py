@@ -13,8 +13,8 @@ def missing(view: View, name: str, why: str | None, of_other_view: int, instead:
     """A view of which no message has come."""
     if of_other_view:
         reason = (
-            f"{of_other_view} messages of view {other(view)!r} have come from there; publish each camera under its own view, "
-            f"'left' or 'right'"
+            f"{of_other_view} messages of view {other(view)!r} have come from there; check that the {view} camera runs, and is "
+            f"published under its own view, {view!r}"
         )
     else:
         reason = why or f"check that it runs and publishes view {view!r}"

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from capture import wire
-from capture.availability import CameraAvailability
+from capture.availability import ABSENT_NS, CameraAvailability
 from capture.clock import RemoteClock
 from capture.frame_check import CheckedView, FrameCheck
 from capture.frames import Frame, FramePair
@@ -170,7 +170,16 @@ class FrameReceiver:
         self._check.look(now_ns)
         if self._check.aside is not None:
             self._availability.set_aside(self._check.aside, now_ns)
-        return pairs + self._availability.check_silence(now_ns, self.wants, PerView.of(self._check.complaint))
+        return pairs + self._availability.check_silence(
+            now_ns, self.wants, PerView.of(lambda view: self._complaint(view, now_ns))
+        )
+
+    def _complaint(self, view: View, now_ns: int) -> str | None:
+        """What is wrong with a view of which no usable frame comes; None where nothing comes at all."""
+        known = self._check.complaint(view)
+        if known is None and self._views[view].received and self.silent_ns(view, now_ns) < ABSENT_NS:
+            return "its frames arrive, but none can be used: see which are dropped, and why"
+        return known
 
     def _push(self, frame: Frame | None) -> list[FramePair]:
         """Pair a frame, unless there is none or its view is set aside."""

@@ -131,7 +131,7 @@ class StampCheck:
         ratio = self._ratio(steps)
         if not _SLOW < ratio < 1 / _SLOW:
             unit = next((name for name, tick in _TICKS.items() if 0.4 < ratio / tick < 2.5), None)
-            return StampFault("unit", count, count, last, offset_ns, unit, ratio)
+            return StampFault("unit", count, count, last, offset_ns, unit, _TICKS[unit] if unit else ratio)
         backwards = sum(step <= 0 for step in steps)
         if backwards >= _BACKWARDS_SHARE * len(steps):
             return StampFault("backwards", backwards, count, last, offset_ns)

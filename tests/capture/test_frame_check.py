@@ -252,6 +252,15 @@ def test_a_view_without_a_time_is_gone_on_without(make):
     assert room.alone("left")
 
 
+def test_frames_that_come_and_cannot_be_used_are_not_called_missing(caplog):
+    room = Room()
+    room.run(0.8, stamped(lambda ns: 7))
+    assert [record.message for record in caplog.records] == [
+        "left camera: no usable frame for 0.5 s; going on with the right one",
+        "right camera: no usable frame for 0.5 s; waiting for either camera",
+    ]
+
+
 def test_numbers_that_are_no_count_are_named():
     room = Room()
     room.run(3, lambda view, n, message: header(message, seq=0) if view == "right" else message)
