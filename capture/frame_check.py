@@ -27,8 +27,10 @@ class _Refused:
     """Messages of a view that cannot be used, since the first of them."""
 
     since_ns: int
-    error: WireError
-    """The latest."""
+    why: str = ""
+    """What was wrong with the latest. Not the error itself, which would hold the message: 64 MiB."""
+    image: bool = False
+    """Whether its image alone was wrong."""
     count: int = 0
     usable: int = 0
     """Frames since then."""
@@ -111,9 +113,9 @@ class FrameCheck:
         """Note that the latest message cannot be used."""
         state = self._states[view]
         if state.refused is None:
-            state.refused = _Refused(now_ns, error)
+            state.refused = _Refused(now_ns)
         state.refused.count += 1
-        state.refused.error = error
+        state.refused.why, state.refused.image = str(error), isinstance(error, ImageError)
 
     def frame(self, view: View, seq: int, captured_ns: int, received_ns: int) -> None:
         """Note a frame that could be decoded, with its time in this host's clock as far as that is known."""
@@ -142,7 +144,7 @@ class FrameCheck:
         """What is wrong with a view's frames, in a few words; None where nothing is known to be."""
         state = self._states[view]
         if state.refused is not None and state.refused.count >= _REFUSED_SHARE * state.refused.messages:
-            return f"its latest malformed message was {state.refused.error}"
+            return f"its latest malformed message was {state.refused.why}"
         fault = self._time_fault(view)
         return text.fault_words(fault) if fault is not None and fault.kind in UNUSABLE else None
 
@@ -175,12 +177,12 @@ class FrameCheck:
             state.refused = None
             return
         usable = state.frame_ns is not None and now_ns - state.frame_ns < WINDOW_NS
-        image = isinstance(refused.error, ImageError)
+        instead = None if usable else self._instead(view, now_ns)
         sentence = text.refused(
-            self._called(view), refused.count, refused.messages, refused.error, None if usable else self._instead(view, now_ns)
+            self._called(view), refused.count, refused.messages, refused.why, image=refused.image, instead=instead
         )
         level: FindingLevel = "warning" if usable else "error"
-        self.findings.add(Finding("images_undecodable" if image else "messages_malformed", sentence, level, view))
+        self.findings.add(Finding("images_undecodable" if refused.image else "messages_malformed", sentence, level, view))
 
     def _check_wall_clocks(self) -> None:
         """Convert the times of views that are stamped by this host's wall clock, as far as their arrival shows."""

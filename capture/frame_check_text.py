@@ -2,7 +2,6 @@
 
 from capture.stamp_check import StampFault
 from capture.views import PerView, View, other
-from capture.wire import ImageError, WireError
 
 _FORMAT = "capture/PROTOCOL.md describes the format"
 _ONE_CLOCK = "stamp both views by one clock, or let the feed answer clock probes and give its clock_port in each header"
@@ -21,13 +20,13 @@ def missing(view: View, name: str, why: str | None, of_other_view: int, instead:
     return f"no frame of the {view} view has come from {name!r}{_then(instead)}: {reason}"
 
 
-def refused(called: str, count: int, messages: int, error: WireError, instead: View | None) -> str:
+def refused(called: str, count: int, messages: int, why: str, *, image: bool, instead: View | None) -> str:
     """Messages of a view that cannot be used; `called` is the view's name in the sentence."""
-    if isinstance(error, ImageError):
+    if image:
         what, advice = "frames of {} cannot be decoded", "send one whole image of the announced format and size in each message"
     else:
         what, advice = "messages of {} are refused", _FORMAT
-    return f"{count} of {messages} {what.format(called)}{_then(instead)}: {error}; {advice}"
+    return f"{count} of {messages} {what.format(called)}{_then(instead)}: {why}; {advice}"
 
 
 def apart(view: View, called: str, offsets_ns: PerView[int], fault: StampFault | None, instead: View | None) -> str:

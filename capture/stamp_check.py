@@ -21,6 +21,8 @@ _REPEATED_SHARE = 0.3
 """Share of frames that do not have a new number; a sender that starts again repeats only once."""
 _JUMP = 50
 """Frames that a number may be from the one before."""
+_JUMPS_SHARE = 0.2
+"""Steps of a clock that is set; more are its way of counting."""
 _SLOW = 1 / 20
 """A slower (or, inverted, faster) advance is no clock's that counts nanoseconds, whatever plays frames slowly or quickly."""
 _TICKS: dict[str, float] = {
@@ -129,7 +131,7 @@ class StampCheck:
         if all(0 < step <= MIN_FRAMES for step in steps):
             return StampFault("counter", count, count, last, offset_ns)
         ratio = self._ratio(steps)
-        if not _SLOW < ratio < 1 / _SLOW:
+        if 0 <= ratio <= _SLOW or ratio >= 1 / _SLOW:
             unit = next((name for name, tick in _TICKS.items() if 0.4 < ratio / tick < 2.5), None)
             return StampFault("unit", count, count, last, offset_ns, unit, _TICKS[unit] if unit else ratio)
         backwards = sum(step <= 0 for step in steps)
@@ -145,13 +147,11 @@ class StampCheck:
         return len(frames) >= MIN_FRAMES and frames[-1].received_ns - frames[0].received_ns >= WINDOW_NS
 
     def _ratio(self, steps: list[int]) -> float:
-        """How far times advance while frames arrive; a clock that was set once among them counts for nothing."""
-        first, last = self._frames[0], self._frames[-1]
-        advance = last.captured_ns - first.captured_ns
-        jump = max(steps, key=abs)
-        if abs(jump) > WINDOW_NS and abs(jump) > abs(advance - jump):
-            advance -= jump
-        return advance / (last.received_ns - first.received_ns)
+        """How far times advance while frames arrive; a clock that was set a few times among them counts for nothing."""
+        span_ns = self._frames[-1].received_ns - self._frames[0].received_ns
+        jumps = [step for step in steps if abs(step) > span_ns]
+        few = len(jumps) <= _JUMPS_SHARE * len(steps)
+        return (sum(steps) - (sum(jumps) if few else 0)) / span_ns
 
     def _other_clock(self, offset_ns: int) -> FaultKind | None:
         latest, earliest = (function(frame.captured_ns - frame.received_ns for frame in self._frames) for function in (max, min))

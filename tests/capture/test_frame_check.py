@@ -1,6 +1,8 @@
 """What senders get wrong is found within three seconds, named with its view, and the view that works goes on."""
 
+import gc
 import logging
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -125,6 +127,19 @@ def test_images_that_cannot_be_decoded_are_named_and_the_other_view_goes_on(capl
     # A sender that is mended is used again, and what was is no failure of the run any more.
     room.run(3)
     assert room.pairs[-1].complete and not room.findings.failed
+
+
+def test_a_refused_message_is_not_kept():
+    class Payload(bytearray):
+        """Bytes that a weak reference can follow."""
+
+    room, payload = Room(), Payload(b"no JPEG")
+    kept = weakref.ref(payload)
+    topic, head, _ = wire.encode("left", 0, START, IMAGE, "jpeg")
+    room.receiver.take("left", [[topic, head, memoryview(payload)]], START)
+    del payload
+    gc.collect()
+    assert room.receiver.all_drops["malformed"] == 1 and kept() is None
 
 
 def test_some_damaged_images_are_a_warning():

@@ -85,6 +85,11 @@ def test_a_clock_that_is_set_once_is_no_wrong_unit():
         assert found is None or found.kind in ("wall_clock", "ahead", "behind")
 
 
+def test_a_clock_that_is_set_to_and_fro_is_no_wrong_unit():
+    found = check_of(lambda n, ns: ns + (n in (65, 70)) * 3600 * SECOND).time_fault()
+    assert found is None
+
+
 def test_a_fault_is_over_two_seconds_after_its_last_frame():
     check = check_of(lambda n, ns: ns if n > 60 else 7, seconds=5)
     assert check.time_fault() is None
