@@ -75,17 +75,22 @@ class Stream:
         from capture.stream import PairStream
         from runtime.outputs.outputs import Outputs
         from runtime.pipeline_loader import PipelineLoader
+        from runtime.synchronization.step_check import StepCheck
 
         # The network's thread asks for the interpreter before each layer, and the viewer's may keep it this long: with a busy
         # viewer the default of 5 ms doubles the network's time.
         sys.setswitchinterval(0.0005)
-        self._settings, self._stop = settings, stop
+        self._stop = stop
+        settings = self._settings = _with_timing(settings, self._findings)
         self._pairs, self._replay_check = _open_pairs(settings, self._findings)
         self._loader = PipelineLoader(settings, self._replay_check)
         live = not (settings.every_pair or settings.replay)
         self._report = Report(live=live, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
         self._report.findings = self._findings
         self._report.sections["clocks"] = lambda: self._pairs.clocks
+        clips = isinstance(self._pairs, PairStream) and self._pairs.of_clips
+        self._step_check = StepCheck(self._findings, clips=clips, offset_s=settings.offset_s)
+        self._report.skew_note = self._step_check.sentence
         self._outputs = Outputs(settings, self._loader.metadata, self._findings)
         self._outputs.count(lambda: self._pairs.drops)
         if isinstance(self._pairs, PairStream):
@@ -156,12 +161,13 @@ class Stream:
                 processor,
                 report,
                 make_screen=viewer_opener(settings, setup.cameras, self._findings),
-                outputs=[outputs, replay_check, watch] if replay_check else [outputs, watch],
+                outputs=[outputs, watch, self._step_check, *([replay_check] if replay_check else [])],
                 every_pair=settings.every_pair,
                 on_pair=on_pair,
                 seconds=settings.seconds,
                 stop=self._stop,
             )
+            self._step_check.finish()
         finally:
             processor.close()
             if solver:
@@ -246,6 +252,15 @@ class _Processor:
             self.adaptation = None
 
 
+def _with_timing(settings: Settings, findings: Findings) -> Settings:
+    """The same settings with the figures that `auto` stands for. Raises UserError where they cannot be found."""
+    if "auto" not in (settings.offset, settings.rate):
+        return settings
+    from runtime.synchronization.clip_pass import find_timing
+
+    return find_timing(settings, findings)
+
+
 def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | ReplayPairs, ReplayCheck | None]":
     """The source of pairs and, for a recording, the check of its replay."""
     if settings.replay is None:
@@ -254,7 +269,12 @@ def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | R
 
         keys = load_keys(settings.keys) if settings.keys else None
         pairs = PairStream(
-            settings.sources, every_pair=settings.every_pair, mode=settings.camera_mode, keys=keys, findings=findings
+            settings.sources,
+            every_pair=settings.every_pair,
+            mode=settings.camera_mode,
+            keys=keys,
+            findings=findings,
+            timing=settings.clip_timing,
         )
         return pairs, None
     from capture.recording.replay import ReplayPairs

@@ -15,6 +15,7 @@ from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from typing import Literal
 
+from capture.clip_timing import ClipTiming
 from capture.masking import masked
 from capture.sources.base import DeviceMode
 from capture.sources.registry import open_source
@@ -43,6 +44,8 @@ class CameraJob:
     mode: DeviceMode
     lasting: bool = False
     """It is restarted when it ends, so it does not wait until its reader has disconnected."""
+    timing: ClipTiming | None = None
+    """Of a clip on disk; None where its own times are to be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +209,7 @@ def _run(job: CameraJob, control: Connection, folders: tuple[Path, ...]) -> None
 
     parent = _ParentLink(control, folders)
     try:
-        source = open_source(job.source, job.view, paced=not job.lossless, mode=job.mode)
+        source = open_source(job.source, job.view, paced=not job.lossless, mode=job.mode, timing=job.timing)
         try:
             publisher = Publisher(job.endpoint, lossless=job.lossless)
             try:

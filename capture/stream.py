@@ -11,6 +11,8 @@ from pathlib import Path
 
 import zmq
 
+from capture.clip_pair import compare_headers
+from capture.clip_timing import ClipTiming
 from capture.clock import ClockReading
 from capture.distinct import check_distinct
 from capture.frame_check import CheckedView, FrameCheck
@@ -20,6 +22,7 @@ from capture.frames import FramePair
 from capture.masking import masked
 from capture.process import CameraJob
 from capture.sources.base import DEFAULT_MODE, DeviceMode, SourceSpec
+from capture.sources.clip_header import ClipHeader
 from capture.sources.registry import parse_source
 from capture.supervisor import Supervisor
 from capture.transport.feeds import Feeds, peer_key
@@ -35,6 +38,7 @@ _POLL_MS = 50
 _BATCH = 16
 _WIDEN_NS = 500_000_000
 """A feed that sends nothing of its view for this long after the start is asked for all that it sends."""
+_NO_CLIP = "leave out --offset and --rate, which are for two clips"
 
 Tap = Callable[[View, Sequence[Part], int, int], None]
 """Called with each message before it is decoded: view, parts, arrival time, and this host's clock minus the sender's, ns."""
@@ -59,8 +63,9 @@ class PairStream:
         mode: DeviceMode = DEFAULT_MODE,
         keys: Keys | None = None,
         findings: Findings | None = None,
+        timing: PerView[ClipTiming] | None = None,
     ) -> None:
-        """Raises UserError for a source that is not one."""
+        """Raises UserError for a source that is not one, or that is no clip where there is a `timing` for two clips."""
         self.findings = findings or Findings()
         """What is found out of the cameras while they stream."""
         self.sources = sources
@@ -68,6 +73,13 @@ class PairStream:
         one_recording = check_distinct(self._specs, sources)
         if one_recording is not None:
             self.findings.add(one_recording)
+        self._timing = timing
+        if timing is not None:
+            for view, spec in self._specs.items():
+                if spec.timed(timing[view]) is None:
+                    raise UserError(f"{view} source {sources[view]!r} is no clip on disk, and has times of its own; {_NO_CLIP}")
+        self.of_clips = all(spec.timed(ClipTiming()) is not None for spec in self._specs)
+        """Whether both are clips on disk, each with times from its own beginning."""
         self._every_pair = every_pair
         self._tolerance_ns = tolerance_ns
         self._silence_ns = round(silence_s * 1e9)
@@ -182,10 +194,23 @@ class PairStream:
     def _open(self) -> None:
         assert self._context is None and not self._stop.is_set(), "a PairStream is entered once"
         use_short_temporary_folder()
+        left, right = (_header(view, spec) for view, spec in self._specs.items())
+        if left is not None and right is not None:
+            offset_s = None if self._timing is None else self._timing.right.later_s - self._timing.left.later_s
+            for finding in compare_headers(PerView(left, right), offset_s=offset_s):
+                self.findings.add(finding)
         self._directory = Path(tempfile.mkdtemp(prefix="duohand-"))
         endpoints = PerView.of(self._endpoint)
         jobs = [
-            CameraJob(view, self.sources[view], endpoints[view], self._every_pair, self._mode, self._lasts(view))
+            CameraJob(
+                view,
+                self.sources[view],
+                endpoints[view],
+                self._every_pair,
+                self._mode,
+                self._lasts(view),
+                self._timing and self._timing[view],
+            )
             for view in VIEWS
             if self._specs[view].feed_endpoint is None
         ]
@@ -304,6 +329,13 @@ class PairStream:
         restarts = {f"{view}_restarts": count for view, count in cameras.restarts.items()}
         self._faults = {**receiver.faults, **restarts, **feeds.steps()}
         self._clocks = feeds.clocks()
+
+
+def _header(view: View, spec: SourceSpec) -> ClipHeader | None:
+    try:
+        return spec.clip_header
+    except UserError as error:
+        raise UserError(f"{view} camera: {error}") from error
 
 
 def _parse(view: View, source: str, keys: Keys | None) -> SourceSpec:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, get_args
 import msgspec
 import tyro
 
+from capture.clip_timing import ClipTiming
 from capture.sources.base import DeviceMode
 from capture.views import PerView
 from hand.errors import UserError
@@ -89,6 +90,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Exposure that devices are asked for, in the driver's unit (mostly 100 us); none: the camera's own."""
     keys: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     """Keys for feeds and hands over TCP (python -m tools.keys makes them); none: they stay on this host."""
+    offset: Annotated[float | Literal["auto"], tyro.conf.arg(metavar="auto|SECONDS")] = 0.0
+    """Clips: by how much later than the left one the right one began to record; at 0.5 the right clip's first frame meets that of
+    the left clip at 0.5 s, and at -0.5 the other way round; auto finds it from the hand's motion in both, before the run."""
+    rate: Annotated[float | Literal["auto"], tyro.conf.arg(metavar="auto|FACTOR")] = 1.0
+    """Clips: how many times slower than the left one the right one plays, such as 8 for 240 frames a second stored as 30; auto
+    finds it as --offset auto does."""
     every_pair: bool = False
     """Files: take every pair in order and drop none; else the newest pair wins."""
     replay: _File = None
@@ -165,6 +172,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 )
         assert self.left and self.right
         return PerView(self.left, self.right)
+
+    @property
+    def offset_s(self) -> float | None:
+        """The offset of two clips, s; None where none is given."""
+        assert self.offset != "auto", "what auto stands for is found before a run"
+        return self.offset if self.clip_timing else None
+
+    @property
+    def clip_timing(self) -> PerView[ClipTiming] | None:
+        """Of two clips; None where each is to keep its own times."""
+        assert self.offset != "auto" and self.rate != "auto", "what auto stands for is found before a run"
+        return None if (self.offset, self.rate) == (0, 1) else ClipTiming.of(self.offset, self.rate)
 
     @property
     def camera_mode(self) -> DeviceMode:
@@ -247,6 +266,12 @@ def check(settings: Settings) -> Settings:
         raise UserError("adapt is on with merge rotation: it learns from where the cameras are, so use merge auto or geometry")
     if settings.replay and (settings.left or settings.right):
         raise UserError(f"there are cameras and a recording: give --left and --right, or --replay {settings.replay}, not both")
+    if settings.offset != "auto" and not math.isfinite(settings.offset):
+        raise UserError(f"offset is {settings.offset}: expected seconds, or auto")
+    if settings.rate != "auto" and not 0.01 <= settings.rate <= 100:
+        raise UserError(f"rate is {settings.rate}: expected a factor between 0.01 and 100, or auto")
+    if settings.replay and (settings.offset != 0 or settings.rate != 1):
+        raise UserError(f"{settings.replay} has the times of its run: leave out --offset and --rate, which are for two clips")
     if settings.replay and settings.record:
         raise UserError(
             f"{settings.replay} is a recording already: leave --record out, or cut a part with python -m tools.session cut"
@@ -282,5 +307,6 @@ def _explain(message: str) -> str:
     expectation, _, place = message.partition(" - at `$.")
     key = place.rstrip("`")
     if expectation.startswith("Invalid enum value"):
-        expectation += f", expected one of {', '.join(get_args(Settings.__annotations__[key]))}"
+        names = [name for name in get_args(Settings.__annotations__[key]) if isinstance(name, str)]
+        expectation += f", expected one of {', '.join(names)}" if names else ", expected a number or auto"
     return f"key `{key}`: {expectation[:1].lower()}{expectation[1:]}" if key else message

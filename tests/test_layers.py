@@ -22,6 +22,7 @@ MAY_IMPORT = {
         *("runtime.estimators", "runtime.calibration", "runtime.fusion", "runtime.reporting", "runtime.outputs"),
         "runtime.calibration.formats",
     },
+    "runtime.synchronization": {"hand", "capture", "capture.sources", "runtime", "runtime.estimators"},
     "runtime.geometry": {"hand", "capture"},
     "runtime.networks": {"hand"},
     "runtime.engines": {"hand", "runtime.networks"},

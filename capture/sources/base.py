@@ -4,12 +4,17 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, NamedTuple, Protocol
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from capture.clip_timing import ClipTiming
 from capture.views import View
 from hand.findings import Finding
+
+if TYPE_CHECKING:
+    # It brings OpenCV, which reading a SOURCE does not wait for.
+    from capture.sources.clip_header import ClipHeader
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,15 @@ class SourceSpec(ABC):
     @property
     def feed_endpoint(self) -> str | None:
         """ZeroMQ address at which another program publishes its frames; None for what this program captures itself."""
+        return None
+
+    def timed(self, timing: ClipTiming) -> "SourceSpec | None":
+        """The same clip with its frames at these times; None for what is no clip on disk, and has times of its own."""
+        return None
+
+    @property
+    def clip_header(self) -> "ClipHeader | None":
+        """What the header of a clip on disk announces; None for anything else. Raises UserError where it cannot be read."""
         return None
 
     @property

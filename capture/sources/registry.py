@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from capture.clip_timing import ClipTiming
 from capture.sources.base import DeviceMode, Source, SourceSpec
 from capture.views import View
 from hand.errors import UserError
@@ -61,9 +62,12 @@ def parse_source(text: str, *, secured: bool = False) -> SourceSpec:
     raise UserError(f"source {text!r}: there is no such file; give {FORMS}")
 
 
-def open_source(text: str, view: View, *, paced: bool, mode: DeviceMode) -> Source:
+def open_source(text: str, view: View, *, paced: bool, mode: DeviceMode, timing: ClipTiming | None = None) -> Source:
     """Open a SOURCE that this process captures itself (any but a feed).
 
-    `paced`: a file or a recording plays at its own rate; else as fast as it is read. Raises UserError.
+    `paced`: a file or a recording plays at its own rate; else as fast as it is read. `timing`: of a clip. Raises UserError.
     """
-    return parse_source(text).open(view, paced=paced, mode=mode)
+    spec = parse_source(text)
+    timed = spec.timed(timing) if timing else spec
+    assert timed is not None, "what has a timing is a clip"
+    return timed.open(view, paced=paced, mode=mode)

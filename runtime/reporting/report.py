@@ -53,6 +53,8 @@ class Report:
         """What the calibration came to, for the end."""
         self.calibration_lines: Callable[[], list[tuple[str, str]]] = list
         """The same for the summary: labels and texts."""
+        self.skew_note: Callable[[], str | None] = lambda: None
+        """What is to be said of the times that skew is measured between."""
         self.findings = Findings()
         """What the run found out that its user should know."""
 
@@ -153,7 +155,7 @@ class Report:
             text = f"p50 {latency.p50_ms:.1f} ms, p95 {latency.p95_ms:.1f} ms, p99 {latency.p99_ms:.1f} ms from capture to hand"
             lines.append(_line("latency", text))
         lines += _lines("stages", self._stages.lines())
-        lines += _lines("skew", self._skew.lines())
+        lines += _lines("skew", self._skew.lines() + list(filter(None, [self.skew_note()])))
         lines.append(_line("hand seen", f"by both views {both}, left only {left}, right only {right}, none {none}"))
         lines.append(_line("dropped", _listing(stats.drops)))
         if stats.faults:

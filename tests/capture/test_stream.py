@@ -20,6 +20,7 @@ import pytest
 import zmq
 
 from capture import wire
+from capture.clip_timing import ClipTiming
 from capture.stream import PairStream
 from capture.views import VIEWS, PerView, View
 from hand.errors import UserError
@@ -97,6 +98,36 @@ def test_a_shorter_file_ends_the_stream_and_the_rest_has_no_partner(tmp_path):
         pairs = read_all(stream)
     assert [pair.left.seq for pair in pairs] == list(range(5))
     assert set(stream.drops) <= {"no_partner"} and stream.failure is None
+
+
+@pytest.mark.parametrize(("offset_s", "rate", "first", "last"), [(0.5, 1.0, (15, 0), (39, 24)), (-0.5, 1.0, (0, 15), (24, 39))])
+def test_clips_with_a_timing_are_paired_on_the_clock_that_they_share(tmp_path, offset_s, rate, first, last):
+    with PairStream(clips(tmp_path, 40, 40), every_pair=True, timing=ClipTiming.of(offset_s, rate)) as stream:
+        pairs = read_all(stream)
+    seqs = [(pair.left.seq, pair.right.seq) for pair in pairs]
+    assert (seqs[0], seqs[-1], len(seqs)) == (first, last, 25)
+    assert {pair.skew_ns for pair in pairs} == {0} and stream.failure is None
+
+
+def test_a_clip_that_plays_slower_is_paired_frame_by_frame_of_the_same_moment(tmp_path):
+    sources = PerView(str(write_clip(tmp_path / "left.mp4", 10)), str(write_clip(tmp_path / "right.mp4", 40)))
+    with PairStream(sources, every_pair=True, timing=ClipTiming.of(0.0, 4.0)) as stream:
+        pairs = read_all(stream)
+    assert [(pair.left.seq, pair.right.seq) for pair in pairs] == [(seq, 4 * seq) for seq in range(10)]
+
+
+def test_only_clips_take_a_timing(tmp_path):
+    sources = PerView(str(write_clip(tmp_path / "left.mp4", 3)), "pattern")
+    with pytest.raises(UserError, match="right source 'pattern' is no clip on disk.*leave out --offset and --rate"):
+        PairStream(sources, timing=ClipTiming.of(0.5, 1.0))
+
+
+def test_clips_of_different_lengths_are_a_finding(tmp_path):
+    stream = PairStream(clips(tmp_path, 10, 90), every_pair=True)
+    assert stream.of_clips
+    with stream:
+        read_all(stream)
+    assert [finding.kind for finding in stream.findings.all] == ["clip_lengths"]
 
 
 def test_live_files_play_at_their_pace_and_account_for_every_frame(tmp_path):

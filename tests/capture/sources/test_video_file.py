@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from capture.clip_timing import ClipTiming
 from capture.sources.video_file import FileSource
 from hand.errors import UserError
 from tests.capture.clips import cut, read_number, with_moov_first, with_pixel_aspect, write_clip
@@ -82,3 +83,19 @@ def test_a_cut_file_without_its_index_says_why_it_cannot_be_read(tmp_path):
         UserError, match=r"cannot be read as a video: it has [0-9]+ of [0-9]+ bytes, and lacks the index at its end"
     ):
         FileSource(clip, paced=False)
+
+
+def test_a_clip_with_a_timing_begins_where_the_shared_clock_does(tmp_path):
+    clip = write_clip(tmp_path / "clip.mp4", 12, fps=25)
+    source = FileSource(clip, paced=False, timing=ClipTiming(slower=2.0, later_s=-0.1))
+    shots = list(source.frames(start_ns=5))
+    source.close()
+    assert [shot.seq for shot in shots] == [read_number(shot.image) for shot in shots] == list(range(5, 12))
+    assert [shot.captured_ns for shot in shots] == [5 + 20_000_000 * i for i in range(7)]
+
+
+def test_a_clip_that_ends_before_the_other_begins_is_an_error(tmp_path):
+    source = FileSource(write_clip(tmp_path / "clip.mp4", 12, fps=25), paced=False, timing=ClipTiming(later_s=-3.0))
+    with pytest.raises(UserError, match=r"clip.mp4' lasts 0.5 s, and the other clip begins 3.0 s after it; give an --offset"):
+        list(source.frames(0))
+    source.close()
