@@ -145,6 +145,8 @@ class Stream:
 
         pairs = LateView(self._pairs, first, set_up_anew)
         undistorted = UndistortedPairs(pairs, setup.undistorters) if setup.undistorters else None
+        if undistorted:
+            undistorted.corrected = lambda: processor.pipeline.rig.state.lenses
         report.calibration = lambda: processor.pipeline.calibration_status
         report.sections["tracking"] = lambda: processor.pipeline.tracking
         taught_in_colour = settings.estimator == "detnet"

@@ -1,5 +1,6 @@
 """Camera setup: what a run knows of its two cameras before it sees a hand, and the profile that it saves for the next run."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,7 +9,7 @@ import numpy as np
 
 from capture.frames import Frame, FramePair
 from capture.sources.registry import parse_source
-from capture.views import PerView, View
+from capture.views import VIEWS, PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.errors import UserError
 from runtime.calibration.calibration_files import read_calibration
@@ -37,6 +38,8 @@ class CameraSetup:
     """The pair's profile; None for recordings and synthetic cameras, whose placement differs each time."""
     pair: CameraPair
     remembered: Profile | None
+    fix: bool = False
+    """Whether the user's calibration is corrected where hands show a usual mistake in it."""
 
     @classmethod
     def of(cls, settings: Settings, first: FramePair, remembered: Profile | None = None) -> "CameraSetup":
@@ -54,7 +57,16 @@ class CameraSetup:
             if not isinstance(calibration, Calibration):
                 # The lenses' fields of view are known, the cameras' places are found on the hand.
                 return cls(cameras, cameras.map(lambda camera: camera.fov_deg), None, undistorters, None, pair, None)
-            return cls(cameras, PerView(None, None), calibration.geometry(cameras), undistorters, None, pair, None)
+            return cls(
+                cameras,
+                PerView(None, None),
+                calibration.geometry(cameras),
+                undistorters,
+                None,
+                pair,
+                None,
+                settings.calibration_fix,
+            )
         fov_deg = PerView.of(lambda view: settings.fovs_deg[view] or first[view].fov_deg)
 
         def camera(view: View) -> PinholeCamera:
@@ -70,7 +82,10 @@ class CameraSetup:
         """The self-calibrator for what is not known."""
         sizes_px = self.cameras.map(lambda camera: camera.size_px)
         remembered = self.remembered.geometry(hand_size_mm) if self.remembered else None
-        return SelfCalibrator(sizes_px, self.fov_deg, hand_size_mm, remembered=remembered, given=self.given)
+        lenses = self.undistorters.map(lambda undistorter: undistorter.lens) if self.undistorters else None
+        return SelfCalibrator(
+            sizes_px, self.fov_deg, hand_size_mm, remembered=remembered, given=self.given, lenses=lenses, fix=self.fix
+        )
 
     def save_profile(self, state: CalibrationState, hand_size_mm: float) -> None:
         """Save the calibration as the pair's profile, if it has one. Raises UserError where it cannot be written."""
@@ -112,6 +127,8 @@ class UndistortedPairs:
     def __init__(self, pairs: PairSource, undistorters: PerView[Undistorter]):
         self.undistorters = undistorters
         """May be replaced between two pairs."""
+        self.corrected: Callable[[], PerView[Lens] | None] = lambda: None
+        """Lenses that replace those of `undistorters` from the next pair on, once the calibration is corrected."""
         self._pairs = pairs
 
     @property
@@ -124,6 +141,9 @@ class UndistortedPairs:
 
     def undistort(self, pair: FramePair) -> FramePair:
         """A pair with undistorted images."""
+        lenses = self.corrected()
+        if lenses is not None and any(lenses[view] is not self.undistorters[view].lens for view in VIEWS):
+            self.undistorters = lenses.map(Undistorter)
 
         def frame(view: View) -> Frame:
             undistorter = self.undistorters[view]

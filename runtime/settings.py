@@ -47,6 +47,7 @@ DECIDES_HANDS = (
     "hand_size_mm",
     "hand_side",
     "calibration",
+    "calibration_fix",
     "merge",
     "merge_rule",
     "smooth",
@@ -143,6 +144,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calibration: Annotated[tuple[Path, ...], tyro.conf.arg(metavar="FILE [FILE ...]")] = ()
     """Calibration of both cameras, in one file or several (OpenCV, NumPy, Kalibr, Anipose, freemocap, Caliscope, Pose2Sim, ROS,
     plain text; file.toml#cam_0,cam_2 names the left and the right camera of many); none: they calibrate themselves on a hand."""
+    calibration_fix: bool = False
+    """Correct the calibration where hands show that it was written down by a usual mistake (R and T the wrong way round, cameras
+    exchanged, another unit or size of frames); else it is used as it is, and the run ends with exit code 1."""
     remember: bool = True
     """Keep what was found of two live cameras for their next run."""
     merge: Literal["auto", "geometry", "rotation"] = "auto"

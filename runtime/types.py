@@ -101,8 +101,9 @@ class DualHand:
     """Each view's own hand; None where that view saw none."""
     R_right_from_left: np.ndarray | None
     """(3, 3) rotation in use, None until one is known."""
-    rotation_uncertainty_deg: float
-    """Standard deviation of that rotation; infinite until one is known."""
+    rotation_uncertainty_deg: float | None
+    """Standard deviation of that rotation; infinite until one is known, None for a given calibration that hands have not
+    confirmed."""
     timings: Timings
     geometry: TwoViewGeometry | None = None
     """The cameras that the hand was fitted to, however its joints were merged; None while they are not known."""

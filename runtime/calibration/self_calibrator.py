@@ -3,8 +3,7 @@
 Without threads or clocks: it is given pairs and solutions. `runtime.calibration.solver_process` solves its problems.
 """
 
-from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -12,12 +11,17 @@ from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.acceptance import confirms, figures_of, rejection_reason, views_agree
+from runtime.calibration.bundle import Keypoints
+from runtime.calibration.given_check import GivenCheck
+from runtime.calibration.hypotheses import GivenCalibration
 from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
+from runtime.calibration.motion_monitor import MOVED_NS, MotionMonitor
 from runtime.calibration.solver import Problem, Solution
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, Uncertainty
 from runtime.calibration.variables import Prior
 from runtime.estimators.uncertainty import pixel_error
+from runtime.geometry.lens import Lens
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
 
@@ -40,8 +44,6 @@ FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
 BONE_SIGMA, BONE_NOISE = 0.1, 0.05
 FROZEN_SHARE = 0.01
 """A view whose hand moves by less than this share of its motion in the other view is frozen."""
-MOVED_NS, MOVED_PAIRS, MOVED_FACTOR = 1_000_000_000, 10, 1.5
-"""A camera counts as moved when over this time, and at least so many pairs, the median residual is so many times the usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,30 +55,17 @@ class CalibrationState:
     bones: np.ndarray | None = None
     """(20,) the hand's bone lengths, in hands."""
     uncertainty: Uncertainty | None = None
+    """Of a given calibration None until hands have confirmed it."""
     version: int = 0
     """Grows with every new geometry."""
     moved: int = 0
     """How often a camera was found to have been moved."""
     pairs: int = 0
     """Number of keyframes that it was solved on."""
-
-
-@dataclass(slots=True)
-class _MotionMonitor:
-    """Whether new pairs still fit a geometry, or a camera was moved."""
-
-    geometry: TwoViewGeometry
-    usual_residual: float
-    """90 % quantile of the keyframes' residuals when the geometry was found, standard deviations."""
-    recent: deque[tuple[int, float]] = field(default_factory=deque)
-
-    def moved(self, pair: Keyframe) -> bool:
-        """Whether the residuals of this pair and those of the last second show that a camera was moved."""
-        self.recent.append((pair.captured_ns, residual(self.geometry, pair)))
-        while pair.captured_ns - self.recent[0][0] > MOVED_NS:
-            self.recent.popleft()
-        residuals = [value for _, value in self.recent]
-        return len(residuals) >= MOVED_PAIRS and float(np.median(residuals)) > MOVED_FACTOR * self.usual_residual
+    contradicted: bool = False
+    """Whether hands show that the cameras are not where a given calibration has them."""
+    lenses: PerView[Lens] | None = None
+    """Those of a corrected calibration; None where frames are undistorted as they were at the start."""
 
 
 class SelfCalibrator:
@@ -91,10 +80,13 @@ class SelfCalibrator:
         bones: np.ndarray | None = None,
         remembered: TwoViewGeometry | None = None,
         given: TwoViewGeometry | None = None,
+        lenses: PerView[Lens] | None = None,
+        fix: bool = False,
     ):
         """`fov_deg`: horizontal fields of view that are known; the others are estimated. `bones` (20,): prior lengths, the hand
         model's if not given. `remembered`: an earlier run's geometry, used once a solution confirms it. `given`: a user's
-        calibration, which replaces all that; only the hand's bones are estimated.
+        calibration, which replaces all that; it is tested, and only the hand's bones are estimated. `lenses`: its lenses, with
+        the frames' sizes; None for those of `given`'s cameras. `fix`: whether it is corrected where a usual mistake was made.
         """
         self._hand_size_mm = hand_size_mm
         self._bones = mean_bone_lengths() if bones is None else bones
@@ -105,7 +97,7 @@ class SelfCalibrator:
         self._remembered = self._known = None if known is None else self._estimate_of(known, fov_deg)
         self._buffer: KeyframeBuffer[Keyframe] = KeyframeBuffer(sizes_px.map(lambda size: size[0]))
         self._last_solution: Solution | None = None
-        self._monitor: _MotionMonitor | None = None
+        self._monitor: MotionMonitor | None = None
         self._solving = False
         self._epoch = 0
         self._submitted_ns: int | None = None
@@ -113,8 +105,14 @@ class SelfCalibrator:
         self._new_pairs = self._solved = 0
         self.state = CalibrationState()
         self._status = CalibrationStatus()
+        self._check: GivenCheck | None = None
+        self._claim: GivenCalibration | None = None
+        """The given calibration that is in use."""
         if given is not None:
-            self.state = CalibrationState(given, self._bones, _NO_UNCERTAINTY, version=1)
+            claim = GivenCalibration.of(given)
+            claim = claim if lenses is None else replace(claim, lenses=lenses)
+            self._claim, self._check = claim, GivenCheck(claim, hand_size_mm, fix=fix)
+            self.state = CalibrationState(given, self._bones, version=1)
             self._status = CalibrationStatus(CalibrationPhase.GIVEN)
 
     @property
@@ -125,7 +123,7 @@ class SelfCalibrator:
     @property
     def status(self) -> CalibrationStatus:
         """How far the calibration has come; `merge` is the rig's to add."""
-        return replace(self._status, progress=self._progress())
+        return replace(self._status, progress=self._progress(), check=self._check.check if self._check else None)
 
     def _progress(self) -> float:
         if self.state.geometry is not None:
@@ -148,9 +146,15 @@ class SelfCalibrator:
         self._first_ns = captured_ns if self._first_ns is None else self._first_ns
         if self._monitor is not None and self._monitor.moved(pair):
             self._restart(captured_ns)
+        if self._check is not None and self._check.moved(pair):
+            self._buffer.forget_before(captured_ns - MOVED_NS // 2)
+            self._reset(captured_ns)
+            self._use_check(self._check)
 
     def due(self, captured_ns: int) -> Problem | None:
         """The problem to solve now, whose solution is to be given to `accept`; None while there is none."""
+        if self._check is not None:
+            self._test(captured_ns, self._check)
         if self._solving or self._first_ns is None or self._new_pairs < NEW_PAIRS:
             return None
         if len(self._buffer) < FIRST_PAIRS or captured_ns - self._first_ns < FIRST_NS:
@@ -168,7 +172,7 @@ class SelfCalibrator:
         pairs = self._buffer.pairs
         search = not self._fixed and (self._known is None or self._solved % SEARCH_EVERY == SEARCH_EVERY - 1)
         return Problem(
-            self._buffer.keypoints(self._cameras.map(lambda camera: np.array(camera.centre_px))),
+            self._keypoints(),
             np.array([pair.captured_ns for pair in pairs]),
             self._prior,
             self._known,
@@ -176,10 +180,40 @@ class SelfCalibrator:
             epoch=self._epoch,
         )
 
+    def _keypoints(self) -> PerView[Keypoints]:
+        return self._buffer.keypoints(self._cameras.map(lambda camera: np.array(camera.centre_px)))
+
+    def _test(self, captured_ns: int, check: GivenCheck) -> None:
+        """Test the given calibration where it is time to."""
+        check.begin(captured_ns)
+        if check.is_due(captured_ns, self._first_ns, len(self._buffer)) and check.test(
+            captured_ns, self._keypoints(), self._buffer.pairs, varied=self._buffer.travel >= MIN_TRAVEL
+        ):
+            self._use_check(check)
+
+    def _use_check(self, check: GivenCheck) -> None:
+        """Take over what the check has come to, corrected cameras too."""
+        state, given = self.state, check.calibration
+        if self._claim is not None and given is not self._claim:
+            lenses = given.lenses if given.lenses is not self._claim.lenses else state.lenses
+            geometry = given.geometry
+            self._claim, self._cameras = given, geometry.cameras
+            self._prior, self._known = self._make_prior(PerView(None, None)), self._estimate_of(geometry, PerView(None, None))
+            self._remembered = self._known
+            state = replace(state, geometry=geometry, bones=self._bones, lenses=lenses)
+            # Hands found in frames that were undistorted otherwise, or bones of another unit, are of no use.
+            self._buffer.forget_before(1 << 62)
+            self._reset(None)
+        self.state = replace(
+            state, uncertainty=check.check.uncertainty, contradicted=check.contradicted, version=state.version + 1
+        )
+
     def _pause_ns(self) -> int:
         """Time between two problems."""
         uncertainty = self.state.uncertainty
-        certain = uncertainty is not None and bool(self._solved) and uncertainty.rotation_deg <= REFINE_BELOW_DEG
+        certain = bool(self._solved) and (
+            self._fixed or (uncertainty is not None and uncertainty.rotation_deg <= REFINE_BELOW_DEG)
+        )
         return REFINE_INTERVAL_NS if certain else SOLVE_INTERVAL_NS
 
     def accept(self, solution: Solution | None) -> None:
@@ -213,8 +247,7 @@ class SelfCalibrator:
 
     def _use(self, solution: Solution) -> None:
         geometry = self._geometry_of(solution.cameras)
-        residuals = [residual(geometry, pair) for pair in self._buffer.pairs]
-        self._monitor = _MotionMonitor(geometry, float(np.quantile(residuals, 0.9)))
+        self._monitor = MotionMonitor.of(geometry, self._buffer.pairs)
         self._known = solution.cameras
         state = self.state
         self.state = CalibrationState(
@@ -232,7 +265,10 @@ class SelfCalibrator:
         self._buffer.forget_before(1 << 62)
         self._reset(None)
         self._known = self._remembered
-        if not self._fixed:
+        if self._check is not None:
+            self._check.restart()
+            self._use_check(self._check)
+        else:
             self.state = CalibrationState(version=self.state.version + 1, moved=self.state.moved)
             self._status = CalibrationStatus()
 
@@ -278,9 +314,6 @@ class SelfCalibrator:
         return TwoViewGeometry(cameras, estimate.R_right_from_left, estimate.t_right_from_left * self._hand_size_mm)
 
 
-_NO_UNCERTAINTY = Uncertainty(0.0, 0.0, PerView(0.0, 0.0))
-
-
 def mean_bone_lengths() -> np.ndarray:
     """(20,) lengths of the hand model's mean hand, in hands."""
     import torch
@@ -294,12 +327,6 @@ def mean_bone_lengths() -> np.ndarray:
     pose = family_pose([list(FAMILIES).index("rest")], model)
     joints = unit_hand(model.pose_joints(torch.zeros(1, model.components), pose)[0].numpy().astype(float))
     return np.linalg.norm(joints[CHILD] - joints[PARENT], axis=-1)
-
-
-def residual(geometry: TwoViewGeometry, pair: Keyframe) -> float:
-    """Median epipolar residual over the joints, in standard deviations of the pixels."""
-    residuals_px = geometry.sampson_px(pair.hands.map(lambda hand: hand.pixels))
-    return float(np.median(np.abs(residuals_px) / np.hypot(pair.sigma_px.left, pair.sigma_px.right)))
 
 
 def _camera(size_px: tuple[int, int], fov_deg: float | None) -> PinholeCamera:

@@ -61,6 +61,67 @@ class Uncertainty:
     focal_percent: PerView[float]
 
 
+class CheckOutcome(Enum):
+    """What hands say of a calibration that the user gave."""
+
+    UNTESTED = "untested"
+    """Too few hands in both views yet, or they do not decide."""
+    CONFIRMED = "confirmed"
+    CONTRADICTED = "contradicted"
+    """Other cameras explain clearly better what both views see, or the hand comes out much too small or too large."""
+    UNEXPLAINED = "unexplained"
+    """Neither the calibration nor any other place of the cameras explains what both views see."""
+
+
+class Correction(Enum):
+    """How a calibration was written down wrongly."""
+
+    INVERSE = "inverse"
+    """R and T lead from right to left."""
+    EXCHANGED = "exchanged"
+    """Left and right are exchanged."""
+    INTRINSICS_EXCHANGED = "intrinsics_exchanged"
+    """Only the lenses are."""
+    TRANSPOSED = "transposed"
+    """R is transposed, T is not."""
+    POSITION = "position"
+    """T is where the right camera is, left camera's axes."""
+    OPPOSITE = "opposite"
+    """T has the opposite sign."""
+    RESOLUTION = "resolution"
+    """The lenses are those of scaled frames."""
+    CROP = "crop"
+    """The lenses are those of frames that were not cropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationCheck:
+    """What hands say of a calibration that the user gave."""
+
+    outcome: CheckOutcome = CheckOutcome.UNTESTED
+    agreement: float = 0.0
+    """Share of the joints, in [0, 1], whose rays meet before both given cameras, by the noise of the pixels."""
+    corrections: tuple[Correction, ...] = ()
+    """With which usual mistake undone hands fit; several where hands cannot tell them apart, none where none explains them."""
+    corrected_agreement: float | None = None
+    """`agreement` after the correction; None without one, and where it can only be told once frames are undistorted by it."""
+    frame_scale: float = 1.0
+    """For `Correction.RESOLUTION`: size of these frames as a multiple of those that the lenses are of."""
+    hand_mm: float | None = None
+    """From wrist to middle knuckle as the cameras have it, where that is far from what is expected; None where it is not."""
+    unit_mm: float = 1.0
+    """By what T is to be multiplied then, so that the hand is as large as expected."""
+    expected_hand_mm: float = 0.0
+    uncertainty: Uncertainty | None = None
+    """How far rotation and baseline may be off by what hands tell; None unless hands confirm them."""
+    pairs: int = 0
+    """Number of keyframes that were judged."""
+    since_ns: int | None = None
+    """For a contradicted calibration that was confirmed before: time since the first pair from which on it does not fit."""
+    applied: bool = False
+    """Whether the corrected calibration is in use."""
+
+
 @dataclass(frozen=True, slots=True)
 class SolutionFigures:
     """The figures of a solution, accepted or not."""
@@ -89,3 +150,5 @@ class CalibrationStatus:
     """The solver has ended: no further solution will come, and what is known stays."""
     merge: MergeDecision | None = None
     """None until the cameras are calibrated."""
+    check: CalibrationCheck | None = None
+    """Of a given calibration; None without one."""

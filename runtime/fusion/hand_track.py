@@ -34,7 +34,8 @@ class FusedHand:
     weight_left: np.ndarray
     """(21,) share of the left view."""
     R_right_from_left: np.ndarray | None
-    rotation_uncertainty_deg: float
+    rotation_uncertainty_deg: float | None
+    """None for a given calibration that hands have not confirmed."""
     geometry: TwoViewGeometry | None = None
     """The cameras that the hand was fitted to, however its joints were merged; None where none are known, as the next two."""
     wrist_mm: np.ndarray | None = None
@@ -100,10 +101,12 @@ class HandTrack:
         """
         merged = self._smoothed(captured_ns, hands, self._merged(hands))
         rotation, state = self._rig.rotation, self._rig.state
-        R, uncertainty_deg = rotation.rotation, rotation.uncertainty_deg
+        R: np.ndarray | None = rotation.rotation
+        uncertainty_deg: float | None = rotation.uncertainty_deg
         geometry = state.geometry
-        if geometry is not None and state.uncertainty is not None:
-            R, uncertainty_deg = geometry.R_right_from_left, state.uncertainty.rotation_deg
+        if geometry is not None:
+            R = geometry.R_right_from_left
+            uncertainty_deg = None if state.uncertainty is None else state.uncertainty.rotation_deg
         self._use_cameras(state)
         fitted = self.fitted = self._fit(captured_ns, hands) if self._fit is not None else None
         if merged is None and fitted is None:
@@ -137,7 +140,9 @@ class HandTrack:
             return merge(PerView(hands.left, hands.right), R, self._settings.rule, self._settings.beta)
         return carry(hands, self._rig.reliable_rotation if R is None else R)
 
-    def _of_right_alone(self, captured_ns: int, hands: PerView[ViewHand | None], uncertainty_deg: float) -> FusedHand | None:
+    def _of_right_alone(
+        self, captured_ns: int, hands: PerView[ViewHand | None], uncertainty_deg: float | None
+    ) -> FusedHand | None:
         """The right view's hand in that camera's axes."""
         if hands.right is None:
             return None

@@ -100,13 +100,14 @@ class Rig:
             return status
         if self.merges_by_geometry:
             return replace(status, merge=MergeDecision.GEOMETRY)
-        return replace(status, merge=MergeDecision.ROTATION if self._prefers_rotation else MergeDecision.COMPARING)
+        return replace(status, merge=MergeDecision.COMPARING if self._comparing else MergeDecision.ROTATION)
 
     @property
     def reliable_rotation(self) -> np.ndarray | None:
         """(3, 3) R_right_from_left; None while it is too uncertain to merge by."""
-        if self._state.geometry is not None:
+        if self._state.geometry is not None and self._state.uncertainty is not None:
             return self._state.geometry.R_right_from_left
+        # Also while hands have not confirmed a given calibration: a wrong one would make each view's hand another.
         return self.rotation.rotation if self.rotation.uncertainty_deg <= MAX_ROTATION_UNCERTAINTY_DEG else None
 
     @property
@@ -116,8 +117,15 @@ class Rig:
             return False
         if self._choice == "geometry":
             return True
+        if self._state.contradicted:
+            return False
         # A given geometry is used from the first pair on, one that was found once some held-out pairs were seen.
         return not self._prefers_rotation and (self._given or self.merge_errors is not None)
+
+    @property
+    def _comparing(self) -> bool:
+        """Whether too few held-out pairs say which is better."""
+        return self.merge_errors is None and not self._prefers_rotation and not self._state.contradicted
 
     @property
     def _given(self) -> bool:

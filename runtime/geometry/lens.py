@@ -84,6 +84,13 @@ class Lens:
         pixels, _ = project(points.reshape(-1, 1, 3), zero, zero, self.matrix, np.array(self.coefficients))
         return np.asarray(pixels).reshape(*points.shape[:-1], 2)
 
+    def rays(self, pixels: np.ndarray) -> np.ndarray:
+        """Directions (..., 3), camera axes, of length 1, of pixels (..., 2) in the camera's own frames."""
+        undistort = cv2.fisheye.undistortPoints if self.distortion == "equidistant" else cv2.undistortPoints
+        sight = undistort(np.asarray(pixels, float).reshape(-1, 1, 2), self.matrix, np.array(self.coefficients))
+        ray = np.concatenate([sight.reshape(-1, 2), np.ones((len(sight), 1))], 1)
+        return (ray / np.linalg.norm(ray, axis=1, keepdims=True)).reshape(*np.shape(pixels)[:-1], 3)
+
     def growth(self) -> tuple[np.ndarray, np.ndarray]:
         """Radial profile: angles off the axis in rising order, and the image radius of each in focal lengths, both (N,).
 
@@ -111,10 +118,9 @@ class Undistorter:
 
     def __init__(self, lens: Lens, *, centred: bool = False):
         """`lens`: with the frames' size (`Lens.at`). `centred`: the ideal camera's principal point is the frame's middle."""
-        assert lens.size_px is not None, "the lens lacks the frames' size: see Lens.at"
         self.lens = lens
-        camera = _ideal_camera(lens, lens.size_px)
-        width, height = lens.size_px
+        camera = ideal_camera(lens)
+        width, height = camera.size_px
         self.camera = replace(camera, centre_px=((width - 1) / 2, (height - 1) / 2)) if centred else camera
         """`lens.project(camera.rays(pixels))` maps undistorted pixels to the original frame."""
         self._maps = _maps(lens, self.camera)
@@ -135,8 +141,13 @@ class Undistorter:
         return undistorted
 
 
-def _ideal_camera(lens: Lens, size_px: tuple[int, int]) -> PinholeCamera:
-    """The camera that keeps what the lens sees straight left, right, above and below of its centre, within `MAX_FOV_DEG`."""
+def ideal_camera(lens: Lens) -> PinholeCamera:
+    """The camera that keeps what the lens sees straight left, right, above and below of its centre, within `MAX_FOV_DEG`.
+
+    `lens`: with the frames' size.
+    """
+    size_px = lens.size_px
+    assert size_px is not None, "the lens lacks the frames' size: see Lens.at"
     if lens.distortion == "none":
         return PinholeCamera(min(lens.focal_px), lens.centre_px, size_px)
     angle, radius = lens.growth()

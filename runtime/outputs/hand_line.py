@@ -75,7 +75,7 @@ class HandLine(msgspec.Struct, frozen=True, kw_only=True):
     R_right_from_left: Points | None
     """(3, 3)."""
     rotation_uncertainty_deg: float | None
-    """Standard deviation of the rotation."""
+    """Standard deviation of the rotation; null while there is none, and for a given calibration that hands have not confirmed."""
     wrist_mm: list[float] | None
     """(3,) of the hand fitted to the cameras, left camera's axes; null while the cameras are not known."""
     reprojection_px: float | None
@@ -118,14 +118,16 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, e
         )
 
     views = PerView.of(view_line)
-    finite = math.isfinite(hand.rotation_uncertainty_deg)
+    uncertainty_deg = hand.rotation_uncertainty_deg
     return HandLine(
         index=pair.left.seq,
         side=hand.side,
         views=ViewLines(views.left, views.right),
         fused=FusedLine(_numbers(fused, digits) or [], _numbers(hand.weight_left, digits) or []),
         R_right_from_left=_numbers(rotation, digits and 9),
-        rotation_uncertainty_deg=float(hand.rotation_uncertainty_deg) if finite else None,
+        rotation_uncertainty_deg=float(uncertainty_deg)
+        if uncertainty_deg is not None and math.isfinite(uncertainty_deg)
+        else None,
         wrist_mm=_numbers(hand.wrist_mm, digits and 2),
         reprojection_px=None if hand.reprojection_px is None else float(hand.reprojection_px),
         cameras=None if hand.geometry is None else _cameras(hand.geometry, digits and 3),

@@ -50,7 +50,8 @@ class HandWriter:
         self._used = True
         if hand.R_right_from_left is not None:
             self._rotation = hand.R_right_from_left
-        if hand.rotation_uncertainty_deg <= MAX_ROTATION_UNCERTAINTY_DEG:
+        # A given calibration that is not tested yet is used nevertheless.
+        if hand.rotation_uncertainty_deg is None or hand.rotation_uncertainty_deg <= MAX_ROTATION_UNCERTAINTY_DEG:
             self._flush()
             self._write(pair, hand)
             return

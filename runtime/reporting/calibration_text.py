@@ -1,6 +1,7 @@
 """Text of a calibration status, for the status line and the output of commands."""
 
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, MergeDecision, RejectionReason, SolutionFigures
+from runtime.reporting.calibration_check_text import describe_check
 
 _MERGE = {
     MergeDecision.COMPARING: "being compared",
@@ -33,7 +34,7 @@ def _calibration(status: CalibrationStatus) -> str:
         case CalibrationPhase.CALIBRATED:
             return f"cameras: {_placed(status)}"
         case CalibrationPhase.GIVEN:
-            return "cameras as calibrated"
+            return f"cameras {describe_check(status.check)}"
         case CalibrationPhase.MOVED:
             return "a camera was moved: finding its place anew"
 

@@ -12,6 +12,7 @@ from hand.findings import Findings
 from hand.joints import unit_hand
 from hand.rotations import angle_deg
 from runtime.calibration.status import CalibrationStatus
+from runtime.reporting.calibration_check_text import describe_check
 from runtime.reporting.calibration_text import describe
 from runtime.reporting.histogram import Histogram
 from runtime.reporting.latency import StageLatencies
@@ -137,6 +138,13 @@ class Report:
             sections={name: figures for name, figures in figures_by_name.items() if figures is not None},
         )
 
+    def _rotation_text(self, rotation: RotationStats) -> str:
+        text = f"{rotation.angle_deg:.1f} deg between the views"
+        if rotation.uncertainty_deg is not None:
+            text += f", +- {rotation.uncertainty_deg:.1f} deg"
+        status = self.calibration()
+        return text if status is None or status.check is None else f"{text}, {describe_check(status.check)}"
+
     def summary(self, drops: Mapping[str, int], faults: Mapping[str, int] = NO_COUNTS) -> str:
         """Several lines for the end; see `stats`."""
         stats = self.stats(drops, faults)
@@ -161,8 +169,7 @@ class Report:
         if stats.faults:
             lines.append(_line("cameras", _listing(stats.faults)))
         if stats.rotation is not None:
-            angle, sigma = stats.rotation.angle_deg, stats.rotation.uncertainty_deg
-            lines.append(_line("rotation", f"{angle:.1f} deg between the views, +- {sigma:.1f} deg"))
+            lines.append(_line("rotation", self._rotation_text(stats.rotation)))
         else:
             lines.append(_line("rotation", "not known: it needs hands that both views see"))
         lines += [_line(label, text) for label, text in self.calibration_lines()]

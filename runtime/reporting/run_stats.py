@@ -19,8 +19,8 @@ class RotationStats(msgspec.Struct, frozen=True, kw_only=True):
 
     angle_deg: float
     """Between the two cameras."""
-    uncertainty_deg: float
-    """Standard deviation."""
+    uncertainty_deg: float | None
+    """Standard deviation; null for a given calibration that hands have not confirmed."""
 
 
 class CalibrationStats(msgspec.Struct, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from runtime.watch.calibration import CAMERAS_UNKNOWN, CalibrationWatch
 from runtime.watch.channels import ExchangedChannels, Locate
 from runtime.watch.exposure import Exposure
 from runtime.watch.frozen_view import FrozenView
+from runtime.watch.given_calibration import GivenCalibrationWatch
 from runtime.watch.grey_view import GreyView
 from runtime.watch.hand_size import HandSize
 from runtime.watch.mirrored_view import MirroredView
@@ -39,7 +40,14 @@ class RunWatch:
         self._of_pictures: list[PictureWatcher] = [SameCamera(), FrozenView(), Exposure(), Sharpness()]
         if taught_in_colour:
             self._of_pictures.append(GreyView())
-        self._watchers: list[Watcher] = [self.calibration, MirroredView(), HandSize(), OneView(), *self._of_pictures]
+        self._watchers: list[Watcher] = [
+            self.calibration,
+            GivenCalibrationWatch(),
+            MirroredView(),
+            HandSize(),
+            OneView(),
+            *self._of_pictures,
+        ]
         if load_locator is not None:
             self._watchers.append(ExchangedChannels(load_locator))
         self._said: set[tuple[str, str | None]] = set()

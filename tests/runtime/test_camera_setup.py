@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
@@ -16,7 +17,7 @@ from runtime.calibration.camera_profile import default_folder
 from runtime.calibration.self_calibrator import CalibrationState
 from runtime.calibration.status import Uncertainty
 from runtime.camera_setup import CameraSetup, UndistortedPairs
-from runtime.geometry.lens import Lens
+from runtime.geometry.lens import Lens, ideal_camera
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.settings import Settings
 
@@ -242,6 +243,28 @@ def test_undistorted_pairs_match_the_ideal_cameras(home: Path):
             assert frame.image[y, x].min() > 100
             bent += raw.image[y, x].max() == 0
     assert bent > 4
+
+
+def test_corrected_lenses_replace_the_given_ones(home: Path):
+    """From the next pair on frames are as the corrected lenses' ideal cameras see them."""
+    points = np.array([[x, y, 1.0] for x in (-0.4, 0, 0.4) for y in (-0.3, 0, 0.3)])
+    pair = first(images=dotted(points))
+    setup = CameraSetup.of(calibrated(home, (0.1, 0.0, 0.0, 0.0)), pair)
+    assert setup.undistorters is not None
+    pairs = UndistortedPairs(ListedPairs(), setup.undistorters)
+    pairs.undistort(pair)
+    lenses = PerView.of(lambda view: LENS.at(SIZES[view]))
+    pairs.corrected = lambda: lenses
+    undistorted = pairs.undistort(pair)
+    for view, lens in lenses.items():
+        for x, y in ideal_camera(lens).project(points).round().astype(int):
+            assert undistorted[view].image[y, x].min() > 100
+
+
+def test_whether_a_calibration_is_corrected_is_the_users_choice(home: Path):
+    settings = calibrated(home)
+    assert not CameraSetup.of(settings, first()).fix
+    assert CameraSetup.of(msgspec.structs.replace(settings, calibration_fix=True), first()).fix
 
 
 def test_pairs_without_distortion_are_unchanged(home: Path):

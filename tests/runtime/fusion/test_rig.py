@@ -104,7 +104,8 @@ def test_a_given_calibration_is_used_from_the_first_pair(moving: Observed):
     assert [hand.geometry for hand in one.stream(moving, 0, 1) if hand] == [given]
     one.stream(moving, 1, 40)
     state = one.rig.state
-    assert state.version == 2 and state.geometry is given and one.rig.reliable_rotation is given.R_right_from_left
+    assert state.geometry is given and one.rig.reliable_rotation is given.R_right_from_left
+    assert state.uncertainty is not None, "hands have confirmed it"
     assert usual is not None and state.bones is not None
     assert np.abs(np.log(state.bones / true)).mean() < np.abs(np.log(usual / true)).mean()
 

@@ -110,6 +110,13 @@ def test_a_scaled_frame_shows_the_same_at_scaled_places(lens, scale, x, y):
     assert Undistorter(small).camera.focal_px == pytest.approx(Undistorter(lens).camera.focal_px * scale, rel=1e-6)
 
 
+@pytest.mark.parametrize("lens", LENSES.values(), ids=LENSES)
+def test_rays_lead_to_where_they_are_seen(lens):
+    points = np.array([[x, y, 1.0] for x in (-0.2, 0, 0.3) for y in (-0.15, 0, 0.2)])
+    rays = lens.rays(lens.project(points))
+    np.testing.assert_allclose(rays, points / np.linalg.norm(points, axis=1, keepdims=True), atol=1e-4)
+
+
 def test_a_lens_of_unknown_size_takes_that_of_its_frames():
     lens = Lens((500.0, 500.0), (322.0, 238.0))
     assert lens.at((640, 480)).size_px == (640, 480)

@@ -55,6 +55,15 @@ def test_hands_are_saved_without_a_rotation(tmp_path):
     assert all(line["views"]["right"]["joints"] is None for line in lines)
 
 
+def test_a_given_rotation_that_is_not_tested_is_written_at_once_and_without_an_uncertainty(tmp_path):
+    pairs = [frame_pair(seq) for seq in range(2)]
+    given = replace(dual_hand(pairs[0], rotation=R_RIGHT_FROM_LEFT), rotation_uncertainty_deg=None)
+    later = dual_hand(pairs[1], rotation=np.eye(3))
+    first, _ = saved(tmp_path, [(pairs[0], given), (pairs[1], later)])
+    assert first["rotation_uncertainty_deg"] is None
+    np.testing.assert_allclose(first["R_right_from_left"], R_RIGHT_FROM_LEFT, atol=1e-8)
+
+
 def test_times_and_frame_numbers_are_the_pairs_own(tmp_path):
     pair = frame_pair(7)
     (line,) = saved(tmp_path, [(pair, dual_hand(pair, rotation=R_RIGHT_FROM_LEFT))])

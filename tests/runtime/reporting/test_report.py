@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from runtime.calibration.status import CalibrationPhase, CalibrationStatus
+from runtime.calibration.status import CalibrationCheck, CalibrationPhase, CalibrationStatus
 from runtime.reporting.report import Report
 from runtime.reporting.run_stats import Stats, write_stats
 from tests.runtime.dual_hands import MS, R_RIGHT_FROM_LEFT, dual_hand, frame_pair
@@ -19,6 +19,20 @@ def fed(report: Report, seen: list) -> Report:
         hands = [dual_hand(pair, seen_by=views, rotation=R_RIGHT_FROM_LEFT)] if views else []
         report.add(pair, hands, seq * 40 * MS, seq * 40 * MS + 10 * MS)
     return report
+
+
+def test_the_rotation_of_a_given_calibration_comes_with_what_hands_say_of_it():
+    """And never with an uncertainty that nobody has measured."""
+    report = Report(live=True, hand_size_mm=90)
+    pair = frame_pair(0)
+    hand = replace(dual_hand(pair, rotation=R_RIGHT_FROM_LEFT), rotation_uncertainty_deg=None)
+    report.add(pair, [hand], 0, 10 * MS)
+    report.calibration = lambda: CalibrationStatus(CalibrationPhase.GIVEN, check=CalibrationCheck())
+    (line,) = (line for line in report.summary({}).splitlines() if line.startswith("rotation"))
+    assert line.endswith("deg between the views, as calibrated, not tested yet") and "+-" not in line
+    assert "as calibrated, not tested yet" in report.status()
+    stats = report.stats({}).rotation
+    assert stats is not None and stats.uncertainty_deg is None
 
 
 def test_summary_lists_pairs_hands_and_drops():
