@@ -4,6 +4,7 @@ import ipaddress
 import re
 from urllib.parse import parse_qsl, urlsplit
 
+from capture.masking import masked
 from hand.errors import UserError
 
 
@@ -23,7 +24,7 @@ def check_endpoint(endpoint: str, *, secured: bool = False) -> str:
     if scheme == "ipc" and rest:
         return endpoint
     if scheme != "tcp":
-        raise UserError(f"address {endpoint!r} is not known; give tcp://host:port or ipc://path")
+        raise UserError(f"address {masked(endpoint)!r} is not known; give tcp://host:port or ipc://path")
     # A ZeroMQ address is a host and a port, nothing else; urlsplit alone would let users, paths and queries pass.
     match = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[^\[\]:/?#@]+):(\d{1,5})", rest)
     if match is None or not 0 < int(match[1]) < 65536:

@@ -7,7 +7,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -34,7 +34,7 @@ class NetworkCamera(SourceSpec):
 
     physical: ClassVar[bool] = True
 
-    url: str
+    url: str = field(repr=False)
     """With user and password, where it has them."""
 
     @classmethod

@@ -14,6 +14,8 @@ FORMATS = (
     "OpenCV's YAML, XML or JSON, NumPy's .npz of the same values, Kalibr's camchain with cam0 and cam1, the TOML of Anipose, "
     "freemocap, Caliscope or Pose2Sim, ROS camera_info of both cameras, or plain text with intrinsic: and distortion:"
 )
+MAX_BYTES = 64_000_000
+"""Undistortion maps beside the numbers make files of some megabytes; a larger one is a clip or a recording."""
 _FOREIGN = (
     (b"MATLAB 5.0", "is MATLAB's .mat: write the values of stereoParametersToOpenCV to a file of a known format"),
     (b"\x89HDF", "is MATLAB's .mat or another HDF5: write the values of stereoParametersToOpenCV to a file of a known format"),
@@ -80,9 +82,13 @@ def read_calibration(*paths: Path) -> LensCalibration:
 
 def _content(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise UserError(f"cannot read the calibration {path}: {error.strerror}; give a file that can be read") from error
+    if len(content) > MAX_BYTES:
+        raise UserError(f"{path} is no calibration, it has more than {MAX_BYTES // 1_000_000} MB: expected {FORMATS}")
+    return content
 
 
 def _text(path: Path, content: bytes) -> str:

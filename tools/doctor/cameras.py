@@ -5,6 +5,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 
+from capture.masking import masked
 from capture.sources.base import DEFAULT_MODE
 from capture.sources.device import Device
 from capture.sources.registry import parse_source
@@ -103,7 +104,7 @@ def _stream(sources: PerView[str], seconds: float, topic: str) -> Iterator[Findi
         return
     for view in VIEWS:
         is_device = isinstance(parse_source(sources[view], secured=True), Device)
-        yield _rate(topic, f"{view} {sources[view]}", (received[view] - before[view]) / passed, is_device)
+        yield _rate(topic, f"{view} {masked(sources[view])}", (received[view] - before[view]) / passed, is_device)
     yield _skew(topic, skew, pairs, passed)
     yield _drops(topic, drops, sum(received))
 

@@ -111,8 +111,9 @@ def test_a_password_opens_the_stream_and_is_not_shown(phone):
         for _ in source.frames(0):
             pass
     spec = parse_source(url)
-    for text in (str(lost.value), str(spec.name), *(finding.text for finding in spec.check())):
-        assert "secret" not in text and "***@127.0.0.1" in text
+    for text in (str(lost.value), spec.name, *(finding.text for finding in spec.check())):
+        assert text is not None and "secret" not in text and "***@127.0.0.1" in text
+    assert "secret" not in repr(spec)
 
 
 @pytest.mark.parametrize(

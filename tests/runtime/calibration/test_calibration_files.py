@@ -9,7 +9,7 @@ import pytest
 from capture.views import PerView
 from hand.errors import UserError
 from hand.rotations import from_vector
-from runtime.calibration.calibration_files import read_calibration
+from runtime.calibration.calibration_files import MAX_BYTES, read_calibration
 from runtime.calibration.formats.calibration import Calibration
 from runtime.geometry.lens import Lens
 
@@ -281,3 +281,10 @@ def refused(path: Path, names: tuple[str, ...]) -> None:
     assert "\n" not in sentence
     for name in (str(path), *names):
         assert name in sentence, sentence
+
+
+def test_a_clip_is_no_calibration_however_large(tmp_path):
+    path = tmp_path / "clip.mp4"
+    with path.open("wb") as file:
+        file.truncate(MAX_BYTES + 1)
+    refused(path, ("no calibration", "more than 64 MB"))
