@@ -196,8 +196,7 @@ class PairStream:
         use_short_temporary_folder()
         left, right = (_header(view, spec) for view, spec in self._specs.items())
         if left is not None and right is not None:
-            offset_s = None if self._timing is None else self._timing.right.later_s - self._timing.left.later_s
-            for finding in compare_headers(PerView(left, right), offset_s=offset_s):
+            for finding in compare_headers(PerView(left, right), self._timing):
                 self.findings.add(finding)
         self._directory = Path(tempfile.mkdtemp(prefix="duohand-"))
         endpoints = PerView.of(self._endpoint)
