@@ -16,13 +16,15 @@ class Settings:
     weights: Path = DEFAULT_WEIGHTS
     crops: Path | None = None
     """Recorded crops to calibrate int8 on too, as in `export.int8`."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def main(settings: Settings) -> int:
     """Make one after the other, and print why one cannot be made. Returns the exit code: 0 where something was made."""
     steps = {
-        "onnx": lambda: onnx.main(onnx.Settings(weights=settings.weights)),
-        "int8": lambda: int8.main(int8.Settings(weights=settings.weights, crops=settings.crops)),
+        "onnx": lambda: onnx.main(onnx.Settings(weights=settings.weights, overwrite=settings.overwrite)),
+        "int8": lambda: int8.main(int8.Settings(weights=settings.weights, crops=settings.crops, overwrite=settings.overwrite)),
         "tensorrt": lambda: tensorrt.main(tensorrt.Settings(weights=settings.weights)),
     }
     made = 0

@@ -18,6 +18,7 @@ from export.crops import SYNTHETIC_SEED, recorded_crops, synthetic_crops
 from export.onnx import file_engine
 from hand import program
 from hand.errors import UserError
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.engines.engine import Predictions
 from runtime.engines.int8 import Plan, convolutions, measure_ranges, plan_file, quantize, save_plan
 from runtime.engines.onnx_engine import run_session
@@ -46,6 +47,8 @@ class Settings:
     """Further drawn hands that convolutions are judged on."""
     target_mm: float = 1.4
     """Joints may move by so much on average."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def find_plan(
@@ -86,6 +89,10 @@ def _predictions(model: onnx.ModelProto, crops: np.ndarray) -> Predictions:
 
 
 def main(settings: Settings) -> None:
+    to = settings.to or Path("out") / f"{settings.weights.stem}-int8.onnx"
+    plan_to = settings.plan or plan_file(settings.weights)
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--weights", *with_manifest(settings.weights))
+    files.reads("--crops", settings.crops).writes("--to", to, plain=True).writes("--plan", plan_to).check()
     network, manifest = load_network(settings.weights)
     size = manifest.crop_size
     drawn = synthetic_crops(size, settings.drawn + settings.judged, SYNTHETIC_SEED)
@@ -96,8 +103,6 @@ def main(settings: Settings) -> None:
     weights = weights_of(network)
     model = fill_weights(graph_of(manifest, weights), weights, manifest)
     plan = find_plan(model, manifest, crops, judged, settings.target_mm, calibrated_on)
-    to = settings.to or Path("out") / f"{settings.weights.stem}-int8.onnx"
-    plan_to = settings.plan or plan_file(settings.weights)
     save_plan(plan, plan_to)
     small = quantize(model, plan)
     write_metadata(small, manifest, weights, int8_plan=msgspec.json.encode(plan).decode())

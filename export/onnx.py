@@ -13,6 +13,7 @@ import numpy as np
 
 from hand import program
 from hand.errors import UserError
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.engines.engine import Predictions
 from runtime.engines.parity import check
 from runtime.networks.graph import INPUT, OPSET, fill_weights, graph_of, weights_of, weights_sha256, write
@@ -26,6 +27,8 @@ class Settings:
     weights: Path = DEFAULT_WEIGHTS
     to: Path | None = None
     """The file; none: `out/`, named like the weights."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def file_engine(path: Path) -> Callable[[np.ndarray], Predictions]:
@@ -49,9 +52,11 @@ def file_engine(path: Path) -> Callable[[np.ndarray], Predictions]:
 
 
 def main(settings: Settings) -> None:
+    to = settings.to or Path("out") / f"{settings.weights.stem}.onnx"
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--weights", *with_manifest(settings.weights))
+    files.writes("--to", to, plain=True).check()
     network, manifest = load_network(settings.weights)
     weights = weights_of(network)
-    to = settings.to or Path("out") / f"{settings.weights.stem}.onnx"
     write(fill_weights(graph_of(manifest, weights), weights, manifest), to)
     size = manifest.crop_size
     print(f"{to}: {to.stat().st_size / 1e6:.1f} MB, opset {OPSET}, weights {weights_sha256(weights)[:12]}…")

@@ -11,7 +11,8 @@ import numpy as np
 
 from export.crops import synthetic_crops
 from hand import program
-from hand.errors import UserError
+from hand.files import saving
+from hand.outputs import ProgramFiles
 from runtime.engines.parity import PROBE, PROBE_PX
 
 SEED = 9_000_000
@@ -25,13 +26,17 @@ class Settings:
 
     to: Path = PROBE
     seed: int = SEED
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def main(settings: Settings) -> None:
+    ProgramFiles(overwrite=settings.overwrite).writes("--to", settings.to, suffixes=(".png",), plain=True).check()
     crops = synthetic_crops(PROBE_PX, ROWS * COLUMNS, settings.seed)
     sheet = np.concatenate([np.concatenate(list(row), 1) for row in crops.reshape(ROWS, COLUMNS, *crops.shape[1:])])
-    if not cv2.imwrite(str(settings.to), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9]):
-        raise UserError(f"cannot write {settings.to}: give a .png file in a folder that is there")
+    encoded = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 9])[1]
+    with saving(settings.to) as part:
+        part.write_bytes(encoded.tobytes())
     print(f"{settings.to}: {len(crops)} crops of {PROBE_PX} px, {settings.to.stat().st_size / 1e3:.0f} kB")
 
 

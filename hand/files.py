@@ -34,7 +34,7 @@ def beside(file: Path, *, overwrite: bool = True) -> Iterator[Path]:
         return
     # What a link leads to is replaced, not the link.
     place = file.resolve()
-    place.parent.mkdir(parents=True, exist_ok=True)
+    _make_folder(place.parent)
     part = part_of(place)
     try:
         yield part
@@ -52,6 +52,18 @@ def saving(file: Path) -> Iterator[Path]:
             yield part
     except OSError as error:
         raise UserError(f"cannot write {file}: {error.strerror or error}; {advice(error)}") from error
+
+
+@contextmanager
+def saving_lines(file: Path, *, overwrite: bool = False) -> Iterator["LineFile"]:
+    """A `LineFile`, for commands. Raises UserError where it cannot be written; what was written is kept."""
+    written: LineFile | None = None
+    try:
+        with LineFile(file, overwrite=overwrite) as written:
+            yield written
+    except OSError as error:
+        state = f"{file} breaks off after {written.lines} lines" if written else f"cannot write {file}"
+        raise UserError(f"{state}: {error.strerror or error}; {advice(error)}") from error
 
 
 def part_of(place: Path, suffix: str = ".part") -> Path:
@@ -81,6 +93,14 @@ def is_stream(file: Path) -> bool:
     except (FileNotFoundError, NotADirectoryError):
         return False
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode)
+
+
+def _make_folder(folder: Path) -> None:
+    """Raises OSError, NotADirectoryError where it is a file."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from None
 
 
 def advice(error: OSError) -> str:
@@ -113,7 +133,7 @@ class LineFile:
         self._part = part_of(self._place) if overwrite and not self._is_stream and self._place.exists() else None
         self._size = 0
         if not self._is_stream:
-            self._place.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(self._place.parent)
         # Unbuffered, so that each line is there at once and an error is that of its line.
         self._file = file.open("wb", 0) if self._is_stream else (self._part or self._place).open("xb", 0)
 

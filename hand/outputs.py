@@ -5,7 +5,7 @@ import stat
 import tempfile
 import unicodedata
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -32,6 +32,8 @@ class _Named:
     kept: bool = False
     """What is there already is continued, or replaced because the user wants it so."""
     folder: bool = False
+    whole: bool = False
+    """A new file in this folder would be read too."""
 
     @classmethod
     def of(
@@ -68,10 +70,10 @@ class _Named:
         return self.status is other.status and _plain(self.place) == _plain(other.place)
 
     def is_in(self, folder: Self) -> bool:
-        """Whether it is part of what is read when that folder is: any file below it, or a new one right in it."""
+        """Whether it is a file of that folder, or would be read with it."""
         if folder.status is None or not stat.S_ISDIR(folder.status.st_mode) or folder.place not in self.place.parents:
             return False
-        return self.status is not None or self.place.parent == folder.place
+        return self.status is not None or (folder.whole and self.place.parent == folder.place)
 
 
 class ProgramFiles:
@@ -82,12 +84,12 @@ class ProgramFiles:
         self._read: list[_Named] = []
         self._written: list[_Named] = []
 
-    def reads(self, option: str, *paths: Path | None) -> Self:
-        """Files, or folders all of whose files count."""
+    def reads(self, option: str, *paths: Path | None, whole: bool = False) -> Self:
+        """Files, or folders with their files; `whole`: whatever file comes into such a folder would be read too."""
         for path in paths:
             # What cannot be looked up cannot be written over either; who reads it says so.
             with suppress(OSError, ValueError, RuntimeError):
-                self._read += [_Named.of(option, path)] if path is not None else []
+                self._read += [replace(_Named.of(option, path), whole=whole)] if path is not None else []
         return self
 
     def writes(
@@ -140,6 +142,11 @@ class ProgramFiles:
                     f"{output.option} {output.path} is in the folder {read.path}, whose files {read.option} reads: "
                     f"give {output.option} another folder"
                 )
+
+
+def with_manifest(weights: Path | None) -> tuple[Path, ...]:
+    """A file of weights and its manifest; nothing where there are none."""
+    return () if weights is None else (weights, weights.with_suffix(".json"))
 
 
 def _check_kind(output: _Named) -> None:

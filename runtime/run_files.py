@@ -7,7 +7,7 @@ import runtime
 from capture.sources.registry import parse_source
 from hand.errors import UserError
 from hand.logs import log_file_of
-from hand.outputs import ProgramFiles
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.calibration.formats.choice import calibration_file
 from runtime.command_line import CommandLine
 from runtime.settings import OUTPUT_FILES, Settings, read_file
@@ -26,12 +26,11 @@ def check_files(settings: CommandLine, arguments: Sequence[str]) -> None:
         files.reads("--replay", settings.replay)
     else:
         for view, source in settings.sources.items():
-            files.reads(f"--{view}", *_files_of(source, settings))
+            files.reads(f"--{view}", *_files_of(source, settings), whole=True)
     files.reads("--config", settings.config).reads("--calibration", *map(calibration_file, settings.calibration))
-    if settings.weights:
-        files.reads("--weights", settings.weights, settings.weights.with_suffix(".json"))
+    files.reads("--weights", *with_manifest(settings.weights))
     if settings.keys:
-        files.reads("--keys", settings.keys, settings.keys / "peers")
+        files.reads("--keys", settings.keys, settings.keys / "peers", whole=True)
     files.reads("DuoHand itself", _ASSETS)
     for name, suffixes in OUTPUT_FILES.items():
         path: Path | None = getattr(settings, name)

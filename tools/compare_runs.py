@@ -17,6 +17,7 @@ import tyro
 
 from hand import program
 from hand.errors import UserError
+from hand.outputs import ProgramFiles
 
 TIMES = ("received_ns", "paired_ns", "started_ns", "cropped_ns", "inferred_ns", "merged_ns")
 """Keys that hold the host's clock."""
@@ -44,6 +45,8 @@ class Settings:
     merges: tuple[str, ...] = ("rotation", "geometry", "auto")
     prequential: bool = True
     """Whether adaptation is compared too, which takes minutes."""
+    overwrite: bool = False
+    """Replace an earlier comparison's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +111,24 @@ def runs(settings: Settings) -> Iterator[tuple[str, list[str]]]:
         yield "prequential/hands.jsonl", ["-m", "tools.prequential", "{folder}", *clips, *learning]
 
 
+def check_files(settings: Settings) -> None:
+    """Raises UserError for a file that is an input, is there already, or cannot be written."""
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--session", settings.session)
+    files.reads("--left", settings.left).reads("--right", settings.right)
+    for name, place in (("before", settings.before), ("after", settings.after)):
+        if (place / "stream.py").is_file():
+            for hands in (settings.out / name / run_name for run_name, _ in runs(settings)):
+                files.writes("--out", hands, hands.with_suffix(".log"))
+    files.check()
+
+
 def run(checkout: Path, folder: Path, settings: Settings) -> None:
     """Run the matrix in a checkout. Raises UserError, with the log's last lines, for a run that fails."""
     for name, arguments in runs(settings):
         file = folder.resolve() / name
         file.parent.mkdir(parents=True, exist_ok=True)
+        # An older checkout knows no --overwrite; `check_files` has seen to it that the file may go.
+        file.unlink(missing_ok=True)
         print(f"{checkout}: {name}", flush=True)
         command = [argument.format(out=file, folder=file.parent) for argument in arguments]
         # The checkout's own modules come first, wherever this environment has installed others from.
@@ -127,6 +143,7 @@ def run(checkout: Path, folder: Path, settings: Settings) -> None:
 
 def main(settings: Settings) -> int:
     """Run what is to be run, print a line a file; 1 where a line of hands differs."""
+    check_files(settings)
     folders = []
     for name, place in (("before", settings.before), ("after", settings.after)):
         is_checkout = (place / "stream.py").is_file()

@@ -14,6 +14,8 @@ import tyro
 
 from capture.transport.keys import load_keys, load_public, make_keys
 from hand.errors import UserError
+from hand.files import saving
+from hand.outputs import ProgramFiles
 
 
 @dataclass
@@ -24,6 +26,8 @@ class Settings:
     """Folder of the keys; made where it does not exist."""
     trust: Annotated[Path | None, tyro.conf.arg(metavar="NAME.key")] = None
     """Public key of another host, which is trusted from now on under the file's name."""
+    overwrite: bool = False
+    """Trust it in place of another key of that name."""
 
 
 def main(settings: Settings) -> None:
@@ -39,7 +43,10 @@ def main(settings: Settings) -> None:
     name = settings.trust.stem
     load_keys(settings.folder)
     load_public(settings.trust)
-    shutil.copyfile(settings.trust, settings.folder / "peers" / f"{name}.key")
+    trusted = settings.folder / "peers" / f"{name}.key"
+    ProgramFiles(overwrite=settings.overwrite).reads("--trust", settings.trust).writes("FOLDER", trusted, plain=True).check()
+    with saving(trusted) as part:
+        shutil.copyfile(settings.trust, part)
     print(f"{settings.folder}: {name} is trusted; known are {', '.join(sorted(load_keys(settings.folder).peers))}")
 
 

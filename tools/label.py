@@ -24,6 +24,7 @@ from capture.views import PerView, View
 from hand import program
 from hand.errors import UserError
 from hand.joints import JOINTS
+from hand.outputs import ProgramFiles
 from hand.synth.crops import SURFACE_CELL, SyntheticCrops
 from hand.synth.turn import BORDER
 from runtime.estimators.estimator import Estimator, FollowSettings
@@ -48,8 +49,10 @@ class Settings(RecordingSettings):
     looks: int = 4
     """Crops of each hand in each view, each with a slightly displaced box."""
     sheet: Path | None = None
-    """PNG file to draw some labelled crops into; sheet.png in the folder of shards if not given."""
+    """PNG file to draw some labelled crops into; sheet.png in the folder of shards, drawn anew by each call, if not given."""
     seed: int = 0
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +185,8 @@ def main(settings: Settings) -> None:
     drawable = find_spec("matplotlib") is not None
     if settings.sheet and not drawable:
         raise UserError(NEEDS_MATPLOTLIB)
+    files = settings.state_files(ProgramFiles(overwrite=settings.overwrite)).fills("TAUGHT", settings.taught)
+    files.writes("--sheet", settings.sheet).check()
     shards = write(settings)
     print(f"{shards.pairs:,} pairs labelled: {shards.crops:,} crops in {settings.taught}")
     if drawable:

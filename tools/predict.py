@@ -20,7 +20,9 @@ from tqdm import tqdm
 from hand import program
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.errors import UserError
+from hand.files import saving
 from hand.joints import BONES, FINGERS
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.engines.engine import Engine
 from runtime.engines.selection import select_engine
 from runtime.estimators import locator
@@ -53,6 +55,8 @@ class Settings:
     """Threshold of the score; the best hand of each picture is kept whatever its score."""
     threads: int = 1
     """Of a CPU."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 class HandLine(msgspec.Struct, frozen=True):
@@ -136,12 +140,27 @@ def _colour(joint: int) -> tuple[int, int, int]:
     return (235, 235, 235)
 
 
+def drawing_of(picture: Path, folder: Path) -> Path:
+    """The file that the hands of a picture are drawn into."""
+    return folder / f"{picture.stem}.png"
+
+
+def check_files(settings: Settings) -> None:
+    """Raises UserError for an output that is an input or another output, is there already, or cannot be written."""
+    files = ProgramFiles(overwrite=settings.overwrite).reads("IMAGES", *settings.images)
+    for option, weights_file in (("--weights", settings.weights), ("--locator-weights", settings.locator_weights)):
+        files.reads(option, *with_manifest(weights_file))
+    files.writes("--save", settings.save).fills("--draw", settings.draw)
+    if settings.draw:
+        files.writes("--draw", *(drawing_of(picture, settings.draw) for picture in settings.images), plain=True)
+    files.check()
+
+
 @torch.no_grad()
 def main(settings: Settings) -> None:
+    check_files(settings)
     engine = select_engine("torch", settings.weights, threads=settings.threads)
     locate = load_locator(settings.locator_weights, LOCATOR_SCORE)
-    if settings.draw:
-        settings.draw.mkdir(parents=True, exist_ok=True)
     lines = []
     for path in tqdm(settings.images, desc="pictures", unit="picture"):
         image = read_picture(path)
@@ -149,12 +168,12 @@ def main(settings: Settings) -> None:
         lines.append(msgspec.json.encode(PictureLine(path.name, [HandLine.of(one) for one in found])))
         if settings.draw:
             picture = cv2.cvtColor(draw_hands(image, found), cv2.COLOR_RGB2BGR)
-            if not cv2.imwrite(str(settings.draw / f"{path.stem}.png"), picture):
-                raise UserError(f"cannot write into {settings.draw}: give a folder that may be written to")
+            with saving(drawing_of(path, settings.draw)) as part:
+                part.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
     text = b"".join(line + b"\n" for line in lines)
     if settings.save:
-        settings.save.parent.mkdir(parents=True, exist_ok=True)
-        settings.save.write_bytes(text)
+        with saving(settings.save) as part:
+            part.write_bytes(text)
     elif not settings.draw:
         print(text.decode(), end="")
 

@@ -7,8 +7,6 @@ Hands are merged by rotation, softmax, unsmoothed.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 import numpy as np
@@ -23,7 +21,7 @@ from adapt.offline.training import make_mean_teacher
 from adapt.online.validation import predict_samples
 from capture.views import PerView
 from hand import program
-from hand.errors import UserError
+from hand.files import saving_lines
 from hand.rotations import angle_deg
 from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
@@ -45,6 +43,7 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
     """
     make = make_estimator or (lambda: estimator(settings))
     settings.check()
+    settings.check_files(settings.run / "hands.jsonl")
     network, manifest = load_network(settings.weights)
     calibration = settings.calibrated(make())
     geometry = calibration.state.geometry
@@ -52,7 +51,7 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
     learning = make_mean_teacher(settings, network, manifest, geometry)
     own, samples, count = RotationEstimator(), list[TrainingSample](), 0
     order = torch.Generator().manual_seed(settings.seed)
-    with _opened(settings.run / "hands.jsonl") as file:
+    with saving_lines(settings.run / "hands.jsonl", overwrite=settings.overwrite) as file:
         labelled = label_recording(settings.read("judging and learning"), make(), calibration.state)
         for pair in labelled:
             if pair is None:
@@ -81,16 +80,8 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
     return count
 
 
-def _opened(path: Path) -> BinaryIO:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("wb")
-    except OSError as error:
-        raise UserError(f"cannot write hands to {path}: {error.strerror}; name a file that can be made") from error
-
-
 def hand_line(index: int, hands: PerView[ViewHand], R_right_from_left: np.ndarray) -> bytes:
-    """A line as `stream.py --save` writes it, of what scoring reads."""
+    """A line as `stream.py --save` writes it, without its end, of what scoring reads."""
     record = {
         "index": index,
         "side": hands.left.side,
@@ -98,7 +89,7 @@ def hand_line(index: int, hands: PerView[ViewHand], R_right_from_left: np.ndarra
         "fused": {"joints": merge(hands, R_right_from_left).joints.tolist()},
         "R_right_from_left": R_right_from_left.tolist(),
     }
-    return msgspec.json.encode(record) + b"\n"
+    return msgspec.json.encode(record)
 
 
 def main(settings: Settings) -> None:

@@ -19,6 +19,8 @@ from capture.recording.copy import copy_recording
 from capture.recording.reader import Entry, Recording
 from capture.recording.replay import ReplayPairs
 from hand.errors import UserError
+from hand.files import saving
+from hand.outputs import ProgramFiles
 from tools.session_export import export_arrays, export_lines, export_video
 from tools.session_info import SessionInfo
 
@@ -35,7 +37,9 @@ def info(recording: Positional[Path]) -> None:
     print("\n".join(summary.lines()))
 
 
-def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, end: float = float("inf")) -> None:
+def cut(
+    recording: Positional[Path], to: Positional[Path], start: float = 0.0, end: float = float("inf"), overwrite: bool = False
+) -> None:
     """Copy a part of a recording to a new one.
 
     Args:
@@ -43,8 +47,10 @@ def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, e
         to: The new file.
         start: Where the part begins, seconds from the first frame's arrival.
         end: Where it ends.
+        overwrite: Replace a file that is there already.
 
     """
+    _check(recording, to, overwrite)
     if not 0 <= start < end:
         raise UserError(f"a part from {start:g} to {end:g} s: expected a start of 0 or more and an end after it")
     first_ns = _first_ns(recording)
@@ -52,50 +58,57 @@ def cut(recording: Positional[Path], to: Positional[Path], start: float = 0.0, e
     def inside(entry: Entry) -> bool:
         return start <= (entry.message.log_time - first_ns) / 1e9 < end
 
-    with _opened(recording, "cutting") as (opened, tick):
-        kept = copy_recording(opened, to, inside, tick)
-    if not kept:
-        to.unlink()
-        raise UserError(f"nothing is between {start:g} and {end:g} s; python -m tools.session info {recording} tells its length")
+    with _opened(recording, "cutting") as (opened, tick), saving(to) as part:
+        kept = copy_recording(opened, part, inside, tick)
+        if not kept:
+            raise UserError(
+                f"nothing is between {start:g} and {end:g} s; python -m tools.session info {recording} tells its length"
+            )
     print(f"{kept:,} messages in {to}")
 
 
-def repair(recording: Positional[Path], to: Positional[Path]) -> None:
+def repair(recording: Positional[Path], to: Positional[Path], overwrite: bool = False) -> None:
     """Copy all intact messages of an interrupted or damaged recording to a file that any reader of MCAP opens.
 
     Args:
         recording: A file that --record wrote.
         to: The new file.
+        overwrite: Replace a file that is there already.
 
     """
-    with _opened(recording, "copying") as (opened, tick):
-        kept = copy_recording(opened, to, on_entry=tick)
+    _check(recording, to, overwrite)
+    with _opened(recording, "copying") as (opened, tick), saving(to) as part:
+        kept = copy_recording(opened, part, on_entry=tick)
         broken = opened.broken
     print(f"{kept:,} messages in {to}; {f'of the first file, {broken}' if broken else 'the first file was intact'}")
 
 
-def export(recording: Positional[Path], to: Positional[Path]) -> None:
+def export(recording: Positional[Path], to: Positional[Path], overwrite: bool = False) -> None:
     """Write the hands or a video of both views to another file.
 
     Args:
         recording: A file that --record wrote.
         to: A new .jsonl (a hand a line), .npz (arrays; python -c "help('tools.session_export')" lists them) or .mp4 (both views
             side by side, with the joints).
+        overwrite: Replace a file that is there already.
 
     """
+    _check(recording, to, overwrite, (".jsonl", ".npz", ".mp4"))
     kind = to.suffix.lower()
     if kind == ".mp4":
-        if to.exists():
-            raise UserError(f"{to} is there already: give another name, or remove it first")
         with ReplayPairs(recording, paced=False) as replay, tqdm(desc="drawing", unit=" pairs", disable=None) as bar:
             count = export_video(replay, to, bar.update)
         print(f"{count:,} pairs in {to}")
         return
-    if kind not in (".jsonl", ".npz"):
-        raise UserError(f"cannot export to {to}: its name must end in .jsonl, .npz or .mp4")
     with _opened(recording, "reading") as (opened, tick):
         count = (export_lines if kind == ".jsonl" else export_arrays)(opened, to, tick)
     print(f"{count:,} hands in {to}")
+
+
+def _check(recording: Path, to: Path, overwrite: bool, suffixes: tuple[str, ...] = ()) -> None:
+    """Raises UserError for a new file that is the recording, is there already, or cannot be written."""
+    files = ProgramFiles(overwrite=overwrite).reads("RECORDING", recording)
+    files.writes("TO", to, suffixes=suffixes, plain=True).check()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from capture.recording.reader import Note, Recording
 from capture.recording.replay import ReplayPairs
 from capture.views import PerView, View
 from hand.errors import UserError
+from hand.files import advice, saving
 from runtime.outputs.hand_line import HandLine, ViewLine
 from runtime.outputs.run_recorder import HAND_TOPIC
 from runtime.types import ViewHand
@@ -23,7 +24,7 @@ JOINTS = 21
 def export_lines(recording: Recording, to: Path, on_item: Callable[[], object]) -> int:
     """One JSON line a hand, unrounded; returns the number of hands."""
     count = 0
-    with _created(to).open("wb") as file:
+    with saving(to) as part, part.open("wb") as file:
         for item in recording.items():
             if isinstance(item, Note) and item.topic == HAND_TOPIC:
                 file.write(item.data + b"\n")
@@ -38,7 +39,6 @@ def export_arrays(recording: Recording, to: Path, on_item: Callable[[], object])
     captured_ns (N,), index (N,), skew_ns (N,), side (N,) str, joints (N, 21, 3), weight_left (N, 21), wrist_mm (N, 3),
     R_right_from_left (N, 3, 3), and, of each view, joints_* (N, 21, 3), pixels_* (N, 21, 2) and confidence_* (N, 21).
     """
-    _created(to)
     lines: list[HandLine] = []
     for item in recording.items():
         if isinstance(item, Note) and item.topic == HAND_TOPIC:
@@ -59,28 +59,33 @@ def export_arrays(recording: Recording, to: Path, on_item: Callable[[], object])
         arrays[f"joints_{view}"] = _stack([each.joints for each in views], (JOINTS, 3))
         arrays[f"pixels_{view}"] = _stack([each.pixels for each in views], (JOINTS, 2))
         arrays[f"confidence_{view}"] = _stack([each.confidence for each in views], (JOINTS,))
-    with to.open("wb") as file:
+    with saving(to) as part, part.open("wb") as file:
         np.savez_compressed(file, **arrays)
     return len(lines)
 
 
 def export_video(replay: ReplayPairs, to: Path, on_pair: Callable[[], object]) -> int:
-    """Both views side by side with the joints predicted in each; returns the number of pairs."""
-    video = VideoFile(to)
+    """Both views side by side with the joints predicted in each; returns the number of pairs. Raises UserError where the file
+    cannot be written.
+    """
+    video = VideoFile(to, overwrite=True)
     count = 0
     try:
-        while (pair := replay.next_pair(0.0)) is not None:
-            lines = [_decoder.decode(note.data) for note in replay.notes_of_current if note.topic == HAND_TOPIC]
-            hands = _hands(lines[-1]) if lines else PerView(None, None)
-            panels = [
-                image_panel(view, pair[view].image, hands[view], pair[view].image.shape[1::-1]) for view in ("left", "right")
-            ]
-            height = min(panel.shape[0] for panel in panels)
-            video.write(np.hstack([panel[:height] for panel in panels]), pair.left.captured_ns)
-            count += 1
-            on_pair()
-    finally:
-        video.close()
+        try:
+            while (pair := replay.next_pair(0.0)) is not None:
+                lines = [_decoder.decode(note.data) for note in replay.notes_of_current if note.topic == HAND_TOPIC]
+                hands = _hands(lines[-1]) if lines else PerView(None, None)
+                panels = [
+                    image_panel(view, pair[view].image, hands[view], pair[view].image.shape[1::-1]) for view in ("left", "right")
+                ]
+                height = min(panel.shape[0] for panel in panels)
+                video.write(np.hstack([panel[:height] for panel in panels]), pair.left.captured_ns)
+                count += 1
+                on_pair()
+        finally:
+            video.close()
+    except OSError as error:
+        raise UserError(f"{to} breaks off after {video.frames} frames: {error.strerror}; {advice(error)}") from error
     return count
 
 
@@ -98,13 +103,3 @@ def _stack(values: list, shape: tuple[int, ...]) -> np.ndarray:
     """(N, *shape), NaN in place of None."""
     nothing = np.full(shape, np.nan)
     return np.array([nothing if value is None else value for value in values], float).reshape(-1, *shape)
-
-
-def _created(path: Path) -> Path:
-    try:
-        path.open("xb").close()
-    except FileExistsError:
-        raise UserError(f"{path} is there already: give another name, or remove it first") from None
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give a file that can be made") from error
-    return path

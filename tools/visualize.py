@@ -22,6 +22,7 @@ from capture.views import VIEWS, PerView
 from hand import program
 from hand.errors import UserError
 from hand.joints import MIDDLE_MCP, WRIST
+from hand.outputs import ProgramFiles, with_manifest
 from hand.rotations import angle_deg
 from runtime.engines.engine import Engine
 from runtime.engines.torch_engine import TorchEngine
@@ -68,6 +69,8 @@ class Settings:
     """Where index and list of invalid hands are kept; beside the annotations if not given."""
     threads: int = 1
     """Of a CPU."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,8 @@ def main(settings: Settings) -> None:
     cameras = next((pair for pair in PAIRS if (str(pair[0]), str(pair[1])) == (a.strip(), b.strip())), None)
     if cameras is None:
         raise UserError(f"--pair {settings.pair} is no camera pair: expected one of {' '.join(f'{a},{b}' for a, b in PAIRS)}")
+    files = ProgramFiles(overwrite=settings.overwrite).reads("DATA", settings.data / "annotations", settings.data / "images")
+    files.reads("--weights", *with_manifest(settings.weights)).writes("--out", settings.out).check()
     pairs = AssemblyHands(settings.data, settings.split, settings.cache).pairs(settings.setup, cameras)
     for number in settings.sample:
         if number not in range(len(pairs)):
@@ -191,7 +196,6 @@ def main(settings: Settings) -> None:
     more = {number: predict_pair(engine, pairs[number], settings.boxes) for number in settings.sample if number >= len(predicted)}
     shown = [more[number] if number in more else predicted[number] for number in settings.sample]
     page = draw([compare(one, R, settings.merge) for one in shown], f"{line}, rotation {off_deg:.1f} deg off")
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
     save_figure(page, settings.out)
 
 

@@ -27,6 +27,7 @@ from adapt.datasets.published_options import Settings
 from adapt.datasets.samples import DatasetSamples, dataset_samples, rotation_in_table
 from adapt.datasets.scores import TrueHands
 from hand.errors import UserError
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.engines.torch_engine import TorchEngine
 from runtime.fusion.merge import MergeRule
 from runtime.networks.network import HandNetwork
@@ -60,6 +61,12 @@ def adapt(settings: Settings, models: Models | None = None) -> Outcome:
     models = models or Models()
     device = _begin(settings)
     source, resumes = _source(settings)
+    last = settings.start_epoch + settings.epochs - 1
+    epochs = range(settings.start_epoch, last + 1)
+    files = ProgramFiles().reads("-eid", *with_manifest(source)).fills("--checkpoint", settings.folder)
+    for epoch in epochs if settings.keep == "all" else epochs[-1:]:
+        files.continues("--checkpoint", *with_manifest(settings.weights_of(epoch)))
+    files.check()
     network, manifest = models.network(source)
     train = _pairs(settings, models, "train")
     numbers = range(_count(settings.pic, train))
@@ -83,8 +90,7 @@ def adapt(settings: Settings, models: Models | None = None) -> Outcome:
     now, before = tested, evaluation.scores(tested, own)
     after = before
     print(before.line(0, settings.setup, settings.cameras))
-    last = settings.start_epoch + settings.epochs - 1
-    for epoch in range(settings.start_epoch, last + 1):
+    for epoch in epochs:
         _train_epoch(session, samples, settings, epoch)
         if settings.keep == "all" or epoch == last:
             _save(session, settings, epoch, source)
@@ -243,15 +249,12 @@ def _save(session: MeanTeacher, settings: Settings, epoch: int, source: Path) ->
     training_data = (
         f"{manifest.training_data}; adapted to {settings.name} of {settings.data('train').name} by {settings.label_source}"
     )
-    try:
-        # The network's accuracy was measured before the adaptation.
-        save_network(
-            settings.weights_of(epoch),
-            session.teacher,
-            msgspec.structs.replace(manifest, training_data=training_data, accuracy={}),
-        )
-    except OSError as error:
-        raise UserError(f"cannot write to {settings.folder} ({error.strerror}): give another --checkpoint folder") from error
+    # The network's accuracy was measured before the adaptation.
+    save_network(
+        settings.weights_of(epoch),
+        session.teacher,
+        msgspec.structs.replace(manifest, training_data=training_data, accuracy={}),
+    )
     if settings.keep == "all":
         save_progress(session, _progress(settings), epoch, source)
 

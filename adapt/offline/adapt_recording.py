@@ -24,6 +24,7 @@ from adapt.offline.label_error import label_error
 from adapt.offline.recording import RecordingSettings, frame_size, resolve_handedness
 from adapt.offline.training import LearningSettings, make_mean_teacher, train
 from hand.errors import UserError
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.estimators.estimator import Estimator, FollowSettings
@@ -51,6 +52,19 @@ class Settings(RecordingSettings, LearningSettings):
     """Of the network to adapt."""
     most: int = 1024
     """Pairs to learn from; of a longer recording, evenly spread."""
+    overwrite: bool = False
+    """Replace files that are there already."""
+
+    @property
+    def adapted(self) -> Path:
+        """The weights that are written."""
+        return self.run / "weights.safetensors"
+
+    def check_files(self, *written: Path) -> None:
+        """Raises UserError where what is `written` is an input, is there already, or cannot be written."""
+        files = self.state_files(ProgramFiles(overwrite=self.overwrite))
+        files.reads("--weights", *with_manifest(self.weights))
+        files.fills("RUN", self.run).writes("RUN", *written, plain=True).check()
 
 
 def estimator(settings: Settings) -> Estimator:
@@ -100,7 +114,7 @@ def train_and_save(settings: Settings, geometry: TwoViewGeometry, training_set: 
     if not after.better_than(before):
         print(f"{result}: nothing is saved; give more of the hand's motion, or other --labels")
         return False
-    file = settings.run / "weights.safetensors"
+    file = settings.adapted
     training_data = f"{manifest.training_data}; adapted to two cameras by {settings.labels}, teacher {settings.teacher}"
     # The network's accuracy was measured before the adaptation.
     save_network(file, session.teacher, msgspec.structs.replace(manifest, training_data=training_data, accuracy={}))
@@ -120,7 +134,4 @@ def _check(settings: Settings) -> None:
     if settings.most < 1:
         raise UserError(f"--most is {settings.most}, expected 1 or more")
     settings.check()
-    try:
-        settings.run.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"the folder {settings.run} cannot be made ({error.strerror}): give another to write to") from error
+    settings.check_files(*with_manifest(settings.adapted))

@@ -3,6 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
@@ -20,6 +21,7 @@ from capture.sources.video_file import FileSource
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
+from hand.outputs import ProgramFiles
 from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS, Estimator
 from runtime.types import Side
 
@@ -53,6 +55,15 @@ class RecordingSettings:
         if self.session is not None or self.left is None or self.right is None:
             raise UserError("expected two clips, --left left.mp4 --right right.mp4, or a recording, --session session.mcap")
         return PerView(self.left, self.right)
+
+    def state_files(self, files: ProgramFiles) -> ProgramFiles:
+        """Add the clips to what a program reads. Raises UserError where it is not said which they are."""
+        names = ("--session", "--session") if self.session else ("--left", "--right")
+        for name, clip in zip(names, self.clips, strict=True):
+            # A clip that is not there is refused by what opens it, which says more of it.
+            with suppress(UserError):
+                files.reads(name, *parse_source(str(clip)).files, whole=True)
+        return files
 
     def read(self, doing: str) -> Iterator[FramePair]:
         """See `read_recording`."""

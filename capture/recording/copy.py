@@ -1,6 +1,5 @@
 """Copies a recording, all of it, which repairs a truncated one, or a part."""
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from mcap.writer import CompressionType, Writer
 
 from capture.recording.reader import Entry, Recording, RecordingMetadata
 from capture.recording.writer import CHUNK_BYTES, PROFILE
-from hand.errors import UserError
 
 
 def copy_recording(
@@ -20,30 +18,23 @@ def copy_recording(
 ) -> int:
     """Write what `keep` keeps, and all metadata, to a new file; returns how many messages were kept.
 
-    `on_entry` is called after each. Raises UserError where the file is there already or cannot be written.
+    `on_entry` is called after each. Raises OSError where the file cannot be written.
     """
     kept = 0
-    try:
-        with to.open("xb") as file:
-            writer = Writer(file, chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
-            writer.start(profile=PROFILE)
-            channels = _Channels(writer)
-            for entry in recording.entries():
-                if isinstance(entry, RecordingMetadata):
-                    writer.add_metadata(entry.name, entry.content)
-                elif keep(entry):
-                    message = entry.message
-                    channel = channels.of(entry.schema, entry.channel)
-                    writer.add_message(channel, message.log_time, message.data, message.publish_time, message.sequence)
-                    kept += 1
-                on_entry()
-            writer.finish()
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        raise UserError(f"{to} is there already: give another name, or remove it first") from None
-    except OSError as error:
-        raise UserError(f"cannot write {to}: {error.strerror}; give a file that can be made") from error
+    with to.open("xb") as file:
+        writer = Writer(file, chunk_size=CHUNK_BYTES, compression=CompressionType.LZ4)
+        writer.start(profile=PROFILE)
+        channels = _Channels(writer)
+        for entry in recording.entries():
+            if isinstance(entry, RecordingMetadata):
+                writer.add_metadata(entry.name, entry.content)
+            elif keep(entry):
+                message = entry.message
+                channel = channels.of(entry.schema, entry.channel)
+                writer.add_message(channel, message.log_time, message.data, message.publish_time, message.sequence)
+                kept += 1
+            on_entry()
+        writer.finish()
     return kept
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import onnxruntime
 
-from hand.errors import UserError
+from hand.files import saving
 from runtime.engines.refused import EngineRefused
 from runtime.networks.graph import INPUT, copy_model
 from runtime.networks.weights import DEFAULT_WEIGHTS
@@ -60,10 +60,9 @@ def load_plan(weights: Path, architecture: str) -> Plan:
 
 
 def save_plan(plan: Plan, path: Path) -> None:
-    try:
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give a folder that can be written") from error
+    """Raises UserError where it cannot be written."""
+    with saving(path) as part:
+        part.write_bytes(msgspec.json.format(msgspec.json.encode(plan), indent=2) + b"\n")
 
 
 def convolutions(graph: onnx.ModelProto) -> list[str]:

@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from hand.errors import UserError
+from hand.files import saving
 from hand.folders import cache_folder
 from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import ASSETS, Manifest, build_network
@@ -138,13 +139,8 @@ def weights_sha256(weights: Weights) -> str:
 
 def write(model: onnx.ModelProto, path: Path) -> None:
     """Write the file atomically; folders are made. Raises UserError where it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f".{path.name}.part")
-        partial.write_bytes(model.SerializeToString(deterministic=True))
-        partial.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give a folder that can be written") from error
+    with saving(path) as part:
+        part.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _unfilled(graph: onnx.ModelProto) -> list[onnx.TensorProto]:

@@ -12,6 +12,7 @@ from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from hand.errors import UserError
+from hand.files import saving
 from runtime.networks.network import CropNetwork, HandNetwork
 
 ASSETS = Path(__file__).parents[1] / "assets"
@@ -121,7 +122,7 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], Manifest]:
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], manifest: Manifest) -> Manifest:
-    """Write tensors and manifest; returns the manifest with its sha256.
+    """Write tensors and manifest; returns the manifest with its sha256. Raises UserError where they cannot be written.
 
     Filters are stored as fp16. Vectors stay as they are: running variances can leave fp16's range, and they are small.
     """
@@ -131,9 +132,10 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], manifest: Manifest) -> 
     }
     data = save(stored)
     manifest = msgspec.structs.replace(manifest, sha256=hashlib.sha256(data).hexdigest())
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
-    path.with_suffix(".json").write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+    # Both are whole before either takes its place: weights whose manifest is another's are refused.
+    with saving(path.with_suffix(".json")) as manifest_part, saving(path) as part:
+        part.write_bytes(data)
+        manifest_part.write_bytes(msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
     return manifest
 
 

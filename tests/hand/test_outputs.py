@@ -76,9 +76,12 @@ def test_a_folder_that_is_read_takes_no_output(tmp_path):
     (frames / "deep").mkdir(parents=True)
     (frames / "deep" / "1.png").touch()
     for output in (frames / "new.png", frames / "deep" / "1.png"):
-        sentence = refusal(ProgramFiles(overwrite=True).reads("--left", frames).writes("--picture", output))
+        sentence = refusal(ProgramFiles(overwrite=True).reads("--left", frames, whole=True).writes("--picture", output))
         assert "--left" in sentence and "--picture" in sentence
-    ProgramFiles().reads("--left", frames).writes("--picture", frames / "out" / "new.png", tmp_path / "new.png").check()
+    outside = frames / "out" / "new.png", tmp_path / "new.png"
+    ProgramFiles().reads("--left", frames, whole=True).writes("--picture", *outside).check()
+    # Of a folder in which certain files are looked for, others are none of them.
+    ProgramFiles().reads("--clip", frames).writes("--page", frames / "new.png").check()
 
 
 def test_devices_and_pipes_are_written_to_again_and_again(tmp_path):

@@ -16,6 +16,8 @@ import tyro
 
 from capture.views import PerView
 from hand.errors import UserError
+from hand.files import saving
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.engines.names import EngineName
 from tools.bench import adaptation, estimators, hands
 from tools.bench import engines as bench_engines
@@ -50,6 +52,8 @@ class Settings:
     rounds: int = 15
     json: Path | None = None
     """Write the figures of `engines` and `stream` to this file."""
+    overwrite: bool = False
+    """Replace files that are there already."""
     detnet: Path | None = None
     """For `engines`: DetNet's weights; none: random ones, which take as long."""
     clip: tuple[Path, Path] | None = None
@@ -67,15 +71,16 @@ def names(part: Part) -> list[str]:
 
 def write_figures(figures: dict[str, object], path: Path) -> None:
     """Raises UserError where the file cannot be written."""
-    try:
-        path.write_text(json.dumps(figures, indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}; give a file in a folder that is there") from error
+    with saving(path) as part:
+        part.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def main(settings: Settings) -> None:
     import torch
 
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--clip", *(settings.clip or ()))
+    files.reads("--detnet", *with_manifest(settings.detnet))
+    files.writes("--json", settings.json).check()
     figures: dict[str, object] = {}
     if "engines" in settings.parts:
         figures["engines"] = bench_engines.show(settings.detnet)

@@ -18,6 +18,7 @@ from tqdm import tqdm
 from capture.views import PerView
 from hand import program
 from hand.errors import UserError
+from hand.outputs import ProgramFiles
 from tools.evaluate import faults, motion, two_views
 from tools.evaluate.clip import observed_clip
 from tools.evaluate.geometry_errors import Outcome, follow
@@ -50,6 +51,8 @@ class Settings:
     """Folder of a recorded clip: reference.npz, calibration.json."""
     page: Path | None = None
     """PNG file to draw the report into."""
+    overwrite: bool = False
+    """Replace files that are there already."""
     processes: int = 1
     """Rigs at a time."""
     seed: int = 0
@@ -120,6 +123,8 @@ def known_fov(settings: Settings, rig: Rig) -> PerView[float | None]:
 def main(settings: Settings) -> None:
     if settings.rigs < 1 or settings.seconds <= 0:
         raise UserError(f"{settings.rigs} rigs of {settings.seconds} s were asked for: give one or more of some seconds")
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--clip", settings.clip)
+    files.writes("--page", settings.page).check()
     if settings.clip:
         observed, pixels = observed_clip(settings.clip)
         outcomes = [follow(observed, known_fov(settings, observed.rig), pixels)]

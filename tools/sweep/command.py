@@ -17,6 +17,7 @@ from adapt.core.targets import LabelSource
 from adapt.datasets.assembly_annotations import HEADSETS
 from adapt.datasets.assembly_hands import PAIRS
 from hand.errors import UserError
+from hand.outputs import ProgramFiles, with_manifest
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_tensors
 from tools.sweep.jobs import Job, PairJob, recording_job
 from tools.sweep.pool import run_jobs
@@ -68,6 +69,8 @@ class Settings:
     """Repeat runs that ended in an error."""
     picture: Path | None = None
     """PNG file to draw the table into; needs matplotlib."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def jobs_of(settings: Settings) -> Iterator[Job]:
@@ -112,6 +115,12 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
 def sweep(settings: Settings) -> Rows:
     """Run all jobs that have no row yet. Raises UserError for wrong settings; an error of a job stands in its row."""
     _check(settings)
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--recordings", settings.recordings)
+    files.reads("--rotations", settings.rotations).reads("--weights", *with_manifest(settings.weights))
+    if settings.data:
+        files.reads("--data", settings.data / "annotations", settings.data / "images")
+    files.fills("OUT", settings.out).fills("--keep", settings.keep).continues("OUT", settings.out / "rows.parquet")
+    files.writes("--picture", settings.picture).check()
     # An error in the last line of the list shows before the first job runs.
     total = sum(1 for _ in jobs_of(settings))
     rows = Rows(settings.out, settings.retry)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from hand.errors import UserError
+from hand.files import saving
 from tools.sweep.jobs import Row
 
 GATHER_AT = 512
@@ -73,12 +74,11 @@ class Rows:
 
     def save(self, file: Path) -> int:
         """Write all rows to one Parquet file; how many there are."""
-        part, rows, count = file.with_suffix(".part"), iter(self), 0
-        with self._pa.parquet.ParquetWriter(part, self._schema) as writer:
+        rows, count = iter(self), 0
+        with saving(file) as part, self._pa.parquet.ParquetWriter(part, self._schema) as writer:
             while batch := [msgspec.to_builtins(row) for row in islice(rows, _BATCH)]:
                 writer.write_table(self._pa.Table.from_pylist(batch, schema=self._schema))
                 count += len(batch)
-        part.replace(file)
         return count
 
     def _files(self) -> list[Path]:
@@ -95,12 +95,8 @@ class Rows:
             raise UserError(f"{file} is no shard of a sweep ({error}): delete it, its runs are done again") from error
 
     def _write(self, file: Path, rows: list[dict[str, Any]]) -> None:
-        part = file.with_suffix(f".{os.getpid()}.part")
-        try:
+        with saving(file) as part:
             self._pa.parquet.write_table(self._pa.Table.from_pylist(rows, schema=self._schema), part)
-            part.replace(file)
-        except OSError as error:
-            raise UserError(f"cannot write {file} ({error.strerror}): give a folder that may be written to") from error
 
 
 def _pyarrow() -> Any:

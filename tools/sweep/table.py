@@ -150,7 +150,6 @@ def draw_table(rows: Iterable[Row], file: Path) -> None:
     for axis, (title, before, unit) in zip(axes, _PANELS, strict=True):
         _draw_panel(axis, settings, title, before, unit)
     axes[0].legend(loc="upper center", bbox_to_anchor=(0.5, 1.32), ncols=len(settings) + 1, frameon=False)
-    file.parent.mkdir(parents=True, exist_ok=True)
     save_figure(figure, file)
 
 

@@ -13,11 +13,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from tqdm import tqdm
 
 from hand import program
 from hand.errors import UserError
+from hand.files import saving
+from hand.outputs import ProgramFiles
 
 SIZE = (192, 256)
 """(height, width) of a stored picture."""
@@ -34,6 +36,8 @@ class Settings:
     """Folders of further pictures."""
     packages: bool = True
     """Download Debian's wallpaper packages (needs apt)."""
+    overwrite: bool = False
+    """Replace files that are there already."""
 
 
 def download(packages: tuple[str, ...], into: Path) -> None:
@@ -75,6 +79,8 @@ def shrink(path: Path) -> list[np.ndarray]:
 
 
 def main(settings: Settings) -> None:
+    files = ProgramFiles(overwrite=settings.overwrite).reads("--folder", *settings.folder, whole=True)
+    files.writes("--out", settings.out, plain=True).check()
     with tempfile.TemporaryDirectory() as temporary:
         folders = list(settings.folder)
         if settings.packages:
@@ -91,8 +97,8 @@ def main(settings: Settings) -> None:
             (held_out if number % 6 == 5 else train).extend(shrink(path))
     if not train or not held_out:
         raise UserError(f"only {len(sources)} pictures were found, at least 6 are needed; give --folder FOLDER of pictures")
-    settings.out.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"train": np.stack(train), "held_out": np.stack(held_out)}, settings.out)
+    with saving(settings.out) as part:
+        part.write_bytes(save({"train": np.stack(train), "held_out": np.stack(held_out)}))
     print(f"{settings.out}: {len(train)} tiles to train, {len(held_out)} held out, from {len(sources)} pictures")
 
 

@@ -4,19 +4,20 @@ On a CPU rendering a hand takes longer than training on it, so hands are rendere
 seed: several processes may fill one bank, shards may be added while networks are trained, and a shard is always the same.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 import tyro
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from tqdm import tqdm
 
 from hand import program
 from hand.errors import UserError
+from hand.files import saving
 from hand.joints import JOINTS
+from hand.outputs import ProgramFiles
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER
@@ -63,7 +64,7 @@ def render_shard(settings: Settings, number: int, count: int = SHARD) -> Synthet
 
 def main(settings: Settings) -> None:
     """Render the shards that the bank lacks. Raises UserError for backgrounds that are not there."""
-    settings.bank.mkdir(parents=True, exist_ok=True)
+    ProgramFiles().reads("--backgrounds", settings.backgrounds).fills("BANK", settings.bank).check()
     numbers = range(settings.shards)
     for number in reversed(numbers) if settings.backwards else numbers:
         file = shard_file(settings.bank, number)
@@ -75,14 +76,14 @@ def main(settings: Settings) -> None:
 
 
 def save_shard(crops: SyntheticCrops, file: Path) -> None:
+    """Raises UserError where it cannot be written."""
     tensors = {name: getattr(crops, name) for name in SyntheticCrops.__slots__}
     if not crops.taught.any():
         # Synthetic hands have full weight and no pseudo-labels.
         del tensors["weight"], tensors["taught"]
     # Training reads complete files only.
-    part = file.with_suffix(f".{os.getpid()}.part")
-    save_file(tensors, part)
-    part.rename(file)
+    with saving(file) as part:
+        part.write_bytes(save(tensors))
 
 
 def load_shard(file: Path) -> SyntheticCrops:

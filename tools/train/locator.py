@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from hand import program
 from hand.errors import UserError
+from hand.outputs import ProgramFiles, with_manifest
 from hand.synth.backgrounds import Backgrounds, Split
 from hand.synth.cutouts import CutOutBank, PeopleBank
 from hand.synth.scenes import SceneRenderer
@@ -89,6 +90,9 @@ class Run:
         self.device = torch.device(auto if settings.device == "auto" else settings.device)
         torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
+        weights = settings.run / "locator.safetensors"
+        files = ProgramFiles().reads("--start", *with_manifest(settings.start)).reads("--backgrounds", settings.backgrounds)
+        files.fills("RUN", settings.run).continues("RUN", *with_manifest(weights), settings.run / "log.jsonl").check()
         settings.run.mkdir(parents=True, exist_ok=True)
         self.checkpoint = settings.run / "checkpoint"
         self.student, self.teacher = (

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINTS
+from hand.outputs import ProgramFiles, with_manifest
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from hand.synth.turn import BORDER, turned
@@ -142,6 +143,10 @@ class Run:
             raise UserError(f"--taught-share is {settings.taught_share:g}, expected a number between 0 and 1, such as 0.5")
         torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
+        weights = settings.run / "weights.safetensors"
+        files = ProgramFiles().reads("--bank", settings.bank, whole=True).reads("--taught", settings.taught, whole=True)
+        files.reads("--start", *with_manifest(settings.start)).reads("--backgrounds", settings.backgrounds)
+        files.fills("RUN", settings.run).continues("RUN", *with_manifest(weights), settings.run / "log.jsonl").check()
         settings.run.mkdir(parents=True, exist_ok=True)
         self.checkpoint = settings.run / "checkpoint"
         kind = network_class(settings.architecture)

@@ -16,6 +16,7 @@ import torch
 import tyro
 
 from hand import program
+from hand.outputs import ProgramFiles
 from runtime.engines.torch_engine import TorchEngine
 from runtime.networks.weights import load_network
 from tools.report.figures import new_figure, save_figure
@@ -122,6 +123,13 @@ def plot(results: list[Result]) -> "Figure":
 
 
 def main(settings: Settings) -> None:
+    files = (
+        ProgramFiles()
+        .reads("--bank", *settings.bank, whole=True)
+        .reads("--backgrounds", settings.backgrounds)
+        .fills("RUN", settings.run)
+    )
+    files.continues("RUN", settings.run / "results.jsonl", settings.run / "trunks.png").check()
     settings.run.mkdir(parents=True, exist_ok=True)
     log = settings.run / "results.jsonl"
     done = [msgspec.json.decode(line, type=Result) for line in log.read_bytes().splitlines()] if log.exists() else []

@@ -200,7 +200,7 @@ def test_faithful_runs_take_the_rotation_from_the_table(settings, tmp_path):
         ({"evaluate_id": 99}, "there is no ckp_detnet_99"),
         ({"pic": 3, "labels": "geometry"}, "places are not sure"),
         ({"rotations": Path("table.json")}, "is for --faithful"),
-        ({"checkpoint": Path(__file__), "epochs": 1}, "cannot write to"),
+        ({"checkpoint": Path(__file__), "epochs": 1}, "cannot be written: Not a directory"),
     ],
 )
 def test_unusable_settings_are_user_errors(settings, changed, reason):

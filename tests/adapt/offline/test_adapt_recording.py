@@ -240,7 +240,7 @@ def test_views_that_come_to_agree_through_a_wrong_rotation_are_not_saved(setting
         ({"memory": 1.0}, Truth, "--memory is 1, expected a share"),
         ({"rehearse": 1.0}, Truth, "--rehearse is 1, expected a share"),
         ({"spectra": True, "rehearse": 0.0}, Truth, "--spectra changes the hands that are rehearsed"),
-        ({"run": Path(__file__)}, Truth, "cannot be made"),
+        ({"run": Path(__file__)}, Truth, "is a file: give a folder"),
     ],
 )
 def test_unusable_recordings_are_user_errors(settings, tmp_path, changed, estimator, reason):

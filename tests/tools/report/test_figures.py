@@ -41,8 +41,9 @@ def test_a_skeleton_is_clipped_by_its_tile(tmp_path: Path):
 
 
 def test_a_page_that_cannot_be_written_is_the_users_error(tmp_path: Path):
-    with pytest.raises(UserError, match=r"missing.*give a \.png file in a folder that is there"):
-        save_figure(new_figure(100, 100), tmp_path / "missing" / "page.png")
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/page\.png: Not a directory"):
+        save_figure(new_figure(100, 100), tmp_path / "file" / "page.png")
     with pytest.raises(UserError, match="page.txt"):
         save_figure(new_figure(100, 100), tmp_path / "page.txt")
 
