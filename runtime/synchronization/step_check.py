@@ -85,7 +85,8 @@ class StepCheck:
         lag = find_lag(motions, MAX_LAG_S)
         if lag is not None and lag.certain:
             self._judge(lag)
-        elif max(_liveliness(motion) for motion in motions) > MOVES:
+        elif not self._findings.failed and max(_liveliness(motion) for motion in motions) > MOVES:
+            # Else a cause is known already, such as a mirrored or a frozen view.
             self._lag = None
             rate = find_rate(motions)
             self._findings.add(Finding(KIND, self._other_rate(rate) if rate and rate.certain else self._not_alike(lag, motions)))
@@ -157,7 +158,7 @@ class StepCheck:
         slow, fast = ("right", "left") if right < left else ("left", "right")
         slower = f", and it is {ratio:.1f} times slower in the {slow} clip than in the {fast} one" if ratio > 1.5 else ""
         return (
-            f"the hand does not move alike in both clips at any shift up to {MAX_LAG_S:g} s{best}{slower}: "
+            f"there is no certain shift up to {MAX_LAG_S:g} s at which the hand moves alike in both clips{best}{slower}: "
             "if they show one scene, give --offset auto --rate auto"
         )
 

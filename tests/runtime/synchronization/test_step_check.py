@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from capture.views import PerView
-from hand.findings import Findings
+from hand.findings import Finding, Findings
 from runtime.synchronization.motion import HandMotion
 from runtime.synchronization.step_check import KIND, StepCheck
 from tests.runtime.dual_hands import dual_hand, frame_pair
@@ -111,7 +111,17 @@ def test_slow_motion_is_told_by_how_fast_the_hands_move():
     feed(check, clips(0.0, 8.0, seconds=8))
     check.finish()
     (text,) = texts(findings)
+    assert "there is no certain shift" in text
     assert "times slower in the right clip than in the left one" in text and "--offset auto --rate auto" in text
+
+
+def test_where_a_cause_is_known_no_other_is_guessed():
+    findings = Findings()
+    findings.add(Finding("view_frozen", "the right picture stands still", "error", "right"))
+    check = StepCheck(findings, clips=True)
+    feed(check, clips(0.0, 8.0, seconds=8))
+    check.finish()
+    assert [finding.kind for finding in findings.all] == ["view_frozen"]
 
 
 def test_views_without_hands_are_no_finding():
