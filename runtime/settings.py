@@ -125,12 +125,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: Level = "info"
     """What to log, from this level on; --record also writes it to a file of the recording's name that ends in .log."""
     estimator: EstimatorName = "detnet"
-    """What finds the joints: our network (detnet) or MediaPipe's models (python -m tools.get_mediapipe)."""
+    """What finds the joints: our network (detnet), MediaPipe's with depth of ours (mediapipe-3d), or MediaPipe's models as they
+    are; all but detnet need python -m tools.get_mediapipe."""
     engine: EngineName = "auto"
-    """What runs detnet's network; auto: the fastest that passes the parity check on this machine, measured once and remembered.
-    Given alone, it means --estimator detnet."""
+    """What runs the network of detnet or mediapipe-3d; auto: the fastest that passes the parity check on this machine, measured
+    once and remembered. Given alone, it means --estimator detnet."""
     weights: _File = None
-    """Network weights (.safetensors with its manifest, or a published .pth); none: those that ship with DuoHand."""
+    """Weights of that network (.safetensors with its manifest, or a published .pth); none: those that ship with DuoHand."""
     roi_left: _Roi = None
     """The hand's first box in the left view, px: centre and side length of a square; none: the locator finds it."""
     roi_right: _Roi = None
@@ -264,7 +265,7 @@ def check(settings: Settings) -> Settings:
         )
     if settings.adapt != "off" and settings.estimator != "detnet":
         raise UserError(
-            f"adapt is {settings.adapt} with estimator {settings.estimator}: only our own network learns, leave out one of both"
+            f"adapt is {settings.adapt} with estimator {settings.estimator}: only detnet's network learns, leave out one of both"
         )
     if settings.adapt == "on" and settings.merge == "rotation":
         raise UserError("adapt is on with merge rotation: it learns from where the cameras are, so use merge auto or geometry")

@@ -26,6 +26,8 @@ class HandBox:
     """In [0, 1]; 1 for a box that the user gave."""
     roll_deg: float = 0.0
     """Clockwise rotation of the square in the frame."""
+    turned: bool = False
+    """Whether the square is known to be turned as the hand is; else the hand may be turned any way in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,11 @@ class ViewHand:
     """(21, 2) joints in the frame."""
     confidence: np.ndarray
     """(21,) in [0, 1]."""
-    pixel_share: float = 0.5
+    pixel_share: float | np.ndarray = 0.5
     """Standard deviation of a pixel along one axis, as a share of the joint's expected 3D error (`estimators.uncertainty`).
 
     DetNet-lite's is measured on synthetic recordings. It is smaller for estimators whose depth is worse than their pixels.
+    (21,) where the network tells of each joint how far off its pixel is.
     """
     cropped_ns: int | None = None
     """When the crop was cut; monotonic clock. None where the estimator does not give it."""

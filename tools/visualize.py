@@ -28,7 +28,7 @@ from runtime.engines.engine import Engine
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop import CropCamera
 from runtime.estimators.crop_prediction import CropRequest, predict_crops
-from runtime.estimators.tracker import BOX_MARGIN, box_around
+from runtime.estimators.framing import BOX_MARGIN, box_around
 from runtime.fusion.merge import MergeRule, merge
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.networks.weights import DEFAULT_WEIGHTS, load_network

@@ -9,7 +9,7 @@ from hand.camera import PinholeCamera
 from hand.synth.aim import ROLL_JITTER_DEG
 from hand.synth.crops import ANY_ROLL
 from runtime.estimators.crop import CropCamera, HandCrop
-from runtime.estimators.tracker import box_around, roll_of
+from runtime.estimators.framing import box_around, roll_of
 from runtime.types import Side
 
 _SHIFT, _MAX_SHIFT, _ZOOM = 0.07, 0.2, (0.82, 1.32)

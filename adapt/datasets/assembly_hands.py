@@ -19,7 +19,7 @@ from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.estimators.crop import HandCrop
-from runtime.estimators.tracker import box_around, roll_of
+from runtime.estimators.framing import box_around, roll_of
 from runtime.types import HandBox, Side
 
 PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))

@@ -21,7 +21,7 @@ from hand.errors import UserError
 from runtime.engines.engine import Engine
 from runtime.estimators.crop import HandCrop
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_best_roll, predict_crops, refine_predictions
-from runtime.estimators.tracker import roll_of
+from runtime.estimators.framing import roll_of
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import HandBox, ViewHand
 

@@ -28,7 +28,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, findings: 
         return None
     estimator = pipeline.estimator
     if not isinstance(estimator, Adaptable):
-        raise UserError(f"--adapt {settings.adapt} is for our own network: leave it out with --estimator {settings.estimator}")
+        raise UserError(f"--adapt {settings.adapt} is for detnet's network: leave it out with --estimator {settings.estimator}")
     file = adapted_weights_file(settings, known, estimator.manifest.sha256)
     if file is not None:
         _load_adapted(file, estimator, findings, needed=settings.adapt == "frozen")

@@ -1,7 +1,12 @@
-"""The estimator `detnet`: locate or track the hand, crop, predict its joints, and filter its handedness."""
+"""Estimators with a crop network: locate or track the hand, crop, predict its joints, and filter its handedness.
+
+A network that tells presence and handedness (MediaPipe's) is asked once for each crop; one that does not (DetNet) is asked for
+the crop and its mirror image now and then.
+"""
 
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -11,19 +16,32 @@ from capture.views import VIEWS, PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.engines.engine import Engine
-from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_crops, refine_predictions, roll_hypotheses
+from runtime.estimators.crop_prediction import (
+    CropPrediction,
+    CropRequest,
+    predict_crops,
+    refine_predictions,
+    roll_hypotheses,
+    tells_hand,
+)
 from runtime.estimators.estimator import ANY_HAND, HANDEDNESS_TIMEOUT_NS, FollowSettings
+from runtime.estimators.framing import Framing
 from runtime.estimators.handedness import HandednessFilter
 from runtime.estimators.registry import EstimatorOptions, LoadedEstimator
 from runtime.estimators.tracker import TrackSettings, ViewTracker
-from runtime.networks.weights import Manifest
+from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest
 from runtime.types import HandBox, Side, ViewHand
 
 RELOCATE_EVERY = 3
 """While a track is uncertain, the locator runs in every so many-th frame too."""
 MAX_CANDIDATES = 3
 """Most boxes of the locator that are tried in a view."""
+MIN_PRESENCE = 0.5
+"""Presence below which a crop shows no hand, for networks that tell it."""
+MIN_SAME_SIDE = 0.2
+"""A hand that is of its box's side with less probability shows the other one."""
 _TRACK = TrackSettings()
+_TRACK_BY_PRESENCE = TrackSettings(min_confidence=MIN_PRESENCE, start_confidence=MIN_PRESENCE)
 
 
 class Locator(Protocol):
@@ -36,21 +54,33 @@ class Locator(Protocol):
 
 def load_detnet(options: EstimatorOptions) -> LoadedEstimator:
     """An `EstimatorFactory`: the crop network in an engine, and the locator where a view has no roi."""
-    from runtime.engines.selection import select_engine
     from runtime.estimators.locator import load_locator
-    from runtime.networks.weights import DEFAULT_WEIGHTS
-    from runtime.reselection import reselect_if_due
 
     weights = options.weights or DEFAULT_WEIGHTS
-    engine = select_engine(options.engine, weights, threads=options.threads)
-    if options.reselect and options.engine == "auto":
-        reselect_if_due(engine.manifest, weights, options.threads)
+    engine = load_engine(options, weights)
     locate = None if all(options.follow.roi) else load_locator()
     return LoadedEstimator(engine.description, weights, lambda sizes_px: CropEstimator(engine, locate, sizes_px, options.follow))
 
 
+def load_engine(options: EstimatorOptions, weights: Path, *, tells: bool = False) -> Engine:
+    """What runs the network; `tells`: one that tells presence and handedness is expected.
+
+    Raises UserError for weights that cannot be loaded or are of another kind, EngineRefused for an engine that cannot run.
+    """
+    from runtime.engines.selection import select_engine
+    from runtime.reselection import reselect_if_due
+
+    engine = select_engine(options.engine, weights, threads=options.threads)
+    if tells_hand(engine.manifest) != tells:
+        fitting = "detnet" if tells else "mediapipe-3d"
+        raise UserError(f"{weights} holds weights of a {engine.manifest.architecture}: use them with --estimator {fitting}")
+    if options.reselect and options.engine == "auto":
+        reselect_if_due(engine.manifest, weights, options.threads)
+    return engine
+
+
 class CropEstimator:
-    """An `Adaptable` estimator that predicts by a crop network (DetNet, DetNet-lite). Holds the tracks."""
+    """An `Adaptable` estimator that predicts by a crop network. Holds the tracks."""
 
     def __init__(
         self,
@@ -58,17 +88,23 @@ class CropEstimator:
         locate: Locator | None,
         sizes_px: PerView[tuple[int, int]],
         follow: FollowSettings = ANY_HAND,
-        track: TrackSettings = _TRACK,
+        track: TrackSettings | None = None,
     ):
-        """`sizes_px` are the frames' width and height. Raises UserError where a view has neither a locator nor a roi."""
+        """`sizes_px` are the frames' width and height; `track` None: by what the network tells.
+
+        Raises UserError where a view has neither a locator nor a roi.
+        """
         for view, roi in follow.roi.items():
             if locate is None and roi is None:
                 raise UserError(f"the {view} view has no locator and no roi: give --roi-{view} X Y SIZE or locator weights")
         self._engine = engine
         self._locate = locate
         self._follow = follow
-        self._min_confidence = track.min_confidence
-        self._trackers = sizes_px.map(lambda size_px: ViewTracker(size_px, track, upright=engine.manifest.upright))
+        self._tells_hand = tells_hand(engine.manifest)
+        settings = track or (_TRACK_BY_PRESENCE if self._tells_hand else _TRACK)
+        self._min_confidence = settings.min_confidence
+        framing = Framing.of(engine.manifest)
+        self._trackers = sizes_px.map(lambda size_px: ViewTracker(size_px, settings, framing))
         self._handedness = HandednessFilter() if follow.hand_side == "auto" else None
         self._last_seen_ns = 0
         """When a view last tracked a hand."""
@@ -158,16 +194,19 @@ class CropEstimator:
         candidates = [box for view_boxes in boxes for box in view_boxes]
         if not candidates:
             return PerView(None, None)
-        both_sides = self._handedness is not None and self._handedness.due()
-        others = [replace(box, side=_other(box.side)) for box in candidates] if both_sides else []
+        both_sides = self._handedness is not None and not self._tells_hand and self._handedness.due()
+        others = [_mirrored(box) for box in candidates] if both_sides else []
         requests = [CropRequest(box, cameras[box.view], pair[box.view].image) for box in candidates + others]
         predictions = predict_crops(self._engine, requests)
         chosen, other_side = (
-            _most_confident(predictions[: len(candidates)]),
-            _most_confident(predictions[len(candidates) :]),
+            _best(predictions[: len(candidates)]),
+            _best(predictions[len(candidates) :]),
         )
-        margins = _right_margins(chosen, other_side) if both_sides else {}
-        if both_sides and self._update_handedness(chosen, other_side):
+        margins = _told_margins(chosen) if self._tells_hand else _right_margins(chosen, other_side) if both_sides else {}
+        if self._handedness and self._tells_hand and self._hear_handedness(chosen):
+            chosen = predict_crops(self._engine, [replace(p.request, box=_mirrored(p.box)) for p in chosen])
+            self._take_side(chosen[0].box.side)
+        elif both_sides and self._update_handedness(chosen, other_side):
             chosen = other_side
             self._take_side(chosen[0].box.side)
         found: dict[View, ViewHand] = {}
@@ -177,10 +216,21 @@ class CropEstimator:
             tracker, captured_ns = self._trackers[prediction.hand.view], pair[prediction.hand.view].captured_ns
             if first.box != tracker.box_at(captured_ns):
                 tracker.start(captured_ns, first.box)
-            if tracker.update(captured_ns, prediction.hand):
+            contradicts = prediction.same_side is not None and prediction.same_side < MIN_SAME_SIDE
+            if tracker.update(captured_ns, prediction.hand, prediction.shows_hand, contradicts=contradicts):
                 margin = margins.get(prediction.hand.view)
                 found[prediction.hand.view] = replace(prediction.hand, inferred_ns=inferred_ns, right_margin=margin)
         return PerView.of(found.get)
+
+    def _hear_handedness(self, predictions: list[CropPrediction]) -> bool:
+        """Give the filter what the network says of each view; whether its side changed."""
+        assert self._handedness is not None
+        before = self._handedness.side
+        for prediction in predictions:
+            if prediction.shows_hand >= self._min_confidence:
+                right = _right_probability(prediction)
+                self._handedness.add(right, 1 - right)
+        return self._handedness.side != before
 
     def _update_handedness(self, predictions: list[CropPrediction], other_side: list[CropPrediction]) -> bool:
         """Give the filter both predictions of each view; whether its side changed."""
@@ -194,10 +244,28 @@ class CropEstimator:
         return self._handedness.side != before
 
 
-def _most_confident(predictions: list[CropPrediction]) -> list[CropPrediction]:
-    """Of each view's predictions the most confident one, left view first."""
+def _best(predictions: list[CropPrediction]) -> list[CropPrediction]:
+    """Of each view's predictions the best one, left view first."""
     of_view = (tuple(prediction for prediction in predictions if prediction.hand.view == view) for view in VIEWS)
-    return [max(same, key=lambda prediction: prediction.confidence) for same in of_view if same]
+    return [max(same, key=_preference) for same in of_view if same]
+
+
+def _preference(prediction: CropPrediction) -> tuple[bool, float]:
+    """The larger, the better: a hand before anything else, then the confidence that it is one of the box's side."""
+    if prediction.presence is None or prediction.same_side is None:
+        return True, prediction.confidence
+    return prediction.presence >= MIN_PRESENCE, prediction.confidence * prediction.same_side
+
+
+def _right_probability(prediction: CropPrediction) -> float:
+    """That it is a right hand, by a network that tells."""
+    assert prediction.same_side is not None
+    return prediction.same_side if prediction.box.side == "right" else 1 - prediction.same_side
+
+
+def _told_margins(predictions: list[CropPrediction]) -> dict[View, float]:
+    """Probability of a right hand minus that of a left hand, of each view."""
+    return {one.hand.view: 2 * _right_probability(one) - 1 for one in predictions}
 
 
 def _right_margins(predictions: list[CropPrediction], other_side: list[CropPrediction]) -> dict[View, float]:
@@ -208,5 +276,5 @@ def _right_margins(predictions: list[CropPrediction], other_side: list[CropPredi
     }
 
 
-def _other(side: Side) -> Side:
-    return "left" if side == "right" else "right"
+def _mirrored(box: HandBox) -> HandBox:
+    return replace(box, side="left" if box.side == "right" else "right")

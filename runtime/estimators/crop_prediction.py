@@ -15,7 +15,9 @@ from hand.camera import PinholeCamera
 from hand.joints import unit_hand
 from runtime.engines.engine import Engine
 from runtime.estimators.crop import CropCamera, HandCrop
-from runtime.estimators.tracker import box_around, roll_of
+from runtime.estimators.framing import Framing
+from runtime.estimators.uncertainty import shape_sigma
+from runtime.networks.weights import Manifest, network_class
 from runtime.types import HandBox, ViewHand
 
 MAX_PREDICTIONS = 3
@@ -48,6 +50,10 @@ class CropPrediction:
 
     request: CropRequest
     hand: ViewHand
+    presence: float | None = None
+    """In [0, 1]: that the box shows a hand; None for networks that do not tell."""
+    same_side: float | None = None
+    """In [0, 1]: that it is a hand of the box's side; None for networks that do not tell."""
 
     @property
     def box(self) -> HandBox:
@@ -55,13 +61,25 @@ class CropPrediction:
 
     @property
     def confidence(self) -> float:
-        """Mean confidence of the joints."""
-        return float(self.hand.confidence.mean())
+        """Mean confidence of the joints, times the presence where the network tells it: which prediction is the best."""
+        mean = float(self.hand.confidence.mean())
+        return mean if self.presence is None else mean * self.presence
+
+    @property
+    def shows_hand(self) -> float:
+        """In [0, 1]: that there is a hand at all, whichever way it is seen."""
+        return self.confidence if self.presence is None else self.presence
+
+
+def tells_hand(manifest: Manifest) -> bool:
+    """Whether the network tells that there is a hand, and which one. Raises UserError for an unknown architecture."""
+    return {"presence", "right"} <= set(network_class(manifest.architecture).outputs)
 
 
 def roll_hypotheses(box: HandBox, upright: bool) -> list[HandBox]:
-    """The box, whose roll is unknown, at each roll that is to be tried."""
-    return [replace(box, roll_deg=box.roll_deg + roll_deg) for roll_deg in (ROLLS_DEG if upright else (0.0,))]
+    """The box at each roll that is to be tried: only its own where it is known, or the network takes hands of any roll."""
+    rolls = ROLLS_DEG if upright and not box.turned else (0.0,)
+    return [replace(box, roll_deg=box.roll_deg + roll_deg) for roll_deg in rolls]
 
 
 def predict_crops(engine: Engine, requests: Sequence[CropRequest]) -> list[CropPrediction]:
@@ -73,22 +91,31 @@ def predict_crops(engine: Engine, requests: Sequence[CropRequest]) -> list[CropP
     cropped_ns = time.monotonic_ns()
     prediction = engine(np.stack([crop.image for crop in crops]))
     inferred_ns = time.monotonic_ns()
-    rows = zip(requests, crops, prediction.joints, prediction.pixels, prediction.confidence, strict=True)
     return [
         CropPrediction(
             request,
-            ViewHand(
-                crop.view,
-                crop.side,
-                _in_camera_axes(joints, crop.camera, axes),
-                crop.camera.frame_from_crop(pixels),
-                confidence.astype(float),
-                cropped_ns=cropped_ns,
-                inferred_ns=inferred_ns,
+            _with_pixel_share(
+                ViewHand(
+                    crop.view,
+                    crop.side,
+                    _in_camera_axes(prediction.joints[n], crop.camera, axes),
+                    crop.camera.frame_from_crop(prediction.pixels[n]),
+                    prediction.confidence[n].astype(float),
+                    cropped_ns=cropped_ns,
+                    inferred_ns=inferred_ns,
+                ),
+                None if prediction.pixel_sigma is None else prediction.pixel_sigma[n],
             ),
+            None if prediction.presence is None else float(prediction.presence[n]),
+            None if prediction.right is None else float(prediction.right[n]),
         )
-        for request, crop, joints, pixels, confidence in rows
+        for n, (request, crop) in enumerate(zip(requests, crops, strict=True))
     ]
+
+
+def _with_pixel_share(hand: ViewHand, pixel_sigma: np.ndarray | None) -> ViewHand:
+    """The hand with standard deviations (21,) of its pixels, hands, where the network tells them."""
+    return hand if pixel_sigma is None else replace(hand, pixel_share=pixel_sigma.astype(float) / shape_sigma(hand))
 
 
 def predict_best_roll(engine: Engine, requests: Sequence[CropRequest]) -> list[CropPrediction]:
@@ -104,34 +131,34 @@ def predict_best_roll(engine: Engine, requests: Sequence[CropRequest]) -> list[C
 
 def refine_predictions(engine: Engine, predictions: Sequence[CropPrediction]) -> list[CropPrediction]:
     """The same hands, predicted again where the box missed the hand, as long as that does not lower the confidence."""
-    best = list(predictions)
-    unfit = [number for number, prediction in enumerate(best) if _misses_hand(prediction, engine.manifest.upright)]
+    best, framing = list(predictions), Framing.of(engine.manifest)
+    unfit = [number for number, prediction in enumerate(best) if _misses_hand(prediction, framing)]
     for _ in range(MAX_PREDICTIONS - 1):
-        refined = predict_crops(engine, [_fitted(best[number], engine.manifest.upright) for number in unfit])
+        refined = predict_crops(engine, [_fitted(best[number], framing) for number in unfit])
         better = [(number, new) for number, new in zip(unfit, refined, strict=True) if new.confidence >= best[number].confidence]
         for number, new in better:
             best[number] = replace(new, hand=replace(new.hand, cropped_ns=best[number].hand.cropped_ns))
-        unfit = [number for number, new in better if _misses_hand(new, engine.manifest.upright)]
+        unfit = [number for number, new in better if _misses_hand(new, framing)]
     return best
 
 
-def _misses_hand(prediction: CropPrediction, upright: bool) -> bool:
+def _misses_hand(prediction: CropPrediction, framing: Framing) -> bool:
     """Whether the box misses the predicted hand by more than training crops do."""
     box, pixels = prediction.box, prediction.hand.pixels
-    centre, size = box_around(pixels, box.roll_deg)
+    centre, size = framing.box(pixels, box.roll_deg)
     if not np.isfinite(size) or size <= 0:
         return False
     shift = np.abs(centre - np.array(box.centre_px)).max() / box.size_px
     ratio = size / box.size_px
-    rolled = abs((roll_of(pixels) - box.roll_deg + 180) % 360 - 180) if upright else 0.0
+    rolled = abs((framing.roll(pixels, box.roll_deg) - box.roll_deg + 180) % 360 - 180)
     return bool(shift > MAX_SHIFT or not 1 / MAX_SIZE_RATIO < ratio < MAX_SIZE_RATIO or rolled > MAX_ROLL_DEG)
 
 
-def _fitted(prediction: CropPrediction, upright: bool) -> CropRequest:
+def _fitted(prediction: CropPrediction, framing: Framing) -> CropRequest:
     """The request whose box fits the predicted hand."""
     pixels = prediction.hand.pixels
-    roll_deg = roll_of(pixels) if upright else prediction.box.roll_deg
-    centre, size = box_around(pixels, roll_deg)
+    roll_deg = framing.roll(pixels, prediction.box.roll_deg)
+    centre, size = framing.box(pixels, roll_deg)
     x, y = centre.tolist()
     box = replace(prediction.box, centre_px=(x, y), size_px=max(size, MIN_BOX_PX), roll_deg=roll_deg)
     return replace(prediction.request, box=box)

@@ -10,15 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from hand.joints import JOINTS
+from runtime.estimators.framing import palm_box, palm_roll
 from runtime.estimators.litert import Model
 from runtime.estimators.square import Square
 
 INPUT_PX = 224
-_ABOVE_WRIST = {5: 0.25, 9: 0.5, 13: 0.25}
-"""Knuckles of index, middle and ring finger, and their shares in the point that stands above the wrist."""
-_PALM_JOINTS = (0, 1, 2, 3, 5, 6, 9, 10, 13, 14, 17, 18)
-"""All but the far ends of fingers, which would make the square jump as they bend."""
-_NEXT_SHIFT, _NEXT_SCALE = -0.1, 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +58,6 @@ class LandmarkModel:
 
 def next_square(pixels: np.ndarray) -> Square:
     """The square for the next frame around the palm of joints (21, 2) px, upright on the wrist."""
-    above = sum(share * pixels[joint] for joint, share in _ABOVE_WRIST.items()) - pixels[0]
-    roll = np.arctan2(above[0], -above[1])
-    cos, sin = np.cos(roll), np.sin(roll)
-    turn = np.array([[cos, -sin], [sin, cos]])
-    palm = pixels[list(_PALM_JOINTS)] @ turn
-    low, high = palm.min(0), palm.max(0)
-    x, y = turn @ (low + high) / 2
-    square = Square((float(x), float(y)), float((high - low).max()), float(np.degrees(roll)))
-    return square.moved(0, _NEXT_SHIFT * (high - low)[1] / square.size_px, _NEXT_SCALE)
+    roll_deg = palm_roll(pixels)
+    (x, y), size_px = palm_box(pixels, roll_deg)
+    return Square((float(x), float(y)), size_px, roll_deg)

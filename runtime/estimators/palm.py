@@ -61,8 +61,10 @@ def anchors() -> np.ndarray:
 class PalmDetector:
     """Finds palms in a frame, or in a part of it."""
 
-    def __init__(self, model: Model):
+    def __init__(self, model: Model, min_score: float = MIN_SCORE):
+        """Palms that score less are not reported."""
         self._model = model
+        self._min_score = min_score
         self._anchors = anchors()
 
     def __call__(self, image: np.ndarray, within: Square | None = None) -> list[Palm]:
@@ -72,16 +74,16 @@ class PalmDetector:
         square = within or Square((width / 2, height / 2), float(max(width, height)))
         crop = square.cut(image, INPUT_PX, outside=cv2.BORDER_CONSTANT)
         raw, logits = self._model(crop)
-        return palms_of(raw[0], logits[0, :, 0], self._anchors, square)
+        return palms_of(raw[0], logits[0, :, 0], self._anchors, square, self._min_score)
 
 
-def palms_of(raw: np.ndarray, logits: np.ndarray, at: np.ndarray, square: Square) -> list[Palm]:
+def palms_of(raw: np.ndarray, logits: np.ndarray, at: np.ndarray, square: Square, min_score: float = MIN_SCORE) -> list[Palm]:
     """Palms, best first, from raw boxes (N, 18), their scores' logits (N,) and anchors (N, 2) of a crop of `square`.
 
     A raw box is its centre, width and height, then seven keypoints, in pixels of the network's input relative to the anchor.
     """
     scores = 1 / (1 + np.exp(-np.clip(logits.astype(float), -100, 100)))
-    good = np.flatnonzero(scores >= MIN_SCORE)
+    good = np.flatnonzero(scores >= min_score)
     good = good[np.argsort(-scores[good])]
     scores, raw, at = scores[good], raw[good].astype(float) / INPUT_PX, at[good]
     centre, half = raw[:, :2] + at, raw[:, 2:4] / 2

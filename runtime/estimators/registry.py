@@ -10,9 +10,10 @@ from capture.views import PerView
 from runtime.engines.names import EngineName
 from runtime.estimators.estimator import ANY_HAND, Estimator, FollowSettings
 
-EstimatorName = Literal["detnet", "mediapipe", "mediapipe-lite"]
+EstimatorName = Literal["detnet", "mediapipe-3d", "mediapipe", "mediapipe-lite"]
 ESTIMATORS: dict[EstimatorName, tuple[str, str]] = {
     "detnet": ("runtime.estimators.crop_estimator", "load_detnet"),
+    "mediapipe-3d": ("runtime.estimators.mediapipe_3d", "load_mediapipe_3d"),
     "mediapipe": ("runtime.estimators.mediapipe", "load_full"),
     "mediapipe-lite": ("runtime.estimators.mediapipe", "load_lite"),
 }
@@ -24,11 +25,11 @@ class EstimatorOptions:
     """What an estimator is asked for; a factory refuses what it cannot heed."""
 
     engine: EngineName = "auto"
-    """What runs the network of `detnet`."""
+    """What runs the network of `detnet` and `mediapipe-3d`."""
     weights: Path | None = None
     """Network weights; None takes those that ship with the estimator."""
     threads: int | None = None
-    """Of the CPU, for `detnet`'s engine; None takes all."""
+    """Of the CPU, for that engine; None takes all."""
     reselect: bool = False
     """Whether an engine that is remembered for long may be tried again aside, for the next start."""
     follow: FollowSettings = ANY_HAND

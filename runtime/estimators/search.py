@@ -14,7 +14,8 @@ from capture.views import View
 from hand.camera import PinholeCamera
 from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_crops, refine_predictions
-from runtime.estimators.tracker import box_around, overlap
+from runtime.estimators.framing import box_around
+from runtime.estimators.tracker import overlap
 from runtime.types import HandBox, Side, ViewHand
 
 ROLLS_DEG = (0.0, 90.0, 180.0, 270.0)

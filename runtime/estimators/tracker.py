@@ -1,27 +1,11 @@
 """Where the hand is in the next frame of a view: a box around the last joints, and when the track is lost."""
 
-import math
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from hand.joints import FINGER_MCPS, WRIST
+from runtime.estimators.framing import AROUND_JOINTS, Framing
 from runtime.types import HandBox, Side, ViewHand
-
-BOX_MARGIN = 1.5
-"""A box's side over the longer side of the joints' bounding box; networks are trained on crops of this margin."""
-
-
-_KNUCKLES = list(FINGER_MCPS)
-
-
-def box_around(pixels: np.ndarray, roll_deg: float = 0.0) -> tuple[np.ndarray, float]:
-    """Centre (2,) and side length, both in px, of the square, turned clockwise by `roll_deg`, that holds joints (21, 2)."""
-    cos, sin = math.cos(math.radians(roll_deg)), math.sin(math.radians(roll_deg))
-    frame_from_box = np.array([[cos, -sin], [sin, cos]])
-    in_box = pixels @ frame_from_box
-    low, high = in_box.min(0), in_box.max(0)
-    return frame_from_box @ (low + high) / 2, float(BOX_MARGIN * (high - low).max())
 
 
 def overlap(centre: tuple[float, float] | np.ndarray, size: float, other: np.ndarray, other_size: float) -> float:
@@ -32,20 +16,14 @@ def overlap(centre: tuple[float, float] | np.ndarray, size: float, other: np.nda
     return float(common / (size**2 + other_size**2 - common))
 
 
-def roll_of(pixels: np.ndarray) -> float:
-    """Degrees clockwise from up to the direction from the wrist to the middle of the fingers' knuckles; joints (21, 2) px."""
-    x, y = (pixels[_KNUCKLES].sum(0) / len(_KNUCKLES) - pixels[WRIST]).tolist()
-    return math.degrees(math.atan2(x, -y))
-
-
 @dataclass(frozen=True, slots=True)
 class TrackSettings:
     """When a track is lost, and how the next box is guessed."""
 
     min_confidence: float = 0.22
-    """Mean joint confidence below which the hand is lost."""
+    """Confidence of a hand, usually the mean of its joints', below which it is lost."""
     start_confidence: float = 0.26
-    """Mean joint confidence that a new track needs: a locator finds elbows too."""
+    """Confidence that a new track needs: a locator finds elbows too."""
     uncertain_ratio: float = 0.85
     """A track is uncertain below this share of its best confidence, which decays by a hundredth a frame."""
     max_size_ratio: float = 1.8
@@ -59,15 +37,22 @@ class TrackSettings:
     """Share of the new velocity in the one used."""
     max_gap_ns: int = 500_000_000
     """A hand not seen for longer is lost."""
+    max_contradictions: int = 15
+    """A track is uncertain once it showed the other hand in so many frames in a row."""
 
 
 class ViewTracker:
     """One view's state: searching (`box_at` gives None and the locator must run) or tracking."""
 
-    def __init__(self, frame_size_px: tuple[int, int], settings: TrackSettings = TrackSettings(), *, upright: bool = False):
-        """With `upright`, boxes are turned as the hand is."""
+    def __init__(
+        self,
+        frame_size_px: tuple[int, int],
+        settings: TrackSettings = TrackSettings(),
+        framing: Framing = AROUND_JOINTS,
+    ):
+        """`framing`: how boxes lie around joints."""
         self._frame_size_px = np.array(frame_size_px)
-        self._upright = upright
+        self._framing = framing
         self._settings = settings
         self._track: _Track | None = None
 
@@ -77,9 +62,17 @@ class ViewTracker:
 
     @property
     def uncertain(self) -> bool:
-        """Whether the confidence has dropped far below the best of the track, which may be leaving the hand."""
-        track = self._track
-        return track is not None and track.confidence < self._settings.uncertain_ratio * track.best_confidence
+        """Whether the track may be leaving the hand, or be on the other one.
+
+        Its confidence has dropped far below its best, or it has shown the other hand for long.
+        """
+        track, settings = self._track, self._settings
+        if track is None:
+            return False
+        return (
+            track.confidence < settings.uncertain_ratio * track.best_confidence
+            or track.contradictions >= settings.max_contradictions
+        )
 
     def box_at(self, captured_ns: int) -> HandBox | None:
         """Predicted box in the frame captured then; None where the hand must be located."""
@@ -104,13 +97,17 @@ class ViewTracker:
     def lose(self) -> None:
         self._track = None
 
-    def update(self, captured_ns: int, hand: ViewHand) -> bool:
-        """Follow the joints predicted in the frame captured then; False where they are not plausible and the track is lost."""
+    def update(self, captured_ns: int, hand: ViewHand, confidence: float | None = None, *, contradicts: bool = False) -> bool:
+        """Follow the joints predicted in the frame captured then; False where they are not plausible and the track is lost.
+
+        `confidence`: that it is a hand; None for the mean of the joints'. `contradicts`: the hand looks like the other one.
+        """
         track, settings = self._track, self._settings
         assert track is not None, "update needs a started track"
-        roll_deg = roll_of(hand.pixels) if self._upright else track.box.roll_deg
-        centre, size = box_around(hand.pixels, roll_deg)
-        if not self._plausible(track, hand, centre, size):
+        confidence = float(hand.confidence.mean()) if confidence is None else confidence
+        roll_deg = self._framing.roll(hand.pixels, track.box.roll_deg)
+        centre, size = self._framing.box(hand.pixels, roll_deg)
+        if not self._plausible(track, hand, confidence, centre, size):
             self._track = None
             return False
         velocity = np.zeros(2)
@@ -121,7 +118,6 @@ class ViewTracker:
         gain = settings.size_gain if track.settled else 1.0
         size = track.box.size_px * (size / track.box.size_px) ** gain
         box = replace(track.box, centre_px=(float(centre[0]), float(centre[1])), size_px=float(size), roll_deg=roll_deg)
-        confidence = float(hand.confidence.mean())
         self._track = _Track(
             captured_ns,
             box,
@@ -129,14 +125,15 @@ class ViewTracker:
             settled=True,
             confidence=confidence,
             best_confidence=max(confidence, 0.99 * track.best_confidence),
+            contradictions=track.contradictions + 1 if contradicts else 0,
         )
         return True
 
-    def _plausible(self, track: "_Track", hand: ViewHand, centre: np.ndarray, size: float) -> bool:
+    def _plausible(self, track: "_Track", hand: ViewHand, confidence: float, centre: np.ndarray, size: float) -> bool:
         settings = self._settings
         finite = np.isfinite(hand.pixels).all() and np.isfinite(hand.joints).all()
         needed = settings.min_confidence if track.settled else settings.start_confidence
-        if not finite or hand.confidence.mean() < needed or size < settings.min_size_px:
+        if not finite or confidence < needed or size < settings.min_size_px:
             return False
         if np.any(centre < 0) or np.any(centre > self._frame_size_px - 1):
             return False
@@ -153,6 +150,8 @@ class _Track:
     settled: bool
     """False until joints have placed the box."""
     confidence: float = 0.0
-    """Mean confidence of the last hand."""
+    """Of the last hand."""
     best_confidence: float = 0.0
     """The highest so far, decaying."""
+    contradictions: int = 0
+    """Frames in a row that showed the other hand."""

@@ -87,6 +87,7 @@ class MediaPipeLandmarks(CropNetwork):
 
     outputs = LandmarkHands._fields
     predicts_error = True
+    framed_around = "palm"
     widths: ClassVar[tuple[int, ...]] = (16, 24, 40, 80, 112, 192)
     """Channels after the stem and after each stage."""
 

@@ -1,7 +1,7 @@
 """What a hand network predicts, and the wrapper that holds normalisation and decoding: uint8 images in, joints out."""
 
 from itertools import pairwise
-from typing import Any, ClassVar, NamedTuple, TypeVar
+from typing import Any, ClassVar, Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -55,6 +55,8 @@ class CropNetwork(nn.Module):
     """Names of what `hands` gives: joints, pixels and confidence first."""
     predicts_error: ClassVar[bool]
     """Whether the confidence is a function of an expected joint error."""
+    framed_around: ClassVar[Literal["joints", "palm"]] = "joints"
+    """What is in the middle of its crops (`runtime.estimators.framing`)."""
     root: int
     """Joint that its joints are relative to."""
 

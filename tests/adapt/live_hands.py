@@ -16,7 +16,7 @@ from runtime.calibration.self_calibrator import mean_bone_lengths
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop import HandCrop
 from runtime.estimators.crop_prediction import CropRequest, predict_crops
-from runtime.estimators.tracker import box_around, roll_of
+from runtime.estimators.framing import box_around, roll_of
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest

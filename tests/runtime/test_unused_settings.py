@@ -36,6 +36,7 @@ def test_a_setting_without_effect_is_named(given: dict, sentence: str) -> None:
         {"fov_deg": (60.0, 60.0)},
         {"calibration": (Path("a.yml"),)},
         {"engine": "onnx"},
+        {"engine": "onnx", "weights": Path("a.safetensors"), "estimator": "mediapipe-3d"},
         {"merge_rule": "max"},
         {"sequence_fps": 60.0, "left": "a/%05d.png", "right": "b.mp4"},
         {"record_format": "jpeg", "record": Path("a.mcap")},

@@ -23,8 +23,9 @@ from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.cutouts import CutOutBank, PeopleBank
 from hand.synth.scenes import SceneRenderer, Scenes
+from runtime.estimators.framing import box_around
 from runtime.estimators.locator import DEFAULT_WEIGHTS, MIN_SCORE, FoundHand, Locator, find_peaks, load_locator
-from runtime.estimators.tracker import box_around, overlap
+from runtime.estimators.tracker import overlap
 from runtime.networks.network import normalise
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.scene_pool import join

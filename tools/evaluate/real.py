@@ -22,9 +22,9 @@ from hand.joints import MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
 from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import CropRequest, predict_best_roll, refine_predictions
+from runtime.estimators.framing import box_around
 from runtime.estimators.locator import Locator
 from runtime.estimators.search import SIDES
-from runtime.estimators.tracker import box_around
 from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import HandBox, Side, ViewHand

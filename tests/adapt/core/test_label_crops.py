@@ -6,7 +6,7 @@ import pytest
 from adapt.core.geometry_labels import ViewLabel
 from adapt.core.label_crops import LabelledCrop
 from capture.views import VIEWS
-from runtime.estimators.tracker import BOX_MARGIN, roll_of
+from runtime.estimators.framing import BOX_MARGIN, roll_of
 from runtime.types import Side
 from tests.runtime.scenes import CAMERAS, IMAGES, Scene
 

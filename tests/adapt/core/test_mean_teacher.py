@@ -20,7 +20,7 @@ from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
 from hand.rotations import angle_deg, from_vector
 from runtime.estimators.crop import CropCamera, HandCrop
-from runtime.estimators.tracker import box_around, roll_of
+from runtime.estimators.framing import box_around, roll_of
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite
 from runtime.networks.network import Decoded, HandNetwork, MapNetwork, Maps

@@ -13,7 +13,7 @@ from adapt.datasets.assembly_hands import PAIRS, AssemblyHands
 from capture.views import VIEWS
 from hand.errors import UserError
 from hand.joints import TIPS
-from runtime.estimators.tracker import roll_of
+from runtime.estimators.framing import roll_of
 from tests.adapt.published import FRAMES, NAMES, SEQUENCE, SIZE_PX, K, Published
 
 PAIR = (1, 2)

@@ -14,7 +14,7 @@ from hand.synth.aim import random_rotations
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import ANY_ROLL, SURFACE_CELL, CropRenderer, SyntheticCrops
 from hand.synth.light import rolled, sample_lights
-from runtime.estimators import tracker as track
+from runtime.estimators import framing as track
 from tests.hand.pinhole import reprojection_error_px
 
 SIZE = 64

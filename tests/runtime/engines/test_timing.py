@@ -32,7 +32,7 @@ class TimedEngine:
     """Engine whose calls advance the clock by the given seconds in turn."""
 
     description = "timed"
-    manifest = Manifest(architecture="none", root=0, crop_size=8, map_size=1, axes="crop", training_data="none")
+    manifest = Manifest(architecture="detnet", root=0, crop_size=8, map_size=1, axes="crop", training_data="none")
 
     def __init__(self, clock: Clock, *seconds: float):
         self._clock, self._seconds = clock, cycle(seconds)

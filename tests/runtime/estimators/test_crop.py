@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from hand.camera import PinholeCamera
 from runtime.estimators.crop import CropCamera, HandCrop
-from runtime.estimators.tracker import roll_of
+from runtime.estimators.framing import roll_of
 from runtime.types import HandBox
 from tests.runtime.hands import flexed_hand
 

@@ -1,5 +1,6 @@
 """The crop estimator with an oracle engine, which derives a crop's camera from its pixels and predicts the true hand."""
 
+from dataclasses import replace
 from typing import Literal
 
 import cv2
@@ -14,9 +15,10 @@ from hand.joints import unit_hand
 from runtime.engines.engine import Predictions
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop import CropCamera
-from runtime.estimators.crop_estimator import CropEstimator
+from runtime.estimators.crop_estimator import RELOCATE_EVERY, CropEstimator
 from runtime.estimators.estimator import HANDEDNESS_TIMEOUT_NS, Estimator, FollowSettings
-from runtime.estimators.tracker import box_around, roll_of
+from runtime.estimators.framing import box_around, palm_roll, roll_of
+from runtime.estimators.tracker import TrackSettings
 from runtime.networks.detnet import DetNet
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
@@ -52,14 +54,23 @@ class FakeLocator:
         return boxes
 
 
+class Palms(FakeLocator):
+    """Locator that sees how hands are turned, and not which hand it is."""
+
+    def __call__(self, image: np.ndarray, view: View) -> list[HandBox]:
+        boxes, roll_deg = super().__call__(image, view), palm_roll(self._scene.pixels(view))
+        return [replace(box, side="right", roll_deg=roll_deg, turned=True) for box in boxes]
+
+
 class Oracle:
     """Engine that predicts the truth, as a perfect network would."""
 
     description = "truth"
 
-    def __init__(self, scene: Scene, axes: Literal["crop", "frame"] = "crop", *, upright: bool = False):
+    def __init__(self, scene: Scene, axes: Literal["crop", "frame"] = "crop", *, upright: bool = False, tells: bool = False):
+        """`tells`: presence and handedness too, as MediaPipe's network does."""
         self.manifest = Manifest(
-            architecture="detnet",
+            architecture="mediapipe-landmarks" if tells else "detnet",
             root=0,
             crop_size=SIZE,
             map_size=16,
@@ -72,15 +83,19 @@ class Oracle:
         self.batches: list[int] = []
         self.rolls: list[float] = []
         """Of the hands in the crops, degrees clockwise."""
-        self._scene = scene
+        self.presence = 0.95
+        """Of a visible hand."""
+        self.lies: dict[View, float] = {}
+        """What it says, in some views, of the probability that the crop shows a right hand."""
+        self._scene, self._tells = scene, tells
 
     def __call__(self, images: np.ndarray) -> Predictions:
         self.batches.append(len(images))
         answers = [self._answer(image) for image in images]
-        joints, pixels, confidence = (np.stack(part).astype(np.float32) for part in zip(*answers, strict=True))
-        return Predictions(joints, pixels, confidence)
+        joints, pixels, confidence, *told = (np.stack(part).astype(np.float32) for part in zip(*answers, strict=True))
+        return Predictions(joints, pixels, confidence, *(told if self._tells else ()))
 
-    def _answer(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _answer(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, float, float]:
         view: View = "left" if np.median(image[..., 2]) == BLUE.left else "right"
         camera = camera_of(image, view)
         points = self._scene.joints(view)
@@ -90,7 +105,9 @@ class Oracle:
         pixels = camera.crop_from_frame(self._scene.pixels(view))
         self.rolls.append(roll_of(pixels))
         seen = view not in self._scene.hidden and ((pixels > -SIZE / 4) & (pixels < 1.25 * SIZE)).all()
-        return unit_hand(in_axes), pixels, np.full(21, confidence if seen else 0.0)
+        right = 0.97 if camera.mirror == (self._scene.side == "left") else 0.03
+        presence = self.presence if seen else 0.1
+        return unit_hand(in_axes), pixels, np.full(21, confidence if seen else 0.0), presence, self.lies.get(view, right)
 
 
 def camera_of(image: np.ndarray, view: View) -> CropCamera:
@@ -110,6 +127,11 @@ def camera_of(image: np.ndarray, view: View) -> CropCamera:
     unrolled = camera(0.0).crop_from_frame(around)
     x, y = unrolled[2] - unrolled[0]
     return camera(float(np.degrees(np.arctan2(x if mirror else -x, y))))
+
+
+def locator_for(scene: Scene, tells: bool) -> FakeLocator:
+    """Of a network that tells presence and handedness or, else, of one that does not."""
+    return Palms(scene) if tells else FakeLocator(scene)
 
 
 def check(estimate: Estimator, scene: Scene) -> None:
@@ -145,6 +167,62 @@ def test_hands_carry_each_views_vote_for_a_right_hand_where_both_sides_were_pred
 
 
 @pytest.mark.parametrize("side", ["right", "left"])
+def test_a_network_that_tells_the_side_is_asked_once_for_each_crop(side):
+    scene = Scene(side)
+    scene.roll = 2.0
+    oracle, locator = Oracle(scene, upright=True, tells=True), Palms(scene)
+    estimate = CropEstimator(oracle, locator, SIZES_PX)
+    for scene.seq in range(20):
+        check(estimate, scene)
+    assert locator.searched_views == ["left", "right"]
+    # A left hand is taken for a right one until the network has said otherwise: once, in the first pair. One box is refined.
+    assert max(oracle.batches) == 2 and sum(oracle.batches) <= 2 * (20 + (side == "left")) + 1
+    votes = [hand.right_margin for hand in estimate(scene.pair(), CAMERAS) if hand is not None]
+    assert votes == pytest.approx([0.94 if side == "right" else -0.94] * 2, abs=1e-6)
+
+
+def test_both_views_decide_on_the_side_together():
+    scene = Scene("left")
+    oracle = Oracle(scene, upright=True, tells=True)
+    estimate = CropEstimator(oracle, Palms(scene), SIZES_PX)
+    # Whichever way its crops are mirrored, the left view sees rather a right hand in them; the right view knows better.
+    oracle.lies = {"left": 0.4}
+    for scene.seq in range(5):
+        check(estimate, scene)
+
+
+def test_presence_ends_a_track_whatever_the_joints_confidence():
+    scene = Scene()
+    oracle, locator = Oracle(scene, upright=True, tells=True), Palms(scene)
+    estimate = CropEstimator(oracle, locator, SIZES_PX)
+    check(estimate, scene)
+    scene.seq, oracle.confidence = 1, 0.05
+    check(estimate, scene)
+    scene.seq, oracle.presence = 2, 0.4
+    assert estimate(scene.pair(), CAMERAS) == PerView(None, None)
+    scene.seq, oracle.presence = 3, 0.95
+    locator.searched_views.clear()
+    check(estimate, scene)
+    assert locator.searched_views == ["left", "right"]
+
+
+def test_a_view_that_shows_the_other_hand_for_long_is_searched_again():
+    scene = Scene()
+    oracle, locator = Oracle(scene, upright=True, tells=True), Palms(scene)
+    estimate = CropEstimator(oracle, locator, SIZES_PX, FollowSettings("right"))
+    check(estimate, scene)
+    locator.searched_views.clear()
+    oracle.lies = {"right": 0.1}
+    for scene.seq in range(1, 1 + TrackSettings().max_contradictions):
+        check(estimate, scene)
+    assert not locator.searched_views
+    for _ in range(RELOCATE_EVERY):
+        scene.seq += 1
+        check(estimate, scene)
+    assert locator.searched_views == ["right"]
+
+
+@pytest.mark.parametrize("side", ["right", "left"])
 def test_crops_are_rolled_upright_for_an_upright_network(side):
     scene = Scene(side)
     scene.roll = 2.0
@@ -160,10 +238,11 @@ def test_crops_are_rolled_upright_for_an_upright_network(side):
     assert max(abs(roll) for roll in oracle.rolls) < 25 and oracle.batches[2:] == [4] * 11 + [2] * 2
 
 
+@pytest.mark.parametrize("tells", [False, True])
 @pytest.mark.parametrize("hidden", ["left", "right"])
-def test_a_view_finds_the_hand_again_after_losing_it(hidden):
+def test_a_view_finds_the_hand_again_after_losing_it(hidden, tells):
     scene = Scene()
-    estimate = CropEstimator(Oracle(scene), FakeLocator(scene), SIZES_PX)
+    estimate = CropEstimator(Oracle(scene, upright=tells, tells=tells), locator_for(scene, tells), SIZES_PX)
     for scene.seq in range(3):
         check(estimate, scene)
     scene.hidden = {hidden}
@@ -175,10 +254,11 @@ def test_a_view_finds_the_hand_again_after_losing_it(hidden):
     check(estimate, scene)
 
 
+@pytest.mark.parametrize("tells", [False, True])
 @pytest.mark.parametrize("gone", ["left", "right"])
-def test_an_absent_camera_is_skipped_and_relocated_on_return(gone):
+def test_an_absent_camera_is_skipped_and_relocated_on_return(gone, tells):
     scene = Scene()
-    locator, oracle = FakeLocator(scene), Oracle(scene)
+    locator, oracle = locator_for(scene, tells), Oracle(scene, upright=tells, tells=tells)
     estimate = CropEstimator(oracle, locator, SIZES_PX)
     for scene.seq in range(3):
         check(estimate, scene)
@@ -221,19 +301,21 @@ def test_after_a_long_absence_the_next_hand_may_be_the_other_one(away_ns, same):
         assert hand is not None and hand.side == ("right" if same else "left")
 
 
-def test_the_candidate_box_with_the_hand_is_selected():
+@pytest.mark.parametrize("tells", [False, True])
+def test_the_candidate_box_with_the_hand_is_selected(tells):
     scene = Scene()
-    locator = FakeLocator(scene)
+    locator = locator_for(scene, tells)
     locator.decoy = True
-    estimate = CropEstimator(Oracle(scene), locator, SIZES_PX)
+    estimate = CropEstimator(Oracle(scene, upright=tells, tells=tells), locator, SIZES_PX)
     for scene.seq in range(3):
         check(estimate, scene)
 
 
-def test_lose_relocates_that_view_only():
+@pytest.mark.parametrize("tells", [False, True])
+def test_lose_relocates_that_view_only(tells):
     scene = Scene()
-    locator = FakeLocator(scene)
-    estimate = CropEstimator(Oracle(scene), locator, SIZES_PX)
+    locator = locator_for(scene, tells)
+    estimate = CropEstimator(Oracle(scene, upright=tells, tells=tells), locator, SIZES_PX)
     check(estimate, scene)
     locator.searched_views.clear()
     estimate.lose("right")

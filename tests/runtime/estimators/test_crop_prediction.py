@@ -15,7 +15,7 @@ from runtime.estimators.crop_prediction import (
     predict_crops,
     refine_predictions,
 )
-from runtime.estimators.tracker import box_around, roll_of
+from runtime.estimators.framing import box_around, roll_of
 from runtime.networks.weights import Manifest
 from runtime.types import HandBox
 from tests.runtime.hands import flexed_hand

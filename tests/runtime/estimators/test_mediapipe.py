@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from capture.frames import Frame, FramePair
-from capture.views import VIEWS, PerView, View
-from hand.camera import PinholeCamera
+from capture.views import VIEWS, PerView
 from hand.errors import UserError
 from runtime.estimators.estimator import FollowSettings, Roi
 from runtime.estimators.mediapipe import MAX_CONTRADICTIONS, MediaPipeEstimator, load_mediapipe
 from tests.paths import SHARED
+from tests.runtime.drawn_pairs import cameras, changed, drawn_pairs, true_pixels
 
 pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
 pytestmark = pytest.mark.usefixtures("mediapipe_models")
@@ -23,47 +23,19 @@ PERIOD_NS = 33_333_333
 
 @pytest.fixture(scope="module")
 def drawn() -> list[FramePair]:
-    """Some pairs of the synthetic cameras, which show a right hand."""
-    from capture.sources.synthetic import SyntheticSource
-
-    def frames(view: View) -> list[Frame]:
-        shown = SyntheticSource(view).frames(0, paced=False)
-        taken = [next(shown) for _ in range(12)]
-        return [Frame(view, seq, captured_ns, captured_ns, image) for seq, captured_ns, image in taken]
-
-    return [FramePair(left, right) for left, right in zip(frames("left"), frames("right"), strict=True)]
-
-
-def cameras(pair: FramePair, fov_deg: float = 70.0) -> PerView[PinholeCamera]:
-    def camera(view: View) -> PinholeCamera:
-        height, width, _ = pair[view].image.shape
-        return PinholeCamera.from_fov(width, height, fov_deg)
-
-    return PerView.of(camera)
+    return drawn_pairs(12)
 
 
 def follow(estimator: MediaPipeEstimator, pairs: list[FramePair]) -> list[PerView]:
     return [estimator(pair, cameras(pair)) for pair in pairs]
 
 
-def changed(pairs: list[FramePair], change) -> list[FramePair]:
-    """The same pairs with other images."""
-    return [
-        FramePair(*(Frame(f.view, f.seq, f.captured_ns, f.received_ns, change(f.image)) for f in (pair.left, pair.right)))
-        for pair in pairs
-    ]
-
-
 def test_the_hand_is_found_where_it_is_in_both_views(drawn):
-    from capture.sources.synthetic import R_RIGHT_FROM_LEFT, RIGHT_IN_LEFT_MM, truth
-
     for pair, hands in zip(drawn, follow(load_mediapipe("mediapipe"), drawn), strict=True):
-        true = truth(pair.left.captured_ns)
-        true = PerView(true, (true - RIGHT_IN_LEFT_MM) @ R_RIGHT_FROM_LEFT.T)
         for view in VIEWS:
             hand = hands[view]
             assert hand is not None and hand.side == "right" and hand.view == view
-            off = np.linalg.norm(hand.pixels - cameras(pair)[view].project(true[view]), axis=1)
+            off = np.linalg.norm(hand.pixels - true_pixels(pair)[view], axis=1)
             assert np.median(off) < 12
             assert np.linalg.norm(hand.joints[9]) == pytest.approx(1) and not hand.joints[0].any()
 

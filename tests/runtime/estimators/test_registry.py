@@ -10,6 +10,7 @@ from capture.views import PerView
 from hand.errors import UserError
 from runtime.estimators.mediapipe import MediaPipeEstimator
 from runtime.estimators.registry import ESTIMATORS, EstimatorName, EstimatorOptions, load_estimator
+from runtime.networks.mediapipe_base import base_weights
 from runtime.networks.weights import DEFAULT_WEIGHTS
 
 
@@ -34,3 +35,15 @@ def test_mediapipe_rejects_weights_and_ignores_the_engine(caplog):
     estimator = loaded.make(PerView((64, 48), (64, 48)))
     assert loaded.weights is None and isinstance(estimator, MediaPipeEstimator)
     assert "full" in loaded.description and "lite" in load_estimator("mediapipe-lite").description
+
+
+@pytest.mark.usefixtures("mediapipe_models")
+def test_weights_of_another_kind_are_refused_with_the_estimator_that_takes_them():
+    pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
+    fetched = base_weights("mediapipe-lite")
+    loaded = load_estimator("mediapipe-3d", EstimatorOptions("torch", fetched))
+    assert loaded.weights == fetched and "as fetched, torch on" in loaded.description
+    with pytest.raises(UserError, match=r"holds weights of a mediapipe-landmarks-lite: use them with --estimator mediapipe-3d"):
+        load_estimator("detnet", EstimatorOptions("torch", fetched))
+    with pytest.raises(UserError, match=r"holds weights of a detnet-lite: use them with --estimator detnet"):
+        load_estimator("mediapipe-3d", EstimatorOptions("torch", DEFAULT_WEIGHTS))

@@ -5,8 +5,8 @@ import pytest
 
 from hand.camera import PinholeCamera
 from runtime.engines.engine import Predictions
+from runtime.estimators.framing import box_around, roll_of
 from runtime.estimators.search import GRID_STEP, LOCATOR_WEIGHT, SearchHit, box_grid, search, without_duplicates
-from runtime.estimators.tracker import box_around, roll_of
 from runtime.networks.weights import Manifest
 from runtime.types import HandBox, Side, ViewHand
 from tests.runtime.hands import flexed_hand
@@ -39,7 +39,9 @@ class ColourEngine:
     """
 
     description = "reads"
-    manifest = Manifest(architecture="none", root=0, crop_size=SIZE, map_size=8, axes="crop", upright=True, training_data="none")
+    manifest = Manifest(
+        architecture="detnet", root=0, crop_size=SIZE, map_size=8, axes="crop", upright=True, training_data="none"
+    )
 
     def __init__(self, hands: list[np.ndarray], sides: list[Side]):
         self.hands, self.sides = hands, sides

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from runtime.estimators.tracker import BOX_MARGIN, TrackSettings, ViewTracker, box_around, roll_of
+from runtime.estimators.framing import Framing, box_around, roll_of
+from runtime.estimators.tracker import TrackSettings, ViewTracker
 from runtime.types import HandBox, ViewHand
 
 FRAME_NS = 33_000_000
@@ -24,27 +23,9 @@ def started(*, predict: bool = True) -> ViewTracker:
     return tracker
 
 
-def test_the_box_is_the_joints_bounding_square_with_its_margin():
-    centre, size = box_around(np.array([[10.0, 20.0], [30.0, 80.0], [15.0, 40.0]]))
-    np.testing.assert_array_equal(centre, [20, 50])
-    assert size == BOX_MARGIN * 60 == 90
-
-
-@given(st.floats(-180, 180), st.integers(0, 2**32 - 1))
-def test_a_turned_box_is_the_box_of_the_turned_joints(roll_deg, seed):
-    pixels = np.random.default_rng(seed).uniform(0, 100, (21, 2))
-    cos, sin = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
-    clockwise = np.array([[cos, -sin], [sin, cos]])
-    plain_centre, plain_size = box_around(pixels)
-    centre, size = box_around(pixels @ clockwise.T, roll_deg)
-    np.testing.assert_allclose(centre, clockwise @ plain_centre, atol=1e-9)
-    assert size == pytest.approx(plain_size)
-    assert abs((roll_of(pixels @ clockwise.T) - roll_of(pixels) - roll_deg + 180) % 360 - 180) < 1e-6
-
-
 def test_only_upright_tracks_follow_the_roll():
     for upright in (True, False):
-        tracker = ViewTracker((640, 480), upright=upright)
+        tracker = ViewTracker((640, 480), framing=Framing(upright=upright))
         hand = hand_at((300, 200))
         tracker.start(0, HandBox("left", "right", (300.0, 200.0), 150.0, 0.8))
         assert tracker.update(0, hand)

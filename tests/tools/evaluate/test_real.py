@@ -13,8 +13,8 @@ from hand.rotations import from_vector
 from runtime.engines.engine import Predictions
 from runtime.engines.selection import select_engine
 from runtime.estimators.crop import CropCamera
+from runtime.estimators.framing import box_around
 from runtime.estimators.locator import load_locator
-from runtime.estimators.tracker import box_around
 from runtime.networks.weights import Manifest
 from tests.runtime.hands import flexed_hand, moving_hand
 from tools.evaluate.real import clip_report, overlap, score_clip, score_stills, stills_report
@@ -61,7 +61,7 @@ class Reciting:
     """An engine that gives the clip's true hands in their order, both views at once, but for the pair without a reference."""
 
     description = "recites"
-    manifest = Manifest(architecture="none", root=0, crop_size=SIZE, map_size=8, axes="crop", training_data="none")
+    manifest = Manifest(architecture="detnet", root=0, crop_size=SIZE, map_size=8, axes="crop", training_data="none")
 
     def __init__(self, right_turned: np.ndarray | None = None):
         self.pairs = iter([number for number in range(PAIRS) if number != 2])

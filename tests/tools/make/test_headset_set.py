@@ -17,7 +17,7 @@ from hand.joints import FINGERS, JOINTS, PARENTS
 from hand.model import FOREIGN_ASSET, HandModel
 from hand.rotations import angle_deg
 from hand.synth.backgrounds import Backgrounds
-from runtime.estimators.tracker import box_around
+from runtime.estimators.framing import box_around
 from tests.paths import SHARED
 from tools.make.headset import Head, Headset, Person
 from tools.make.headset_picture import Painter, Room
