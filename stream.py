@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from hand import logs
 from hand.errors import UserError
 from hand.findings import Finding, Findings
+from hand.program import discard_output, output_failed
 from runtime.command_line import read_settings
 from runtime.inputs import check_inputs
 from runtime.loop import StopFlag, first_pair, run_loop
@@ -203,7 +204,11 @@ class Stream:
         if self._settings.stats:
             with OutputGuard(self._findings, "stats", self._settings.stats):
                 write_stats(self._settings.stats, self._report.stats(drops, faults), overwrite=self._settings.overwrite)
-        print(self._report.summary(drops, faults))
+        try:
+            print(self._report.summary(drops, faults), flush=True)
+        except OSError as error:
+            discard_output()
+            self._findings.add(Finding("summary_failed", output_failed(error), "error"))
 
     def _log_end(self) -> None:
         """Log what there is to say of cameras, recording and replay once all has ended."""

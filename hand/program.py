@@ -1,4 +1,4 @@
-"""How a command runs as a program: its settings from the command line, its log and its errors on standard error."""
+"""How a command runs as a program: settings from the command line, log and errors on standard error, its exit code."""
 
 import os
 import sys
@@ -8,32 +8,67 @@ from typing import NoReturn, TypeVar
 
 from hand import logs
 from hand.errors import UserError
+from hand.files import advice
 
 Settings = TypeVar("Settings")
 
 
 def run(main: Callable[[Settings], int | None], settings: type[Settings]) -> NoReturn:
-    """Run `main` with the settings of the command line, and exit: with its code, or with 1 and the sentence of a UserError."""
+    """`run_line` with a `main` that takes the settings of the command line."""
     import tyro
 
+    run_line(lambda: main(tyro.cli(settings)))
+
+
+def run_line(main: Callable[[], int | None]) -> NoReturn:
+    """Run a `main` that reads the command line itself, and exit: with its code, or with 2 and the sentence of a UserError."""
     spec = sys.modules["__main__"].__spec__
-    logs.configure("warning", name=sys.argv[0] if spec is None else spec.name.removesuffix(".__main__"))
+    name = sys.argv[0] if spec is None else spec.name.removesuffix(".__main__")
+    logs.configure("warning", name=name)
     try:
-        with quiet_when_unread():
-            sys.exit(main(tyro.cli(settings)))
+        with guarded_output():
+            code = main()
     except UserError as error:
-        raise SystemExit(str(error)) from None
+        print(f"{name}: {error}", file=sys.stderr)
+        code = 2
+    sys.exit(code)
 
 
 @contextmanager
-def quiet_when_unread() -> Iterator[None]:
-    """End without a traceback, with 1, where what reads the output, such as `head`, has ended."""
+def guarded_output() -> Iterator[None]:
+    """End without a traceback, with 1, where standard output cannot be written: quietly where what reads it, such as `head`, has
+    ended, else with a sentence.
+    """
     try:
         try:
             yield
         finally:
-            sys.stdout.flush()
+            flush_output()
     except BrokenPipeError:
-        # What is left in the buffer is written when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output()
         raise SystemExit(1) from None
+    except OSError as error:
+        try:
+            flush_output()
+        except OSError:
+            # It was not another file that failed: what could not be printed waits to be, and cannot be still.
+            discard_output()
+            raise SystemExit(output_failed(error)) from None
+        raise
+
+
+def flush_output() -> None:
+    """Raises OSError."""
+    # There is none where the program was started without one.
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def discard_output() -> None:
+    """Let nothing more be written to standard output: what is left in its buffer would be when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def output_failed(error: OSError) -> str:
+    """The sentence for the user, about standard output."""
+    return f"the results cannot be printed: {error.strerror or error}; {advice(error)}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from hand import logs
 from hand.errors import UserError
-from hand.program import quiet_when_unread
+from hand.program import guarded_output
 from tools.commands import COMMANDS, GROUPS, PROG, Command, load
 
 _USAGE = f"""usage: {PROG} COMMAND [options]
@@ -16,7 +16,7 @@ Two cameras of unknown placement in, one live 3D hand out.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `arguments` (the program's own by default); the exit code: the command's own, or 2 for input that cannot be used."""
-    with quiet_when_unread():
+    with guarded_output():
         return _dispatch(list(sys.argv[1:] if arguments is None else arguments))
 
 

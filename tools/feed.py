@@ -5,7 +5,6 @@ python -m tools.feed --source clip.mp4 --view left --bind tcp://127.0.0.1:5601
 
 import math
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +20,7 @@ from capture.transport.keys import load_keys
 from capture.transport.publisher import Publisher, publish
 from capture.views import View
 from capture.wire import Format
+from hand import program
 from hand.errors import UserError
 
 _LINGER_S = 2.0
@@ -94,7 +94,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tools.feed") -> in
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    program.run_line(main)

@@ -5,7 +5,6 @@ python -m tools.keys keys --trust headset.key    # with the other host's own.key
 """
 
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +12,7 @@ from typing import Annotated
 import tyro
 
 from capture.transport.keys import load_keys, load_public, make_keys
-from hand.errors import UserError
+from hand import program
 from hand.files import saving
 from hand.outputs import ProgramFiles
 
@@ -57,8 +56,4 @@ def _host() -> str:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    program.run(main, Settings)

@@ -19,6 +19,7 @@ import zmq
 from capture.connection import Connection, ConnectionMonitor, why_silent
 from capture.transport.keys import load_keys
 from capture.transport.latest_publisher import subscribe_latest
+from hand import program
 from hand.errors import UserError
 from hand.joints import JOINTS
 from runtime.outputs.hand_publisher import PublishedHand, decode_hand
@@ -146,4 +147,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tools.listen") -> 
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.run_line(main)

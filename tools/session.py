@@ -18,6 +18,7 @@ from tyro.conf import Positional
 from capture.recording.copy import copy_recording
 from capture.recording.reader import Entry, Recording
 from capture.recording.replay import ReplayPairs
+from hand import program
 from hand.errors import UserError
 from hand.files import saving
 from hand.outputs import ProgramFiles
@@ -144,4 +145,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tools.session") ->
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program.run_line(main)

@@ -7,7 +7,7 @@ import tyro
 
 from adapt.offline.adapt_recording import Settings, adapt
 from adapt.offline.command import PROG, help_for_both, is_about_data, run
-from hand.errors import UserError
+from hand import program
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = PROG) -> int:
@@ -22,7 +22,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = PROG) -> int:
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run_line(main)

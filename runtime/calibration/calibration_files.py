@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hand.errors import UserError
-from runtime.calibration.formats import kalibr, opencv, plain_text, ros, toml
+from runtime.calibration.formats import kalibr, opencv, plain_text, plain_yaml, ros, toml
 from runtime.calibration.formats.calibration import LensCalibration
 from runtime.calibration.formats.choice import calibration_file, chosen_cameras
 
@@ -26,7 +26,7 @@ _FOREIGN = (
 def read_calibration(*paths: Path) -> LensCalibration:
     """The calibration in a file, or in several together; a `Calibration` unless only the lenses are known.
 
-    OpenCV (FileStorage: YAML, XML or JSON, and any other JSON), NumPy (.npz, .npy): camera 1 is the left one; several files are
+    OpenCV (FileStorage: YAML, XML or JSON), other JSON or YAML, NumPy (.npz, .npy): camera 1 is the left one; several files are
     read as one, such as intrinsics.yml and extrinsics.yml of OpenCV's stereo_calib sample. Keys in any case, with or without
     underscores, in many spellings (`runtime.calibration.formats.opencv`):
 
@@ -73,7 +73,11 @@ def read_calibration(*paths: Path) -> LensCalibration:
     if texts and not entries and all(map(plain_text.is_plain_text, texts.values())):
         return plain_text.read_plain_texts(texts)
     for path, text in texts.items():
-        values = list(opencv.read_storage(path, text)) if opencv.is_storage(text) else plain_text.named_values(path, text)
+        if opencv.is_storage(text):
+            values = list(opencv.read_storage(path, text))
+        else:
+            # YAML first: its dashes would be a text's numbers.
+            values = plain_yaml.read_yaml(path, text) or plain_text.named_values(path, text)
         if values is None:
             raise UserError(f"{path} is no calibration: expected {FORMATS}")
         entries[path] = values
@@ -98,4 +102,4 @@ def _text(path: Path, content: bytes) -> str:
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not text: expected {FORMATS}") from error
+        raise UserError(f"{path} is not text in UTF-8: expected {FORMATS}; if it is text, save it as UTF-8") from error

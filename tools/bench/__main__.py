@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import tyro
 
-from hand.errors import UserError
+from hand import program
 from tools.bench import suite, transport
 
 
@@ -21,7 +21,4 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tools.bench") -> i
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main())
-    except UserError as error:
-        raise SystemExit(str(error)) from None
+    program.run_line(main)

@@ -9,7 +9,6 @@ within one run.
 
 import itertools
 import multiprocessing
-import sys
 import tempfile
 import threading
 import time
@@ -22,7 +21,6 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import tyro
 
 from capture import wire
 from capture.process import forkserver_context
@@ -31,6 +29,7 @@ from capture.stream import PairStream
 from capture.transport.keys import Keys, load_keys, make_keys
 from capture.transport.publisher import Publisher
 from capture.views import VIEWS, PerView
+from hand import program
 from hand.errors import UserError
 
 Transport = Literal["ipc", "tcp", "tcp+curve"]
@@ -221,7 +220,4 @@ def main(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(tyro.cli(Settings))
-    except UserError as error:
-        sys.exit(f"error: {error}")
+    program.run(main, Settings)

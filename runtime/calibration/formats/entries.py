@@ -1,7 +1,7 @@
 """Entries of a calibration file with their file and key, so that error messages can name them."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from hand.errors import UserError
+
+_TOLD = 12
+"""Keys of a file that an error names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +42,12 @@ class Entry:
 class Entries:
     """Values of files by key, in any case and without underscores; the first file's where several have one."""
 
-    def __init__(self, files: dict[Path, Iterable[tuple[str, Any]]]):
+    def __init__(self, files: dict[Path, Sequence[tuple[str, Any]]]):
         """`files`: keys and values of each."""
         self.files = " and ".join(map(str, files))
         self._entries: dict[str, Entry] = {}
+        names = [key for items in files.values() for key, _ in items]
+        self._keys = ", ".join(f"`{name}`" for name in names[:_TOLD]) + ", ..." * (len(names) > _TOLD)
         for path, items in files.items():
             for key, value in items:
                 self._entries.setdefault(_plain(key), Entry(f"{path}: key `{key}`", value))
@@ -60,7 +65,8 @@ class Entries:
     def missing(self, name: str) -> UserError:
         """The error of a key that is not there."""
         return UserError(
-            f"{self.files}: there is no key `{name}`, nor another name for it: expected a whole stereo calibration; "
+            f"{self.files}: there is no key `{name}`, nor another name for it, among {self._keys or 'none'}: expected a whole "
+            "stereo calibration; "
             "where OpenCV wrote intrinsics.yml and extrinsics.yml, give both"
         )
 

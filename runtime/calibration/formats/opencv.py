@@ -59,7 +59,7 @@ def is_storage(text: str) -> bool:
 
 def read_entries(files: dict[Path, Sequence[tuple[str, Any]]]) -> LensCalibration:
     """The calibration in keys and values of one file or several. Raises UserError."""
-    entries = Entries(dict(files))
+    entries = Entries(files)
     lenses, findings = _lenses(files, entries)
     rotation = entries.find(*_R)
     if rotation is None and len(files) == 2 and findings is not None:
@@ -109,7 +109,7 @@ def _twins(entries: Entries, name: str, stems: tuple[str, ...]) -> PerView[Entry
 
 def _lens(entries: Entries, matrix: Entry, coefficients: Entry, size_px: tuple[int, int] | None) -> Lens:
     fisheye = entries.find("fisheye_model", "fisheye")
-    if fisheye is None and np.size(coefficients.value) == 4:
+    if fisheye is None and np.array(coefficients.value, object).size == 4:
         raise UserError(
             f"{coefficients.where} has 4 numbers, a plain lens' k1 k2 p1 p2 or a fisheye's k1 k2 k3 k4: expected a key "
             "`fisheye_model` beside it, 0 or 1; add it"

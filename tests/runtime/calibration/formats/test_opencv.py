@@ -52,6 +52,13 @@ def test_a_rotation_vector_stands_for_its_matrix(tmp_path):
     assert_cameras(read_calibration(tmp_path / "stereo.npz"))
 
 
+def test_coefficients_that_are_no_row_are_refused_with_their_key(tmp_path):
+    path = tmp_path / "stereo.json"
+    path.write_text(json.dumps({"K1": MATRIX.left.tolist(), "D1": [1, [2]], "K2": MATRIX.right.tolist(), "D2": [0] * 5}))
+    with pytest.raises(UserError, match="key `D1` is not made of numbers"):
+        read_calibration(path)
+
+
 def test_json_of_any_script_is_read(tmp_path):
     views = {view: {"K": MATRIX[view].tolist(), "distortion": list(COEFFICIENTS[view])} for view in VIEWS}
     path = tmp_path / "stereo.json"
