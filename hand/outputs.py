@@ -1,6 +1,7 @@
 """What may a program write: refuses, before anything is opened, an output that would cost a file, or that cannot be written."""
 
 import os
+import re
 import stat
 import tempfile
 import unicodedata
@@ -34,6 +35,8 @@ class _Named:
     folder: bool = False
     whole: bool = False
     """A new file in this folder would be read too."""
+    names: re.Pattern[str] | None = None
+    """Only files of such names in this folder are read, those that are there and new ones; None: all that are there."""
 
     @classmethod
     def of(
@@ -73,6 +76,8 @@ class _Named:
         """Whether it is a file of that folder, or would be read with it."""
         if folder.status is None or not stat.S_ISDIR(folder.status.st_mode) or folder.place not in self.place.parents:
             return False
+        if folder.names is not None:
+            return folder.place == self.place.parent and folder.names.fullmatch(self.place.name) is not None
         return self.status is not None or (folder.whole and self.place.parent == folder.place)
 
 
@@ -84,12 +89,14 @@ class ProgramFiles:
         self._read: list[_Named] = []
         self._written: list[_Named] = []
 
-    def reads(self, option: str, *paths: Path | None, whole: bool = False) -> Self:
-        """Files, or folders with their files; `whole`: whatever file comes into such a folder would be read too."""
+    def reads(self, option: str, *paths: Path | None, whole: bool = False, names: re.Pattern[str] | None = None) -> Self:
+        """Files, or folders with their files; `whole`: whatever file comes into such a folder would be read too; `names`: only
+        files of such names are, old and new ones.
+        """
         for path in paths:
             # What cannot be looked up cannot be written over either; who reads it says so.
             with suppress(OSError, ValueError, RuntimeError):
-                self._read += [replace(_Named.of(option, path), whole=whole)] if path is not None else []
+                self._read += [replace(_Named.of(option, path), whole=whole, names=names)] if path is not None else []
         return self
 
     def writes(

@@ -1,10 +1,11 @@
 """How a command runs as a program: settings from the command line, log and errors on standard error, its exit code."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from typing import NoReturn, TypeVar
+from contextlib import contextmanager, redirect_stdout
+from typing import Any, NoReturn, TextIO, TypeVar, cast
 
 from hand import logs
 from hand.errors import UserError
@@ -34,34 +35,51 @@ def run_line(main: Callable[[], int | None]) -> NoReturn:
     sys.exit(code)
 
 
+class OutputError(OSError):
+    """Standard output cannot be written."""
+
+
+class _Output:
+    """Standard output, whose errors can be told from those of files."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as error:
+            raise OutputError(error.errno, error.strerror) from error
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as error:
+            raise OutputError(error.errno, error.strerror) from error
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
 @contextmanager
 def guarded_output() -> Iterator[None]:
     """End without a traceback, with 1, where standard output cannot be written: quietly where what reads it, such as `head`, has
     ended, else with a sentence.
     """
+    if sys.stdout is None:
+        # The program was started without one.
+        yield
+        return
+    output = _Output(sys.stdout)
     try:
-        try:
-            yield
-        finally:
-            flush_output()
-    except BrokenPipeError:
+        with redirect_stdout(cast(TextIO, output)):
+            try:
+                yield
+            finally:
+                output.flush()
+    except OutputError as error:
         discard_output()
-        raise SystemExit(1) from None
-    except OSError as error:
-        try:
-            flush_output()
-        except OSError:
-            # It was not another file that failed: what could not be printed waits to be, and cannot be still.
-            discard_output()
-            raise SystemExit(output_failed(error)) from None
-        raise
-
-
-def flush_output() -> None:
-    """Raises OSError."""
-    # There is none where the program was started without one.
-    if sys.stdout is not None:
-        sys.stdout.flush()
+        raise SystemExit(1 if error.errno == errno.EPIPE else output_failed(error)) from None
 
 
 def discard_output() -> None:

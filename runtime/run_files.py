@@ -26,7 +26,7 @@ def check_files(settings: CommandLine, arguments: Sequence[str]) -> None:
         files.reads("--replay", settings.replay)
     else:
         for view, source in settings.sources.items():
-            files.reads(f"--{view}", *_files_of(source, settings), whole=True)
+            _add_source(files, f"--{view}", source, settings)
     files.reads("--config", settings.config).reads("--calibration", *map(calibration_file, settings.calibration))
     files.reads("--weights", *with_manifest(settings.weights))
     if settings.keys:
@@ -41,12 +41,16 @@ def check_files(settings: CommandLine, arguments: Sequence[str]) -> None:
     files.check()
 
 
-def _files_of(source: str, settings: Settings) -> tuple[Path, ...]:
+def _add_source(files: ProgramFiles, option: str, source: str, settings: Settings) -> None:
     try:
-        return parse_source(source, secured=settings.keys is not None).files
+        spec = parse_source(source, secured=settings.keys is not None)
     except UserError:
         # It is refused by `check_inputs`, which knows more of what is wrong.
-        return ()
+        return
+    files.reads(option, *spec.files)
+    if spec.folder is not None:
+        folder, names = spec.folder
+        files.reads(option, folder, names=names)
 
 
 def _is_strange(settings: CommandLine, name: str, arguments: Sequence[str]) -> bool:

@@ -90,15 +90,28 @@ class PictureLine(msgspec.Struct, frozen=True):
     hands: list[HandLine]
 
 
-def read_picture(path: Path) -> np.ndarray:
-    """(H, W, 3) uint8 RGB, turned as its EXIF orientation says. Raises UserError where it is missing or no picture."""
+def check_picture(path: Path) -> None:
+    """Raises UserError where it is missing or no picture, as far as its first bytes tell."""
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give its pictures, such as {path}/*.jpg")
     if not path.is_file():
         raise UserError(f"{path} is not there: give the path of a picture")
+    if not cv2.haveImageReader(str(path)):
+        raise _no_picture(path)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    """(H, W, 3) uint8 RGB, turned as its EXIF orientation says. Raises UserError where it is missing or no picture."""
+    check_picture(path)
     # imread would print warnings of its own and fails on some paths.
     image = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR) if path.stat().st_size else None
     if image is None:
-        raise UserError(f"{path} is not a picture that OpenCV reads: give a JPEG or PNG")
+        raise _no_picture(path)
     return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+
+def _no_picture(path: Path) -> UserError:
+    return UserError(f"{path} is not a picture that OpenCV reads, or not a whole one: give a JPEG or PNG")
 
 
 def find_hands(engine: Engine, locate: Locator, image: np.ndarray, fov_deg: float = DEFAULT_FOV_DEG) -> list[SearchHit]:
@@ -159,6 +172,8 @@ def check_files(settings: Settings) -> None:
 @torch.no_grad()
 def main(settings: Settings) -> None:
     check_files(settings)
+    for path in settings.images:
+        check_picture(path)
     engine = select_engine("torch", settings.weights, threads=settings.threads)
     locate = load_locator(settings.locator_weights, LOCATOR_SCORE)
     lines = []

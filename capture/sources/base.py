@@ -1,5 +1,6 @@
 """Interfaces of a camera source: its specification, read from a SOURCE, and the open source of frames."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -101,6 +102,11 @@ class SourceSpec(ABC):
     def files(self) -> tuple[Path, ...]:
         """Files of this host that it reads."""
         return ()
+
+    @property
+    def folder(self) -> "tuple[Path, re.Pattern[str]] | None":
+        """Where whatever file has such a name is one of its files; None where no folder is read."""
+        return None
 
     @property
     def device(self) -> str | None:

@@ -1,5 +1,6 @@
 """Pictures as a camera: a folder, a numbered sequence such as `frames/%05d.png`, `frames/*.png`, or one picture."""
 
+import fnmatch
 import re
 import time
 from collections import Counter
@@ -18,6 +19,8 @@ from hand.findings import Finding
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm", ".jp2")
 """Of pictures that OpenCV reads; videos such as .gif are not among them."""
+_PICTURE = re.compile(rf"(?!\.).+({'|'.join(map(re.escape, SUFFIXES))})", re.IGNORECASE)
+"""Names of pictures in a folder."""
 DEFAULT_FPS = 30.0
 _NUMBER = re.compile(r"%(0?\d*)d")
 _DARK_16_BIT = 4095
@@ -101,6 +104,13 @@ class ImageSequence(SourceSpec):
         return self.pictures
 
     @property
+    def folder(self) -> tuple[Path, re.Pattern[str]] | None:
+        path = Path(self.text)
+        if path.is_dir():
+            return path, _PICTURE
+        return None if path.is_file() else (path.parent, _names(path.name))
+
+    @property
     def name(self) -> str:
         return str(Path(self.text).absolute())
 
@@ -176,21 +186,26 @@ def ticks_of(pictures: Sequence[Path]) -> list[int] | None:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.casefold() in SUFFIXES and not path.name.startswith(".") and path.is_file()
+    return bool(_PICTURE.fullmatch(path.name)) and path.is_file()
 
 
 def _matching(path: Path) -> list[Path]:
     """Files of a pattern with `%d`, `%05d` or `*` in their name."""
     if not path.parent.is_dir():
         return []
-    if "*" in path.name:
-        return [file for file in path.parent.glob(path.name) if file.is_file() and not file.name.startswith(".")]
-    before, digits, after = _NUMBER.split(path.name, maxsplit=1)
+    pattern = _names(path.name)
+    return [file for file in path.parent.iterdir() if pattern.fullmatch(file.name) and file.is_file()]
+
+
+def _names(pattern: str) -> re.Pattern[str]:
+    """The names that a pattern with `%d`, `%05d` or `*` stands for."""
+    if "*" in pattern:
+        return re.compile(rf"(?!\.){fnmatch.translate(pattern)}")
+    before, digits, after = _NUMBER.split(pattern, maxsplit=1)
     # %05d is five digits, more where the number has them.
     width = int(digits or 0)
     number = rf"\d{{{width},}}" if width > 1 else r"\d+"
-    pattern = re.compile(re.escape(before) + number + re.escape(after))
-    return [file for file in path.parent.iterdir() if pattern.fullmatch(file.name) and file.is_file()]
+    return re.compile(re.escape(before) + number + re.escape(after))
 
 
 def _require_one_kind(text: str, pictures: Sequence[Path]) -> None:
@@ -200,7 +215,8 @@ def _require_one_kind(text: str, pictures: Sequence[Path]) -> None:
         twin = stems.setdefault(path.stem, path)
         if twin is not path:
             names = " and ".join(sorted((twin.name, path.name)))
-            raise UserError(f"source {text!r} has {names}: expected one picture a frame; give {path.parent}/*{path.suffix}")
+            most, _ = Counter(each.suffix for each in pictures).most_common(1)[0]
+            raise UserError(f"source {text!r} has {names}: expected one picture a frame; give {path.parent}/*{most}")
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -6,6 +6,7 @@ a sender serves these alone, a receiver connects to these alone.
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,15 +50,19 @@ class Keys:
 
 
 def make_keys(folder: Path) -> Keys:
-    """Make a folder with new keys. Raises UserError where there are some already, or the folder cannot be made."""
-    secret = folder / f"{_OWN}.key_secret"
-    if secret.exists():
-        raise UserError(f"{secret} exists; peers know these keys, so they are not made anew: give another folder or remove it")
+    """Make a folder with new keys. Raises UserError where there are some already, or, with none left, where that fails."""
+    secret, public = folder / f"{_OWN}.key_secret", folder / f"{_OWN}.key"
+    for key in (secret, public):
+        if key.exists():
+            raise UserError(f"{key} exists; peers know these keys, so they are not made anew: give another folder or remove it")
     before = os.umask(0o077)
     try:
         (folder / _PEERS).mkdir(parents=True, exist_ok=True)
         create_certificates(folder, _OWN)
     except OSError as error:
+        for half_made in (secret, public):
+            with suppress(OSError):
+                half_made.unlink()
         raise UserError(f"keys cannot be made in {folder}: {error.strerror}; name a folder that can be made") from error
     finally:
         os.umask(before)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from hand.errors import UserError
+from hand.files import is_stream
 from runtime.calibration.formats import kalibr, opencv, plain_text, plain_yaml, ros, toml
 from runtime.calibration.formats.calibration import LensCalibration
 from runtime.calibration.formats.choice import calibration_file, chosen_cameras
@@ -86,6 +87,8 @@ def read_calibration(*paths: Path) -> LensCalibration:
 
 def _content(path: Path) -> bytes:
     try:
+        if is_stream(path):
+            raise UserError(f"the calibration {path} is a device or a pipe, and it is read more than once: give a file")
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:

@@ -5,7 +5,6 @@ tracked; else the last landmarks give the next square. Beyond the paper: both vi
 off the middle of the picture is rotated to the camera's axes, since these crops are no cameras that look at it.
 """
 
-import logging
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +28,6 @@ from runtime.estimators.square import Square
 from runtime.networks.landmark_error import PIXEL_SHARE
 from runtime.networks.mediapipe_files import LANDMARKS, PALMS, MediaPipeName, model_file
 from runtime.types import Side, ViewHand
-
-log = logging.getLogger(__name__)
 
 MIN_PRESENCE = 0.5
 MAX_PALMS = 2
@@ -83,8 +80,6 @@ def load_lite(options: EstimatorOptions) -> LoadedEstimator:
 def _load(name: MediaPipeName, options: EstimatorOptions) -> LoadedEstimator:
     if options.weights:
         raise UserError(f"--weights {options.weights} is for --estimator detnet: leave it out with --estimator {name}")
-    if options.engine != "auto":
-        log.warning("--engine %s is for --estimator detnet: the models of %s run in LiteRT", options.engine, name)
     estimator = load_mediapipe(name, options.follow)
     return LoadedEstimator(estimator.description, None, lambda sizes_px: estimator)
 

@@ -52,6 +52,31 @@ def test_every_input_is_kept(inputs, file, option):
         assert output in str(raised.value) and option in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("left", "picture", "allowed"),
+    [
+        ("frames", "frames/last.png", False),
+        ("frames", "link/last.PNG", False),
+        ("frames", "frames/deeper/last.png", True),
+        ("frames/%05d.png", "frames/00007.png", False),
+        ("frames/%05d.png", "frames/last.png", True),
+        ("frames/l_*.png", "frames/l_last.png", False),
+        ("frames/l_*.png", "frames/last.png", True),
+    ],
+)
+def test_no_output_becomes_a_picture_of_a_sequence(inputs, left, picture, allowed):
+    (inputs / "frames").mkdir()
+    (inputs / "link").symlink_to("frames")
+    for name in ("00001.png", "l_1.png"):
+        (inputs / "frames" / name).write_text("precious")
+    outputs = ("--picture", picture, "--save", "frames/hands.jsonl")
+    if allowed:
+        check("--left", left, "--right", "l.mp4", *outputs)
+    else:
+        with pytest.raises(UserError, match=f"--picture {picture} .* --left reads"):
+            check("--left", left, "--right", "l.mp4", *outputs)
+
+
 def test_a_replayed_recording_is_kept(inputs):
     with pytest.raises(UserError, match=r"--save .*--replay"):
         check_files(CommandLine(replay=inputs / "s.mcap", save=inputs / "s.mcap", overwrite=True), ())

@@ -13,7 +13,6 @@ from tests.paths import ROOT
     ("given", "sentence"),
     [
         ({"fov_deg": (60.0, 60.0), "calibration": (Path("a.yml"),)}, "--fov has no effect with --calibration"),
-        ({"weights": Path("a.pth"), "estimator": "mediapipe"}, "--weights has no effect with an estimator"),
         ({"engine": "onnx", "estimator": "mediapipe"}, "--engine has no effect with an estimator"),
         ({"merge_rule": "max", "merge": "geometry"}, "--merge-rule has no effect with --merge geometry"),
         ({"record_format": "jpeg"}, "--record-format has no effect without --record"),
@@ -37,6 +36,8 @@ def test_a_setting_without_effect_is_named(given: dict, sentence: str) -> None:
         {"calibration": (Path("a.yml"),)},
         {"engine": "onnx"},
         {"engine": "onnx", "weights": Path("a.safetensors"), "estimator": "mediapipe-3d"},
+        # Refused.
+        {"weights": Path("a.pth"), "estimator": "mediapipe"},
         {"merge_rule": "max"},
         {"sequence_fps": 60.0, "left": "a/%05d.png", "right": "b.mp4"},
         {"record_format": "jpeg", "record": Path("a.mcap")},

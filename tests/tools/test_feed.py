@@ -65,12 +65,12 @@ def test_feeds_over_tcp_answer_for_their_clock_and_lose_nothing_to_that(tmp_path
 @pytest.mark.parametrize(
     ("source", "bind", "complaint"),
     [
-        ("gone.mp4", "ipc:///tmp/x", "error: source 'gone.mp4': there is no such file"),
-        ("synthetic", "tcp://0.0.0.0:5601", "error: address 'tcp://0.0.0.0:5601' leaves this host"),
+        ("gone.mp4", "ipc:///tmp/x", "tools.feed: source 'gone.mp4': there is no such file"),
+        ("synthetic", "tcp://0.0.0.0:5601", "tools.feed: address 'tcp://0.0.0.0:5601' leaves this host"),
     ],
 )
 def test_a_mistake_is_one_sentence(source, bind, complaint):
     process = start_feed("--source", source, "--view", "left", "--bind", bind)
     _output, errors = process.communicate(timeout=120)
-    assert process.returncode == 1
+    assert process.returncode == 2
     assert errors.startswith(complaint) and errors.count("\n") == 1

@@ -19,6 +19,6 @@ def test_two_sides_make_and_exchange_keys(tmp_path):
     (tmp_path / "hmd.key").write_bytes((headset / "own.key").read_bytes())
     assert "known are hmd" in keys(str(desk), "--trust", str(tmp_path / "hmd.key")).stdout
     again = keys(str(desk))
-    assert again.returncode == 2 and again.stderr.startswith("error: ") and again.stderr.count("\n") == 1
+    assert again.returncode == 2 and again.stderr.startswith("tools.keys: ") and again.stderr.count("\n") == 1
     wrong = keys(str(desk), "--trust", str(tmp_path / "gone.key"))
     assert wrong.returncode == 2 and "gone.key" in wrong.stderr and wrong.stderr.count("\n") == 1

@@ -71,6 +71,13 @@ def test_what_is_no_picture_is_told_in_one_sentence(tmp_path, content):
         read_picture(path)
 
 
+def test_and_before_any_network_is_loaded(tmp_path):
+    cv2.imwrite(str(tmp_path / "good.png"), np.zeros((8, 8, 3), np.uint8))
+    for wrong, says in (("gone.png", "gone.png is not there"), (".", r"is a folder: give its pictures, such as .*/\*\.jpg")):
+        with pytest.raises(UserError, match=says):
+            main(Settings([tmp_path / "good.png", tmp_path / wrong], weights=tmp_path / "none.safetensors"))
+
+
 def test_a_picture_is_turned_as_its_camera_was(tmp_path):
     image = np.zeros((32, 48, 3), np.uint8)
     image[:, :24] = (0, 0, 255)

@@ -33,4 +33,4 @@ def test_a_line_holds_both_views_hands_and_the_merged_one():
 def test_a_clip_that_is_not_there_is_said_in_a_sentence(tmp_path: Path):
     command = [sys.executable, "-m", "tools.prequential", tmp_path / "run", "--left", "none.mp4", "--right", "none.mp4"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 1 and "none.mp4" in ended.stderr and len(ended.stderr.strip().splitlines()) == 1
+    assert ended.returncode == 2 and "none.mp4" in ended.stderr and len(ended.stderr.strip().splitlines()) == 1

@@ -134,8 +134,8 @@ def test_pictures_of_two_sizes_and_broken_ones_are_named(tmp_path):
 def test_a_folder_without_a_sequence_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"no such picture; expected files such as .png, .jpg"):
         parse_source(str(tmp_path))
-    write(tmp_path / "both", ["1.png", "1.jpg"])
-    with pytest.raises(UserError, match=r"1.jpg and 1.png: expected one picture a frame; give .*both/\*"):
+    write(tmp_path / "both", ["1.png", "1.jpg", "2.png"])
+    with pytest.raises(UserError, match=r"1.jpg and 1.png: expected one picture a frame; give .*both/\*\.png"):
         parse_source(str(tmp_path / "both"))
 
 

@@ -1,6 +1,8 @@
 """Encrypted transport: keys are private, authorized peers are served, others are refused and counted."""
 
 import contextlib
+import resource
+import signal
 import stat
 import threading
 import time
@@ -27,6 +29,27 @@ def folders(tmp_path):
     for owner, peer in (("sender", "receiver"), ("receiver", "sender"), ("stranger", "sender")):
         (tmp_path / owner / "peers" / f"{peer}.key").write_bytes((made[peer].folder / "own.key").read_bytes())
     return {name: load_keys(tmp_path / name) for name in made}
+
+
+def test_keys_that_cannot_be_written_leave_none_behind(tmp_path):
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, limit[1]))
+    try:
+        with pytest.raises(UserError, match="File too large"):
+            make_keys(tmp_path / "keys")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, before)
+    assert not [file for file in (tmp_path / "keys").rglob("*") if file.is_file()]
+    assert make_keys(tmp_path / "keys").public
+
+
+def test_a_key_without_its_secret_is_not_replaced(tmp_path):
+    made = make_keys(tmp_path / "keys")
+    (made.folder / "own.key_secret").unlink()
+    with pytest.raises(UserError, match=r"own\.key exists"):
+        make_keys(tmp_path / "keys")
 
 
 @pytest.fixture
