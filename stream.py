@@ -101,6 +101,8 @@ class Stream:
         """Stream until the end and print the summary; returns the exit code. Raises UserError for input that cannot be used."""
         from tqdm import tqdm
 
+        from capture.frame_check_text import no_pairs
+
         pairs, replay_check = self._pairs, self._replay_check
         try:
             with pairs, tqdm(desc="pairs", unit=" pairs", disable=None if self._settings.every_pair else True) as bar:
@@ -113,6 +115,8 @@ class Stream:
                     self._run_from(first, bar.update)
             if pairs.failure:
                 self._findings.add(Finding("camera_failed", pairs.failure, "error"))
+            elif first is None and not self._stop.requested:
+                self._findings.add(Finding("no_pairs", no_pairs(pairs.received), "error"))
         except UserError:
             if self._report.pairs:
                 self._summarize()

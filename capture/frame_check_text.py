@@ -8,6 +8,16 @@ _ONE_CLOCK = "stamp both views by one clock, or let the feed answer clock probes
 _MONOTONIC = "stamp by this host's CLOCK_MONOTONIC, or answer clock probes and give clock_port in each header"
 
 
+def no_pairs(received: PerView[int]) -> str:
+    """A run that has ended without a pair; `received`: frames of each view."""
+    silent = [view for view, count in received.items() if not count]
+    if silent:
+        what = "neither view has sent a frame" if len(silent) == 2 else f"the {silent[0]} view has sent none"
+        return f"no pair of frames came: {what}; check that it runs, and start again"
+    frames = f"{received.left} frames of the left and {received.right} of the right view"
+    return f"no pair of frames came: {frames} have no time in common; give recordings of one time, or their --offset"
+
+
 def missing(view: View, name: str, why: str | None, of_other_view: int, instead: View | None) -> str:
     """A view of which no message has come."""
     if of_other_view:

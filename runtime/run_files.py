@@ -39,6 +39,9 @@ def check_files(settings: CommandLine, arguments: Sequence[str]) -> None:
         if path and name == "record":
             files.writes("the log of --record", log_file_of(path), plain=True, overwrite=overwrite)
     files.check()
+    for view, source in (("left", settings.left), ("right", settings.right)):
+        if settings.publish is not None and settings.publish == source:
+            raise UserError(f"--publish {source} is the address that --{view} reads: give --publish one of its own")
 
 
 def _add_source(files: ProgramFiles, option: str, source: str, settings: Settings) -> None:

@@ -194,3 +194,11 @@ def test_what_was_asked_for_and_is_not_had_stands_at_the_end_and_in_the_exit_cod
     assert "no adapted weights" in next(line for line in out.splitlines() if line.startswith("findings"))
     (finding,) = json.loads(stats.read_text())["findings"]
     assert (finding["kind"], finding["level"], finding["view"]) == ("no_adapted_weights", "error", None)
+
+
+def test_a_run_without_a_pair_says_why_and_ends_with_1(tmp_path, weights):
+    clip = write_clip(tmp_path / "right.mp4", 5)
+    sources = ("--left", f"ipc://{tmp_path}/nobody", "--right", clip)
+    code, out, err = finish(start(*sources, *ROI, "--weights", weights, "--engine", "torch", "--headless"))
+    assert code == 1
+    assert "error: no pair of frames came: the left view has sent none; check that it runs" in err and "no pair" in out

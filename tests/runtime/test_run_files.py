@@ -77,6 +77,11 @@ def test_no_output_becomes_a_picture_of_a_sequence(inputs, left, picture, allowe
             check("--left", left, "--right", "l.mp4", *outputs)
 
 
+def test_hands_are_not_published_where_a_camera_is_expected(inputs):
+    with pytest.raises(UserError, match="--publish ipc://x is the address that --right reads"):
+        check("--left", "l.mp4", "--right", "ipc://x", "--publish", "ipc://x")
+
+
 def test_a_replayed_recording_is_kept(inputs):
     with pytest.raises(UserError, match=r"--save .*--replay"):
         check_files(CommandLine(replay=inputs / "s.mcap", save=inputs / "s.mcap", overwrite=True), ())
