@@ -31,16 +31,12 @@ from runtime.unused_settings import unused_settings
 
 if TYPE_CHECKING:
     # The network's and the window's libraries take seconds to import: only a run does.
-    from adapt.online.live_adaptation import LiveAdaptation
     from capture.frames import FramePair
     from capture.recording.replay import ReplayPairs
     from capture.stream import PairStream
-    from runtime.calibration.solver_process import Solver
     from runtime.camera_setup import CameraSetup
     from runtime.outputs.replay_check import ReplayCheck
     from runtime.pipeline import Pipeline
-    from runtime.pipeline_loader import PipelineLoader
-    from runtime.types import DualHand
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +127,7 @@ class Stream:
 
     def _run_from(self, first: "FramePair", on_pair: Callable[[], object]) -> None:
         """Run the loop, the size of the frames being known by now, and save what was found of the cameras."""
+        from adapt.online.camera_pipeline import CameraPipeline
         from runtime.camera_setup import UndistortedPairs
         from runtime.estimators.locator import load_locator
         from runtime.late_view import LateView
@@ -140,7 +137,7 @@ class Stream:
         settings, outputs, report, replay_check = self._settings, self._outputs, self._report, self._replay_check
         setup = self._set_up(first)
         solver = outputs.begin(self._loader.solver(), setup.remembered)
-        processor = _Processor(settings, self._loader, solver, self._findings, setup)
+        processor = CameraPipeline(settings, self._loader, solver, self._findings, setup)
 
         def set_up_anew(pair: "FramePair") -> None:
             setup = self._set_up(pair)
@@ -226,43 +223,6 @@ class Stream:
             log.warning(pairs.complaint if replay_check else f"the latest malformed message: {pairs.complaint}")
 
 
-class _Processor:
-    """The pipeline of the cameras' setup, with its adaptation; both are made anew where a camera has come late."""
-
-    def __init__(
-        self, settings: Settings, loader: "PipelineLoader", solver: "Solver | None", findings: Findings, setup: "CameraSetup"
-    ) -> None:
-        """Raises UserError for settings that do not fit the cameras."""
-        self._settings, self._loader, self._solver, self._findings = settings, loader, solver, findings
-        self.setup = setup
-        self.pipeline: Pipeline = loader.make(setup, solver)
-        self.adaptation: LiveAdaptation | None = None
-
-    def begin_adaptation(self) -> None:
-        """Raises UserError for adapted weights that cannot be loaded, or saved."""
-        self.adaptation = _begin_adaptation(self._settings, self.setup, self.pipeline, self._findings)
-
-    def set_up_anew(self, setup: "CameraSetup") -> None:
-        """Process for these cameras from now on, between two pairs. Raises UserError for settings that do not fit them."""
-        self.close()
-        self.setup, self.pipeline = setup, self._loader.make(setup, self._solver)
-        self.begin_adaptation()
-
-    def step(self, pair: "FramePair") -> "list[DualHand]":
-        return (self.adaptation or self.pipeline).step(pair)
-
-    @property
-    def adaptation_sentence(self) -> str:
-        from adapt.online.status_text import status_sentence
-
-        return status_sentence(self.adaptation.status) if self.adaptation else ""
-
-    def close(self) -> None:
-        if self.adaptation:
-            _end_adaptation(self.adaptation)
-            self.adaptation = None
-
-
 def _with_timing(settings: Settings, findings: Findings) -> Settings:
     """The same settings with the figures that `auto` stands for. Raises UserError where they cannot be found."""
     if "auto" not in (settings.offset, settings.rate):
@@ -294,24 +254,6 @@ def _open_pairs(settings: Settings, findings: Findings) -> "tuple[PairStream | R
     recorded = read_run(settings.replay)
     pairs = ReplayPairs(settings.replay, paced=not settings.every_pair)
     return pairs, ReplayCheck(settings.replay, recorded, pairs)
-
-
-def _begin_adaptation(
-    settings: Settings, setup: "CameraSetup", pipeline: "Pipeline", findings: Findings
-) -> "LiveAdaptation | None":
-    """See `adapt.online.startup.begin`."""
-    if settings.adapt == "off":
-        return None
-    from adapt.online.startup import begin
-
-    return begin(settings, setup, pipeline, findings)
-
-
-def _end_adaptation(adaptation: "LiveAdaptation") -> None:
-    from adapt.online.status_text import summary_sentence
-
-    adaptation.close()
-    log.info(summary_sentence(adaptation.status, adaptation.drops))
 
 
 def _true_hand(settings: Settings) -> TrueHand | None:

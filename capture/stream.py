@@ -90,7 +90,8 @@ class PairStream:
         self._slow_cameras: dict[View, SlowCamera] = {
             view: SlowCamera(view, mode.fps)
             for view in VIEWS
-            if self._specs[view].physical and not self._specs[view].feed_endpoint
+            # Others are not asked for a rate.
+            if self._specs[view].device is not None
         }
         self.notes: list[str] = []
         """What each camera reported when it was opened, such as a mode that it refused; a sentence each."""

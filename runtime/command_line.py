@@ -11,7 +11,8 @@ from typing import Annotated
 import msgspec
 import tyro
 
-from runtime.settings import DECIDES_HANDS, ESTIMATOR_OF_ENGINE, Settings, check, read_file
+from runtime.settings import DECIDES_HANDS, ESTIMATOR_OF_ENGINE, Settings, check
+from runtime.settings_file import read_file
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,8 @@ from hand.logs import log_file_of
 from hand.outputs import ProgramFiles, with_manifest
 from runtime.calibration.formats.choice import calibration_file
 from runtime.command_line import CommandLine
-from runtime.settings import OUTPUT_FILES, Settings, read_file
+from runtime.settings import OUTPUT_FILES, Settings
+from runtime.settings_file import read_file
 
 _ASSETS = Path(runtime.__path__[0]) / "assets"
 

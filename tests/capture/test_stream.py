@@ -24,6 +24,7 @@ from capture.clip_timing import ClipTiming
 from capture.stream import PairStream
 from capture.views import VIEWS, PerView, View
 from hand.errors import UserError
+from hand.findings import Finding
 from tests.capture.clips import numbered_image, read_number, write_clip
 from tests.paths import ROOT
 
@@ -237,35 +238,40 @@ def test_a_paused_feed_has_a_substitute_until_it_resumes(tmp_path):
         assert stream.faults["right_absent"] >= 1 and stream.failure is None
 
 
+def found_of(stream: PairStream, kind: str) -> list[Finding]:
+    """Its findings of a kind: on a busy machine there may be others."""
+    return [finding for finding in stream.findings.all if finding.kind == kind]
+
+
 def test_a_view_whose_images_are_cut_off_is_said_and_the_other_one_goes_on(tmp_path):
     with feeds(tmp_path) as (sockets, sources), PairStream(sources) as stream:
         await_subscriptions(sockets)
         deadline, seq = time.monotonic() + TIMEOUT_S, 0
-        while not stream.findings.all or (pair := stream.next_pair(0.01)) is None:
+        while not found_of(stream, "images_undecodable") or (pair := stream.next_pair(0.01)) is None or pair.left.absent:
             assert time.monotonic() < deadline and not stream.ended
             for view, socket in sockets.items():
                 topic, header, image = wire.encode(view, seq, time.monotonic_ns(), numbered_image(seq % 256), "jpeg")
                 socket.send_multipart([topic, header, image if view == "left" else image[: len(image) // 3]])
             stream.next_pair(0.01)
             seq += 1
-        (finding,) = stream.findings.all
-        assert finding.kind == "images_undecodable" and finding.view == "right" and "cut off" in finding.text
-        assert pair.right.absent and not pair.left.absent and pair.right.image.shape == pair.left.image.shape
+        (finding,) = found_of(stream, "images_undecodable")
+        assert finding.view == "right" and "cut off" in finding.text
+        assert pair.right.absent and pair.right.image.shape == pair.left.image.shape
 
 
 def test_a_view_that_is_stamped_by_another_clock_is_said_and_both_go_on(tmp_path):
     with feeds(tmp_path) as (sockets, sources), PairStream(sources) as stream:
         await_subscriptions(sockets)
         deadline, seq, pair = time.monotonic() + TIMEOUT_S, 0, None
-        while not stream.findings.all or (pair := stream.next_pair(0.01)) is None or not pair.complete:
+        while not found_of(stream, "times_wall_clock") or (pair := stream.next_pair(0.01)) is None or not pair.complete:
             assert time.monotonic() < deadline and not stream.ended
             stamps = PerView(time.time_ns(), time.monotonic_ns())
             for view, socket in sockets.items():
                 socket.send_multipart(wire.encode(view, seq, stamps[view], numbered_image(seq % 256)))
             seq += 1
             stream.next_pair(0.02)
-        (finding,) = stream.findings.all
-        assert finding.kind == "times_wall_clock" and finding.view == "left" and "clock_port" in finding.text
+        (finding,) = found_of(stream, "times_wall_clock")
+        assert finding.view == "left" and "clock_port" in finding.text
 
 
 def test_a_feed_under_another_name_and_one_that_nobody_publishes_are_said(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 from capture.sources.base import DEFAULT_MODE, DeviceMode
 from hand.errors import UserError
 from runtime.command_line import read_settings
-from runtime.settings import Settings, read_file
+from runtime.settings import Settings
+from runtime.settings_file import read_file
 from tests.paths import ROOT
 
 CONFIGS = ROOT / "configs"

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from runtime.settings import Settings, read_file
+from runtime.settings import Settings
+from runtime.settings_file import read_file
 from runtime.unused_settings import unused_settings
 from tests.paths import ROOT
 
