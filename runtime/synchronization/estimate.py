@@ -71,9 +71,18 @@ def find_lag(motions: PerView[HandMotion], max_lag_s: float = math.inf) -> Lag |
     first, last = max(0, samples), min(len(signals.left), len(signals.right) + samples)
     independent = independent_samples(signals.left[first:last], signals.right[first - samples : last - samples])
     correlation = float(whole.values[best])
+
+    def peak(left: np.ndarray) -> float:
+        found = compare(left)
+        return found.peak(width) if found.best() is not None else math.nan
+
+    spread = jackknife(signals.left, first, last, peak)
+    if math.isnan(spread):
+        # What they share is hardly enough, and without one of its parts too little.
+        return None
     return Lag(
         lag_s=whole.peak(width) * GRID_S + start_s,
-        sigma_s=math.hypot(SPEED_SIGMA_S, GRID_S * jackknife(signals.left, first, last, lambda left: compare(left).peak(width))),
+        sigma_s=math.hypot(SPEED_SIGMA_S, GRID_S * spread),
         correlation=correlation,
         margin=correlation - whole.runner_up(round(_SAME_PEAK_S / GRID_S)),
         significance=math.atanh(min(correlation, 0.999)) * math.sqrt(max(independent - 3, 0)),

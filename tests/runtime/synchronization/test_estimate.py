@@ -1,5 +1,7 @@
 """The shift between two views: found where a hand moves, not found where it does not."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from capture.views import PerView
 from runtime.synchronization.epipolar import epipolar_lag
 from runtime.synchronization.estimate import find_lag, refine_lag
 from runtime.synchronization.motion import HandMotion
+from runtime.synchronization.rate import find_rate
 from tests.runtime.synchronization.motions import clips, still
 
 
@@ -78,3 +81,22 @@ def test_noise_makes_the_uncertainty_larger():
 def test_palms_of_a_hand_that_stands_still_fit_at_every_shift():
     fine = epipolar_lag(still(), 0.0)
     assert fine is None or fine.sigma_s > 0.01
+
+
+@pytest.mark.parametrize("frames", [0, 1, 2, 60, 62, 64, 66])
+def test_hands_that_hardly_share_enough_time_have_no_shift(frames):
+    motions = clips(0.0).map(lambda motion: HandMotion(motion.times_s[:frames], motion.pixels[:frames]))
+    assert find_lag(motions) is None
+    assert find_rate(motions) is None
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hands_that_are_seen_now_and_then_raise_nothing(seed):
+    rng = np.random.default_rng(seed)
+
+    def seen_at_times(motion: HandMotion) -> HandMotion:
+        kept = np.repeat(rng.random(len(motion.times_s) // 12 + 1) < 0.45, 12)[: len(motion.times_s)]
+        return HandMotion(motion.times_s[kept], motion.pixels[kept])
+
+    lag = find_lag(clips(0.0, seed=seed).map(seen_at_times))
+    assert lag is None or math.isfinite(lag.sigma_s)
