@@ -5,16 +5,16 @@ import numpy as np
 from capture.views import VIEWS, PerView, View, other
 from hand.findings import Finding
 from runtime.types import ViewHand
-from runtime.watch.watched import Picture, WatchedPair
+from runtime.watch.watched import PICTURE_PERIOD_NS, Picture, WatchedPair
 
 SAME_MEAN, SAME_MAX = 0.15, 10
 """Mean and maximum difference of samples, of 255, up to which two pictures are one: coding refines a repeated picture by so
 much, and a sensor's noise is larger."""
 CHANGED_LEVELS, CHANGED_SHARE = 20, 0.002
 """A picture changes where so large a share of its samples differs by more than so many levels."""
-STILL_NS, STILL_SCENE_NS = 1_000_000_000, 3_000_000_000
-"""How long a picture stands still that shows a hand, while the hand moves in the other view; and any other picture: a still scene
-may be coded as one picture for long."""
+STILL_NS, STILL_SCENE_NS = 1_000_000_000 - PICTURE_PERIOD_NS, 3_000_000_000
+"""How long a picture is seen to stand still that shows a hand, while the hand moves in the other view, which is a period less than
+it does so; and any other picture: a still scene may be coded as one picture for long."""
 MOVED = 0.25
 """By how much a hand has moved, in its size."""
 OTHER_CHANGES = 3
@@ -38,6 +38,7 @@ class _Still:
         """How far that was from there at most, in its size."""
 
     def look(self, picture: Picture, watched: WatchedPair) -> None:
+        """Begin anew with a picture that is another one."""
         if self.reference is None or not _same(self.reference, picture.samples):
             self.reference = picture.samples
             self.since_ns, self.from_start_ns = watched.captured_ns, watched.passed_ns
@@ -67,6 +68,8 @@ class FrozenView:
         self._views = PerView(_Still(), _Still())
         self._last: PerView[np.ndarray | None] = PerView(None, None)
         """The samples before."""
+        self._past_ns: PerView[list[tuple[int, int]]] = PerView([], [])
+        """When each view's picture stood still with a hand, and when it moved again, since the start of the run."""
         self._now_ns = 0
 
     def look(self, watched: WatchedPair, pictures: PerView[Picture | None]) -> None:
@@ -78,9 +81,13 @@ class FrozenView:
                 self._views = PerView(_Still(), _Still())
                 self._last = PerView(None, None)
                 return
-            self._views[view].look(picture, watched)
+            still, since_ns = self._views[view], self._views[view].from_start_ns
+            harmed = still.shows_a_moving_hand and self._frozen(view)
+            still.look(picture, watched)
+            if harmed and still.from_start_ns != since_ns:
+                self._past_ns[view].append((since_ns, watched.passed_ns))
             before = self._last[other(view)]
-            self._views[view].other_changes += before is not None and _changed(before, partner.samples)
+            still.other_changes += before is not None and _changed(before, partner.samples)
         self._last = pictures.map(lambda picture: None if picture is None else picture.samples)
 
     def take(self, watched: WatchedPair) -> None:
@@ -91,7 +98,7 @@ class FrozenView:
     @property
     def findings(self) -> list[Finding]:
         """See `Watcher`."""
-        return [self._finding(view) for view in VIEWS if self._frozen(view)]
+        return [finding for view in VIEWS if (finding := self._finding(view)) is not None]
 
     def _frozen(self, view: View) -> bool:
         still = self._views[view]
@@ -99,7 +106,10 @@ class FrozenView:
             return False
         return self._now_ns - still.since_ns >= (STILL_NS if still.shows_a_moving_hand else STILL_SCENE_NS)
 
-    def _finding(self, view: View) -> Finding:
+    def _finding(self, view: View) -> Finding | None:
+        """What is the case, else what was: hands of that time stay wrong."""
+        if not self._frozen(view):
+            return _past_finding(view, self._past_ns[view]) if self._past_ns[view] else None
         still = self._views[view]
         seconds = still.from_start_ns / 1e9
         text = (
@@ -107,6 +117,17 @@ class FrozenView:
             f"hangs and repeats one frame, so hands are wrong from there on; start the {view} camera or its program again"
         )
         return Finding("view_frozen", text, "error" if still.shows_a_moving_hand else "warning", view)
+
+
+def _past_finding(view: View, past_ns: list[tuple[int, int]]) -> Finding:
+    since_ns, until_ns = past_ns[-1]
+    before = len(past_ns) - 1
+    times = f" and {before} time{'s' if before > 1 else ''} before" if before else ""
+    text = (
+        f"the {view} picture stood still from {since_ns / 1e9:.1f} to {until_ns / 1e9:.1f} s{times}, while the {other(view)} one "
+        f"changed: what sends it hung and repeated one frame, so hands of that time are wrong; leave them out"
+    )
+    return Finding("view_frozen", text, view=view)
 
 
 def _same(samples: np.ndarray, later: np.ndarray) -> bool:

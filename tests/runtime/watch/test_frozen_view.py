@@ -35,10 +35,30 @@ def test_a_view_that_stands_still_is_named_with_the_time_within_two_seconds():
     assert "since 2.0 s" in finding.text
 
 
-def test_a_view_that_moves_again_is_no_longer_frozen():
+def test_a_view_that_moves_again_is_no_longer_frozen_but_hands_of_that_time_stay_wrong():
     watcher = FrozenView()
     assert show_pictures(watcher, pairs(0, 100, right_stands_at=30))
-    assert not show_pictures(watcher, pairs(100, 120, right_stands_at=None))
+    (finding,) = show_pictures(watcher, pairs(100, 120, right_stands_at=None))
+    assert (finding.kind, finding.view, finding.level) == ("view_frozen", "right", "warning")
+    assert "from 1.0 to 3.4 s," in finding.text
+    assert show_pictures(watcher, pairs(120, 190, right_stands_at=130))[0].level == "error"
+    (finding,) = show_pictures(watcher, pairs(190, 210, right_stands_at=None))
+    assert "and 1 time before" in finding.text
+
+
+@pytest.mark.parametrize("offset", range(6))
+def test_a_view_that_stands_still_for_one_second_is_found_whenever_it_is_looked_at(offset):
+    watcher = FrozenView()
+    show_pictures(watcher, pairs(0, 60 + offset, right_stands_at=None))
+    show_pictures(watcher, pairs(60 + offset, 91 + offset, right_stands_at=60 + offset))
+    (finding,) = show_pictures(watcher, pairs(91 + offset, 120, right_stands_at=None))
+    assert finding.view == "right"
+
+
+def test_a_still_scene_that_moves_again_harmed_nothing():
+    watcher = FrozenView()
+    assert show_pictures(watcher, pairs(0, 160, right_stands_at=0, seen=False))
+    assert not show_pictures(watcher, pairs(160, 180, right_stands_at=None, seen=False))
 
 
 def test_moving_views_are_not_frozen():
