@@ -121,7 +121,7 @@ def _unexplained(check: CalibrationCheck, given: GivenCalibration) -> CheckResul
     if suspect is None:
         return CheckResult(replace(check, outcome=CheckOutcome.UNEXPLAINED))
     corrections, scale = (suspect.correction,), suspect.scale
-    check = replace(check, outcome=CheckOutcome.CONTRADICTED, corrections=corrections, frame_scale=scale)
+    check = replace(check, outcome=CheckOutcome.CONTRADICTED, corrections=corrections, frame_scale=scale, view=suspect.view)
     return CheckResult(check, suspect.calibration)
 
 
@@ -177,6 +177,7 @@ def _contradicted(
             corrections=(first, *(other for other in alike if other is not first)),
             corrected_agreement=agreement(chosen.calibration.geometry, chosen.views, noise),
             frame_scale=chosen.hypothesis.scale,
+            view=chosen.hypothesis.view,
             hand_mm=hand_mm,
             unit_mm=factor,
         ),

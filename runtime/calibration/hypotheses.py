@@ -72,6 +72,8 @@ class Hypothesis:
     """The corrected one."""
     scale: float = 1.0
     """Of the frames that the lenses are of, for `Correction.RESOLUTION`."""
+    view: View | None = None
+    """The one camera whose lens alone it changes; None for both."""
 
 
 def hypotheses(given: GivenCalibration) -> list[Hypothesis]:
@@ -116,9 +118,11 @@ def _all(given: GivenCalibration) -> Iterator[Hypothesis]:
     yield placed(Correction.OPPOSITE, R, -t)
     off: list[View] = [view for view in VIEWS if centre_offset(given.lenses[view]) > MAX_OFFSET]
     if off:
+        alone = off[0] if len(off) == 1 else None
         for scale in _scales(given.lenses[off[0]]):
-            yield Hypothesis(Correction.RESOLUTION, _with_lenses(given, off, lambda lens, by=scale: _scaled(lens, by)), scale)
-        yield Hypothesis(Correction.CROP, _with_lenses(given, off, _recentred))
+            scaled = _with_lenses(given, off, lambda lens, by=scale: _scaled(lens, by))
+            yield Hypothesis(Correction.RESOLUTION, scaled, scale, alone)
+        yield Hypothesis(Correction.CROP, _with_lenses(given, off, _recentred), view=alone)
 
 
 def _with_lenses(given: GivenCalibration, off: list[View], change: Callable[[Lens], Lens]) -> GivenCalibration:

@@ -107,6 +107,8 @@ class CalibrationCheck:
     """`agreement` after the correction; None without one, and where it can only be told once frames are undistorted by it."""
     frame_scale: float = 1.0
     """For `Correction.RESOLUTION`: size of these frames as a multiple of those that the lenses are of."""
+    view: View | None = None
+    """The one camera whose lens alone is wrong, for `Correction.RESOLUTION` and `CROP`; None where both are."""
     hand_mm: float | None = None
     """From wrist to middle knuckle as the cameras have it, where that is far from what is expected; None where it is not."""
     unit_mm: float = 1.0

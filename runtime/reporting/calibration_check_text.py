@@ -10,8 +10,8 @@ _WRONG = {
     Correction.TRANSPOSED: "R is transposed",
     Correction.POSITION: "T is where the right camera is in the left one's axes",
     Correction.OPPOSITE: "T has the opposite sign",
-    Correction.RESOLUTION: "K is that of frames of another size",
-    Correction.CROP: "the principal point is that of frames of another crop",
+    Correction.RESOLUTION: "K{of} is that of frames of another size",
+    Correction.CROP: "the principal point{of} is that of frames of another crop",
 }
 _REMEDY = {
     Correction.INVERSE: "write R.T as R and -R.T @ T as T",
@@ -20,8 +20,8 @@ _REMEDY = {
     Correction.TRANSPOSED: "write R.T as R",
     Correction.POSITION: "write -R @ T as T",
     Correction.OPPOSITE: "write -T as T",
-    Correction.RESOLUTION: "multiply fx, fy, cx and cy by {scale:.3g} or calibrate at this size",
-    Correction.CROP: "write the middle of these frames as cx and cy, or calibrate with this crop",
+    Correction.RESOLUTION: "multiply fx, fy, cx and cy{of} by {scale:.3g} or calibrate at this size",
+    Correction.CROP: "write the middle of these frames as cx and cy{of}, or calibrate with this crop",
 }
 _PLAUSIBLE_MM = (40.0, 150.0)
 """Lengths from wrist to middle knuckle that a person's hand may have."""
@@ -59,7 +59,7 @@ def remedy(check: CalibrationCheck) -> str:
     """What the user can do about a calibration that is contradicted."""
     if check.since_ns is not None:
         return "a camera was moved: put it back, or calibrate again"
-    steps = [_REMEDY[correction].format(scale=check.frame_scale) for correction in check.corrections]
+    steps = [_REMEDY[correction].format(scale=check.frame_scale, of=_of(check)) for correction in check.corrections]
     ways = [" or ".join(steps)] if steps else []
     if check.hand_mm is not None:
         ways.append(_unit_remedy(check, check.hand_mm))
@@ -78,10 +78,14 @@ def _contradiction(check: CalibrationCheck) -> str:
         if check.hand_mm is not None:
             return f"the calibration does not fit: {_size(check, check.hand_mm)}"
         return f"the calibration does not fit what both cameras see ({share}), and no usual mistake explains it"
-    wrong = " or ".join(_WRONG[correction] for correction in check.corrections)
+    wrong = " or ".join(_WRONG[correction].format(of=_of(check)) for correction in check.corrections)
     unit = "" if check.hand_mm is None else f", and {_size(check, check.hand_mm)}"
     then = "" if check.corrected_agreement is None else f", as {100 * check.corrected_agreement:.0f} % agree then"
     return f"the calibration does not fit what both cameras see ({share}): {wrong}, it seems{then}{unit}"
+
+
+def _of(check: CalibrationCheck) -> str:
+    return "" if check.view is None else f" of the {check.view} camera"
 
 
 def _size(check: CalibrationCheck, hand_mm: float) -> str:

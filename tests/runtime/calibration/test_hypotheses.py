@@ -1,9 +1,11 @@
 """Corrections undo the mistakes that they are named for, and what makes no difference is no hypothesis."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from capture.views import PerView
+from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.rotations import from_vector
 from runtime.calibration.bundle import Keypoints
@@ -64,3 +66,12 @@ def test_pixels_are_seen_as_other_lenses_would_have_undistorted_them():
     assert seen.sigma_px[0, 0] == pytest.approx(
         ideal_camera(lens).focal_px / lens.focal_px[0] * given.lenses.left.focal_px[0] / ideal_camera(given.lenses.left).focal_px
     )
+
+
+@pytest.mark.parametrize("view", ["left", "right", None])
+def test_a_correction_of_lenses_names_the_camera_whose_lens_alone_is_wrong(view: View | None):
+    other = of_frames(RIGHT, 0.5)
+    given = replace(RIGHT, lenses=PerView.of(lambda each: (other if view in (each, None) else RIGHT).lenses[each]))
+    (found,) = [one for one in hypotheses(given) if one.correction is Correction.RESOLUTION]
+    assert found.view == view and found.scale == 2 and alike(found.calibration, RIGHT)
+    assert all(one.view is None for one in hypotheses(given) if one.correction not in (Correction.RESOLUTION, Correction.CROP))

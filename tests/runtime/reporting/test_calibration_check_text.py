@@ -62,3 +62,11 @@ def test_what_no_mistake_explains_says_so():
 @pytest.mark.parametrize("outcome", CheckOutcome)
 def test_every_outcome_is_described(outcome: CheckOutcome):
     assert describe_check(CalibrationCheck(outcome)).startswith("as calibrated, ")
+
+
+@pytest.mark.parametrize("correction", [Correction.RESOLUTION, Correction.CROP])
+def test_the_camera_whose_lens_alone_is_wrong_is_named(correction: Correction):
+    check = replace(CONTRADICTED, corrections=(correction,), corrected_agreement=0.97, frame_scale=0.75)
+    assert "camera" not in text_of(check).split("(28 %")[1]
+    text = text_of(replace(check, view="right"))
+    assert text.count("of the right camera") == 2, "what is wrong, and what to write"
