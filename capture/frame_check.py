@@ -20,6 +20,8 @@ _MAX_DELAY_NS = 500_000_000
 """From capture to arrival; times of this host's own wall clock differ from its arrival by no more."""
 _TOGETHER_NS = 500_000_000
 """Times that are no farther apart are tried again."""
+_RATE_RATIO, _RATE_NS = 1.5, 3_000_000_000
+"""From this ratio of the views' rates on, for so long, a third or more of one view's frames have no partner."""
 
 
 @dataclass(slots=True)
@@ -93,6 +95,8 @@ class FrameCheck:
     """Views that are stamped by this host's wall clock."""
     _states: PerView[_View] = field(init=False)
     _looked_ns: int = 0
+    _alike_ns: int = 0
+    """When the views' rates were last alike, or not known."""
     _apart_ns: int = 0
     """How far the views' times were apart when one was set aside."""
 
@@ -159,6 +163,7 @@ class FrameCheck:
         self._check_wall_clocks()
         self._check_apart(now_ns)
         self._check_stamps(now_ns)
+        self._check_rates(now_ns)
 
     def _check_missing(self, view: View, now_ns: int) -> None:
         state, known = self._states[view], self.views[view]
@@ -259,6 +264,17 @@ class FrameCheck:
                 self.findings.add(Finding(kind, sentence, level, None if both else view))
                 if both:
                     break
+
+    def _check_rates(self, now_ns: int) -> None:
+        """Whether the views give frames at rates so different that many have no partner; of own cameras another check tells."""
+        if not self.live or not any(view.feed for view in self.views):
+            return
+        left, right = (state.stamps.per_s if self._present(view, now_ns) else None for view, state in self._states.items())
+        if left is None or right is None or max(left, right) < _RATE_RATIO * min(left, right):
+            self._alike_ns = now_ns
+            self.findings.withdraw("rates_differ")
+        elif now_ns - max(self._alike_ns, self.started_ns) >= _RATE_NS:
+            self.findings.add(Finding("rates_differ", text.rates(PerView(left, right))))
 
     def _time_fault(self, view: View) -> StampFault | None:
         """Our own capture processes stamp by the right clock, and clips by one that we made."""

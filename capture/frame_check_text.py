@@ -51,6 +51,16 @@ def apart(view: View, called: str, offsets_ns: PerView[int], fault: StampFault |
     return f"no pair of frames{_then(instead)}: the views' times are {distance} apart, {clocks}; {_ONE_CLOCK}"
 
 
+def rates(per_s: PerView[float]) -> str:
+    """Two views whose cameras give frames at different rates."""
+    faster: View = "left" if per_s.left > per_s.right else "right"
+    slower = other(faster)
+    return (
+        f"the {faster} view gives {per_s[faster]:.1f} frames a second and the {slower} one {per_s[slower]:.1f}: frames of the "
+        f"{faster} view without a partner of about the same time are left out; set both cameras to one rate"
+    )
+
+
 def wall_clock(called: str, partner: View, apart_ns: int | None) -> str:
     """Times by the wall clock that are converted; `apart_ns` from the other view's times, where those are by another clock."""
     verb, than = ("stamp", "") if apart_ns is None else ("stamps", f", the {partner} view by a monotonic clock")

@@ -105,6 +105,18 @@ class StampCheck:
         """Time − arrival of the latest frames, median; there must be one."""
         return round(median(frame.captured_ns - frame.received_ns for frame in self._frames))
 
+    @property
+    def per_s(self) -> float | None:
+        """Frames that its camera gives a second, by their numbers and times: those lost on the way count; None where too few have
+        come, or their numbers or times cannot be right.
+        """
+        fault = self.time_fault()
+        if not self._enough or self.number_fault() or (fault is not None and fault.kind not in ANOTHER_CLOCK):
+            return None
+        first, last = self._frames[0], self._frames[-1]
+        passed_ns = last.captured_ns - first.captured_ns
+        return (last.seq - first.seq) * 1e9 / passed_ns if passed_ns > 0 and last.seq > first.seq else None
+
     def number_fault(self) -> StampFault | None:
         """What is wrong with the numbers; None where nothing is, or too few have come."""
         if not self._enough:

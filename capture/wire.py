@@ -184,7 +184,8 @@ def _decode_jpeg(data: np.ndarray, header: FrameHeader) -> np.ndarray:
     # The size is read before decoding, so that a small file cannot claim gigabytes of pixels.
     size = jpeg_size(data[:65536].tobytes())
     if size is None:
-        raise ImageError(f"a payload of {len(data)} bytes that is no JPEG: it begins with {data[:4].tobytes().hex(' ')}")
+        beginning = f": it begins with {data[:4].tobytes().hex(' ')}" if len(data) else ""
+        raise ImageError(f"a payload of {len(data)} bytes that is no JPEG{beginning}")
     if size != (header.width, header.height):
         raise ImageError(f"a JPEG of size {size} under a header that says {(header.width, header.height)}")
     try:

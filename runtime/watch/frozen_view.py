@@ -13,8 +13,8 @@ much, and a sensor's noise is larger."""
 CHANGED_LEVELS, CHANGED_SHARE = 20, 0.002
 """A picture changes where so large a share of its samples differs by more than so many levels."""
 STILL_NS, STILL_SCENE_NS = 1_000_000_000 - PICTURE_PERIOD_NS, 3_000_000_000
-"""How long a picture is seen to stand still that shows a hand, while the hand moves in the other view, which is a period less than
-it does so; and any other picture: a still scene may be coded as one picture for long."""
+"""How long a picture is seen to stand still that shows a hand, while the hand moves in the other view: it does so for up to a
+period more; and any other picture: a still scene may be coded as one picture for long."""
 MOVED = 0.25
 """By how much a hand has moved, in its size."""
 OTHER_CHANGES = 3

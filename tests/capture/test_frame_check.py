@@ -314,3 +314,44 @@ def test_with_every_pair_times_may_run_ahead():
     room = Room(live=False, lasting=PerView(False, False))
     room.run(4, stamped(lambda ns: ns + 60 * SECOND))
     assert not room.findings.all and room.pairs
+
+
+def every(step: int, view: View = "right", first: int = 0) -> Change:
+    """From frame `first` on one view gives only each `step`-th frame, and counts those that it gives."""
+
+    def change(of: View, n: int, message: list[bytes]) -> list[bytes] | None:
+        if of != view or n < first:
+            return message
+        return None if n % step else header(message, seq=first + (n - first) // step)
+
+    return change
+
+
+def test_views_of_different_rates_are_told_once_and_only_while_they_differ(caplog):
+    room = Room()
+    room.run(8, every(3))
+    finding = room.found("rates_differ")
+    assert finding.level == "warning" and "left view gives 30.0 frames a second and the right one 10.0" in finding.text
+    assert len([record for record in caplog.records if record.levelno >= logging.WARNING]) == 1
+    first = room.sent
+    room.run(6, lambda view, n, message: header(message, seq=first + n))
+    assert not room.findings.all
+
+
+@pytest.mark.parametrize("seconds", [2, 4])
+def test_a_camera_that_begins_slowly_is_not_accused(seconds):
+    room = Room()
+    room.run(seconds, every(3))
+    assert not room.findings.all
+
+
+def test_frames_lost_on_the_way_are_no_other_rate():
+    room = Room()
+    room.run(10, lambda view, n, message: None if view == "right" and n % 3 else message)
+    assert not room.findings.all
+
+
+def test_an_image_without_a_byte_is_named_without_its_beginning():
+    room = Room()
+    room.run(2.5, lambda view, n, message: message if view == "left" else [*message[:2], b""])
+    assert "a payload of 0 bytes that is no JPEG; send" in room.found("images_undecodable").text
