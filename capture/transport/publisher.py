@@ -40,7 +40,8 @@ class Publisher:
         probes. Raises UserError if an address cannot be bound.
         """
         self._lossless = lossless
-        self._has_subscriber = False
+        self._topics = set[bytes]()
+        """That receivers subscribe to."""
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = 0
@@ -124,10 +125,12 @@ class Publisher:
         if self._gate is not None:
             self._gate.look()
         while self._socket.poll(wait_ms):
-            # XPUB receives the first subscription as a message that begins with 1, the end of the last with 0.
-            self._has_subscriber = self._socket.recv()[:1] == b"\x01"
+            # XPUB receives a topic's first subscription as a message that begins with 1, the end of its last with 0. A receiver may
+            # end one and keep another.
+            change = self._socket.recv()
+            (self._topics.add if change[:1] == b"\x01" else self._topics.discard)(change[1:])
             wait_ms = 0
-        return self._has_subscriber
+        return bool(self._topics)
 
 
 def publish(

@@ -80,6 +80,18 @@ def test_lossless_blocks_a_fast_source(endpoint, subscriber):
     thread.join()
 
 
+def test_a_receiver_that_ends_one_of_two_subscriptions_still_gets_all(endpoint, subscriber):
+    # As it does once it has looked whether the view is published under another name.
+    subscriber.subscribe("")
+    thread = send_all(endpoint, CountingSource(300), lossless=True)
+    first = subscriber.recv_multipart()
+    subscriber.unsubscribe("")
+    headers = [wire.unpack(parts).header for parts in (first, *(subscriber.recv_multipart() for _ in range(300)))]
+    assert [header.seq for header in headers] == list(range(301)) and isinstance(headers[-1], wire.End)
+    subscriber.close()
+    thread.join()
+
+
 def test_lossy_drops_leave_gaps_in_the_numbers_and_the_end_arrives(endpoint, subscriber):
     sent = threading.Event()
     thread = send_all(endpoint, CountingSource(5000, failure="unplugged", sent=sent), lossless=False)
