@@ -31,6 +31,7 @@ _DAMAGE = (
     msgspec.MsgspecError,
     DecodeError,
     MemoryError,
+    OverflowError,  # of a length that no stream can have
     KeyError,
 )
 

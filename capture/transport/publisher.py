@@ -125,8 +125,8 @@ class Publisher:
         if self._gate is not None:
             self._gate.look()
         while self._socket.poll(wait_ms):
-            # XPUB receives a topic's first subscription as a message that begins with 1, the end of its last with 0. A receiver may
-            # end one and keep another.
+            # XPUB receives a topic's first subscription as a message that begins with 1, the end of its last with 0. A receiver
+            # may end one and keep another.
             change = self._socket.recv()
             (self._topics.add if change[:1] == b"\x01" else self._topics.discard)(change[1:])
             wait_ms = 0
