@@ -11,25 +11,21 @@ from pathlib import Path
 
 import zmq
 
-from capture.clip_pair import compare_headers
 from capture.clip_timing import ClipTiming
 from capture.clock import ClockReading
-from capture.distinct import check_distinct
 from capture.frame_check import CheckedView, FrameCheck
 from capture.frame_rate import SlowCamera
 from capture.frame_receiver import FrameReceiver
 from capture.frames import FramePair
 from capture.masking import masked
+from capture.pair_sources import check_headers, read_sources
 from capture.process import CameraJob
-from capture.sources.base import DEFAULT_MODE, DeviceMode, SourceSpec
-from capture.sources.clip_header import ClipHeader
-from capture.sources.registry import parse_source
+from capture.sources.base import DEFAULT_MODE, DeviceMode
 from capture.supervisor import Supervisor
-from capture.transport.feeds import Feeds, peer_key
+from capture.transport.feeds import Feeds
 from capture.transport.keys import Keys
 from capture.views import VIEWS, PerView, View
 from capture.wire import Part
-from hand.errors import UserError
 from hand.findings import Findings
 from hand.folders import use_short_temporary_folder
 
@@ -38,7 +34,6 @@ _POLL_MS = 50
 _BATCH = 16
 _WIDEN_NS = 500_000_000
 """A feed that sends nothing of its view for this long after the start is asked for all that it sends."""
-_NO_CLIP = "leave out --offset and --rate, which are for two clips"
 
 Tap = Callable[[View, Sequence[Part], int, int], None]
 """Called with each message before it is decoded: view, parts, arrival time, and this host's clock minus the sender's, ns."""
@@ -69,15 +64,8 @@ class PairStream:
         self.findings = findings or Findings()
         """What is found out of the cameras while they stream."""
         self.sources = sources
-        self._specs = PerView.of(lambda view: _parse(view, sources[view], keys))
-        one_recording = check_distinct(self._specs, sources)
-        if one_recording is not None:
-            self.findings.add(one_recording)
+        self._specs = read_sources(sources, keys, timing, self.findings)
         self._timing = timing
-        if timing is not None:
-            for view, spec in self._specs.items():
-                if spec.timed(timing[view]) is None:
-                    raise UserError(f"{view} source {sources[view]!r} is no clip on disk, and has times of its own; {_NO_CLIP}")
         self.of_clips = all(spec.timed(ClipTiming()) is not None for spec in self._specs)
         """Whether both are clips on disk, each with times from its own beginning."""
         self._every_pair = every_pair
@@ -195,10 +183,7 @@ class PairStream:
     def _open(self) -> None:
         assert self._context is None and not self._stop.is_set(), "a PairStream is entered once"
         use_short_temporary_folder()
-        left, right = (_header(view, spec) for view, spec in self._specs.items())
-        if left is not None and right is not None:
-            for finding in compare_headers(PerView(left, right), self._timing):
-                self.findings.add(finding)
+        check_headers(self._specs, self._timing, self.findings)
         self._directory = Path(tempfile.mkdtemp(prefix="duohand-"))
         endpoints = PerView.of(self._endpoint)
         jobs = [
@@ -329,19 +314,3 @@ class PairStream:
         restarts = {f"{view}_restarts": count for view, count in cameras.restarts.items()}
         self._faults = {**receiver.faults, **restarts, **feeds.steps()}
         self._clocks = feeds.clocks()
-
-
-def _header(view: View, spec: SourceSpec) -> ClipHeader | None:
-    try:
-        return spec.clip_header
-    except UserError as error:
-        raise UserError(f"{view} camera: {error}") from error
-
-
-def _parse(view: View, source: str, keys: Keys | None) -> SourceSpec:
-    try:
-        spec = parse_source(source, secured=keys is not None)
-        peer_key(spec, keys)
-        return spec
-    except UserError as error:
-        raise UserError(f"{view} camera: {error}") from error

@@ -3,8 +3,9 @@
 import logging
 import os
 import shutil
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ import pytest
 if TYPE_CHECKING:
     from runtime.networks.network import HandNetwork
     from runtime.networks.weights import Manifest
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +29,30 @@ def log_as_before() -> Iterator[None]:
     for name, logger in root.manager.loggerDict.items():
         if isinstance(logger, logging.Logger):
             logger.setLevel(levels.get(name, logging.NOTSET))
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., tuple[int, str, str]]]:
+    """Runs the application in this process; gives its exit code, output and errors."""
+    import torch
+
+    from stream import main
+
+    monkeypatch.delenv("DISPLAY", raising=False)
+    before, threads = [signal.getsignal(number) for number in _SIGNALS], torch.get_num_threads()
+    handlers = list(logging.getLogger().handlers)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main([str(argument) for argument in arguments])
+        out, err = capfd.readouterr()
+        return code, out, err
+
+    yield run
+    torch.set_num_threads(threads)
+    for number, handler in zip(_SIGNALS, before, strict=True):
+        signal.signal(number, handler)
+    logging.getLogger().handlers[:] = handlers
 
 
 @pytest.fixture(scope="session")

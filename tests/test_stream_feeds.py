@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,8 @@ def run(
                         sockets[view].send_multipart(message)
                 number += 1
                 # The feeds' rate.
-                time.sleep(0.02)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(0.02)
     return process.returncode, errors.read_text(), json.loads((tmp_path / "stats.json").read_text())
 
 

@@ -49,27 +49,27 @@ def with_room_for(count: int, *arguments: object) -> tuple[int, str, str]:
     return done.returncode, done.stdout, done.stderr
 
 
-def test_a_recording_is_not_written_over_by_what_is_made_of_it(tmp_path, given):
+def test_a_recording_is_not_written_over_by_what_is_made_of_it(tmp_path, given, here):
     clip = Path(str(given[1]))
     before = clip.read_bytes()
     for option in ("--video", "--save"):
-        code, out, err = finish(start(*given, option, clip, "--overwrite"))
+        code, out, err = here(*given, option, clip, "--overwrite")
         assert (code, out) == (2, "")
         (sentence,) = err.splitlines()
         assert option in sentence and "--left" in sentence and str(clip) in sentence
-    code, _, err = finish(start(*given, "--save", tmp_path / "x", "--stats", tmp_path / "x"))
+    code, _, err = here(*given, "--save", tmp_path / "x", "--stats", tmp_path / "x")
     assert code == 2 and "--save" in err and "--stats" in err
     assert clip.read_bytes() == before and not list(tmp_path.iterdir())
 
 
-def test_outputs_replace_others_only_if_asked_and_only_once_they_are_whole(tmp_path, given):
+def test_outputs_replace_others_only_if_asked_and_only_once_they_are_whole(tmp_path, given, here):
     names = {"--save": "h.jsonl", "--video": "v.mp4", "--picture": "p.png", "--stats": "s.json", "--record": "r.mcap"}
     outputs = [part for option, name in names.items() for part in (option, tmp_path / name)]
     for name in [*names.values(), "r.log"]:
         (tmp_path / name).write_text("an earlier run's")
-    code, _, err = finish(start(*given, *outputs))
+    code, _, err = here(*given, *outputs)
     assert code == 2 and "--save" in err and "is there already" in err and "--overwrite" in err
-    assert finish(start(*given, "--weights", ROOT / "README.md", *outputs, "--overwrite"))[0] == 2
+    assert here(*given, "--weights", ROOT / "README.md", *outputs, "--overwrite")[0] == 2
     assert all((tmp_path / name).read_text() == "an earlier run's" for name in [*names.values(), "r.log"])
     code, out, err = finish(start(*given, *outputs, "--overwrite"))
     assert code == 0 and f"{PAIRS} at" in out, err

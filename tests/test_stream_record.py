@@ -1,12 +1,10 @@
 """Recording and replay in real processes, a kill included: replays give identical hands."""
 
 import json
-import logging
 import os
 import re
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +19,10 @@ from capture.views import PerView
 from runtime.networks.weights import Manifest, build_network, save_network
 from runtime.outputs.hand_publisher import decode_hand
 from runtime.outputs.run_recorder import HAND_TOPIC
-from stream import main
 from tests.capture.clips import write_clip
 from tests.test_stream import ROI, clips, finish, start
 
 PAIRS = 12
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 NEVER_THE_SAME = ("received_ns", "paired_ns", "started_ns", "cropped_ns", "inferred_ns", "merged_ns")
 
 
@@ -38,25 +34,6 @@ def weights(tmp_path_factory) -> Path:
     manifest = Manifest(architecture="detnet", root=0, crop_size=32, map_size=8, axes="crop", training_data="none")
     save_network(path, build_network(manifest), manifest)
     return path
-
-
-@pytest.fixture
-def here(capfd, monkeypatch) -> Iterator[Callable[..., tuple[int, str, str]]]:
-    """Runs the application in this process; gives its exit code, output and errors."""
-    monkeypatch.delenv("DISPLAY", raising=False)
-    before, threads = [signal.getsignal(number) for number in SIGNALS], torch.get_num_threads()
-    handlers = list(logging.getLogger().handlers)
-
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = main([str(argument) for argument in arguments])
-        return code, *capfd.readouterr()
-
-    yield run
-    torch.set_num_threads(threads)
-    for number, handler in zip(SIGNALS, before, strict=True):
-        signal.signal(number, handler)
-    logging.getLogger().handlers[:] = handlers
 
 
 def lines(path) -> list[dict]:
