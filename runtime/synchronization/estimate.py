@@ -21,6 +21,8 @@ MIN_MARGIN = 0.12
 """By which the correlation must exceed that of any other shift."""
 MIN_SIGNIFICANCE = 4.0
 """Standard deviations (Fisher's z) by which the correlation must exceed none at all, for it is the best of hundreds of shifts."""
+MIN_KNOWN = 0.8
+"""Share of the time in which both views must see the hand for its motion to contradict how they are paired."""
 SPEED_SIGMA_S, PALM_SIGMA_S = 0.012, 0.004
 """Uncertainties that no average takes away: views see different components of one motion, so that its speeds are not quite one
 signal; and an estimator's errors depend on the side from which it sees the hand."""
@@ -87,6 +89,25 @@ def find_lag(motions: PerView[HandMotion], max_lag_s: float = math.inf) -> Lag |
         margin=correlation - whole.runner_up(round(_SAME_PEAK_S / GRID_S)),
         significance=math.atanh(min(correlation, 0.999)) * math.sqrt(max(independent - 3, 0)),
     )
+
+
+def contradict_pairing(motions: PerView[HandMotion]) -> bool:
+    """Whether hands that both views saw nearly all the time do not move alike as they are paired now.
+
+    Hands that are seen badly, as in grey pictures or with another aspect, have speeds that are alike a little only: that they
+    are at no shift clearly more alike says nothing.
+    """
+    start_s = max(float(motion.times_s[0]) for motion in motions)
+    end_s = min(float(motion.times_s[-1]) for motion in motions)
+    if end_s - start_s < MIN_OVERLAP_S:
+        return False
+    times_s = np.arange(start_s, end_s, GRID_S)
+    left, right = motions.map(lambda motion: motion.speed(times_s))
+    known = np.isfinite(left) & np.isfinite(right)
+    if known.mean() < MIN_KNOWN:
+        return False
+    correlation = float(np.corrcoef(left[known], right[known])[0, 1])
+    return not correlation >= MIN_CORRELATION / 2
 
 
 def refine_lag(motions: PerView[HandMotion], coarse: Lag) -> Lag:

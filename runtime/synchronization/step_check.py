@@ -12,7 +12,7 @@ from capture.views import VIEWS, PerView, View
 from hand.findings import Finding, Findings
 from hand.joints import TIPS
 from runtime.synchronization.epipolar import PALM
-from runtime.synchronization.estimate import Lag, find_lag, grid
+from runtime.synchronization.estimate import Lag, contradict_pairing, find_lag, grid
 from runtime.synchronization.motion import HandMotion
 from runtime.synchronization.rate import Rate, find_rate
 from runtime.types import DualHand
@@ -89,7 +89,10 @@ class StepCheck:
             # Else a cause is known already, such as a mirrored or a frozen view.
             self._lag = None
             rate = find_rate(motions)
-            self._findings.add(Finding(KIND, self._other_rate(rate) if rate and rate.certain else self._not_alike(lag, motions)))
+            if rate is not None and rate.certain:
+                self._findings.add(Finding(KIND, self._other_rate(rate)))
+            elif contradict_pairing(motions):
+                self._findings.add(Finding(KIND, self._not_alike(lag, motions)))
 
     def sentence(self) -> str | None:
         """What is known of the times of both views, for who reads their skew; None where there is nothing to say."""

@@ -7,7 +7,7 @@ import pytest
 
 from capture.views import PerView
 from runtime.synchronization.epipolar import epipolar_lag
-from runtime.synchronization.estimate import find_lag, refine_lag
+from runtime.synchronization.estimate import contradict_pairing, find_lag, refine_lag
 from runtime.synchronization.motion import HandMotion
 from runtime.synchronization.rate import find_rate
 from tests.runtime.synchronization.motions import clips, still
@@ -100,3 +100,21 @@ def test_hands_that_are_seen_now_and_then_raise_nothing(seed):
 
     lag = find_lag(clips(0.0, seed=seed).map(seen_at_times))
     assert lag is None or math.isfinite(lag.sigma_s)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hands_in_step_never_contradict_their_pairing_however_badly_they_are_seen(seed):
+    for noise_px in (1.0, 10.0, 30.0):
+        assert not contradict_pairing(clips(0.0, seed=seed, noise_px=noise_px)), noise_px
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_hands_that_are_seen_half_of_the_time_contradict_nothing(seed):
+    motions = PerView(clips(0, seed=seed).left, clips(0, seed=seed + 50).right)
+    half = np.arange(len(motions.right.times_s)) // 30 % 2 == 0
+    assert not contradict_pairing(PerView(motions.left, HandMotion(motions.right.times_s[half], motions.right.pixels[half])))
+
+
+def test_most_hands_that_move_by_themselves_contradict_their_pairing():
+    others = [PerView(clips(0, seed=seed).left, clips(0, seed=seed + 50).right) for seed in range(8)]
+    assert sum(contradict_pairing(motions) for motions in others) >= 6
