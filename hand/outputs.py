@@ -179,7 +179,7 @@ def _check_outputs(one: _Named, other: _Named) -> None:
     if one.is_same(other):
         raise UserError(
             f"{one.option} {one.path} and {other.option} {other.path} are one file, and one would be lost: "
-            f"give {other.option} another name"
+            "give one of them another name"
         )
     for file, inside in ((one, other), (other, one)):
         if not file.folder and file.place in inside.place.parents:
