@@ -18,11 +18,11 @@ class Settings:
 
 
 def manifests() -> list[Manifest]:
-    """Of the networks whose graphs ship: the one with weights of ours, DetNet as published, and MediaPipe's landmark models."""
+    """Of the networks whose graphs ship: of our weights, DetNet as published, MediaPipe's models, and ours on one of them."""
     detnet = Manifest(architecture="detnet", root=0, crop_size=128, map_size=32, axes="frame", training_data="none")
     landmarks = [
         Manifest(architecture=architecture, root=0, crop_size=INPUT_PX, axes="crop", training_data="none")
-        for architecture in ARCHITECTURE_OF.values()
+        for architecture in (*ARCHITECTURE_OF.values(), "mediapipe-3d")
     ]
     return [load_network(DEFAULT_WEIGHTS)[1], detnet, *landmarks]
 

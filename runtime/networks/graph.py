@@ -30,6 +30,7 @@ SHIPPED = {
     "detnet": ASSETS / "detnet.onnx",
     "mediapipe-landmarks": ASSETS / "mediapipe_landmarks.onnx",
     "mediapipe-landmarks-lite": ASSETS / "mediapipe_landmarks_lite.onnx",
+    "mediapipe-3d": ASSETS / "mediapipe_3d.onnx",
 }
 """Graphs without weights, by architecture; `python -m export.graphs` exports them."""
 _WEIGHTS = "weights"

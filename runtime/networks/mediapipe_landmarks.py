@@ -5,8 +5,7 @@ The graph of their TFLite files (Zhang et al., "MediaPipe Hands: On-device Real-
 its features. Batch-norms are folded into the convolutions there, so there are none. Weights: `runtime.networks.mediapipe_base`.
 """
 
-import math
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +23,6 @@ _STAGES = ((2, 3, 2), (2, 5, 2), (3, 3, 2), (3, 5, 1), (4, 5, 2))
 """Blocks, kernel and stride of each stage after the stem."""
 
 
-_LOG_ERROR_RANGE = (-6.0, 2.0)
-_DISTANCE_PER_SIGMA = math.sqrt(math.pi / 2)
-"""Mean distance of points that are normally distributed along two axes, in standard deviations of one."""
-
-
 class LandmarkOutput(NamedTuple):
     """The models' own outputs for N crops."""
 
@@ -40,10 +34,6 @@ class LandmarkOutput(NamedTuple):
     """(N,) in [0, 1]: that it is a right hand."""
     world: Tensor
     """(N, 63) metres, crop axes, about the hand's middle."""
-    correction: Tensor | None = None
-    """(N, 63) what own heads add to the unit hand of `world`, hands."""
-    log_error: Tensor | None = None
-    """(N, 42) logarithms of the errors that own heads expect: of the joints, then of the pixels, hands."""
 
 
 class LandmarkHands(NamedTuple):
@@ -63,25 +53,6 @@ class LandmarkHands(NamedTuple):
     """(N, 21) standard deviation of each joint's pixel along one axis, hands as large as this one is in the crop."""
 
 
-class OwnHeads(nn.Module):
-    """Heads that are not MediaPipe's: a better third dimension, and how far off each joint is expected to be."""
-
-    def __init__(self, features: int, hidden: int):
-        super().__init__()
-        self.hidden = nn.Linear(features, hidden)
-        self.correction = nn.Linear(hidden, 3 * JOINTS)
-        self.log_error = nn.Linear(hidden, 2 * JOINTS)
-        for layer, start in ((self.correction, 0.0), (self.log_error, -1.5)):
-            # They begin with MediaPipe's own hand, of which they expect an error of 0.2 hands.
-            nn.init.zeros_(layer.weight)
-            nn.init.constant_(layer.bias, start)
-
-    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Correction (N, 63) and log errors (N, 42)."""
-        hidden = F.relu(self.hidden(features))
-        return self.correction(hidden), self.log_error(hidden).clamp(*_LOG_ERROR_RANGE)
-
-
 class MediaPipeLandmarks(CropNetwork):
     """`hand_landmark_full`: RGB crops (N, 3, 224, 224) in [0, 1] to `LandmarkOutput`; 2.7 M parameters."""
 
@@ -91,8 +62,7 @@ class MediaPipeLandmarks(CropNetwork):
     widths: ClassVar[tuple[int, ...]] = (16, 24, 40, 80, 112, 192)
     """Channels after the stem and after each stage."""
 
-    def __init__(self, root: int = 0, hidden: int = 0):
-        """`hidden`: width of the own heads' hidden layer; 0 for MediaPipe's heads alone."""
+    def __init__(self, root: int = 0):
         super().__init__()
         self.root = root
         first, *widths = self.widths
@@ -103,50 +73,49 @@ class MediaPipeLandmarks(CropNetwork):
                 blocks.append(InvertedResidual(inputs, outputs, expansion * inputs, kernel, 1 if number else stride))
                 inputs, expansion = outputs, _EXPANSION
         self.blocks = nn.Sequential(*blocks)
-        features = _EXPANSION * inputs
+        self.feature_count = features = _EXPANSION * inputs
+        """1152, of the lite model 672."""
         self.last = nn.Sequential(nn.Conv2d(inputs, features, 1), nn.ReLU6(), depthwise(features, 3), nn.ReLU6())
         self.right = nn.Linear(features, 1)
         self.presence = nn.Linear(features, 1)
         self.screen = nn.Linear(features, 3 * JOINTS)
         self.world = nn.Linear(features, 3 * JOINTS)
-        self.own = OwnHeads(features, hidden) if hidden else None
 
-    def forward(self, images: Tensor) -> LandmarkOutput:
+    def forward(self, images: Tensor) -> Any:
         return self.read(self.features(images))
 
     def features(self, images: Tensor) -> Tensor:
-        """(N, 1152), of the lite model 672: what the heads read."""
+        """(N, `feature_count`): what the heads read."""
         return self.last(self.blocks(self.stem(images))).mean((2, 3))
 
-    def read(self, features: Tensor) -> LandmarkOutput:
-        """The heads' outputs from the output of `features`."""
+    def read(self, features: Tensor) -> Any:
+        """The heads' outputs, here a `LandmarkOutput`, from the output of `features`."""
         presence, right = (torch.sigmoid(head(features))[:, 0] for head in (self.presence, self.right))
-        correction, log_error = (None, None) if self.own is None else self.own(features)
-        return LandmarkOutput(self.screen(features), presence, right, self.world(features), correction, log_error)
+        return LandmarkOutput(self.screen(features), presence, right, self.world(features))
 
     def normalise(self, images: Tensor) -> Tensor:
         return images.permute(0, 3, 1, 2).float() * (1 / 255)
 
-    def hands(self, raw: LandmarkOutput, size: int) -> LandmarkHands:
-        """Unit hands; confidence falls with the expected error: the own heads', else that of `landmark_error`."""
+    def hands(self, raw: Any, size: int) -> LandmarkHands:
+        """Unit hands; confidence falls with the error that `landmark_error` expects."""
+        landmarks: LandmarkOutput = raw
         assert size == INPUT_PX, f"pixels are those of crops of {INPUT_PX} px, not {size}"
-        joints = unit(raw.world.unflatten(1, (JOINTS, 3)))
-        pixels = raw.screen.unflatten(1, (JOINTS, 3))[..., :2]
-        if raw.correction is None or raw.log_error is None:
-            error = expected_error(joints, pixels, raw.presence)
-            pixel_sigma = PIXEL_SHARE * error
-        else:
-            joints = unit(joints + raw.correction.unflatten(1, (JOINTS, 3)))
-            error, distance = raw.log_error.exp().split(JOINTS, 1)
-            pixel_sigma = distance / _DISTANCE_PER_SIGMA
+        joints, pixels = spatial(landmarks)
+        error = expected_error(joints, pixels, landmarks.presence)
+        pixel_sigma = PIXEL_SHARE * error
         confidence = torch.exp(-error / CONFIDENCE_SCALE)
-        return LandmarkHands(joints, pixels, confidence, raw.presence, raw.right, pixel_sigma)
+        return LandmarkHands(joints, pixels, confidence, landmarks.presence, landmarks.right, pixel_sigma)
 
 
 class MediaPipeLandmarksLite(MediaPipeLandmarks):
     """`hand_landmark_lite`: as the full model, with fewer channels; 1.0 M parameters."""
 
     widths = (16, 16, 24, 48, 64, 112)
+
+
+def spatial(landmarks: LandmarkOutput) -> tuple[Tensor, Tensor]:
+    """The models' own unit hands (N, 21, 3) and their pixels (N, 21, 2)."""
+    return unit(landmarks.world.unflatten(1, (JOINTS, 3))), landmarks.screen.unflatten(1, (JOINTS, 3))[..., :2]
 
 
 class InvertedResidual(nn.Module):

@@ -64,6 +64,10 @@ class CropNetwork(nn.Module):
         """Its input (N, 3, S, S) float32 from uint8 images (N, S, S, 3)."""
         return normalise(images)
 
+    def copies(self) -> dict[str, str]:
+        """Of what begins as a copy, name → name in the model that it stands on; weights hold the difference."""
+        return {}
+
     def hands(self, raw: Any, size: int) -> Any:
         """A named tuple of tensors called `outputs`, from its raw output, which is one too; `size` is the crop's S in pixels."""
         raise NotImplementedError

@@ -23,6 +23,7 @@ ARCHITECTURES = {
     "detnet-lite": ("runtime.networks.detnet_lite", "DetNetLite"),
     "mediapipe-landmarks": ("runtime.networks.mediapipe_landmarks", "MediaPipeLandmarks"),
     "mediapipe-landmarks-lite": ("runtime.networks.mediapipe_landmarks", "MediaPipeLandmarksLite"),
+    "mediapipe-3d": ("runtime.networks.mediapipe_3d", "MediaPipe3D"),
 }
 """Name in a manifest → module and class; imported when asked for."""
 _BASES = ("runtime.networks.mediapipe_base", "base_tensors")
@@ -85,13 +86,10 @@ def load_network(path: Path) -> tuple[HandNetwork, Manifest]:
 
     Raises UserError where the file is missing, damaged, or not what its manifest says.
     """
-    if path.suffix == ".pth":
-        tensors, manifest = _load_published(path)
-    else:
-        tensors, manifest = load_tensors(path)
-        if manifest.base:
-            tensors = _on_base(tensors, _base_tensors(manifest), path)
+    tensors, manifest = _load_published(path) if path.suffix == ".pth" else load_tensors(path)
     hand_network = build_network(manifest)
+    if manifest.base:
+        tensors = _on_base(tensors, _base_tensors(manifest, hand_network.network), path)
     fill(hand_network.network, tensors, path)
     return hand_network.eval(), manifest
 
@@ -103,7 +101,7 @@ def save_network(path: Path, hand_network: HandNetwork, manifest: Manifest) -> M
     """
     state = hand_network.network.state_dict()
     if manifest.base:
-        base = _base_tensors(manifest)
+        base = _base_tensors(manifest, hand_network.network)
         added = {name: value.cpu() - base[name] if name in base else value for name, value in state.items()}
         state = {name: value for name, value in added.items() if name not in base or value.any()}
     return save_tensors(path, state, manifest)
@@ -139,9 +137,11 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], manifest: Manifest) -> 
     return manifest
 
 
-def _base_tensors(manifest: Manifest) -> dict[str, Tensor]:
+def _base_tensors(manifest: Manifest, network: CropNetwork) -> dict[str, Tensor]:
+    """The tensors of the model that the network stands on, and those that begin as copies of them."""
     module, function = _BASES
-    return getattr(importlib.import_module(module), function)(manifest.base)
+    base = getattr(importlib.import_module(module), function)(manifest.base)
+    return base | {name: base[source] for name, source in network.copies().items()}
 
 
 def _on_base(added: dict[str, Tensor], base: dict[str, Tensor], path: Path) -> dict[str, Tensor]:

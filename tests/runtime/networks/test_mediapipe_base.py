@@ -9,12 +9,16 @@ import torch
 
 from hand.errors import UserError
 from runtime.engines.parity import probe
+from runtime.networks.mediapipe_3d import MediaPipe3D
 from runtime.networks.mediapipe_base import ARCHITECTURE_OF, base_weights, tensors_of
 from runtime.networks.mediapipe_files import LANDMARKS, SHA256, ModelsNotFetched, model_file
-from runtime.networks.mediapipe_landmarks import INPUT_PX, MediaPipeLandmarksLite
+from runtime.networks.mediapipe_landmarks import INPUT_PX
 from runtime.networks.network import HandNetwork
 from runtime.networks.tflite_layers import read_layers
 from runtime.networks.weights import Manifest, load_network, load_tensors, save_network, save_tensors
+
+CHANGED = "own_trunk.0.project.weight"
+"""A layer of the copies."""
 
 pytest.importorskip("ai_edge_litert", reason="the extra [mediapipe] is not installed")
 
@@ -58,15 +62,19 @@ def test_layers_of_another_model_are_refused():
 
 @pytest.fixture(scope="module")
 def learnt(mediapipe_models) -> tuple[HandNetwork, Manifest]:
-    """The lite model with own heads, and one layer of its trunk changed."""
+    """The full model with own layers and heads, of which one layer of the copies was changed."""
     torch.manual_seed(0)
-    plain, manifest = load_network(base_weights("mediapipe-lite"))
-    network = MediaPipeLandmarksLite(hidden=8)
-    network.load_state_dict(plain.network.state_dict(), strict=False)
+    plain, manifest = load_network(base_weights("mediapipe"))
+    network = MediaPipe3D(hidden=8, own_blocks=1)
+    base = plain.network.state_dict()
+    network.load_state_dict(base | {name: base[source] for name, source in network.copies().items()}, strict=False)
     with torch.no_grad():
-        changed = network.get_parameter("blocks.13.project.weight")
-        changed.add_(0.01 * torch.randn_like(changed))
-    on_base = msgspec.structs.replace(manifest, base=SHA256[LANDMARKS["mediapipe-lite"]], options={"hidden": 8})
+        for name in (CHANGED, "correction.weight"):
+            changed = network.get_parameter(name)
+            changed.add_(0.01 * torch.randn_like(changed))
+    on_base = msgspec.structs.replace(
+        manifest, architecture="mediapipe-3d", base=SHA256[LANDMARKS["mediapipe"]], options={"hidden": 8, "own_blocks": 1}
+    )
     return HandNetwork(network, INPUT_PX).eval(), on_base
 
 
@@ -74,14 +82,34 @@ def test_weights_on_a_base_hold_only_what_is_added_to_it(learnt, tmp_path):
     network, manifest = learnt
     written = save_network(tmp_path / "own.safetensors", network, manifest)
     tensors, _ = load_tensors(tmp_path / "own.safetensors")
-    assert {name for name in tensors if not name.startswith("own.")} == {"blocks.13.project.weight"}
-    assert len([name for name in tensors if name.startswith("own.")]) == 6
+    heads = {name for name in network.network.state_dict() if name.startswith(("own_hidden.", "correction.", "expected_error."))}
+    assert len(heads) == 7 and tensors.keys() == heads | {CHANGED}
+    difference = network.network.get_parameter(CHANGED) - load_tensors(base_weights("mediapipe"))[0]["blocks.13.project.weight"]
+    torch.testing.assert_close(tensors[CHANGED], difference, atol=1e-6, rtol=1e-3)
     loaded, read = load_network(tmp_path / "own.safetensors")
     assert read == written
     images = torch.from_numpy(probe(INPUT_PX)[:2])
     with torch.inference_mode():
         for value, expected in zip(loaded(images), network(images), strict=True):
             torch.testing.assert_close(value, expected, atol=0.02, rtol=2e-3)
+
+
+def test_pixels_presence_and_handedness_stay_those_of_the_fetched_model(learnt, tmp_path):
+    """To the last bit."""
+    save_network(tmp_path / "own.safetensors", *learnt)
+    images = torch.from_numpy(probe(INPUT_PX)[:3])
+    with torch.inference_mode():
+        hands, fetched = (load_network(file)[0](images) for file in (tmp_path / "own.safetensors", base_weights("mediapipe")))
+    for kept in ("pixels", "presence", "right"):
+        assert torch.equal(getattr(hands, kept), getattr(fetched, kept))
+    assert not torch.equal(hands.joints, fetched.joints)
+
+
+def test_weights_on_a_base_that_was_not_fetched_say_what_to_fetch(learnt, tmp_path, monkeypatch):
+    save_network(tmp_path / "own.safetensors", *learnt)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    with pytest.raises(ModelsNotFetched, match=r"hand_landmark_full\.tflite is not there: fetch MediaPipe's models once"):
+        load_network(tmp_path / "own.safetensors")
 
 
 def test_weights_on_an_unknown_base_or_of_another_shape_are_refused(learnt, tmp_path):

@@ -1,13 +1,10 @@
 """The landmark networks: padding as in TensorFlow, unit hands, and the expected error as confidence."""
 
-import math
-
 import pytest
 import torch
 from torch.nn import functional as F
 
 from hand.errors import UserError
-from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.mediapipe_landmarks import (
     INPUT_PX,
     InvertedResidual,
@@ -80,26 +77,6 @@ def test_confidence_falls_with_presence_and_with_a_misfit_of_pixels_and_joints()
     outputs = output_of(0.09 * joints, pixels), output_of(0.09 * joints, pixels, presence=0.5), output_of(0.09 * joints, bent)
     sure, absent, misfit = (MediaPipeLandmarksLite().hands(output, INPUT_PX).confidence for output in outputs)
     assert (sure > absent).all() and (sure > misfit).all() and (misfit > 0).all()
-
-
-def test_own_heads_begin_with_mediapipes_hand_and_correct_it():
-    torch.manual_seed(0)
-    network = MediaPipeLandmarksLite(hidden=8).eval()
-    assert network.own is not None
-    features = torch.rand(2, 672)
-    plain = network.hands(network.read(features)._replace(correction=None, log_error=None), INPUT_PX)
-    first = network.hands(network.read(features), INPUT_PX)
-    torch.testing.assert_close(first.joints, plain.joints)
-    torch.testing.assert_close(first.confidence, torch.full((2, 21), math.exp(-math.exp(-1.5) / CONFIDENCE_SCALE)))
-    with torch.no_grad():
-        network.own.correction.bias[3 * 4 + 2] = 0.3
-        network.own.log_error.bias[21 + 4] = 0.0
-    corrected = network.hands(network.read(features), INPUT_PX)
-    moved = corrected.joints - first.joints
-    torch.testing.assert_close(moved[:, 4], torch.tensor([0.0, 0.0, 0.3]).expand(2, 3), atol=1e-5, rtol=0)
-    assert moved[:, :4].abs().max() < 1e-5 and moved[:, 5:].abs().max() < 1e-5
-    torch.testing.assert_close(corrected.pixels, plain.pixels)
-    assert (corrected.pixel_sigma[:, 4] > first.pixel_sigma[:, 4]).all()
 
 
 def test_a_collapsed_hand_has_finite_output():
