@@ -17,6 +17,8 @@ CODING_LEVELS = 3.0
 """Difference that coding makes."""
 MIN_SHARE = 0.85
 """Share of the textured pixels that agree."""
+MAX_GAIN = 2.0
+"""Contrast that one of two pictures of one camera may have more than the other."""
 STILL_LOOKS = 10
 """Looks over which a pixel has not changed in either view, where there are enough such pixels: of one camera's pictures at two
 times, up to two seconds apart, these agree."""
@@ -77,6 +79,7 @@ def show_the_same(left: np.ndarray, right: np.ndarray, still: np.ndarray) -> boo
 
     `still`: (48, 64), where nothing has moved lately; only that counts where it is enough.
     """
+    left = _lit_alike(left, right)
     gradients = PerView(_gradient(left), _gradient(right))
     textured = np.maximum(gradients.left, gradients.right) > TEXTURED_LEVELS
     if (textured & still).sum() >= max(MIN_TEXTURED, MIN_STILL_SHARE * textured.sum()):
@@ -85,6 +88,12 @@ def show_the_same(left: np.ndarray, right: np.ndarray, still: np.ndarray) -> boo
         return None
     allowed = np.maximum(CODING_LEVELS, SAME_PLACE * np.minimum(gradients.left, gradients.right))
     return bool((np.abs(left - right) <= allowed)[textured].mean() >= MIN_SHARE)
+
+
+def _lit_alike(image: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`image` with the brightness and contrast of `other`: a program between may have changed both."""
+    gain = float(np.clip(other.std() / max(float(image.std()), 1e-9), 1 / MAX_GAIN, MAX_GAIN))
+    return (image - image.mean()) * gain + other.mean()
 
 
 def _gradient(image: np.ndarray) -> np.ndarray:

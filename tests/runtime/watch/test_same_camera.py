@@ -43,6 +43,18 @@ def test_pictures_of_another_size_and_coding_are_recognised():
     assert show_pictures(SameCamera(), [watched(n, images=PerView(image, coded(image))) for n in range(30)])
 
 
+@pytest.mark.parametrize(("gain", "offset"), [(0.8, 20.0), (1.0, 30.0), (0.7, 0.0)])
+def test_brightness_and_contrast_do_not_hide_one_camera(gain, offset):
+    def lit(image: np.ndarray) -> np.ndarray:
+        return np.clip(gain * image.astype(float) + offset, 0, 255).astype(np.uint8)
+
+    def seen(other: np.ndarray) -> list[WatchedPair]:
+        return [watched(n, images=PerView(with_hand(other, n), lit(with_hand(scene(1), n)))) for n in range(30)]
+
+    assert show_pictures(SameCamera(), seen(scene(1)))
+    assert not show_pictures(SameCamera(), seen(scene(2)))
+
+
 def test_two_cameras_are_two():
     assert not show_pictures(SameCamera(), pairs(scene(1), scene(2)))
 
