@@ -18,21 +18,16 @@ import tyro
 from tqdm import tqdm
 
 from hand import program
-from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
+from hand.camera import DEFAULT_FOV_DEG
 from hand.errors import UserError
 from hand.files import saving
 from hand.joints import BONES, FINGERS
 from hand.outputs import ProgramFiles, with_manifest
-from runtime.engines.engine import Engine
-from runtime.engines.selection import select_engine
 from runtime.estimators import locator
-from runtime.estimators.locator import Locator, load_locator
-from runtime.estimators.search import SearchHit, box_grid, search
-from runtime.networks import weights
+from runtime.estimators.registry import EstimatorName
+from runtime.estimators.search import SearchHit
+from tools.photographs import load_search
 
-LOCATOR_SCORE = 0.02
-"""A low threshold: the search rejects boxes without a hand."""
-MAX_HANDS = 4
 COLOURS = ((255, 90, 80), (255, 200, 60), (90, 220, 110), (80, 190, 255), (200, 130, 255))
 """RGB of the fingers, from the thumb on."""
 
@@ -47,8 +42,12 @@ class Settings:
     """JSON lines file to write."""
     draw: Path | None = None
     """Folder to draw the hands into, one PNG a picture."""
-    weights: Path = weights.DEFAULT_WEIGHTS
+    estimator: EstimatorName = "detnet"
+    """What finds the joints, as in `duohand stream`."""
+    weights: Path | None = None
+    """Of the estimator's network; none: those that it comes with."""
     locator_weights: Path = locator.DEFAULT_WEIGHTS
+    """Of the locator, for detnet."""
     fov: float = DEFAULT_FOV_DEG
     """Horizontal field of view of the cameras, degrees."""
     min_score: float = 0.35
@@ -114,13 +113,6 @@ def _no_picture(path: Path) -> UserError:
     return UserError(f"{path} is not a picture that OpenCV reads, or not a whole one: give a JPEG or PNG")
 
 
-def find_hands(engine: Engine, locate: Locator, image: np.ndarray, fov_deg: float = DEFAULT_FOV_DEG) -> list[SearchHit]:
-    """The hands in an image (H, W, 3) uint8 RGB, best first: around what the locator finds, and everywhere else."""
-    height, width = image.shape[:2]
-    camera = PinholeCamera.from_fov(width, height, fov_deg)
-    return search(engine, image, camera, [*locate(image, "left"), *box_grid((width, height))])[:MAX_HANDS]
-
-
 def filter_by_score(found: Iterable[SearchHit], min_score: float) -> list[SearchHit]:
     """The best of `found`, which are best first, and the others that score at least `min_score`."""
     return [one for number, one in enumerate(found) if number == 0 or one.score >= min_score]
@@ -161,8 +153,8 @@ def drawing_of(picture: Path, folder: Path) -> Path:
 def check_files(settings: Settings) -> None:
     """Raises UserError for an output that is an input or another output, is there already, or cannot be written."""
     files = ProgramFiles(overwrite=settings.overwrite).reads("IMAGES", *settings.images)
-    for option, weights_file in (("--weights", settings.weights), ("--locator-weights", settings.locator_weights)):
-        files.reads(option, *with_manifest(weights_file))
+    for option, weights in (("--weights", settings.weights), ("--locator-weights", settings.locator_weights)):
+        files.reads(option, *with_manifest(weights))
     files.writes("--save", settings.save).fills("--draw", settings.draw)
     if settings.draw:
         files.writes("--draw", *(drawing_of(picture, settings.draw) for picture in settings.images), plain=True)
@@ -174,12 +166,11 @@ def main(settings: Settings) -> None:
     check_files(settings)
     for path in settings.images:
         check_picture(path)
-    engine = select_engine("torch", settings.weights, threads=settings.threads)
-    locate = load_locator(settings.locator_weights, LOCATOR_SCORE)
+    find = load_search(settings.estimator, settings.weights, locator_weights=settings.locator_weights, threads=settings.threads)
     lines = []
     for path in tqdm(settings.images, desc="pictures", unit="picture"):
         image = read_picture(path)
-        found = filter_by_score(find_hands(engine, locate, image, settings.fov), settings.min_score)
+        found = filter_by_score(find(image, settings.fov), settings.min_score)
         lines.append(msgspec.json.encode(PictureLine(path.name, [HandLine.of(one) for one in found])))
         if settings.draw:
             picture = cv2.cvtColor(draw_hands(image, found), cv2.COLOR_RGB2BGR)

@@ -17,8 +17,10 @@ from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import (
+    MIN_PRESENCE,
     CropPrediction,
     CropRequest,
+    mirrored,
     predict_crops,
     refine_predictions,
     roll_hypotheses,
@@ -36,8 +38,6 @@ RELOCATE_EVERY = 3
 """While a track is uncertain, the locator runs in every so many-th frame too."""
 MAX_CANDIDATES = 3
 """Most boxes of the locator that are tried in a view."""
-MIN_PRESENCE = 0.5
-"""Presence below which a crop shows no hand, for networks that tell it."""
 MIN_SAME_SIDE = 0.2
 """A hand that is of its box's side with less probability shows the other one."""
 _TRACK = TrackSettings()
@@ -195,7 +195,7 @@ class CropEstimator:
         if not candidates:
             return PerView(None, None)
         both_sides = self._handedness is not None and not self._tells_hand and self._handedness.due()
-        others = [_mirrored(box) for box in candidates] if both_sides else []
+        others = [mirrored(box) for box in candidates] if both_sides else []
         requests = [CropRequest(box, cameras[box.view], pair[box.view].image) for box in candidates + others]
         predictions = predict_crops(self._engine, requests)
         chosen, other_side = (
@@ -204,7 +204,7 @@ class CropEstimator:
         )
         margins = _told_margins(chosen) if self._tells_hand else _right_margins(chosen, other_side) if both_sides else {}
         if self._handedness and self._tells_hand and self._hear_handedness(chosen):
-            chosen = predict_crops(self._engine, [replace(p.request, box=_mirrored(p.box)) for p in chosen])
+            chosen = predict_crops(self._engine, [replace(p.request, box=mirrored(p.box)) for p in chosen])
             self._take_side(chosen[0].box.side)
         elif both_sides and self._update_handedness(chosen, other_side):
             chosen = other_side
@@ -236,10 +236,10 @@ class CropEstimator:
         """Give the filter both predictions of each view; whether its side changed."""
         assert self._handedness is not None
         before = self._handedness.side
-        for prediction, mirrored in zip(predictions, other_side, strict=True):
-            if max(prediction.confidence, mirrored.confidence) < self._min_confidence:
+        for prediction, other in zip(predictions, other_side, strict=True):
+            if max(prediction.confidence, other.confidence) < self._min_confidence:
                 continue
-            confidences = {prediction.box.side: prediction.confidence, mirrored.box.side: mirrored.confidence}
+            confidences = {prediction.box.side: prediction.confidence, other.box.side: other.confidence}
             self._handedness.add(confidences["right"], confidences["left"])
         return self._handedness.side != before
 
@@ -247,14 +247,7 @@ class CropEstimator:
 def _best(predictions: list[CropPrediction]) -> list[CropPrediction]:
     """Of each view's predictions the best one, left view first."""
     of_view = (tuple(prediction for prediction in predictions if prediction.hand.view == view) for view in VIEWS)
-    return [max(same, key=_preference) for same in of_view if same]
-
-
-def _preference(prediction: CropPrediction) -> tuple[bool, float]:
-    """The larger, the better: a hand before anything else, then the confidence that it is one of the box's side."""
-    if prediction.presence is None or prediction.same_side is None:
-        return True, prediction.confidence
-    return prediction.presence >= MIN_PRESENCE, prediction.confidence * prediction.same_side
+    return [max(same, key=lambda prediction: prediction.preference) for same in of_view if same]
 
 
 def _right_probability(prediction: CropPrediction) -> float:
@@ -274,7 +267,3 @@ def _right_margins(predictions: list[CropPrediction], other_side: list[CropPredi
     return {
         one.hand.view: (one.confidence - mirrored.confidence) * (1 if one.box.side == "right" else -1) for one, mirrored in both
     }
-
-
-def _mirrored(box: HandBox) -> HandBox:
-    return replace(box, side="left" if box.side == "right" else "right")

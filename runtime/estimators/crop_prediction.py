@@ -22,15 +22,28 @@ from runtime.types import HandBox, ViewHand
 
 MAX_PREDICTIONS = 3
 """Predictions for one hand in one frame, the first included, until its box fits the predicted joints."""
-MAX_SHIFT = 0.12
-"""Largest offset of the hand from the middle of its box, as a share of the side; beyond that it is predicted again."""
-MAX_SIZE_RATIO = 1.25
-"""Largest ratio of their sizes."""
-MAX_ROLL_DEG = 25.0
-"""Largest roll in the crop, for networks with upright crops."""
 MIN_BOX_PX = 8.0
+MIN_PRESENCE = 0.5
+"""Presence below which a crop shows no hand, for networks that tell it."""
 ROLLS_DEG = (0.0, 120.0, 240.0)
 """Roll hypotheses of a box, for networks with upright crops; refinement finds the roll from the nearest."""
+
+
+@dataclass(frozen=True, slots=True)
+class FitLimits:
+    """How far a box may be off the hand predicted in it, before the hand is predicted again."""
+
+    shift: float
+    """Of the hand from the middle of its box, as a share of the side."""
+    size_ratio: float
+    roll_deg: float
+    """In the crop, for networks with upright crops."""
+
+
+IN_STREAM = FitLimits(0.12, 1.25, 25.0)
+"""As far as training crops are off."""
+IN_PHOTOGRAPH = FitLimits(0.02, 1.03, 4.0)
+"""As a stream would fit the box in its next frames."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +82,18 @@ class CropPrediction:
     def shows_hand(self) -> float:
         """In [0, 1]: that there is a hand at all, whichever way it is seen."""
         return self.confidence if self.presence is None else self.presence
+
+    @property
+    def preference(self) -> tuple[bool, float]:
+        """The larger, the better: a hand before anything else, then the confidence that it is one of the box's side."""
+        if self.presence is None or self.same_side is None:
+            return True, self.confidence
+        return self.presence >= MIN_PRESENCE, self.confidence * self.same_side
+
+
+def mirrored(box: HandBox) -> HandBox:
+    """The box for the other hand."""
+    return replace(box, side="left" if box.side == "right" else "right")
 
 
 def tells_hand(manifest: Manifest) -> bool:
@@ -129,21 +154,33 @@ def predict_best_roll(engine: Engine, requests: Sequence[CropRequest]) -> list[C
     return [max((next(predictions) for _ in boxes), key=lambda prediction: prediction.confidence) for boxes in hypotheses]
 
 
-def refine_predictions(engine: Engine, predictions: Sequence[CropPrediction]) -> list[CropPrediction]:
-    """The same hands, predicted again where the box missed the hand, as long as that does not lower the confidence."""
+def refine_predictions(
+    engine: Engine, predictions: Sequence[CropPrediction], limits: FitLimits = IN_STREAM
+) -> list[CropPrediction]:
+    """The same hands, predicted again where the box missed the hand, as long as that does not lower the confidence.
+
+    With a network that tells presence, as long as a hand is there: its doubt differs between two boxes of one hand.
+    """
     best, framing = list(predictions), Framing.of(engine.manifest)
-    unfit = [number for number, prediction in enumerate(best) if _misses_hand(prediction, framing)]
+    unfit = [number for number, prediction in enumerate(best) if _misses_hand(prediction, framing, limits)]
     for _ in range(MAX_PREDICTIONS - 1):
         refined = predict_crops(engine, [_fitted(best[number], framing) for number in unfit])
-        better = [(number, new) for number, new in zip(unfit, refined, strict=True) if new.confidence >= best[number].confidence]
+        better = [(number, new) for number, new in zip(unfit, refined, strict=True) if _is_as_good(new, best[number])]
         for number, new in better:
             best[number] = replace(new, hand=replace(new.hand, cropped_ns=best[number].hand.cropped_ns))
-        unfit = [number for number, new in better if _misses_hand(new, framing)]
+        unfit = [number for number, new in better if _misses_hand(new, framing, limits)]
     return best
 
 
-def _misses_hand(prediction: CropPrediction, framing: Framing) -> bool:
-    """Whether the box misses the predicted hand by more than training crops do."""
+def _is_as_good(new: CropPrediction, old: CropPrediction) -> bool:
+    """Whether a hand predicted again in a box that fits it is to replace the old one."""
+    if new.presence is None or old.presence is None:
+        return new.confidence >= old.confidence
+    return new.presence >= min(old.presence, MIN_PRESENCE)
+
+
+def _misses_hand(prediction: CropPrediction, framing: Framing, limits: FitLimits) -> bool:
+    """Whether the box misses the predicted hand by more than the limits."""
     box, pixels = prediction.box, prediction.hand.pixels
     centre, size = framing.box(pixels, box.roll_deg)
     if not np.isfinite(size) or size <= 0:
@@ -151,7 +188,7 @@ def _misses_hand(prediction: CropPrediction, framing: Framing) -> bool:
     shift = np.abs(centre - np.array(box.centre_px)).max() / box.size_px
     ratio = size / box.size_px
     rolled = abs((framing.roll(pixels, box.roll_deg) - box.roll_deg + 180) % 360 - 180)
-    return bool(shift > MAX_SHIFT or not 1 / MAX_SIZE_RATIO < ratio < MAX_SIZE_RATIO or rolled > MAX_ROLL_DEG)
+    return bool(shift > limits.shift or not 1 / limits.size_ratio < ratio < limits.size_ratio or rolled > limits.roll_deg)
 
 
 def _fitted(prediction: CropPrediction, framing: Framing) -> CropRequest:

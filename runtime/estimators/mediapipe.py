@@ -163,18 +163,22 @@ class MediaPipeEstimator:
         if landmarks is None:
             return None
         follower.contradictions = follower.contradictions + 1 if _fits(landmarks, side) < _MIN_FIT else 0
-        joints = unit_hand(landmarks.world @ _turned_to(landmarks.square, camera).T)
-        return ViewHand(
-            view,
-            side,
-            joints,
-            landmarks.pixels,
-            confidence(landmarks),
-            PIXEL_SHARE,
-            landmarks.cropped_ns,
-            landmarks.inferred_ns,
-            right_margin=2 * landmarks.right - 1,
-        )
+        return view_hand(view, side, landmarks, camera)
+
+
+def view_hand(view: View, side: Side, landmarks: Landmarks, camera: PinholeCamera) -> ViewHand:
+    """A view's hand of that side from its landmarks."""
+    return ViewHand(
+        view,
+        side,
+        unit_hand(landmarks.world @ _turned_to(landmarks.square, camera).T),
+        landmarks.pixels,
+        confidence(landmarks),
+        PIXEL_SHARE,
+        landmarks.cropped_ns,
+        landmarks.inferred_ns,
+        right_margin=2 * landmarks.right - 1,
+    )
 
 
 def _turned_to(square: Square, camera: PinholeCamera) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 A stream may miss a hand in one frame and find it in the next; a photograph has no next. So boxes over the whole picture are
 tried in addition to those of a locator, each at several rolls, and as a right and as a left hand: the network knows upright
-right hands only and is less confident on all else, so that the most confident prediction also gives roll and side.
+right hands only and is less confident on all else, so that the most confident prediction also gives roll and side. A network that
+tells which hand it sees is asked for right hands, and for left ones where it says so.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,7 +14,16 @@ import numpy as np
 from capture.views import View
 from hand.camera import PinholeCamera
 from runtime.engines.engine import Engine
-from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_crops, refine_predictions
+from runtime.estimators.crop_prediction import (
+    IN_PHOTOGRAPH,
+    IN_STREAM,
+    CropPrediction,
+    CropRequest,
+    mirrored,
+    predict_crops,
+    refine_predictions,
+    tells_hand,
+)
 from runtime.estimators.framing import box_around
 from runtime.estimators.tracker import overlap
 from runtime.types import HandBox, Side, ViewHand
@@ -69,12 +79,12 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
     A hand scores by the network's confidence and by the boxes' own scores around it. No two of them cover each other by more
     than `DUPLICATE_COVERAGE`; how good is good enough is left to the caller.
     """
-    boxes = list(boxes)
+    boxes, tells = list(boxes), tells_hand(engine.manifest)
     requests = [
         CropRequest(replace(box, side=side, roll_deg=box.roll_deg + roll), camera, image)
         for box in boxes
-        for roll in (ROLLS_DEG if engine.manifest.upright else ROLLS_DEG[:1])
-        for side in SIDES
+        for roll in (ROLLS_DEG if engine.manifest.upright and not box.turned else ROLLS_DEG[:1])
+        for side in (SIDES[:1] if tells else SIDES)
     ]
     predictions = [
         prediction
@@ -87,11 +97,22 @@ def search(engine: Engine, image: np.ndarray, camera: PinholeCamera, boxes: Iter
         if np.isfinite(prediction.hand.pixels).all() and np.isfinite(prediction.hand.joints).all()
     ]
     finalists = sorted(predictions, key=lambda p: p.confidence + LOCATOR_WEIGHT * p.box.score, reverse=True)[:FINALISTS]
-    refined = [prediction for prediction in refine_predictions(engine, finalists) if _is_in_picture(prediction, camera)]
+    if tells:
+        finalists = _of_their_sides(engine, finalists)
+    limits = IN_PHOTOGRAPH if tells else IN_STREAM
+    refined = [prediction for prediction in refine_predictions(engine, finalists, limits) if _is_in_picture(prediction, camera)]
     found = (
-        SearchHit(p.hand, (p.confidence + LOCATOR_WEIGHT * _support(p, boxes)) / (1 + LOCATOR_WEIGHT), p.box) for p in refined
+        SearchHit(p.hand, (p.shows_hand + LOCATOR_WEIGHT * _support(p, boxes)) / (1 + LOCATOR_WEIGHT), p.box) for p in refined
     )
     return without_duplicates(sorted(found, key=lambda one: one.score, reverse=True))
+
+
+def _of_their_sides(engine: Engine, predictions: Sequence[CropPrediction]) -> list[CropPrediction]:
+    """Those of hands of their boxes' side, and the others predicted as the other hand."""
+    wrong = [p.same_side is not None and p.same_side < 0.5 for p in predictions]
+    others = [replace(p.request, box=mirrored(p.box)) for p, other in zip(predictions, wrong, strict=True) if other]
+    anew = iter(predict_crops(engine, others))
+    return [next(anew) if other else p for p, other in zip(predictions, wrong, strict=True)]
 
 
 def _support(prediction: CropPrediction, boxes: Iterable[HandBox]) -> float:

@@ -9,25 +9,25 @@ page shows all of it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 import numpy as np
 import torch
 
+from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
 from hand.outputs import ProgramFiles, with_manifest
 from hand.synth.backgrounds import Backgrounds
 from runtime.engines.engine import Engine
 from runtime.engines.names import EngineName
-from runtime.engines.selection import select_engine
 from runtime.estimators import locator
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
-from runtime.networks.weights import DEFAULT_WEIGHTS, network_class
+from runtime.networks.weights import network_class
 from tools.evaluate.colours import COLOURS
 from tools.evaluate.held_out_hands import AUC_MM, SIDE_PX, Evaluation, Kind, Scores, evaluate_kind, groups, render_held_out
 from tools.evaluate.metrics import Reliability, auc, pck, rank_correlation, reliability
 from tools.evaluate.real import clip_report, score_clip, score_stills, stills_report
-from tools.predict import LOCATOR_SCORE
+from tools.photographs import NetworkSearch, load_named_locator, load_network_engine
 from tools.report.figures import save_figure
 from tools.report.network_page import draw_page
 from tools.report.table import table
@@ -38,7 +38,10 @@ from tools.train.backgrounds import DEFAULT_BANK
 class Settings:
     """Evaluate a network on held-out synthetic hands, a clip and photographs."""
 
-    weights: Path = DEFAULT_WEIGHTS
+    estimator: Literal["detnet", "mediapipe-3d"] = "detnet"
+    """Whose network; MediaPipe's is evaluated on real pictures alone (--hands 0)."""
+    weights: Path | None = None
+    """Of the estimator's network; none: those that it comes with."""
     engine: EngineName = "torch"
     """What runs the network."""
     hands: int = 2000
@@ -146,8 +149,9 @@ def _real_pictures(engine: Engine, settings: Settings) -> str:
         if settings.clip:
             parts.append(clip_report(score_clip(engine, settings.clip, colour), colour))
         if settings.stills:
-            locate = locator.load_locator(settings.locator_weights, LOCATOR_SCORE)
-            parts.append(stills_report(score_stills(engine, locate, settings.stills, colour), colour))
+            locate = load_named_locator(settings.estimator, settings.locator_weights, threads=settings.threads)
+            find = NetworkSearch(engine, locate)
+            parts.append(stills_report(score_stills(engine, find, settings.stills, colour), colour))
     return "".join(f"{part}\n" for part in parts)
 
 
@@ -157,13 +161,16 @@ def main(settings: Settings) -> None:
         files.reads(option, *with_manifest(weights))
     files.reads("--backgrounds", settings.backgrounds).writes("--page", settings.page).check()
     torch.set_num_threads(settings.threads)
-    engine = select_engine(settings.engine, settings.weights)
+    if settings.hands and settings.estimator != "detnet":
+        raise UserError(f"drawn hands are cropped as for detnet: give --hands 0 with --estimator {settings.estimator}")
+    engine = load_network_engine(settings.estimator, settings.weights, settings.engine)
     manifest = engine.manifest
     bank = settings.backgrounds
     if bank is not None and not bank.is_file():
         print(f"{bank} is not there ('python -m tools.train.backgrounds' makes it): procedural backgrounds only")
         bank = None
-    title = f"{settings.weights}, {engine.description}: {manifest.architecture}, {manifest.images_seen or 0:,} training pictures"
+    named = settings.weights or settings.estimator
+    title = f"{named}, {engine.description}: {manifest.architecture}, {manifest.images_seen or 0:,} training pictures"
     print(title)
     real = _real_pictures(engine, settings)
     print(real, end="")

@@ -21,9 +21,8 @@ from hand.errors import UserError
 from hand.joints import MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
 from runtime.engines.engine import Engine
-from runtime.estimators.crop_prediction import CropRequest, predict_best_roll, refine_predictions
-from runtime.estimators.framing import box_around
-from runtime.estimators.locator import Locator
+from runtime.estimators.crop_prediction import CropRequest, predict_best_roll, refine_predictions, tells_hand
+from runtime.estimators.framing import Framing, box_around
 from runtime.estimators.search import SIDES
 from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
@@ -32,7 +31,8 @@ from tools.evaluate.clip import check_clip
 from tools.evaluate.colours import COLOURS, ColourName
 from tools.evaluate.held_out_hands import SIDE_PX, box_side
 from tools.evaluate.metrics import pck
-from tools.predict import find_hands, read_picture
+from tools.photographs import FindHands
+from tools.predict import read_picture
 
 SAME_OVERLAP = 0.3
 """Intersection over union of the joints' bounding boxes from which a photograph's hand counts as found."""
@@ -84,7 +84,7 @@ def score_clip(engine: Engine, folder: Path, colour: ColourName = "as taken") ->
             raise UserError(f"{folder} has more frames than the {number} of its reference: they are not of one clip")
         if not all(np.isfinite(values[number]).all() for values in (*joints, *pixels)):
             continue
-        places = [_place(image, truth[number], view) for view, image, truth in zip(VIEWS, pair, pixels, strict=True)]
+        places = [_place(engine, image, truth[number], view) for view, image, truth in zip(VIEWS, pair, pixels, strict=True)]
         left, right = (prediction.hand for prediction in refine_predictions(engine, predict_best_roll(engine, places)))
         estimator.update(number * 33_000_000, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
         hands.append(PerView(left, right))
@@ -119,7 +119,7 @@ def _errors_mm(joints: np.ndarray, truth_mm: np.ndarray) -> np.ndarray:
     return np.linalg.norm(unit_hand(joints) * length - rooted, axis=-1)
 
 
-def score_stills(engine: Engine, locate: Locator, folder: Path, colour: ColourName = "as taken") -> StillsScores:
+def score_stills(engine: Engine, find: FindHands, folder: Path, colour: ColourName = "as taken") -> StillsScores:
     """Score photographs in such colours, once with boxes given and once by search. Raises UserError where files do not fit."""
     file = folder / "reference.json"
     if not file.is_file():
@@ -128,9 +128,11 @@ def score_stills(engine: Engine, locate: Locator, folder: Path, colour: ColourNa
     for name, reference in tqdm(json.loads(file.read_text()).items(), desc="photographs", unit="picture"):
         image, truth = COLOURS[colour](read_picture(folder / name)), np.array(reference["keypoints_px"])
         size = box_side(truth[None])[0]
-        both = refine_predictions(engine, predict_best_roll(engine, [_place(image, truth, "left", side) for side in SIDES]))
-        given.append(np.linalg.norm(max(both, key=lambda prediction: prediction.confidence).hand.pixels - truth, axis=1) / size)
-        hands = find_hands(engine, locate, image)
+        both = refine_predictions(
+            engine, predict_best_roll(engine, [_place(engine, image, truth, "left", side) for side in SIDES])
+        )
+        given.append(np.linalg.norm(max(both, key=lambda prediction: prediction.preference).hand.pixels - truth, axis=1) / size)
+        hands = find(image)
         if not hands:
             searched.append(np.full(len(truth), np.inf))
             continue
@@ -159,11 +161,17 @@ def _frames(file: Path, colour: ColourName) -> Iterator[np.ndarray]:
         yield COLOURS[colour](cv2.cvtColor(frame, cv2.COLOR_BGR2RGB))
 
 
-def _place(image: np.ndarray, joints: np.ndarray, view: View, side: Side = "right") -> CropRequest:
-    """The box around reference joints (21, 2) px, before a camera of which nothing is known."""
-    (x, y), size = box_around(joints)
+def _place(engine: Engine, image: np.ndarray, joints: np.ndarray, view: View, side: Side = "right") -> CropRequest:
+    """The network's box around reference joints (21, 2) px, before a camera of which nothing is known.
+
+    Turned as the hand is for networks whose locator says how it is turned.
+    """
+    framing, turned = Framing.of(engine.manifest), tells_hand(engine.manifest)
+    roll_deg = framing.roll(joints, 0.0) if turned else 0.0
+    (x, y), size = framing.box(joints, roll_deg)
     height, width = image.shape[:2]
-    return CropRequest(HandBox(view, side, (float(x), float(y)), size, 1.0), PinholeCamera.from_fov(width, height), image)
+    box = HandBox(view, side, (float(x), float(y)), size, 1.0, roll_deg, turned)
+    return CropRequest(box, PinholeCamera.from_fov(width, height), image)
 
 
 def clip_report(scores: ClipScores, colour: ColourName = "as taken") -> str:

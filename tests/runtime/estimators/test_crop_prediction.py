@@ -1,5 +1,8 @@
 """Refinement fits the box to the predicted hand, and is kept only where the confidence is not lower."""
 
+from dataclasses import replace
+
+import msgspec
 import numpy as np
 import pytest
 
@@ -124,3 +127,19 @@ def test_roll_is_not_refined_for_a_network_without_upright_crops():
     engine = FixedEngine(standing(roll_deg=60), upright=False)
     refine_predictions(engine, predict_crops(engine, [request()]))
     assert engine.calls == 1
+
+
+@pytest.mark.parametrize(("presence", "refined"), [(0.9, True), (0.4, False)])
+def test_with_a_network_that_tells_presence_doubt_keeps_no_worse_box(presence, refined):
+    class TellingEngine(FixedEngine):
+        """The hand is there in the first box; `presence` in all later ones. Its doubt grows."""
+
+        def __call__(self, images: np.ndarray) -> Predictions:
+            told = super().__call__(images)
+            there = np.full(len(images), 0.95 if self.calls == 1 else presence)
+            return replace(told, presence=there, right=np.ones(len(images)))
+
+    engine = TellingEngine(standing(shift=(0.3, 0)), upright=True, confidence_step=-0.01)
+    engine.manifest = msgspec.structs.replace(engine.manifest, architecture="mediapipe-landmarks")
+    (prediction,) = refine_predictions(engine, predict_crops(engine, [request()]))
+    assert (prediction.box != request().box) == refined and engine.calls == (MAX_PREDICTIONS if refined else 2)

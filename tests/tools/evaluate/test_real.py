@@ -18,7 +18,7 @@ from runtime.estimators.locator import load_locator
 from runtime.networks.weights import Manifest
 from tests.runtime.hands import flexed_hand, moving_hand
 from tools.evaluate.real import clip_report, overlap, score_clip, score_stills, stills_report
-from tools.predict import LOCATOR_SCORE
+from tools.photographs import LOCATOR_SCORE, NetworkSearch
 
 SIDE, SIZE, PAIRS = 128, 64, 6
 CAMERA = PinholeCamera.from_fov(SIDE, SIDE)
@@ -120,13 +120,13 @@ def test_photographs_are_scored_given_and_searched(tmp_path):
     pixels = projected(HANDS[:1])[0]
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((SIDE, SIDE, 3), 128, np.uint8))
     (tmp_path / "reference.json").write_text(json.dumps({"grey.png": {"keypoints_px": pixels.tolist()}}))
-    scores = score_stills(select_engine(), load_locator(min_score=LOCATOR_SCORE), tmp_path)
+    scores = score_stills(select_engine(), NetworkSearch(select_engine(), load_locator(min_score=LOCATOR_SCORE)), tmp_path)
     assert scores.given.shape == scores.searched.shape == (1, 21) and scores.found in (0, 1)
     # There is no hand to see, so nobody can be right.
     assert scores.given.mean() > 0.02
     assert f"found {scores.found}" in stills_report(scores)
     with pytest.raises(UserError, match=r"reference\.json is not there"):
-        score_stills(select_engine(), load_locator(), tmp_path / "elsewhere")
+        score_stills(select_engine(), NetworkSearch(select_engine(), load_locator()), tmp_path / "elsewhere")
 
 
 def test_boxes_overlap_by_their_common_share():
