@@ -13,6 +13,7 @@ from tools.bench.timed import Make, Timed
 if TYPE_CHECKING:
     from capture.sources.synthetic import SyntheticSource
     from hand.camera import PinholeCamera
+    from runtime.engines.names import EngineName
     from runtime.estimators.estimator import Estimator
     from runtime.estimators.registry import EstimatorName
 
@@ -67,10 +68,10 @@ _shown: "dict[View, SyntheticSource]" = {}
 """Rendered once, as that takes seconds."""
 
 
-def make_named(name: "EstimatorName", threads: int | None = None) -> Timed:
+def make_named(name: "EstimatorName", threads: int | None = None, engine: "EngineName" = "auto") -> Timed:
     from runtime.estimators.registry import EstimatorOptions, load_estimator
 
-    loaded = load_estimator(name, EstimatorOptions(threads=threads))
+    loaded = load_estimator(name, EstimatorOptions(engine, threads=threads))
     return make_estimator(lambda cameras: loaded.make(cameras.map(lambda camera: camera.size_px)))
 
 
@@ -79,6 +80,8 @@ PARTS: dict[str, Make] = {
     "locator": make_locator,
     "crop": make_crop,
     "detnet-lite": partial(make_named, "detnet", threads=1),
+    "mediapipe-3d-torch": partial(make_named, "mediapipe-3d", threads=1, engine="torch"),
+    "mediapipe-3d-onnx": partial(make_named, "mediapipe-3d", threads=1, engine="onnx"),
     "mediapipe": partial(make_named, "mediapipe"),
     "mediapipe-lite": partial(make_named, "mediapipe-lite"),
 }

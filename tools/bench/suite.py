@@ -32,6 +32,7 @@ Part = Literal[
     "locator",
     "crop",
     "detnet-lite",
+    "mediapipe-3d",
     "mediapipe",
     "mediapipe-lite",
     "rotation",
@@ -66,7 +67,7 @@ class Settings:
 
 def names(part: Part) -> list[str]:
     """What is timed of a part: itself, or several things."""
-    return [name for name in PARTS if name == part or (part == "adapt" and name.startswith("adapt-"))]
+    return [name for name in PARTS if name == part or (part in ("adapt", "mediapipe-3d") and name.startswith(f"{part}-"))]
 
 
 def write_figures(figures: dict[str, object], path: Path) -> None:
