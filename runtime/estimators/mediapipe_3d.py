@@ -21,7 +21,7 @@ from runtime.networks.mediapipe_files import PALMS, model_file
 from runtime.networks.weights import ASSETS
 from runtime.types import HandBox
 
-OWN_WEIGHTS = ASSETS / "mediapipe_own.safetensors"
+OWN_WEIGHTS = ASSETS / "mediapipe_3d.safetensors"
 """What was learnt on top of the fetched model."""
 ANYWHERE: PerView[Roi | None] = PerView(None, None)
 
@@ -52,12 +52,12 @@ def load_mediapipe_3d(options: EstimatorOptions) -> LoadedEstimator:
 
 
 def default_weights() -> Path:
-    """Our own heads on the fetched model where they ship, else the model as it was fetched.
+    """Our own layers and heads, which stand on the fetched model.
 
     Raises ModelsNotFetched where the model was not fetched, UserError where LiteRT's package, which reads it, is not installed.
     """
-    fetched = base_weights("mediapipe")
-    return OWN_WEIGHTS if OWN_WEIGHTS.is_file() else fetched
+    base_weights("mediapipe")
+    return OWN_WEIGHTS
 
 
 def load_palm_locator(roi: PerView[Roi | None] = ANYWHERE, *, min_score: float = MIN_SCORE, threads: int = 1) -> PalmLocator:

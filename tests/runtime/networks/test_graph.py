@@ -20,6 +20,8 @@ from runtime.networks.graph import (
     weights_of,
     weights_sha256,
 )
+from runtime.networks.mediapipe_3d import MediaPipe3D
+from runtime.networks.mediapipe_landmarks import INPUT_PX
 from runtime.networks.network import HandNetwork, fuse_batch_norms
 from runtime.networks.weights import Manifest
 
@@ -64,6 +66,22 @@ def test_detnet_graph_fits_every_root():
     assert not any(name.endswith(("running_mean", "running_var")) for name in weights), "every batch-norm is folded"
     one = dict(list(weights.items())[1:])
     assert not fits(graph, manifest, one)
+
+
+def test_the_graph_of_mediapipe_3d_predicts_as_the_network():
+    torch.manual_seed(0)
+    network = HandNetwork(MediaPipe3D(), INPUT_PX).eval()
+    with torch.no_grad():
+        network.network.get_parameter("correction.weight").normal_(std=0.1)
+    manifest = Manifest(architecture="mediapipe-3d", root=0, crop_size=INPUT_PX, axes="crop", training_data="none")
+    weights = weights_of(network)
+    graph = onnx.load(SHIPPED["mediapipe-3d"], load_external_data=False)
+    assert fits(graph, manifest, weights)
+    images = probe(INPUT_PX)[:2]
+    with torch.inference_mode():
+        hands = network(torch.from_numpy(images))
+    for answer, expected in zip(run(fill_weights(graph, weights, manifest), images), hands, strict=True):
+        np.testing.assert_allclose(answer, expected.numpy(), atol=2e-4)
 
 
 def test_batch_norm_fusion_keeps_detnet_predictions():

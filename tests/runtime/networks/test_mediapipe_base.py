@@ -9,6 +9,7 @@ import torch
 
 from hand.errors import UserError
 from runtime.engines.parity import probe
+from runtime.estimators.mediapipe_3d import OWN_WEIGHTS
 from runtime.networks.mediapipe_3d import MediaPipe3D
 from runtime.networks.mediapipe_base import ARCHITECTURE_OF, base_weights, tensors_of
 from runtime.networks.mediapipe_files import LANDMARKS, SHA256, ModelsNotFetched, model_file
@@ -110,6 +111,20 @@ def test_weights_on_a_base_that_was_not_fetched_say_what_to_fetch(learnt, tmp_pa
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
     with pytest.raises(ModelsNotFetched, match=r"hand_landmark_full\.tflite is not there: fetch MediaPipe's models once"):
         load_network(tmp_path / "own.safetensors")
+
+
+@pytest.mark.usefixtures("mediapipe_models")
+def test_shipped_weights_stand_on_the_full_model_and_hold_none_of_its_numbers():
+    tensors, manifest = load_tensors(OWN_WEIGHTS)
+    base = load_tensors(base_weights("mediapipe"))[0]
+    assert manifest.base == SHA256[LANDMARKS["mediapipe"]] and OWN_WEIGHTS.stat().st_size < 6e6
+    network = load_network(OWN_WEIGHTS)[0].network
+    copies = network.copies()
+    assert not tensors.keys() & base.keys(), "nothing that pixels come from was trained"
+    assert copies.keys() <= tensors.keys(), "all that was copied was trained, and is a difference"
+    for name, source in copies.items():
+        torch.testing.assert_close(network.get_parameter(name), base[source] + tensors[name])
+        assert tensors[name].norm() < 0.5 * base[source].norm()
 
 
 def test_weights_on_an_unknown_base_or_of_another_shape_are_refused(learnt, tmp_path):
