@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer
@@ -23,7 +24,7 @@ from tools.evaluate.held_out_hands import (
     score,
     sharpness,
 )
-from tools.evaluate.network import breakdown, expected_error_mm, headline, headlines, reliability_of, report
+from tools.evaluate.network import Settings, breakdown, expected_error_mm, headline, headlines, main, reliability_of, report
 from tools.report.table import table
 from tools.train.network import HELD_OUT_SEED
 
@@ -154,3 +155,8 @@ def test_the_report_tells_its_count_its_figures_and_every_joint(hands):
     assert "PCK@0.1" in breakdown(one)
     lines = table(headlines([one])).splitlines()
     assert len(lines) == 4 and len(set(map(len, lines))) == 1
+
+
+def test_drawn_hands_are_for_detnets_network():
+    with pytest.raises(UserError, match="drawn hands are cropped as for detnet: give --hands 0 with --estimator mediapipe-3d"):
+        main(Settings(estimator="mediapipe-3d"))
