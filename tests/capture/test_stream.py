@@ -263,13 +263,13 @@ def test_a_view_that_is_stamped_by_another_clock_is_said_and_both_go_on(tmp_path
     with feeds(tmp_path) as (sockets, sources), PairStream(sources) as stream:
         await_subscriptions(sockets)
         deadline, seq, pair = time.monotonic() + TIMEOUT_S, 0, None
-        while not found_of(stream, "times_wall_clock") or (pair := stream.next_pair(0.01)) is None or not pair.complete:
+        while not found_of(stream, "times_wall_clock") or pair is None or not pair.complete:
             assert time.monotonic() < deadline and not stream.ended
             stamps = PerView(time.time_ns(), time.monotonic_ns())
             for view, socket in sockets.items():
                 socket.send_multipart(wire.encode(view, seq, stamps[view], numbered_image(seq % 256)))
             seq += 1
-            stream.next_pair(0.02)
+            pair = stream.next_pair(0.02)
         (finding,) = found_of(stream, "times_wall_clock")
         assert finding.view == "left" and "clock_port" in finding.text
 

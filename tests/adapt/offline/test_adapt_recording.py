@@ -249,11 +249,12 @@ def test_unusable_recordings_are_user_errors(settings, tmp_path, changed, estima
     assert "\n" not in str(told.value)
 
 
-def test_the_command_line_ends_with_1_and_the_sentence_alone(tmp_path):
+def test_the_command_line_ends_with_2_and_the_sentence_alone(tmp_path):
     command = [sys.executable, "-m", "adapt.offline", tmp_path / "run", "--left", "none.mp4", "--right", "none.mp4"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert ended.returncode == 1
-    assert ended.stderr.strip().startswith("none.mp4 is no video") and len(ended.stderr.strip().splitlines()) == 1
+    assert ended.returncode == 2
+    (sentence,) = ended.stderr.splitlines()
+    assert sentence.startswith("adapt.offline: none.mp4 is no video")
 
 
 def test_a_clip_tells_its_frames_size(clips):
