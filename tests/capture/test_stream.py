@@ -246,13 +246,13 @@ def found_of(stream: PairStream, kind: str) -> list[Finding]:
 def test_a_view_whose_images_are_cut_off_is_said_and_the_other_one_goes_on(tmp_path):
     with feeds(tmp_path) as (sockets, sources), PairStream(sources) as stream:
         await_subscriptions(sockets)
-        deadline, seq = time.monotonic() + TIMEOUT_S, 0
-        while not found_of(stream, "images_undecodable") or (pair := stream.next_pair(0.01)) is None or pair.left.absent:
+        deadline, seq, pair = time.monotonic() + TIMEOUT_S, 0, None
+        while not found_of(stream, "images_undecodable") or pair is None or pair.left.absent:
             assert time.monotonic() < deadline and not stream.ended
             for view, socket in sockets.items():
                 topic, header, image = wire.encode(view, seq, time.monotonic_ns(), numbered_image(seq % 256), "jpeg")
                 socket.send_multipart([topic, header, image if view == "left" else image[: len(image) // 3]])
-            stream.next_pair(0.01)
+            pair = stream.next_pair(0.01)
             seq += 1
         (finding,) = found_of(stream, "images_undecodable")
         assert finding.view == "right" and "cut off" in finding.text
