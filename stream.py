@@ -158,7 +158,7 @@ class Stream:
             processor.begin_adaptation()
             if processor.adaptation:
                 report.notes.append(lambda: processor.adaptation_sentence)
-                report.sections["adaptation"] = lambda: processor.adaptation and processor.adaptation.figures
+                report.sections["adaptation"] = lambda: processor.adaptation_figures
             run_loop(
                 undistorted.undistort(first) if undistorted else first,
                 outputs.marked(undistorted or pairs, first),

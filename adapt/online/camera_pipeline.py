@@ -1,6 +1,7 @@
 """What a run's pairs are given to: the pipeline of the cameras' setup, with its adaptation where that is asked for."""
 
 import logging
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from adapt.online.status_text import status_sentence, summary_sentence
@@ -30,6 +31,7 @@ class CameraPipeline:
         self.setup = setup
         self.pipeline: Pipeline = loader.make(setup, solver)
         self.adaptation: LiveAdaptation | None = None
+        self._figures_at_end: Mapping[str, object] | None = None
 
     def begin_adaptation(self) -> None:
         """Raises UserError for adapted weights that cannot be loaded, or saved."""
@@ -53,8 +55,14 @@ class CameraPipeline:
     def adaptation_sentence(self) -> str:
         return status_sentence(self.adaptation.status) if self.adaptation else ""
 
+    @property
+    def adaptation_figures(self) -> Mapping[str, object] | None:
+        """For the statistics, those at its end once it is closed; None where nothing adapted."""
+        return self.adaptation.figures if self.adaptation else self._figures_at_end
+
     def close(self) -> None:
         if self.adaptation:
             self.adaptation.close()
+            self._figures_at_end = self.adaptation.figures
             log.info(summary_sentence(self.adaptation.status, self.adaptation.drops))
             self.adaptation = None
