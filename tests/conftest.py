@@ -56,6 +56,20 @@ def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A network that has learned nothing, for tests of what the application does, not of how well it sees."""
+    import torch
+
+    from runtime.networks.weights import Manifest, build_network, save_network
+
+    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
+    torch.manual_seed(0)
+    manifest = Manifest(architecture="detnet", root=0, crop_size=64, map_size=16, axes="crop", training_data="none")
+    save_network(path, build_network(manifest), manifest)
+    return path
+
+
+@pytest.fixture(scope="session")
 def display() -> Iterator[str]:
     """A DISPLAY for windows: an X server without a screen, for this session alone."""
     if shutil.which("Xvfb") is None:

@@ -10,23 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-import torch
 
-from runtime.networks.weights import Manifest, build_network, save_network
 from tests.capture.clips import cut, write_clip
 from tests.paths import ROOT
 
 ROI = ["--roi-left", "32", "24", "40", "--roi-right", "32", "24", "40"]
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """A network that has learned nothing: these tests ask what the application does, not how well it sees."""
-    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    torch.manual_seed(0)
-    manifest = Manifest(architecture="detnet", root=0, crop_size=64, map_size=16, axes="crop", training_data="none")
-    save_network(path, build_network(manifest), manifest)
-    return path
 
 
 def start(*arguments: object, display: str | None = None) -> subprocess.Popen[str]:

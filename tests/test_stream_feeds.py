@@ -10,28 +10,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-import pytest
-import torch
 import zmq
 
 from capture import wire
 from capture.views import VIEWS, View
-from runtime.networks.weights import Manifest, build_network, save_network
 from tests.paths import ROOT
 
 TIMEOUT_S = 120
 ROI = ["--roi-left", "32", "24", "40", "--roi-right", "32", "24", "40"]
 IMAGES = {size: np.random.default_rng(1).integers(0, 255, (size[1], size[0], 3), np.uint8) for size in ((64, 48), (96, 72))}
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory) -> Path:
-    """A network that has learned nothing: what is asked is what becomes of the frames."""
-    path = tmp_path_factory.mktemp("weights") / "untrained.safetensors"
-    torch.manual_seed(0)
-    manifest = Manifest(architecture="detnet", root=0, crop_size=64, map_size=16, axes="crop", training_data="none")
-    save_network(path, build_network(manifest), manifest)
-    return path
 
 
 def run(
