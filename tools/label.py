@@ -28,6 +28,7 @@ from hand.outputs import ProgramFiles
 from hand.synth.crops import SURFACE_CELL, SyntheticCrops
 from hand.synth.turn import BORDER
 from runtime.estimators.estimator import Estimator, FollowSettings
+from runtime.estimators.framing import AROUND_JOINTS
 from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
 from runtime.reporting.calibration_text import describe
 from runtime.types import Side
@@ -70,7 +71,7 @@ class LabelledCropPair:
 
         def crops(view: View) -> list[LabelledCrop]:
             return [
-                LabelledCrop.cut(labels[view], pair[view].image, settings.crop_size, BORDER, random)
+                LabelledCrop.cut(labels[view], pair[view].image, settings.crop_size, AROUND_JOINTS, BORDER, random)
                 for _ in range(settings.looks)
             ]
 

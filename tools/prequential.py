@@ -56,7 +56,7 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
         for pair in labelled:
             if pair is None:
                 continue
-            sample = TrainingSample.cut(pair, manifest.crop_size)
+            sample = TrainingSample.cut(pair, manifest)
             predictions = predict_samples(learning.teacher, manifest, TrainingSet.of([sample]))
             hands = PerView.of(
                 lambda view, predictions=predictions, sample=sample: ViewHand(

@@ -1,4 +1,4 @@
-"""Crops of labelled real hands: upright, centred on the hand, left hands mirrored to right ones; with jitter for training."""
+"""Crops of labelled real hands: upright, as a network frames them, left hands mirrored to right ones; with jitter to train on."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ import numpy as np
 from adapt.core.geometry_labels import ViewLabel
 from hand.camera import PinholeCamera
 from hand.synth.aim import ROLL_JITTER_DEG
-from hand.synth.crops import ANY_ROLL
+from hand.synth.crops import rolled_share
 from runtime.estimators.crop import CropCamera, HandCrop
-from runtime.estimators.framing import box_around, roll_of
+from runtime.estimators.framing import Framing
 from runtime.types import Side
 
 _SHIFT, _MAX_SHIFT, _ZOOM = 0.07, 0.2, (0.82, 1.32)
@@ -21,18 +21,19 @@ def crop_camera(
     side: Side,
     frame: PinholeCamera,
     size: int,
+    framing: Framing,
     border: int = 0,
     jitter: np.random.Generator | None = None,
 ) -> CropCamera:
-    """The camera of a crop around a hand's joints (21, 2) in a frame: a box of `size` px and `border` px more on each side.
+    """The camera of an upright crop of a hand's joints (21, 2) in a frame: a box of `size` px and `border` px more on each side.
 
     Without `jitter` the box is exactly the hand's.
     """
-    roll_deg = roll_of(pixels)
+    roll_deg = framing.standing(pixels)
     if jitter is not None:
-        upright = jitter.random() >= ANY_ROLL
+        upright = jitter.random() >= rolled_share(framing)
         roll_deg = roll_deg + ROLL_JITTER_DEG * jitter.normal() if upright else jitter.uniform(-180, 180)
-    centre, side_px = box_around(pixels, roll_deg)
+    centre, side_px = framing.box(pixels, roll_deg)
     if jitter is not None:
         centre = centre + side_px * (_SHIFT * jitter.normal(size=2)).clip(-_MAX_SHIFT, _MAX_SHIFT)
         side_px *= jitter.uniform(*_ZOOM)
@@ -62,8 +63,14 @@ class LabelledCrop:
 
     @classmethod
     def cut(
-        cls, label: ViewLabel, image: np.ndarray, size: int, border: int = 0, jitter: np.random.Generator | None = None
+        cls,
+        label: ViewLabel,
+        image: np.ndarray,
+        size: int,
+        framing: Framing,
+        border: int = 0,
+        jitter: np.random.Generator | None = None,
     ) -> "LabelledCrop":
-        """Cut the hand out of its frame (H, W, 3); `size`, `border` and `jitter` as in `crop_camera`."""
-        camera = crop_camera(label.pixels, label.side, label.camera, size, border, jitter)
+        """Cut the hand out of its frame (H, W, 3); `size` and all that follows as in `crop_camera`."""
+        camera = crop_camera(label.pixels, label.side, label.camera, size, framing, border, jitter)
         return cls.of(label, HandCrop(label.view, label.side, camera, camera.cut(image)))

@@ -14,6 +14,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from hand.synth.spectrum import RADIUS, mix_amplitude
 from hand.synth.turn import BORDER, turned
+from runtime.estimators.framing import Framing
 
 SEED = 5_000_000
 """First seed of the synthetic hands: neither those of training nor those of validation."""
@@ -25,13 +26,20 @@ _RENDER_BATCH = 20
 
 
 def render_bank(
-    count: int, crop_size: int, seed: int, backgrounds: Backgrounds | None = None, *, shown: bool = True
+    count: int,
+    crop_size: int,
+    framing: Framing,
+    seed: int,
+    backgrounds: Backgrounds | None = None,
+    *,
+    shown: bool = True,
 ) -> SyntheticCrops:
-    """`count` hands with a border to turn them in, the same for the same seed; some 15 ms each on a core.
+    """`count` hands with a border to turn them in, the same for the same seed; at 64 px some 15 ms each on a core.
 
     `backgrounds`: procedural ones if not given; `shown`: whether to show a progress bar.
     """
-    renderer = CropRenderer(crop_size, backgrounds or Backgrounds.load(None, "train"), SEED + seed, border=BORDER)
+    places = backgrounds or Backgrounds.load(None, "train")
+    renderer = CropRenderer(crop_size, places, SEED + seed, border=BORDER, framing=framing)
     steps = range(-(-count // _RENDER_BATCH))
     bar = tqdm(steps, desc="rendering hands for rehearsal", unit="hands", unit_scale=_RENDER_BATCH, disable=not shown)
     return SyntheticCrops.joined([renderer.render(_RENDER_BATCH, _ABSENT, _MIRRORED) for _ in bar]).rows(slice(count))

@@ -12,6 +12,8 @@ from adapt.core.label_crops import LabelledCrop
 from adapt.core.targets import GeometryLabelBatch
 from capture.views import PerView, View
 from runtime.estimators.crop import HandCrop
+from runtime.estimators.framing import Framing
+from runtime.networks.weights import Manifest
 from runtime.types import Side
 
 Item = TypeVar("Item")
@@ -31,10 +33,10 @@ class TrainingSample:
         return cls(captured_ns, labels, PerView.of(lambda view: LabelledCrop.of(labels[view], crops[view])))
 
     @classmethod
-    def cut(cls, labelled: LabelledPair, crop_size: int) -> "TrainingSample":
-        """Of labelled frames: the labels say where to cut."""
-        pair, labels = labelled.pair, labelled.labels
-        crops = PerView.of(lambda view: LabelledCrop.cut(labels[view], pair[view].image, crop_size))
+    def cut(cls, labelled: LabelledPair, manifest: Manifest) -> "TrainingSample":
+        """Of labelled frames, for the network of that manifest: the labels say where to cut."""
+        pair, labels, framing = labelled.pair, labelled.labels, Framing.of(manifest)
+        crops = PerView.of(lambda view: LabelledCrop.cut(labels[view], pair[view].image, manifest.crop_size, framing))
         return cls(max(pair.left.captured_ns, pair.right.captured_ns), labels, crops)
 
     @property

@@ -19,13 +19,13 @@ from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from runtime.estimators.crop import HandCrop
-from runtime.estimators.framing import box_around, roll_of
+from runtime.estimators.framing import AROUND_JOINTS, Framing
 from runtime.types import HandBox, Side
 
 PAIRS = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
 """The camera pairs of a headset."""
 Boxes = Literal["joints", "given"]
-"""Where crops are cut: around the annotated joints, rolled as the hand is, as a track that knows the hand would; or at the given
+"""Where crops are cut: by the annotated joints, rolled as the hand is, as a track that knows the hand would; or at the given
 boxes, unrolled, as the published adaptation does. Either way where the hand is comes from the annotation, as it does there."""
 _GIVEN_MARGIN, _GIVEN_LEAST_PX = 1.75, 100.0
 """What the published loaders make of a given box: a square of so many times its longer side, and no smaller one than this."""
@@ -62,20 +62,20 @@ class TrueHand:
             raise UserError(f"{self.file} is of {size_px} px, annotated with {self.camera.size_px}: download it again")
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
 
-    def box(self, boxes: Boxes = "joints") -> HandBox:
-        """The square to crop, margin included."""
+    def box(self, boxes: Boxes = "joints", framing: Framing = AROUND_JOINTS) -> HandBox:
+        """The square to crop, margin included; by the joints as `framing` has it."""
         if boxes == "joints":
-            roll_deg = roll_of(self.pixels)
-            centre, size_px = box_around(self.pixels, roll_deg)
+            roll_deg = framing.standing(self.pixels)
+            centre, size_px = framing.box(self.pixels, roll_deg)
         else:
             roll_deg = 0.0
             low, high = self.box_px[:2], self.box_px[2:]
             centre, size_px = (low + high) / 2, max(float(_GIVEN_MARGIN * (high - low).max()), _GIVEN_LEAST_PX)
         return HandBox(self.view, self.side, (float(centre[0]), float(centre[1])), size_px, 1.0, roll_deg)
 
-    def crop(self, size: int, boxes: Boxes = "joints") -> HandCrop:
+    def crop(self, size: int, boxes: Boxes = "joints", framing: Framing = AROUND_JOINTS) -> HandCrop:
         """What a network of crops of `size` px sees; left hands mirrored. Reads the picture."""
-        return HandCrop.cut(self.box(boxes), self.camera, self.read(), size)
+        return HandCrop.cut(self.box(boxes, framing), self.camera, self.read(), size)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from adapt.core.rehearsal import render_bank
 from adapt.datasets.assembly_hands import AssemblyHands
 from adapt.datasets.predictions import DatasetPredictions
 from hand.synth.crops import SyntheticCrops
+from runtime.estimators.framing import Framing
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, load_network
 
@@ -21,8 +22,8 @@ REHEARSED = 600
 """Synthetic hands for rehearsal; rendering takes ten seconds of a core."""
 
 
-def _bank(crop_size: int, seed: int) -> SyntheticCrops:
-    return render_bank(REHEARSED, crop_size, seed)
+def _bank(crop_size: int, framing: Framing, seed: int) -> SyntheticCrops:
+    return render_bank(REHEARSED, crop_size, framing, seed)
 
 
 class Models:
@@ -32,7 +33,7 @@ class Models:
         self._network = lru_cache(2)(load_network)
         self._hands = lru_cache(2)(AssemblyHands)
         self.bank = lru_cache(1)(_bank)
-        """Synthetic hands for rehearsal, by crop size and seed."""
+        """Synthetic hands for rehearsal, by crop size, framing and seed."""
         self._predictions: OrderedDict[tuple[object, ...], SplitPredictions] = OrderedDict()
 
     def network(self, file: Path) -> tuple[HandNetwork, Manifest]:

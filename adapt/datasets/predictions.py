@@ -21,7 +21,7 @@ from hand.errors import UserError
 from runtime.engines.engine import Engine
 from runtime.estimators.crop import HandCrop
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_best_roll, predict_crops, refine_predictions
-from runtime.estimators.framing import roll_of
+from runtime.estimators.framing import Framing
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import HandBox, ViewHand
 
@@ -36,6 +36,14 @@ FAR = 5.0
 
 
 @dataclass(frozen=True, slots=True)
+class HandTold:
+    """What a network tells of a crop besides its joints, as in `CropPrediction`."""
+
+    presence: float | None = None
+    same_side: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetPredictions:
     """One hand as the network saw it in both views."""
 
@@ -46,6 +54,7 @@ class DatasetPredictions:
     """Those of the final predictions."""
     hands: PerView[ViewHand]
     boxes: PerView[HandBox]
+    told: PerView[HandTold] = PerView(HandTold(), HandTold())
 
 
 def predict_pairs(engine: Engine, pairs: HandPairs, numbers: Sequence[int], doing: str) -> list[DatasetPredictions]:
@@ -107,6 +116,7 @@ def _predict_some(
             both.map(lambda prediction: _crop(prediction, engine.manifest.crop_size)),
             both.map(lambda prediction: prediction.hand),
             both.map(lambda prediction: prediction.box),
+            both.map(lambda prediction: HandTold(prediction.presence, prediction.same_side)),
         )
         for number, pair, both in zip(numbers, true, found, strict=True)
     ]
@@ -127,9 +137,10 @@ def _as_the_other_view(
 
     def predict(engine: Engine, requests: list[PerView[CropRequest]]) -> list[PerView[CropPrediction]]:
         turned: list[PerView[CropRequest]] = []
+        framing = Framing.of(engine.manifest)
         for one, both in zip(before, requests, strict=True):
             across = PerView(one.hands.right.joints @ R_right_from_left, one.hands.left.joints @ R_right_from_left.T)
-            turned.append(PerView.of(lambda view, both=both, across=across: _turned(both[view], across[view])))
+            turned.append(PerView.of(lambda view, both=both, across=across: _turned(both[view], across[view], framing)))
         new = _predict_again(engine, turned)
         known = [
             PerView.of(lambda view, one=one, both=both: _known(one, view, both))
@@ -147,7 +158,8 @@ def _predict_again(engine: Engine, requests: list[PerView[CropRequest]]) -> list
 
 def _known(one: DatasetPredictions, view: View, requests: PerView[CropRequest]) -> CropPrediction:
     """What was seen before, with its picture again."""
-    return CropPrediction(replace(requests[view], box=one.boxes[view]), one.hands[view])
+    told = one.told[view]
+    return CropPrediction(replace(requests[view], box=one.boxes[view]), one.hands[view], told.presence, told.same_side)
 
 
 def _best(old: PerView[CropPrediction], new: PerView[CropPrediction], R_right_from_left: np.ndarray) -> PerView[CropPrediction]:
@@ -165,10 +177,10 @@ def _apart(hands: PerView[ViewHand], R_right_from_left: np.ndarray) -> float:
     return float(np.linalg.norm(hands.left.joints @ R_right_from_left.T - hands.right.joints, axis=-1).mean())
 
 
-def _turned(request: CropRequest, joints: np.ndarray) -> CropRequest:
+def _turned(request: CropRequest, joints: np.ndarray, framing: Framing) -> CropRequest:
     """The request with the roll that a hand of `joints` (21, 3), camera's axes, would have there."""
     ray = request.camera.rays(np.array(request.box.centre_px))
-    roll_deg = roll_of(request.camera.project(joints + FAR * ray))
+    roll_deg = framing.standing(request.camera.project(joints + FAR * ray))
     return replace(request, box=replace(request.box, roll_deg=roll_deg))
 
 

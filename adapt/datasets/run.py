@@ -29,6 +29,7 @@ from adapt.datasets.scores import TrueHands
 from hand.errors import UserError
 from hand.outputs import ProgramFiles, with_manifest
 from runtime.engines.torch_engine import TorchEngine
+from runtime.estimators.framing import Framing
 from runtime.fusion.merge import MergeRule
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, save_network
@@ -79,7 +80,7 @@ def adapt(settings: Settings, models: Models | None = None) -> Outcome:
     print(note)
     rehearsal = None
     if settings.rehearse:
-        bank = models.bank(manifest.crop_size, settings.seed)
+        bank = models.bank(manifest.crop_size, Framing.of(manifest), settings.seed)
         rehearsal = Rehearsal(bank, settings.rehearse, settings.seed, device, spectra=True)
     session = MeanTeacher(
         network, manifest, settings.recipe, R_right_from_left=samples.R_right_from_left, device=device, rehearsal=rehearsal

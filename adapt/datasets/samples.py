@@ -46,14 +46,14 @@ def dataset_samples(
             raise UserError(f"the cameras' places are not sure ({note}): give more pairs with --pic, or --labels s2dhand")
         note = f"the cameras' places are not sure ({note}): the network's own hands tell the rotation, and s2dhand teaches alone"
         return DatasetSamples(crops_of(predictions), None, "s2dhand", rotation_of(predictions)), note
-    training_set = _training_set(cameras, predictions, train, manifest.crop_size)
+    training_set = _training_set(cameras, predictions, train, manifest)
     note = f"cameras found to +- {cameras.uncertainty_deg:.1f} deg from {note}"
     note += f"; {len(training_set.pairs):,} of {len(predictions):,} pairs teach"
     return DatasetSamples(training_set.pairs, training_set.labels, source, cameras.R_right_from_left), note
 
 
 def _training_set(
-    cameras: DatasetCameras, predictions: list[DatasetPredictions], pairs: HandPairs, crop_size: int
+    cameras: DatasetCameras, predictions: list[DatasetPredictions], pairs: HandPairs, manifest: Manifest
 ) -> TrainingSet:
     """Crops and pseudo-labels of the hands that fit the calibration. Raises UserError where none does."""
     labeller = Labeller(cameras)
@@ -66,7 +66,7 @@ def _training_set(
             def frame(view: View, true=true, prediction=prediction) -> Frame:
                 return Frame(view, prediction.number, prediction.number, prediction.number, true.hands[view].read())
 
-            samples.append(TrainingSample.cut(LabelledPair(FramePair(frame("left"), frame("right")), labels), crop_size))
+            samples.append(TrainingSample.cut(LabelledPair(FramePair(frame("left"), frame("right")), labels), manifest))
     if not samples:
         raise UserError("no pair shows both views one hand where the cameras have it: give more pairs with --pic")
     return TrainingSet.of(samples)

@@ -31,7 +31,7 @@ from runtime.estimators.estimator import Estimator, FollowSettings
 from runtime.estimators.locator import load_locator
 from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
 from runtime.geometry.two_view import TwoViewGeometry
-from runtime.networks.weights import DEFAULT_WEIGHTS, load_network, save_network
+from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network, save_network
 from runtime.reporting.calibration_text import describe
 
 STRETCH, HELD_OUT_EVERY = 15, 5
@@ -78,7 +78,7 @@ def estimator(settings: Settings) -> Estimator:
 
 
 def collect_samples(
-    settings: Settings, crop_size: int, make_estimator: MakeEstimator | None = None
+    settings: Settings, manifest: Manifest, make_estimator: MakeEstimator | None = None
 ) -> tuple[TwoViewGeometry, TrainingSet, TrainingSet]:
     """The cameras' geometry, a training set, and a held-out set. Raises UserError where the recording gives too few samples.
 
@@ -91,7 +91,7 @@ def collect_samples(
     training, held_out = EvenSubsample[TrainingSample](settings.most), EvenSubsample[TrainingSample](settings.most)
     labelled = label_recording(settings.read("cutting out"), make(), calibration.state)
     count = 0
-    for sample in resolve_handedness(TrainingSample.cut(pair, crop_size) for pair in labelled if pair is not None):
+    for sample in resolve_handedness(TrainingSample.cut(pair, manifest) for pair in labelled if pair is not None):
         (held_out if count // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 else training).add(sample)
         count += 1
     least = STRETCH * HELD_OUT_EVERY
@@ -126,7 +126,7 @@ def adapt(settings: Settings, make_estimator: MakeEstimator | None = None) -> bo
     """Adapt to the recording; whether better weights were saved. Raises UserError where the recording gives too few samples."""
     _check(settings)
     _, manifest = load_network(settings.weights)
-    return train_and_save(settings, *collect_samples(settings, manifest.crop_size, make_estimator))
+    return train_and_save(settings, *collect_samples(settings, manifest, make_estimator))
 
 
 def _check(settings: Settings) -> None:

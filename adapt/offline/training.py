@@ -13,6 +13,7 @@ from adapt.core.targets import LABEL_METHODS, LabelSource, Recipe
 from adapt.core.training_samples import TrainingSet
 from hand.errors import UserError
 from hand.synth.crops import SyntheticCrops
+from runtime.estimators.framing import Framing
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
@@ -93,7 +94,7 @@ def make_mean_teacher(
     torch.set_num_threads(settings.threads)
     device, rehearsal = settings.torch_device, None
     if settings.rehearsed:
-        bank = bank or render_bank(BANK, manifest.crop_size, settings.seed)
+        bank = bank or render_bank(BANK, manifest.crop_size, Framing.of(manifest), settings.seed)
         rehearsal = Rehearsal(bank, settings.rehearsed, settings.seed, device, spectra=settings.spectra)
     return MeanTeacher(
         network,

@@ -25,6 +25,7 @@ from capture.views import PerView
 from hand.errors import UserError
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
+from runtime.estimators.framing import Framing
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest, build_network, load_network
 from runtime.processes import give_way, ignoring_interrupts
@@ -99,9 +100,8 @@ class AdapterWorker:
         self._file = job.adapted
         found = self._file.newest() if self._file else None
         serving = None if found is None else found.network()
-        self.adapter = Adapter(
-            shipped, self._manifest, _synthetic(self._manifest.crop_size), job.widths_px, serving=serving, labels=job.labels
-        )
+        synthetic = _synthetic(self._manifest.crop_size, Framing.of(self._manifest))
+        self.adapter = Adapter(shipped, self._manifest, synthetic, job.widths_px, serving=serving, labels=job.labels)
 
     def take(self, message: AdapterInput) -> None:
         if isinstance(message, LivePair):
@@ -197,15 +197,15 @@ class BackgroundAdapter:
 
 
 @cache
-def _synthetic(size: int) -> SyntheticCrops:
+def _synthetic(size: int, framing: Framing) -> SyntheticCrops:
     """Hands that forgetting is measured on; rendering them takes seconds."""
-    return CropRenderer(size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).render(SYNTHETIC)
+    return CropRenderer(size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED, framing=framing).render(SYNTHETIC)
 
 
 @cache
-def _bank(size: int) -> SyntheticCrops:
+def _bank(size: int, framing: Framing) -> SyntheticCrops:
     """Synthetic hands for rehearsal."""
-    return render_bank(REHEARSED, size, 0, shown=False)
+    return render_bank(REHEARSED, size, framing, 0, shown=False)
 
 
 def network_of(weights: Mapping[str, np.ndarray], manifest: Manifest) -> HandNetwork:

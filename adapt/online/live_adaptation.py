@@ -23,6 +23,7 @@ from runtime.calibration.self_calibrator import MAX_PIXEL_ERROR, CalibrationStat
 from runtime.engines.engine import RefittableEngine
 from runtime.estimators.adaptable import Adaptable
 from runtime.estimators.crop import HandCrop
+from runtime.estimators.framing import Framing
 from runtime.estimators.uncertainty import pixel_error
 from runtime.pipeline import Pipeline
 from runtime.types import DualHand
@@ -137,10 +138,11 @@ class LiveAdaptation:
         if keyframe is None:
             return None
         self._sent_ns = captured_ns
-        size, side = self._estimator.manifest.crop_size, hands[0].side
+        manifest, side = self._estimator.manifest, hands[0].side
+        framing = Framing.of(manifest)
 
         def crop(view: View) -> HandCrop:
-            camera = crop_camera(fitted.pixels[view], side, geometry.cameras[view], size)
+            camera = crop_camera(fitted.pixels[view], side, geometry.cameras[view], manifest.crop_size, framing)
             return HandCrop(view, side, camera, camera.cut(pair[view].image))
 
         return LivePair(captured_ns, keyframe.hands, keyframe.sigma_px, PerView.of(crop))

@@ -8,7 +8,7 @@ from torch.nn.functional import affine_grid, avg_pool2d, grid_sample, max_pool2d
 from hand.joints import MIDDLE_MCP
 from hand.model import HandModel
 from hand.prior import sample_poses
-from hand.synth.aim import Aim, aim
+from hand.synth.aim import Aim, CropFraming, aim
 from hand.synth.appearance import sample_appearance
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.grasps import ObjectSampler
@@ -19,7 +19,7 @@ from hand.synth.sleeves import sleeved
 from hand.synth.spectrum import SpectrumMixer
 
 ANY_ROLL = 0.2
-"""Share of crops with a uniformly random roll, as of a hand that was just located."""
+"""Share of crops with a uniformly random roll, as of a hand that was just located; none where the locator tells the roll."""
 SHADOWED = 0.6
 """Share of images with a desk or wall behind the hand that receives its shadow."""
 PRINT_SIDE = 48
@@ -73,6 +73,11 @@ class SyntheticCrops:
         return SyntheticCrops(**{name: getattr(self, name).to(device) for name in SyntheticCrops.__slots__})
 
 
+def rolled_share(framing: CropFraming | None) -> float:
+    """Share of crops of any roll that a network is shown: a palm is found with its roll, another hand without."""
+    return ANY_ROLL if framing is None or framing.around == "joints" else 0.0
+
+
 class CropRenderer:
     """Renders batches of crops; deterministic by seed on one kind of device."""
 
@@ -84,15 +89,19 @@ class CropRenderer:
         device: torch.device | str = "cpu",
         border: int = 0,
         *,
-        any_roll: float = ANY_ROLL,
+        any_roll: float | None = None,
+        framing: CropFraming | None = None,
         model: HandModel | None = None,
         texture: int | None = None,
     ):
         """Crops of `size` px, with a border of `border` px of the same image on each side; the sum is divisible by 16.
 
-        `model` replaces the project's hand model; `texture` is the number of the skin's noise, by default that of the split.
+        `framing`: how a network wants hands cut out, around the joints if not given; `any_roll`: share of crops of any roll, by
+        default that of the framing. `model` replaces the project's hand model; `texture` is the number of the skin's noise, by
+        default that of the split.
         """
-        self.size, self.border, self.backgrounds, self.any_roll = size + 2 * border, border, backgrounds, any_roll
+        self.size, self.border, self.backgrounds, self.framing = size + 2 * border, border, backgrounds, framing
+        self.any_roll = rolled_share(framing) if any_roll is None else any_roll
         self.device = torch.device(device)
         self.model = model or HandModel.load(device)
         self._texture = int(backgrounds.split == "held_out") if texture is None else texture
@@ -110,7 +119,7 @@ class CropRenderer:
         pose, family = sample_poses(n, self.generator, self.model)
         shape = torch.randn(n, self.model.components, generator=self.generator, device=self.device)
         hand = self.model.pose(shape, pose)
-        view = aim(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator)
+        view = aim(hand.joints, self.size - 2 * self.border, self.any_roll, self.generator, self.framing)
         to_camera = view.rotation.transpose(1, 2)
         appearance = sample_appearance(n, self.generator, self.device, self._texture)
         skin = sleeved(hand.vertices, self.model, appearance)

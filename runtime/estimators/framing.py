@@ -36,8 +36,10 @@ class Framing:
 
     def roll(self, pixels: np.ndarray, now_deg: float) -> float:
         """Of the next crop, degrees clockwise, where the present one has `now_deg`."""
-        if not self.upright:
-            return now_deg
+        return self.standing(pixels) if self.upright else now_deg
+
+    def standing(self, pixels: np.ndarray) -> float:
+        """The roll of a crop in which the hand stands upright, degrees clockwise; all networks learn from such crops."""
         return roll_of(pixels) if self.around == "joints" else palm_roll(pixels)
 
     def box(self, pixels: np.ndarray, roll_deg: float) -> tuple[np.ndarray, float]:

@@ -16,7 +16,7 @@ from runtime.calibration.self_calibrator import mean_bone_lengths
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop import HandCrop
 from runtime.estimators.crop_prediction import CropRequest, predict_crops
-from runtime.estimators.framing import box_around, roll_of
+from runtime.estimators.framing import Framing
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
@@ -50,7 +50,7 @@ def drawn(seed: int, seconds: float, fps: float = 10.0, angle_deg: float = 60.0)
 
 def seen(stream: SyntheticStream, network: HandNetwork, manifest: Manifest) -> LiveHands:
     """All of a stream's hands that lie in both pictures."""
-    engine = TorchEngine(network, manifest, device="cpu")
+    engine, framing = TorchEngine(network, manifest, device="cpu"), Framing.of(manifest)
     geometry = stream.rig.geometry
     cameras = Cameras(geometry, mean_bone_lengths(), DEFAULT_HAND_SIZE_MM)
     fit = HandFit(geometry, cameras.bones, DEFAULT_HAND_SIZE_MM, FitSettings(motion=None))
@@ -59,8 +59,8 @@ def seen(stream: SyntheticStream, network: HandNetwork, manifest: Manifest) -> L
     for number, pair in enumerate(stream.pairs):
 
         def place(view, number=number, pair=pair):
-            roll_deg = roll_of(pixels[view][number])
-            centre, side_px = box_around(pixels[view][number], roll_deg)
+            roll_deg = framing.standing(pixels[view][number])
+            centre, side_px = framing.box(pixels[view][number], roll_deg)
             box = HandBox(view, "right", (float(centre[0]), float(centre[1])), side_px, 1.0, roll_deg)
             return CropRequest(box, geometry.cameras[view], pair[view].image)
 
@@ -71,7 +71,7 @@ def seen(stream: SyntheticStream, network: HandNetwork, manifest: Manifest) -> L
             continue
 
         def crop(view, fitted=fitted, pair=pair):
-            camera = crop_camera(fitted.pixels[view], "right", geometry.cameras[view], manifest.crop_size)
+            camera = crop_camera(fitted.pixels[view], "right", geometry.cameras[view], manifest.crop_size, framing)
             return HandCrop(view, "right", camera, camera.cut(pair[view].image))
 
         pairs.append(LivePair(known.captured_ns, known.hands, known.sigma_px, PerView.of(crop)))

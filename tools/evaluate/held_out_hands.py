@@ -16,6 +16,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.engines.engine import Engine
 from runtime.estimators.crop_prediction import CropPrediction, CropRequest, predict_best_roll, refine_predictions
+from runtime.estimators.framing import Framing
 from runtime.types import HandBox
 
 OUR_SEED, FOREIGN_SEED = 2_000_000, 3_000_000
@@ -73,25 +74,35 @@ class Evaluation:
     """Of the upright crops."""
 
 
-def render_held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> HeldOutHands:
-    """`count` hands that training never renders, in boxes of `size` px, which must be divisible by 16."""
+def render_held_out(kind: Kind, count: int, size: int, backgrounds: Backgrounds, framing: Framing) -> HeldOutHands:
+    """`count` hands that training never renders, in boxes of `size` px, which must be divisible by 16, as `framing` has them."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
-    frames = _drawn(kind, "at any roll", count, size, backgrounds, seed, size // 2, 1.0)
-    return HeldOutHands(kind, frames, upright_hands(kind, count, size, backgrounds))
+    frames = _drawn(kind, "at any roll", count, size, backgrounds, framing, seed, size // 2, 1.0)
+    return HeldOutHands(kind, frames, upright_hands(kind, count, size, backgrounds, framing))
 
 
-def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds) -> SyntheticCrops:
+def upright_hands(kind: Kind, count: int, size: int, backgrounds: Backgrounds, framing: Framing) -> SyntheticCrops:
     """Those of `render_held_out` in crops of a track."""
     seed = OUR_SEED if kind == "our" else FOREIGN_SEED
-    return _drawn(kind, "upright", count, size, backgrounds, seed + 1, 0, 0.0)
+    return _drawn(kind, "upright", count, size, backgrounds, framing, seed + 1, 0, 0.0)
 
 
 def _drawn(
-    kind: Kind, name: str, count: int, size: int, backgrounds: Backgrounds, seed: int, border: int, any_roll: float
+    kind: Kind,
+    name: str,
+    count: int,
+    size: int,
+    backgrounds: Backgrounds,
+    framing: Framing,
+    seed: int,
+    border: int,
+    any_roll: float,
 ) -> SyntheticCrops:
     model = None if kind == "our" else HandModel.load(asset=FOREIGN_ASSET)
     texture = None if kind == "our" else FOREIGN_TEXTURE
-    renderer = CropRenderer(size, backgrounds, seed, border=border, any_roll=any_roll, model=model, texture=texture)
+    renderer = CropRenderer(
+        size, backgrounds, seed, border=border, any_roll=any_roll, framing=framing, model=model, texture=texture
+    )
     steps = range(-(-count // BATCH))
     # Whole batches always, so that fewer hands are the first of more.
     parts = [renderer.render(BATCH) for _ in tqdm(steps, desc=f"rendering, {kind} hand {name}", unit=f"x{BATCH}")]

@@ -34,9 +34,10 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.outputs import ProgramFiles
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import SyntheticCrops
+from runtime.estimators.framing import Framing
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
-from runtime.networks.weights import DEFAULT_WEIGHTS, load_network, save_network
+from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network, save_network
 from tools.evaluate.clip_scores import WholeScores, score_hands
 from tools.evaluate.held_out_hands import BATCH, Kind, upright_hands
 from tools.report.table import table
@@ -120,17 +121,22 @@ class Comparison:
         return Offline(folder, left=clip / "left.mp4", right=clip / "right.mp4", teacher=self.settings.teacher, device="cpu")
 
     @cached_property
+    def manifest(self) -> Manifest:
+        return load_network(DEFAULT_WEIGHTS)[1]
+
+    @cached_property
     def watched(self) -> tuple[TwoViewGeometry, TrainingSet, TrainingSet]:
-        return collect_samples(self.offline, load_network(DEFAULT_WEIGHTS)[1].crop_size)
+        return collect_samples(self.offline, self.manifest)
 
     @cached_property
     def bank(self) -> SyntheticCrops:
-        return render_bank(BANK, load_network(DEFAULT_WEIGHTS)[1].crop_size, seed=0)
+        return render_bank(BANK, self.manifest.crop_size, Framing.of(self.manifest), seed=0)
 
     @cached_property
     def drawn(self) -> dict[Kind, SyntheticCrops]:
-        places, size = Backgrounds.load(None, "held_out"), load_network(DEFAULT_WEIGHTS)[1].crop_size
-        return {kind: upright_hands(kind, self.settings.hands, size, places) for kind in get_args(Kind)}
+        places, size = Backgrounds.load(None, "held_out"), self.manifest.crop_size
+        framing = Framing.of(self.manifest)
+        return {kind: upright_hands(kind, self.settings.hands, size, places, framing) for kind in get_args(Kind)}
 
     def add(self, name: str, seed: int, labels: LabelSource | None = None, addition: str = PLAIN) -> None:
         """Make the row if it does not exist yet; without `labels` the network as it ships."""

@@ -29,6 +29,7 @@ from hand.rotations import from_vector
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer, SyntheticCrops
 from runtime.engines.torch_engine import TorchEngine
+from runtime.estimators.framing import Framing
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 from tools.evaluate.promotion_scenes import Scene, make_scene
@@ -158,7 +159,8 @@ def evaluate(settings: Settings) -> list[Row]:
     files.writes("--json", settings.json).check()
     network, manifest = load_network(settings.weights)
     engine = TorchEngine(*load_network(settings.weights), threads=1)
-    drawn = CropRenderer(manifest.crop_size, Backgrounds.load(None, "held_out"), SYNTHETIC_SEED).render(128)
+    places, framing = Backgrounds.load(None, "held_out"), Framing.of(manifest)
+    drawn = CropRenderer(manifest.crop_size, places, SYNTHETIC_SEED, framing=framing).render(128)
     scenes: list[Scene] = []
     for number in tqdm(range(settings.scenes), desc="rendering", unit="scene"):
         scene = make_scene(np.random.default_rng([settings.seed, number, 1]), engine, settings.seconds, settings.fps)

@@ -49,7 +49,7 @@ def make_scene(rng: np.random.Generator, engine: TorchEngine, seconds: float, fp
     estimator = CropEstimator(engine, load_locator(), sizes_px, FollowSettings("right"))
     known = CalibrationState(geometry, mean_bone_lengths())
     labelled = [pair for pair in label_recording(iter(stream.pairs), estimator, known) if pair is not None]
-    shown = [TrainingSample.cut(pair, engine.manifest.crop_size) for pair in labelled]
+    shown = [TrainingSample.cut(pair, engine.manifest) for pair in labelled]
     parts = [number // STRETCH % HELD_OUT_EVERY == HELD_OUT_EVERY - 1 for number in range(len(shown))]
     learnt, held_out = ([one for one, out in zip(shown, parts, strict=True) if out == which] for which in (False, True))
     if len(held_out) < MIN_HELD_OUT:

@@ -125,7 +125,7 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
             device="cpu",
         )
         network, manifest = load_network(settings.weights)
-        geometry, training_set, held_out = collect_samples(settings, manifest.crop_size)
+        geometry, training_set, held_out = collect_samples(settings, manifest)
         before = label_error(network, manifest, held_out)
         saved = train_and_save(settings, geometry, training_set, held_out)
         after = label_error(*load_network(folder / "weights.safetensors"), held_out) if saved else before

@@ -6,11 +6,12 @@ import pytest
 from adapt.core.geometry_labels import ViewLabel
 from adapt.core.label_crops import LabelledCrop
 from capture.views import VIEWS
-from runtime.estimators.framing import BOX_MARGIN, roll_of
+from runtime.estimators.framing import AROUND_JOINTS, BOX_MARGIN, Framing, palm_box, palm_roll, roll_of
 from runtime.types import Side
 from tests.runtime.scenes import CAMERAS, IMAGES, Scene
 
 SIZE, BORDER = 64, 8
+PALM = Framing(upright=True, around="palm")
 both_sides = pytest.mark.parametrize("side", ["right", "left"])
 
 
@@ -19,7 +20,9 @@ def label_of(scene: Scene, view) -> ViewLabel:
     return ViewLabel(view, scene.side, CAMERAS[view], scene.pixels(view), sure, scene.truth(view), sure)
 
 
-def crops_of(side: Side, jitter: np.random.Generator | None = None) -> list[tuple[Scene, ViewLabel, LabelledCrop]]:
+def crops_of(
+    side: Side, jitter: np.random.Generator | None = None, framing: Framing = AROUND_JOINTS
+) -> list[tuple[Scene, ViewLabel, LabelledCrop]]:
     """Of a moving hand, in both views."""
     crops = []
     for seq in range(0, 60, 4):
@@ -27,7 +30,7 @@ def crops_of(side: Side, jitter: np.random.Generator | None = None) -> list[tupl
         scene.seq = seq
         for view in VIEWS:
             label = label_of(scene, view)
-            crops.append((scene, label, LabelledCrop.cut(label, IMAGES[view], SIZE, BORDER, jitter)))
+            crops.append((scene, label, LabelledCrop.cut(label, IMAGES[view], SIZE, framing, BORDER, jitter)))
     return crops
 
 
@@ -79,6 +82,24 @@ def test_without_jitter_the_hand_stands_upright_in_its_margin():
         low, high = crop.pixels.min(0), crop.pixels.max(0)
         np.testing.assert_allclose((low + high) / 2, (crop.camera.size - 1) / 2, atol=0.06 * SIZE)
         assert (high - low).max() * BOX_MARGIN == pytest.approx(SIZE, rel=0.12)
+
+
+def test_around_the_palm_the_hand_stands_in_mediapipes_square():
+    for _, label, crop in crops_of("left", framing=PALM):
+        assert abs(palm_roll(crop.pixels)) < 8
+        centre, side_px = palm_box(crop.pixels, 0.0)
+        np.testing.assert_allclose(centre, (crop.camera.size - 1) / 2, atol=0.06 * SIZE)
+        assert side_px == pytest.approx(SIZE, rel=0.12)
+        np.testing.assert_allclose(crop.camera.frame_from_crop(crop.pixels), label.pixels, atol=1e-6)
+
+
+def test_a_palm_is_found_with_its_roll():
+    random = np.random.default_rng(3)
+    crops = [crop for _ in range(3) for _, _, crop in crops_of("right", random, PALM)]
+    roll = np.array([palm_roll(crop.pixels) for crop in crops])
+    assert np.abs(roll).max() < 60 and roll.std() > 8
+    off = np.array([palm_box(crop.pixels, 0.0)[0] - (crop.camera.size - 1) / 2 for crop in crops]) / SIZE
+    assert 0.04 < off.std() < 0.15
 
 
 def test_jitter_is_as_that_of_drawn_hands():

@@ -20,7 +20,7 @@ from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
 from hand.rotations import angle_deg, from_vector
 from runtime.estimators.crop import CropCamera, HandCrop
-from runtime.estimators.framing import box_around, roll_of
+from runtime.estimators.framing import AROUND_JOINTS, box_around, roll_of
 from runtime.networks.detnet import DetNet
 from runtime.networks.detnet_lite import DetNetLite
 from runtime.networks.network import Decoded, HandNetwork, MapNetwork, Maps
@@ -365,7 +365,7 @@ def test_targets_of_turned_crops_are_turned(tiny, asked):
 
 def learnt(shipped: tuple[HandNetwork, Manifest], headset: CropPairs, seed: int) -> tuple[Tensor, list[StepFigures]]:
     """With everything switched on."""
-    rehearsal = Rehearsal(render_bank(20, 64, seed=0), 0.33, seed, spectra=True)
+    rehearsal = Rehearsal(render_bank(20, 64, AROUND_JOINTS, seed=0), 0.33, seed, spectra=True)
     adaptation = MeanTeacher(*shipped, augment=Augmenter(seed), rehearsal=rehearsal)
     figures = [adaptation.step(headset, synthetic.R_RIGHT_FROM_LEFT) for _ in range(2)]
     return parameters(adaptation.teacher), figures
@@ -379,7 +379,7 @@ def test_with_everything_on_a_seed_gives_the_same_weights_and_another_gives_othe
 
 def test_rehearsal_lowers_its_own_error_and_keeps_the_real_hands_loss(tiny):
     network, manifest, pairs = tiny
-    bank = render_bank(20, 32, seed=0)
+    bank = render_bank(20, 32, AROUND_JOINTS, seed=0)
     told = taught(hands(), 32)
 
     def step(rehearsal: Rehearsal | None) -> tuple[StepFigures, Tensor]:

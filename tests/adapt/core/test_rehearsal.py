@@ -3,6 +3,7 @@
 from copy import deepcopy
 from dataclasses import fields
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import SyntheticCrops
 from hand.synth.spectrum import photograph_details
 from hand.synth.turn import BORDER
+from runtime.estimators.framing import AROUND_JOINTS, Framing, palm_box
 from runtime.networks.detnet_lite import DetNetLite
 from runtime.networks.network import HandNetwork
 
@@ -21,7 +23,7 @@ SIZE = 64
 
 @pytest.fixture(scope="module")
 def bank() -> SyntheticCrops:
-    return render_bank(40, SIZE, seed=0)
+    return render_bank(40, SIZE, AROUND_JOINTS, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,17 @@ def target() -> Tensor:
 
 def test_a_bank_is_the_same_for_a_seed_and_has_a_border(bank):
     assert bank.images.shape == (40, SIZE + 2 * BORDER, SIZE + 2 * BORDER, 3)
-    assert torch.equal(render_bank(20, SIZE, seed=0).images, bank.images[:20])
-    assert not torch.equal(render_bank(20, SIZE, seed=1).images, bank.images[:20])
+    assert torch.equal(render_bank(20, SIZE, AROUND_JOINTS, seed=0).images, bank.images[:20])
+    assert not torch.equal(render_bank(20, SIZE, AROUND_JOINTS, seed=1).images, bank.images[:20])
+
+
+def test_a_bank_is_framed_as_its_network_asks():
+    framing = Framing(upright=True, around="palm")
+    pixels = render_bank(20, SIZE, framing, seed=0).pixels.numpy()
+    centres, sides = zip(*(palm_box(hand, 0.0) for hand in pixels), strict=True)
+    # Jitter: a standard deviation of 0.07 sides, sizes of 0.82 to 1.32.
+    assert np.abs(np.array(centres).mean(0) - (SIZE + 2 * BORDER - 1) / 2).max() < 0.08 * SIZE
+    assert min(sides) > SIZE / 1.32 * 0.93 and max(sides) < SIZE / 0.82 * 1.07
 
 
 @pytest.mark.parametrize(("share", "drawn"), [(0.5, 12), (0.33, 6), (0.01, 1)])

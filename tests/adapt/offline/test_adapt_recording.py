@@ -122,7 +122,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(settings: Settings) -> Seen:
-    return Seen(*collect_samples(settings, 64, Truth))
+    return Seen(*collect_samples(settings, load_network(settings.weights)[1], Truth))
 
 
 def test_held_out_samples_are_not_trained_on(seen):

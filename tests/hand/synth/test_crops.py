@@ -119,6 +119,30 @@ def test_surface_map_gives_the_position_on_the_rest_hand(upright):
         assert (depth - upright.joints[:, joint, 2])[shown].abs().median() < 0.15
 
 
+@pytest.fixture(scope="module")
+def palms() -> SyntheticCrops:
+    return CropRenderer(SIZE, PLACES, 0, framing=track.Framing(upright=True, around="palm")).render(80)
+
+
+def test_around_the_palm_boxes_are_mediapipes_with_jitter(palms):
+    for pixels in palms.pixels.numpy():
+        centre, size = track.palm_box(pixels, 0.0)
+        assert SIZE / 1.32 * 0.93 < size < SIZE / 0.82 * 1.07
+        assert abs(centre - (SIZE - 1) / 2).max() < 0.25 * size
+    rolls = np.array([track.palm_roll(pixels) for pixels in palms.pixels.numpy()])
+    # None has any roll: the detector of palms tells it.
+    assert abs(rolls.mean()) < 6 and 0.6 * aim.ROLL_JITTER_DEG < rolls.std() < 1.6 * aim.ROLL_JITTER_DEG
+    assert reprojection_error_px(palms.joints, palms.pixels, SIZE).max() < 1e-2
+
+
+@pytest.mark.parametrize("upright", [False, True])
+def test_around_the_joints_is_what_is_drawn_without_a_framing(upright):
+    plain = CropRenderer(SIZE, PLACES, 3).render(4)
+    framed = CropRenderer(SIZE, PLACES, 3, framing=track.Framing(upright, "joints")).render(4)
+    for field in fields(SyntheticCrops):
+        assert torch.equal(getattr(plain, field.name), getattr(framed, field.name)), field.name
+
+
 def test_boxes_are_those_of_the_tracker_with_jitter(crops):
     assert aim.BOX_MARGIN == track.BOX_MARGIN
     for pixels in crops.pixels.numpy():

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM, JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer
 from runtime.engines.engine import Predictions
+from runtime.estimators.framing import AROUND_JOINTS, Framing, palm_box
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import Manifest
 from tools.evaluate.held_out_hands import (
@@ -24,7 +24,7 @@ from tools.evaluate.held_out_hands import (
     score,
     sharpness,
 )
-from tools.evaluate.network import Settings, breakdown, expected_error_mm, headline, headlines, main, reliability_of, report
+from tools.evaluate.network import breakdown, expected_error_mm, headline, headlines, reliability_of, report
 from tools.report.table import table
 from tools.train.network import HELD_OUT_SEED
 
@@ -34,7 +34,7 @@ PLACES = Backgrounds.load(None, "held_out")
 
 @pytest.fixture(scope="module")
 def hands() -> HeldOutHands:
-    return render_held_out("our", COUNT, SIZE, PLACES)
+    return render_held_out("our", COUNT, SIZE, PLACES, AROUND_JOINTS)
 
 
 class Knowing:
@@ -77,13 +77,13 @@ def test_both_kinds_are_as_many_as_asked_for_and_not_those_of_training(hands):
 
 
 def test_fewer_hands_are_the_first_of_more(hands):
-    few = render_held_out("our", 3, SIZE, PLACES)
+    few = render_held_out("our", 3, SIZE, PLACES, AROUND_JOINTS)
     assert torch.equal(few.frames.images, hands.frames.images[:3])
     assert torch.equal(few.upright.pixels, hands.upright.pixels[:3])
 
 
 def test_the_foreign_hand_is_another(hands):
-    foreign = render_held_out("foreign", 3, SIZE, PLACES)
+    foreign = render_held_out("foreign", 3, SIZE, PLACES, AROUND_JOINTS)
     assert foreign.kind == "foreign"
     bones = [(h.joints[:, 8] - h.joints[:, 7]).norm(dim=1).mean() for h in (foreign.frames, hands.frames)]
     assert not torch.isclose(*bones, rtol=1e-3)
@@ -157,6 +157,13 @@ def test_the_report_tells_its_count_its_figures_and_every_joint(hands):
     assert len(lines) == 4 and len(set(map(len, lines))) == 1
 
 
-def test_drawn_hands_are_for_detnets_network():
-    with pytest.raises(UserError, match="drawn hands are cropped as for detnet: give --hands 0 with --estimator mediapipe-3d"):
-        main(Settings(estimator="mediapipe-3d"))
+def test_hands_are_drawn_and_predicted_as_the_network_frames_them():
+    palms = render_held_out("our", COUNT, SIZE, PLACES, Framing(upright=True, around="palm"))
+    drawn = {"at any roll": (palms.frames.pixels, SIZE - 0.5), "upright": (palms.upright.pixels, SIZE / 2 - 0.5)}
+    for name, (pixels, middle) in drawn.items():
+        centres, sides = zip(*(palm_box(hand, 0.0) for hand in pixels.numpy()), strict=True)
+        assert np.abs(np.array(centres).mean(0) - middle).max() < 0.08 * SIZE, name
+        assert min(sides) > SIZE / 1.32 * 0.93 and max(sides) < SIZE / 0.82 * 1.07, name
+    result = evaluate_kind(Knowing(palms), palms)
+    np.testing.assert_allclose(result.tracked.error_mm, 0, atol=1e-2)
+    np.testing.assert_allclose(result.first.error_mm, 0, atol=1e-2)

@@ -7,6 +7,7 @@ import pytest
 
 from hand.joints import JOINT_NAMES
 from hand.synth.backgrounds import Backgrounds
+from runtime.estimators.framing import AROUND_JOINTS
 from tests.tools.evaluate.test_network import COUNT, SIZE, Knowing, judged
 from tests.tools.report.skeletons import count_skeletons
 from tools.evaluate.held_out_hands import HeldOutHands, render_held_out
@@ -17,7 +18,7 @@ from tools.report.network_page import CASES, PREDICTION, TRUTH, WIDTH, draw_page
 
 @pytest.fixture(scope="module")
 def hands() -> HeldOutHands:
-    return render_held_out("our", COUNT, SIZE, Backgrounds.load(None, "held_out"))
+    return render_held_out("our", COUNT, SIZE, Backgrounds.load(None, "held_out"), AROUND_JOINTS)
 
 
 def test_the_page_shows_figures_curves_and_hands_of_both_kinds(hands: HeldOutHands, tmp_path: Path):
