@@ -58,6 +58,7 @@ class Pipeline:
         """Of all steps so far. Other threads may read it."""
         self._cameras = cameras
         self._clock_ns = clock_ns
+        self._hand_size_mm = settings.hand_size_mm
 
     def step(self, pair: FramePair) -> list[DualHand]:
         """The hands in a pair: one or, where none is seen, none. Raises UserError for frames of an unexpected size."""
@@ -105,6 +106,8 @@ class Pipeline:
                 fused.wrist_mm,
                 fused.reprojection_px,
                 fused.axes,
+                self._hand_size_mm,
+                fused.sigma_mm,
             )
         ]
 

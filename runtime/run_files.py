@@ -10,6 +10,7 @@ from hand.logs import log_file_of
 from hand.outputs import ProgramFiles, with_manifest
 from runtime.calibration.formats.choice import calibration_file
 from runtime.command_line import CommandLine
+from runtime.outputs.stream_registry import parse_stream
 from runtime.settings import OUTPUT_FILES, Settings
 from runtime.settings_file import read_file
 
@@ -20,7 +21,7 @@ def check_files(settings: CommandLine, arguments: Sequence[str]) -> None:
     """`arguments`: the command line's.
 
     Raises UserError where an output is an input or another output, is there already and is not to be overwritten, or cannot be
-    written.
+    written; for an output address that cannot be used.
     """
     files = ProgramFiles(overwrite=settings.overwrite)
     if settings.replay:
@@ -40,6 +41,8 @@ def check_files(settings: CommandLine, arguments: Sequence[str]) -> None:
         if path and name == "record":
             files.writes("the log of --record", log_file_of(path), plain=True, overwrite=overwrite)
     files.check()
+    for url in settings.output:
+        parse_stream(url)
     for view, source in (("left", settings.left), ("right", settings.right)):
         if settings.publish is not None and settings.publish == source:
             raise UserError(f"--publish {source} is the address that --{view} reads: give --publish one of its own")

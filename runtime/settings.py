@@ -111,6 +111,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Recorded images: as they were sent, or as JPEG, which is far smaller and no longer replays bit for bit."""
     publish: Annotated[str | None, tyro.conf.arg(metavar="ADDRESS")] = None
     """Send each hand to other programs from this address, such as tcp://127.0.0.1:5570 (see tools.listen)."""
+    output: Annotated[tuple[str, ...], tyro.conf.arg(metavar="URL [URL ...]")] = ()
+    """Send each hand to other programs as they want it: ws://127.0.0.1:8765 (WebSocket, JSON or msgpack), openxr+ws://127.0.0.1:8766
+    (OpenXR's 26 joints), osc://127.0.0.1:9000 (OSC over UDP); see docs/outputs.md."""
     overwrite: bool = False
     """Replace outputs that are there already, once the new ones are whole; in a settings file, those that it names itself."""
     stats: _File = None

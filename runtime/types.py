@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from capture.views import PerView, View
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.geometry.two_view import TwoViewGeometry
 
 Side = Literal["left", "right"]
@@ -117,3 +118,8 @@ class DualHand:
     weighted by inverse variance; None without a geometry."""
     axes: View = "left"
     """Whose camera's axes `joints` are in: the right one's only while the left camera is absent and no rotation is known."""
+    hand_size_mm: float = DEFAULT_HAND_SIZE_MM
+    """Length of one hand, wrist to middle MCP: as the user says, or the default."""
+    sigma_mm: np.ndarray | None = None
+    """(21,) expected distance of each joint from the truth, root mean square, if all that the fit knows were independent; None
+    where `joints` are not the fit's alone."""

@@ -2,14 +2,19 @@
 
 import json
 import os
+import queue
 import signal
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import cv2
 import pytest
 import torch
+from pythonosc.dispatcher import Dispatcher
+from pythonosc.osc_server import ThreadingOSCUDPServer
 
 from runtime.networks.weights import Manifest, build_network, save_network
 from tests.capture.clips import write_clip
@@ -130,3 +135,23 @@ def test_ctrl_c_keeps_what_was_written(tmp_path, given):
     assert code == 0, err
     assert [json.loads(line) for line in hands.read_text().splitlines()]
     assert {file.name for file in tmp_path.iterdir()} == {"h.jsonl", "v.mp4", "left.mp4", "right.mp4"}
+
+
+def test_hands_reach_programs_that_this_project_knows_nothing_of(given, here):
+    received: queue.Queue[str] = queue.Queue()
+    dispatcher = Dispatcher()
+    dispatcher.set_default_handler(lambda address, *values: received.put(address))
+    with ThreadingOSCUDPServer(("127.0.0.1", 0), dispatcher) as server, socket.socket() as probe:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        probe.bind(("127.0.0.1", 0))
+        taken, url = probe.getsockname()[1], f"osc://127.0.0.1:{server.server_address[1]}"
+        probe.listen()
+        code, out, err = here(*given, "--output", url, f"ws://127.0.0.1:{taken}")
+        assert (code, out) == (2, "") and f"ws://127.0.0.1:{taken} cannot be listened at" in err.splitlines()[-1]
+        code, out, err = here(*given, "--output", "ws://0.0.0.0:8765")
+        assert (code, out) == (2, "") and "token" in err and err.count("\n") == 1
+        code, _, err = finish(start(*given, "--output", url))
+        server.shutdown()
+    assert code == 0, err
+    addresses = {received.get_nowait() for _ in range(received.qsize())}
+    assert addresses & {"/duohand/left/index_tip", "/duohand/right/index_tip"}

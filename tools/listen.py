@@ -22,7 +22,8 @@ from capture.transport.latest_publisher import subscribe_latest
 from hand import program
 from hand.errors import UserError
 from hand.joints import JOINTS
-from runtime.outputs.hand_publisher import PublishedHand, decode_hand
+from runtime.outputs.hand_message import HandMessage
+from runtime.outputs.hand_publisher import decode_hand
 
 _POLL_MS = 100
 _PATIENCE_NS = 1_000_000_000
@@ -122,7 +123,7 @@ def listen(settings: Settings, stop: Stop) -> str:
     return f"{received} hands, {missed} missed" + f", {broken} invalid messages" * (broken > 0)
 
 
-def line_of(hand: PublishedHand, now_ns: int) -> str:
+def line_of(hand: HandMessage, now_ns: int) -> str:
     """One hand as text: number, side, age, views that see it, wrist and tip of the index finger."""
     assert len(hand.fused.joints) == JOINTS
     seen = " and ".join(view for view in ("left", "right") if getattr(hand.views, view).own) or "neither view"

@@ -44,6 +44,8 @@ class FusedHand:
     """Of the fitted hand, root mean square, see `FittedHand`."""
     axes: View = "left"
     """Whose camera's axes `joints` are in."""
+    sigma_mm: np.ndarray | None = None
+    """(21,) see `FittedHand`; None where `joints` are not the fitted hand's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,11 +116,11 @@ class HandTrack:
         share = self._blend(captured_ns, self._rig.merges_by_geometry and fitted is not None)
         if fitted is None or geometry is None:
             return None if merged is None else FusedHand(merged.joints, merged.weight_left, R, uncertainty_deg)
-        joints, weight = fitted.joints, fitted.weight_left
+        joints, weight, sigma_mm = fitted.joints, fitted.weight_left, fitted.sigma_mm
         if merged is not None and share < 1:
             joints = unit_hand(share * joints + (1 - share) * merged.joints)
-            weight = share * weight + (1 - share) * merged.weight_left
-        return FusedHand(joints, weight, R, uncertainty_deg, geometry, fitted.wrist_mm, fitted.reprojection_px)
+            weight, sigma_mm = share * weight + (1 - share) * merged.weight_left, None
+        return FusedHand(joints, weight, R, uncertainty_deg, geometry, fitted.wrist_mm, fitted.reprojection_px, sigma_mm=sigma_mm)
 
     def _use_cameras(self, state: CalibrationState) -> None:
         """Fit to the rig's cameras from now on; the fit keeps the hand's motion where only the cameras are refined."""

@@ -7,6 +7,8 @@ import numpy as np
 
 from capture.frames import FramePair
 from capture.views import PerView, View
+from hand.bone_frames import joint_rotations
+from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import DualHand, Side
 
@@ -91,6 +93,15 @@ class HandLine(msgspec.Struct, frozen=True, kw_only=True):
     cropped_ns: int | None
     inferred_ns: int | None
     merged_ns: int
+    hand_size_mm: float = DEFAULT_HAND_SIZE_MM
+    """Length of one hand, wrist to middle MCP: joints of a unit hand times this are mm."""
+    joints_mm: Points | None = None
+    """(21, 3) left camera's axes, mm; null while the hand's place is not known."""
+    joint_sigma_mm: list[float] | None = None
+    """(21,) expected distance of each joint from the truth, mm; null where the joints are not fitted to the cameras alone."""
+    rotations: Points | None = None
+    """(21, 4) unit quaternions w, x, y, z (`hand.bone_frames`): the wrist's from palm axes to those of `fused.joints`, each other
+    joint's from the axes of its bone to those of the bone before; null for joints that span no palm."""
 
 
 def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, exact: bool = False) -> HandLine:
@@ -118,6 +129,8 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, e
         )
 
     views = PerView.of(view_line)
+    rotations = joint_rotations(fused, hand.side)
+    wrist_mm = None if in_right_axes else hand.wrist_mm
     uncertainty_deg = hand.rotation_uncertainty_deg
     return HandLine(
         index=pair.left.seq,
@@ -139,6 +152,10 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, e
         cropped_ns=timings.cropped_ns,
         inferred_ns=timings.inferred_ns,
         merged_ns=timings.merged_ns,
+        hand_size_mm=float(hand.hand_size_mm),
+        joints_mm=None if wrist_mm is None else _numbers(wrist_mm + fused * hand.hand_size_mm, digits and 2),
+        joint_sigma_mm=_numbers(hand.sigma_mm, digits and 2),
+        rotations=_numbers(rotations, digits) if np.isfinite(rotations).all() else None,
     )
 
 

@@ -6,27 +6,17 @@ import zmq
 from capture.frames import FramePair
 from capture.transport.keys import Keys
 from capture.transport.latest_publisher import LatestPublisher
-from runtime.outputs.hand_line import HandLine, hand_line
+from runtime.outputs.hand_line import hand_line
+from runtime.outputs.hand_message import HandMessage, hand_message
 from runtime.types import DualHand
 
-VERSION = 1
+
+def encode_hand(message: HandMessage) -> bytes:
+    """The bytes of a message."""
+    return _encoder.encode(message)
 
 
-class PublishedHand(HandLine, frozen=True, kw_only=True, omit_defaults=False):
-    """A record of `hands.jsonl` with the message's version and number."""
-
-    version: int = VERSION
-    """Of the message's format."""
-    number: int = 0
-    """Sequence number of published hands, from 0: a gap counts the hands that a slow receiver missed."""
-
-
-def encode_hand(number: int, line: HandLine) -> bytes:
-    """The message."""
-    return _encoder.encode({"version": VERSION, "number": number, **msgspec.structs.asdict(line)})
-
-
-def decode_hand(message: bytes) -> PublishedHand:
+def decode_hand(message: bytes) -> HandMessage:
     """The hand in a message. Raises msgspec.MsgspecError for a message of another format."""
     return _decoder.decode(message)
 
@@ -42,7 +32,7 @@ class HandPublisher:
     def take(self, pair: FramePair, hands: list[DualHand]) -> None:
         """Publish the hands of a pair. Raises OSError where the address is gone."""
         for hand in hands:
-            message = encode_hand(self._number, hand_line(pair, hand, hand.R_right_from_left))
+            message = encode_hand(hand_message(self._number, hand_line(pair, hand, hand.R_right_from_left)))
             try:
                 self._publisher.send(message)
             except zmq.ZMQError as error:
@@ -58,4 +48,4 @@ class HandPublisher:
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(PublishedHand)
+_decoder = msgspec.msgpack.Decoder(HandMessage)

@@ -6,7 +6,7 @@ from typing import Protocol
 from capture.frames import FramePair
 from capture.stream import Tap
 from capture.transport.keys import load_keys
-from hand.findings import Findings
+from hand.findings import Finding, Findings
 from runtime.calibration.camera_profile import Profile
 from runtime.calibration.solver_log import RecordingSolver
 from runtime.calibration.solver_process import Solver
@@ -14,7 +14,9 @@ from runtime.loop import PairSource
 from runtime.output_guard import OutputGuard
 from runtime.outputs.hand_publisher import HandPublisher
 from runtime.outputs.hand_writer import HandWriter
+from runtime.outputs.queued_output import QueuedOutput
 from runtime.outputs.run_recorder import RunMetadata, RunRecorder
+from runtime.outputs.stream_registry import open_stream
 from runtime.settings import Settings
 from runtime.types import DualHand
 
@@ -58,12 +60,18 @@ class Outputs:
         """An output that fails is one of the `findings`. Raises UserError, with everything undone, where one cannot be opened."""
         self._findings = findings
         self._opened: list[tuple[HandOutput, OutputGuard]] = []
+        self._streams: dict[str, QueuedOutput] = {}
+        """By URL, without its token."""
         self._record: RunRecorder | None = None
         try:
             for name, open_output in OPENERS.items():
                 output = open_output(settings)
                 if output is not None:
                     self._add(output, name, getattr(settings, name))
+            for url in settings.output:
+                stream = open_stream(url)
+                self._streams[url.partition("?")[0]] = stream
+                self._add(stream, "output", url.partition("?")[0])
             if settings.record:
                 self._record = RunRecorder(settings.record, settings, about)
                 self._add(self._record, "record", settings.record)
@@ -116,6 +124,10 @@ class Outputs:
         for output, guard in self._opened:
             with guard:
                 output.close()
+        for url, stream in self._streams.items():
+            if stream.missed:
+                text = f"--output {url} was given {stream.written}, and {stream.missed} more its receivers were too slow for"
+                self._findings.add(Finding("output_missed", text))
 
     def _add(self, output: HandOutput, name: str, value: object) -> None:
         self._opened.append((output, OutputGuard(self._findings, name, value, lambda: output.written)))

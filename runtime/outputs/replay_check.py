@@ -13,14 +13,14 @@ from hand.findings import Finding
 from runtime.calibration.camera_profile import Profile
 from runtime.calibration.solver_log import ReplayingSolver, SolverEvent
 from runtime.calibration.solver_process import InlineSolver, Solver
-from runtime.outputs.hand_line import HandLine, hand_line
+from runtime.outputs.hand_line import hand_line
 from runtime.outputs.run_recorder import HAND_TOPIC, PROFILE, RUN, RunMetadata
 from runtime.settings import DECIDES_HANDS, Settings
 from runtime.types import DualHand
 
 _TIMES = ("received_ns", "paired_ns", "started_ns", "cropped_ns", "inferred_ns", "merged_ns")
 _encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(HandLine)
+_raw_decoder = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class ReplayCheck:
@@ -75,7 +75,7 @@ class ReplayCheck:
         then = [note.data for note in self.pairs.notes_of_current if note.topic == HAND_TOPIC]
         now = [_encoder.encode(hand_line(pair, hand, hand.R_right_from_left, exact=True)) for hand in hands]
         self._pairs += 1
-        self._equal += list(map(_without_times, then)) == list(map(_without_times, now))
+        self._equal += len(then) == len(now) and all(map(_alike, then, now))
 
     @property
     def finding(self) -> Finding:
@@ -89,12 +89,15 @@ class ReplayCheck:
         return self.pairs.current.solver if self.pairs.current else ""
 
 
-def _without_times(line: bytes) -> HandLine | None:
-    """A recorded hand without its times, which differ from run to run; None for a malformed line."""
+def _alike(then: bytes, now: bytes) -> bool:
+    """Whether a recorded hand is that of the replay: in all that was recorded but times, which differ from run to run."""
     try:
-        return msgspec.structs.replace(_decoder.decode(line), **dict.fromkeys(_TIMES, 0))
+        recorded: dict[str, msgspec.Raw] = _raw_decoder.decode(then)
     except msgspec.MsgspecError:
-        return None
+        return False
+    # Earlier releases recorded fewer fields.
+    again = _raw_decoder.decode(now)
+    return all(bytes(value) == bytes(again.get(name, b"")) for name, value in recorded.items() if name not in _TIMES)
 
 
 def recorded_settings(path: Path) -> Settings:

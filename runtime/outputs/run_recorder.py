@@ -54,8 +54,9 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def of(cls, settings: Settings, engine: str, weights: Path | None, threads: int | None, torch_threads: int) -> "RunMetadata":
         fields = {name: getattr(settings, name) for name in Settings.__struct_fields__}
-        # Passwords of network cameras are nobody's who gets a recording.
+        # Passwords of network cameras and tokens are nobody's who gets a recording.
         fields |= {view: source and masked(source) for view, source in (("left", settings.left), ("right", settings.right))}
+        fields |= {"output": tuple(url.partition("?")[0] for url in settings.output)}
         # A replay may run in another working directory.
         fields |= {"weights": settings.weights and settings.weights.resolve()}
         fields |= {"calibration": tuple(path.resolve() for path in settings.calibration)}

@@ -16,6 +16,7 @@ from capture.transport.keys import make_keys
 from capture.transport.latest_publisher import LatestPublisher, subscribe_latest
 from hand.errors import UserError
 from runtime.outputs.hand_line import HandLine, hand_line
+from runtime.outputs.hand_message import HandMessage, hand_message
 from runtime.outputs.hand_publisher import HandPublisher, decode_hand, encode_hand
 from tests.paths import ROOT
 from tests.runtime.dual_hands import R_RIGHT_FROM_LEFT, dual_hand, frame_pair
@@ -46,7 +47,7 @@ def test_a_published_hand_round_trips(tmp_path, context):
     line = hand_line(PAIR, HAND, R_RIGHT_FROM_LEFT)
     publisher = LatestPublisher(endpoint)
     socket = subscribe_latest(context, endpoint)
-    hand = decode_hand(received(socket, publisher, encode_hand(7, line)))
+    hand = decode_hand(received(socket, publisher, encode_hand(hand_message(7, line))))
     publisher.close()
     assert (hand.version, hand.number) == (1, 7)
     assert HandLine(**{name: getattr(hand, name) for name in HandLine.__struct_fields__}) == line
@@ -99,7 +100,7 @@ def test_protocol_example_matches_the_wire_format():
     match = re.search(r"```hex hand\n(.*?)```", text, re.DOTALL)
     assert match
     told = bytes.fromhex(match[1].replace("\n", " "))
-    sent = encode_hand(0, example_hand())
+    sent = encode_hand(example_message())
     assert len(told) > 150 and sent.startswith(told)
     size = re.search(r"\*\*([\d,]+) bytes\*\*", text)
     assert size and len(sent) == int(size[1].replace(",", ""))
@@ -108,11 +109,11 @@ def test_protocol_example_matches_the_wire_format():
 def test_protocol_table_lists_every_field():
     text = (Path(capture.__path__[0]) / "PROTOCOL.md").read_text(encoding="utf-8")
     section = text[text.index("# Hands, version") :]
-    for name in msgspec.msgpack.decode(encode_hand(0, example_hand())):
+    for name in msgspec.msgpack.decode(encode_hand(example_message())):
         assert f"`{name}`" in section, name
 
 
-def example_hand() -> HandLine:
+def example_message() -> HandMessage:
     """The hand of the example: seen by both, every joint's x 0.25, y 0.5, z 1."""
     pair = frame_pair(0)
     hand = dual_hand(pair, rotation=np.eye(3))
@@ -122,7 +123,8 @@ def example_hand() -> HandLine:
         view.joints[:] = joints
         view.pixels[:] = 100.0
     hand.joints[:] = joints
-    return hand_line(pair, hand, np.eye(3))
+    message = hand_message(0, hand_line(pair, hand, np.eye(3)))
+    return msgspec.structs.replace(message, captured_unix_ns=None)
 
 
 def test_the_example_listener_prints_hands_and_counts_those_it_missed(tmp_path):
@@ -140,7 +142,7 @@ def test_the_example_listener_prints_hands_and_counts_those_it_missed(tmp_path):
     while listener.poll() is None and time.monotonic() < deadline:
         line = hand_line(PAIR, HAND, R_RIGHT_FROM_LEFT)
         line = msgspec.structs.replace(line, wrist_mm=[1.0, 2.0, 400.0], reprojection_px=1.0)
-        publisher.send(b"\xc1" if number % 7 == 3 else encode_hand(number, line))
+        publisher.send(b"\xc1" if number % 7 == 3 else encode_hand(hand_message(number, line)))
         number += 2
         time.sleep(0.02)
     publisher.close()

@@ -1,0 +1,112 @@
+"""Rotations of a hand's bones from its joints alone: what an avatar, a robot hand or a headset's runtime is driven by.
+
+A bone's axes: y along it, away from the wrist; z out of the back of the hand; x completes a right-handed system, so that turning
+about +x extends a finger and turning about -x flexes it, of both hands. Joints do not tell how a bone turns about itself, anatomy
+does: a finger's joints bend and spread and do not twist, so each bone's axes are its parent's, turned by the smallest rotation
+that brings y to the bone. The thumb's metacarpal stands turned in the palm; its rest axes are those of `hand.model`.
+"""
+
+import itertools
+from typing import Literal
+
+import numpy as np
+
+from hand.joints import FINGERS, JOINTS, MIDDLE_MCP, WRIST
+from hand.rotations import between
+
+_MIRROR = np.diag([-1.0, 1.0, 1.0])
+_INDEX_MCP, _LITTLE_MCP = FINGERS["index"][0], FINGERS["little"][0]
+
+
+def palm_axes(joints: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+    """(3, 3) rotation R_x_from_palm of joints (21, 3) in any axes x: palm axes as columns, y from the wrist to the middle MCP.
+
+    Not finite for joints that span no palm.
+    """
+    along = joints[MIDDLE_MCP] - joints[WRIST]
+    across = joints[_LITTLE_MCP] - joints[_INDEX_MCP] if side == "right" else joints[_INDEX_MCP] - joints[_LITTLE_MCP]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        y = along / np.linalg.norm(along)
+        x = across - (across @ y) * y
+        x = x / np.linalg.norm(x)
+    return np.stack([x, y, np.cross(x, y)], 1)
+
+
+def bone_axes(joints: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+    """(21, 3, 3) rotations R_x_from_bone of joints (21, 3) in any axes x: at each joint those of the bone that begins there.
+
+    The wrist's are the palm's; a tip's are those of the bone that ends there.
+    """
+    axes = np.empty((JOINTS, 3, 3))
+    axes[WRIST] = palm = palm_axes(joints, side)
+    at_rest = _R_PALM_FROM_THUMB_AT_REST if side == "right" else _MIRROR @ _R_PALM_FROM_THUMB_AT_REST @ _MIRROR
+    for name, chain in FINGERS.items():
+        before = palm @ at_rest if name == "thumb" else palm
+        for joint, child in itertools.pairwise(chain):
+            bone = joints[child] - joints[joint]
+            if np.isfinite(before).all() and bone.any():
+                before = between(before[:, 1], bone) @ before
+            axes[joint] = before
+        axes[chain[-1]] = before
+    return axes
+
+
+def joint_rotations(joints: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
+    """(21, 4) unit quaternions (w, x, y, z), w ≥ 0, of joints (21, 3) in any axes x.
+
+    The wrist's is R_x_from_palm, each other joint's R_parent_from_bone, the same however the hand is turned; a tip's is 1.
+    Not finite for joints that span no palm.
+    """
+    axes = bone_axes(joints, side)
+    relative = np.swapaxes(axes[_PARENTS], -1, -2) @ axes
+    relative[WRIST] = axes[WRIST]
+    return to_quaternion(relative)
+
+
+def to_quaternion(rotation: np.ndarray) -> np.ndarray:
+    """(..., 4) unit quaternions (w, x, y, z), w ≥ 0, of rotations (..., 3, 3).
+
+    Of the four ways to read one, that with the largest component (Shepperd 1978).
+    """
+    m = np.asarray(rotation, float)
+    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
+    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
+    d, e, f = m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 2, 1] + m[..., 1, 2]
+    rows = np.stack(
+        [
+            np.stack([1 + xx + yy + zz, a, b, c], -1),
+            np.stack([a, 1 + xx - yy - zz, d, e], -1),
+            np.stack([b, d, 1 - xx + yy - zz, f], -1),
+            np.stack([c, e, f, 1 - xx - yy + zz], -1),
+        ],
+        -2,
+    )
+    best = np.argmax(np.diagonal(rows, axis1=-2, axis2=-1), -1)
+    quaternion = np.take_along_axis(rows, best[..., None, None], -2)[..., 0, :]
+    quaternion = quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
+    return np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
+
+
+def from_quaternion(quaternion: np.ndarray) -> np.ndarray:
+    """Rotations (..., 3, 3) of unit quaternions (..., 4), (w, x, y, z)."""
+    w, x, y, z = np.moveaxis(np.asarray(quaternion, float), -1, 0)
+    rows = (
+        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
+        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
+        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
+    )
+    return np.stack([np.stack(row, -1) for row in rows], -2)
+
+
+def _parents() -> np.ndarray:
+    parents = np.zeros(JOINTS, int)
+    for chain in FINGERS.values():
+        parents[list(chain[1:])] = chain[:-1]
+    return parents
+
+
+_PARENTS = _parents()
+_R_PALM_FROM_THUMB_AT_REST = from_quaternion(
+    to_quaternion(np.array([[-0.0638, -0.5486, -0.8336], [0.7634, 0.5112, -0.3949], [0.6428, -0.6616, 0.3862]]))
+)
+"""Axes of the thumb's metacarpal of the mean hand (`hand/assets/hand.safetensors`, bone 1) as columns."""
