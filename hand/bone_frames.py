@@ -6,13 +6,11 @@ does: a finger's joints bend and spread and do not twist, so each bone's axes ar
 that brings y to the bone. The thumb's metacarpal stands turned in the palm; its rest axes are those of `hand.model`.
 """
 
-import itertools
 from typing import Literal
 
 import numpy as np
 
 from hand.joints import FINGERS, JOINTS, MIDDLE_MCP, WRIST
-from hand.rotations import between
 
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _INDEX_MCP, _LITTLE_MCP = FINGERS["index"][0], FINGERS["little"][0]
@@ -40,15 +38,31 @@ def bone_axes(joints: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
     axes = np.empty((JOINTS, 3, 3))
     axes[WRIST] = palm = palm_axes(joints, side)
     at_rest = _R_PALM_FROM_THUMB_AT_REST if side == "right" else _MIRROR @ _R_PALM_FROM_THUMB_AT_REST @ _MIRROR
-    for name, chain in FINGERS.items():
-        before = palm @ at_rest if name == "thumb" else palm
-        for joint, child in itertools.pairwise(chain):
-            bone = joints[child] - joints[joint]
-            if np.isfinite(before).all() and bone.any():
-                before = between(before[:, 1], bone) @ before
-            axes[joint] = before
-        axes[chain[-1]] = before
+    before = np.broadcast_to(palm, (len(_CHAINS), 3, 3)).copy()
+    before[0] = palm @ at_rest
+    for number in range(_CHAINS.shape[1] - 1):
+        bones = joints[_CHAINS[:, number + 1]] - joints[_CHAINS[:, number]]
+        before = axes[_CHAINS[:, number]] = _turned_to(before, bones)
+    axes[_CHAINS[:, -1]] = before
     return axes
+
+
+def _turned_to(axes: np.ndarray, bones: np.ndarray) -> np.ndarray:
+    """(N, 3, 3) axes turned by the smallest rotation that brings their y to `bones` (N, 3); a bone of no length turns none.
+
+    The smallest rotation from a to b maps x to x − (x·s) s/(1 + a·b) + 2 (x·a) b, with s = a + b.
+    """
+    length = np.sqrt((bones * bones).sum(-1, keepdims=True))
+    a = axes[:, :, 1]
+    b = np.where(length > 0, bones / np.maximum(length, 1e-300), a)
+    s = a + b
+    # Folded back by half a turn about x, which no finger does: any axis would do.
+    share = (a * b).sum(-1)
+    folded = share < -1 + 1e-9
+    xs = (axes * s[:, :, None]).sum(1) / np.where(folded, 1, 1 + share)[:, None]
+    turned = axes - s[:, :, None] * xs[:, None, :] + 2 * b[:, :, None] * np.array([0.0, 1.0, 0.0])
+    turned[folded] = axes[folded] * np.array([1.0, -1.0, -1.0])
+    return turned
 
 
 def joint_rotations(joints: np.ndarray, side: Literal["left", "right"]) -> np.ndarray:
@@ -106,6 +120,8 @@ def _parents() -> np.ndarray:
 
 
 _PARENTS = _parents()
+_CHAINS = np.array(list(FINGERS.values()))
+"""(5, 4) joints of each finger from its base; the thumb first."""
 _R_PALM_FROM_THUMB_AT_REST = from_quaternion(
     to_quaternion(np.array([[-0.0638, -0.5486, -0.8336], [0.7634, 0.5112, -0.3949], [0.6428, -0.6616, 0.3862]]))
 )

@@ -9,6 +9,7 @@ import torch
 from hand.bone_frames import bone_axes, from_quaternion, joint_rotations, palm_axes, to_quaternion
 from hand.joints import FINGERS, PARENTS
 from hand.model import BONE_JOINTS, HandModel, HandPose
+from hand.rotations import between
 from tests.runtime.hands import random_rotation
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])
@@ -71,6 +72,22 @@ def test_joints_come_back_from_rotations_and_lengths():
             length = np.linalg.norm(joints[child] - joints[joint])
             np.testing.assert_allclose(joints[joint] + axes[joint][:, 1] * length, joints[child], atol=1e-9)
             np.testing.assert_allclose(np.linalg.det(axes[joint]), 1)
+
+
+def test_bones_turn_by_the_smallest_rotation_from_their_parents():
+    joints = posed(0.8, -0.1)
+    axes = bone_axes(joints, "right")
+    for chain in (chain for name, chain in FINGERS.items() if name != "thumb"):
+        for before, joint, child in zip((0, *chain[:2]), chain[:3], chain[1:], strict=True):
+            bone = joints[child] - joints[joint]
+            np.testing.assert_allclose(axes[joint], between(axes[before][:, 1], bone) @ axes[before], atol=1e-12)
+
+
+def test_a_bone_that_is_folded_back_or_has_no_length_still_has_axes():
+    joints = posed()
+    joints[7], joints[12] = joints[5] - (joints[6] - joints[5]), joints[11]
+    axes = bone_axes(joints, "right")
+    np.testing.assert_allclose(axes @ np.swapaxes(axes, -1, -2), np.broadcast_to(np.eye(3), (21, 3, 3)), atol=1e-9)
 
 
 def test_quaternions_round_trip():
