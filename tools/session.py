@@ -22,7 +22,9 @@ from hand import program
 from hand.errors import UserError
 from hand.files import saving
 from hand.outputs import ProgramFiles
-from tools.session_export import export_arrays, export_lines, export_video
+from tools.hand_files.reading import read_hands
+from tools.hand_files.registry import WRITERS, write_hands
+from tools.session_export import export_lines, export_video
 from tools.session_info import SessionInfo
 
 
@@ -88,21 +90,28 @@ def export(recording: Positional[Path], to: Positional[Path], overwrite: bool = 
     """Write the hands or a video of both views to another file.
 
     Args:
-        recording: A file that --record wrote.
-        to: A new .jsonl (a hand a line), .npz (arrays; python -c "help('tools.session_export')" lists them) or .mp4 (both views
-            side by side, with the joints).
+        recording: A file that --record wrote; for .npz, .csv, .parquet and .bvh also hands.jsonl of --save.
+        to: A new .jsonl (a hand a line), .npz (arrays; python -c "help('tools.hand_files.arrays')" lists them), .csv or .parquet
+            (a row a joint), .bvh (motion of a skeleton, for Blender) or .mp4 (both views side by side, with the joints).
         overwrite: Replace a file that is there already.
 
     """
-    _check(recording, to, overwrite, (".jsonl", ".npz", ".mp4"))
+    _check(recording, to, overwrite, (".jsonl", ".mp4", *WRITERS))
     kind = to.suffix.lower()
+    if kind in WRITERS:
+        size = recording.stat().st_size if recording.is_file() else None
+        with tqdm(desc="reading", total=size, unit="B", unit_scale=True, disable=None) as bar:
+            hands = read_hands(recording, lambda position: _to(bar, position))
+        write_hands(hands, to)
+        print(f"{len(hands):,} hands in {to}")
+        return
     if kind == ".mp4":
         with ReplayPairs(recording, paced=False) as replay, tqdm(desc="drawing", unit=" pairs", disable=None) as bar:
             count = export_video(replay, to, bar.update)
         print(f"{count:,} pairs in {to}")
         return
     with _opened(recording, "reading") as (opened, tick):
-        count = (export_lines if kind == ".jsonl" else export_arrays)(opened, to, tick)
+        count = export_lines(opened, to, tick)
     print(f"{count:,} hands in {to}")
 
 

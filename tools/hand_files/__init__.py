@@ -1,0 +1,1 @@
+"""Hands written for other programs: tables, arrays, motion; one module a format."""

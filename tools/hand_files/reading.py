@@ -1,0 +1,51 @@
+"""Hands of a recording (`--record`) or of lines (`--save`), whichever a file holds."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from capture.recording.reader import Note, Recording
+from hand.errors import UserError
+from runtime.outputs.hand_line import HandLine
+from runtime.outputs.run_recorder import HAND_TOPIC
+
+_decoder = msgspec.json.Decoder(HandLine)
+LINES = ".jsonl"
+
+
+def read_hands(path: Path, on_bytes: Callable[[int], object] = lambda position: None) -> list[HandLine]:
+    """All hands, in order; `on_bytes` is told how far in the file they have been read.
+
+    Raises UserError for a file that is neither, and for a line that is no hand.
+    """
+    return _of_lines(path, on_bytes) if path.suffix.lower() == LINES else _of_recording(path, on_bytes)
+
+
+def _of_recording(path: Path, on_bytes: Callable[[int], object]) -> list[HandLine]:
+    hands = []
+    with Recording(path) as recording:
+        for item in recording.items():
+            if isinstance(item, Note) and item.topic == HAND_TOPIC:
+                hands.append(_decoder.decode(item.data))
+            on_bytes(recording.position)
+    return hands
+
+
+def _of_lines(path: Path, on_bytes: Callable[[int], object]) -> list[HandLine]:
+    hands, position = [], 0
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                try:
+                    hands.append(_decoder.decode(line))
+                except msgspec.MsgspecError as error:
+                    raise UserError(
+                        f"{path}, line {number} is no hand ({error}): expected a file that --save wrote; "
+                        f"of one that was cut off, delete the last line"
+                    ) from error
+                position += len(line)
+                on_bytes(position)
+    except OSError as error:
+        raise UserError(f"cannot read {path}: {error.strerror}; give a file that --save or --record wrote") from error
+    return hands
