@@ -33,6 +33,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     ),
     "Recordings and photographs": (
         Command("session", "tools.session", "Describe, cut, export or repair a recording.", reads_line=True),
+        Command("calibration", "tools.calibration", "List cameras that were found, or write them for others.", reads_line=True),
         Command("predict", "tools.predict", "Find hands in photographs."),
         Command("visualize", "tools.visualize", "Draw a data set's labels or predictions."),
         Command("label", "tools.label", "Label real hands for training by two-view geometry."),

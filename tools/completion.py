@@ -16,6 +16,7 @@ LINES = {
     "demo": ("runtime.command_line", "CommandLine"),
     "adapt": ("adapt.offline.adapt_recording", "Settings"),
     "bench": ("tools.bench.suite", "Settings"),
+    "calibration": ("tools.calibration", "COMMANDS"),
     "feed": ("tools.feed", "feed"),
     "listen": ("tools.listen", "Settings"),
     "session": ("tools.session", "COMMANDS"),

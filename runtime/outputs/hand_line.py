@@ -58,12 +58,23 @@ class FocalLine(msgspec.Struct, frozen=True):
     right: float
 
 
+class PairLine(msgspec.Struct, frozen=True):
+    """Two numbers of both cameras, px."""
+
+    left: list[float]
+    right: list[float]
+
+
 class CamerasLine(msgspec.Struct, frozen=True):
-    """Both cameras, as the hand was fitted to them."""
+    """Both cameras, as the hand was fitted to them: pinholes, of undistorted frames where a calibration says how to."""
 
     focal_px: FocalLine
     t_right_from_left_mm: list[float]
     """(3,): x_right = R_right_from_left x_left + t_right_from_left_mm."""
+    centre_px: PairLine | None = None
+    """Principal points (x, y)."""
+    size_px: PairLine | None = None
+    """Frames' (width, height)."""
 
 
 class HandLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -161,7 +172,14 @@ def hand_line(pair: FramePair, hand: DualHand, rotation: np.ndarray | None, *, e
 
 def _cameras(geometry: TwoViewGeometry, digits: int | None) -> CamerasLine:
     focal_px = geometry.cameras.map(lambda camera: _number(camera.focal_px, digits))
-    return CamerasLine(FocalLine(focal_px.left, focal_px.right), _numbers(geometry.t_right_from_left_mm, digits) or [])
+    centre_px = geometry.cameras.map(lambda camera: [_number(value, digits) for value in camera.centre_px])
+    size_px = geometry.cameras.map(lambda camera: [float(value) for value in camera.size_px])
+    return CamerasLine(
+        FocalLine(focal_px.left, focal_px.right),
+        _numbers(geometry.t_right_from_left_mm, digits) or [],
+        PairLine(centre_px.left, centre_px.right),
+        PairLine(size_px.left, size_px.right),
+    )
 
 
 def _number(value: float, digits: int | None) -> float:
