@@ -7,8 +7,10 @@ from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.solver import Solution
 from runtime.calibration.status import RejectionReason, SolutionFigures
 
-MAX_ROTATION_DEG, MAX_BASELINE_DEG, MAX_FOCAL_PERCENT = 3.5, 8.0, 16.0
-"""Standard deviations up to which cameras count as known."""
+MAX_ROTATION_DEG, MAX_HAND_MM = 5.5, 16.0
+"""Standard deviations up to which cameras count as known: of their rotation, and of the joints of hands fitted with them.
+Baseline and focal lengths have no limits of their own: where cameras stand near to each other, or before a narrow view, both are
+uncertain while they leave the hand as it is."""
 MIN_INLIERS, MAX_NOISE, MAX_SHAPE_ERROR, MIN_RIVAL = 0.75, 1.6, 0.4, 1.5
 """Beyond these, the views do not show one hand at one time, or show it from two places equally well."""
 
@@ -21,12 +23,7 @@ def rejection_reason(solution: Solution) -> RejectionReason | None:
         return RejectionReason.SHAPE_MISMATCH
     uncertainty = solution.uncertainty
     # In this form a figure that is not a number is refused.
-    certain = (
-        uncertainty.rotation_deg <= MAX_ROTATION_DEG
-        and uncertainty.baseline_deg <= MAX_BASELINE_DEG
-        and max(uncertainty.focal_percent) <= MAX_FOCAL_PERCENT
-    )
-    if not certain:
+    if not (uncertainty.rotation_deg <= MAX_ROTATION_DEG and (uncertainty.hand_mm or 0) <= MAX_HAND_MM):
         return RejectionReason.TOO_UNCERTAIN
     return RejectionReason.AMBIGUOUS if solution.rival < MIN_RIVAL else None
 

@@ -79,6 +79,21 @@ class BoneResiduals:
 
 
 @dataclass(frozen=True, slots=True)
+class ViewDerivatives:
+    """Derivatives of one view's reprojection residuals."""
+
+    residuals: PixelResiduals
+    weight: np.ndarray
+    """(F, 21) by the loss."""
+    columns: list[int]
+    """K of the shared unknowns, on which they depend."""
+    by_global: np.ndarray
+    """(2, K, F, 21)."""
+    by_joint: np.ndarray
+    """(2, 3, F, 21) left camera's axes."""
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """Normal equations of one linearisation, with each pair's joints still in them; of half of the cost."""
 
@@ -165,28 +180,32 @@ class Bundle:
         h = np.zeros((self.count + 1, GLOBALS))
         H = self.prior_weight * self.prior_information
         h[-1] = H @ self.prior.off(scene)
-        for index, view in enumerate(VIEWS):
-            self._add_view(scene, index, view, W, H, h)
+        for view in VIEWS:
+            self._add_view(self.view_derivatives(scene, view), W, H, h)
         self._add_shape(scene, W, H, h)
         self._add_bones(scene, W, H, h)
         return System(A, a, W.reshape(self.count, -1, GLOBALS), H, h)
 
-    def _add_view(self, scene: Scene, index: int, view: View, W: np.ndarray, H: np.ndarray, h: np.ndarray) -> None:
-        pixel_residuals = self.pixel_residuals(scene, view)
-        weight = self.losses.pixel(pixel_residuals.squared)[1]
-        columns = [index]
-        by_global = [(pixel_residuals.sight * scene.focal(view) / self.views[view].sigma_px)[:, None]]
+    def view_derivatives(self, scene: Scene, view: View) -> ViewDerivatives:
+        """How a view's reprojection residuals depend on the unknowns."""
+        residuals = self.pixel_residuals(scene, view)
+        columns = [VIEWS.index(view)]
+        by_global = [(residuals.sight * scene.focal(view) / self.views[view].sigma_px)[:, None]]
         if view == "right":
             columns += range(TURN.start, SHIFT.stop)
-            by_points = pixel_residuals.by_joints(np.eye(3))
+            by_points = residuals.by_joints(np.eye(3))
             turned = (scene.in_view_axes(view) - scene.t_right_from_left).transpose(2, 0, 1)
             by_global += [np.cross(turned[None], by_points, axis=1), by_points]
-        by_global = np.concatenate(by_global, 1)
-        by_joint = pixel_residuals.by_joints(scene.R_from_left(view))
-        W[..., columns] += np.einsum("iafj,ikfj->fjak", by_joint * weight, by_global)
+        by_joint = residuals.by_joints(scene.R_from_left(view))
+        weight = self.losses.pixel(residuals.squared)[1]
+        return ViewDerivatives(residuals, weight, columns, np.concatenate(by_global, 1), by_joint)
+
+    def _add_view(self, derivatives: ViewDerivatives, W: np.ndarray, H: np.ndarray, h: np.ndarray) -> None:
+        columns, weight, by_global = derivatives.columns, derivatives.weight, derivatives.by_global
+        W[..., columns] += np.einsum("iafj,ikfj->fjak", derivatives.by_joint * weight, by_global)
         flat = np.swapaxes(by_global * np.sqrt(weight), 0, 1).reshape(len(columns), -1)
         H[np.ix_(columns, columns)] += flat @ flat.T
-        h[:-1, columns] += (by_global * (pixel_residuals.error * weight)[:, None]).sum((0, -1)).T
+        h[:-1, columns] += (by_global * (derivatives.residuals.error * weight)[:, None]).sum((0, -1)).T
 
     def _add_shape(self, scene: Scene, W: np.ndarray, H: np.ndarray, h: np.ndarray) -> None:
         R, weight = scene.R_right_from_left, self._shape_weight.right[..., None]

@@ -1,5 +1,7 @@
 """Statistics of the residuals at a minimum: noise of pixels and bones, covariance of the cameras, correlation of the errors."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from capture.views import PerView, View
@@ -39,47 +41,60 @@ def noise(bundle: Bundle, scene: Scene) -> tuple[PerView[float], float]:
     return PerView.of(factor), float(bones * bundle.prior.bone_noise)
 
 
+@dataclass(frozen=True, slots=True)
+class Eliminated:
+    """The shared unknowns' equations at a minimum, once the joints are eliminated."""
+
+    inverse: np.ndarray
+    """(28, 28) inverse of the normal matrix; zero for unknowns that are not estimated."""
+    score: np.ndarray
+    """(F, 28) gradient of each pair."""
+    by_global: np.ndarray
+    """(F, 63, 28) how the joints follow the shared unknowns, with the opposite sign."""
+
+    @classmethod
+    def of(cls, bundle: Bundle, scene: Scene) -> "Eliminated":
+        system = bundle.linearise(scene)
+        A = system.A + 1e-6 * np.eye(system.A.shape[-1])
+        solved = np.linalg.solve(A, np.concatenate([system.W, system.a[..., None]], -1))
+        by_global, by_itself = solved[..., :GLOBALS], solved[..., GLOBALS]
+        S = system.H - np.tensordot(system.W, by_global, ([0, 1], [0, 1]))
+        free = np.ix_(bundle.free, bundle.free)
+        inverse = np.zeros((GLOBALS, GLOBALS))
+        inverse[free] = np.linalg.pinv(S[free], hermitian=True)
+        return cls(inverse, system.h[:-1] - np.einsum("fia,fi->fa", system.W, by_itself), by_global)
+
+
 def covariance(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> np.ndarray:
-    """(28, 28) of the shared unknowns at a minimum; zero for those that are not estimated.
+    """`scattered` at a minimum."""
+    return scattered(bundle, Eliminated.of(bundle, scene), cluster)
+
+
+def scattered(bundle: Bundle, eliminated: Eliminated, cluster: np.ndarray) -> np.ndarray:
+    """(28, 28) covariance of the shared unknowns at a minimum; zero for those that are not estimated.
 
     By the sandwich formula of M-estimators with clustered residuals (Huber 1967; Liang and Zeger 1986): pairs of one `cluster`
     (F,) may have correlated errors. Where clusters are few it is no smaller than that of independent residuals.
     """
-    free = np.flatnonzero(bundle.free)
-    S, score = _eliminated(bundle, scene)
-    inverse = np.linalg.pinv(S[np.ix_(free, free)], hermitian=True)
+    inverse = eliminated.inverse
     names = len(np.unique(cluster))
-    spread = _scatter(score, cluster) * (names / max(names - 1, 1)) + bundle.prior_weight**2 * bundle.prior_information
-    sandwich = inverse @ spread[np.ix_(free, free)] @ inverse
-    inverse *= bundle.prior_weight
-    result = np.zeros((GLOBALS, GLOBALS))
+    spread = _scatter(eliminated.score, cluster) * (names / max(names - 1, 1))
+    sandwich = inverse @ (spread + bundle.prior_weight**2 * bundle.prior_information) @ inverse
     # Unknown by unknown the larger of both.
-    larger = np.sqrt(np.maximum(1, np.diag(inverse) / np.maximum(np.diag(sandwich), 1e-30)))
-    result[np.ix_(free, free)] = sandwich * np.outer(larger, larger)
-    return result
+    larger = np.sqrt(np.maximum(1, bundle.prior_weight * np.diag(inverse) / np.maximum(np.diag(sandwich), 1e-30)))
+    return sandwich * np.outer(larger, larger)
 
 
 def error_correlation(bundle: Bundle, scene: Scene, cluster: np.ndarray) -> float:
     """Factor by which correlation within each `cluster` (F,) lowers the residuals' information; 1 for independent ones."""
-    free = np.flatnonzero(bundle.free)
-    S, score = _eliminated(bundle, scene)
-    inverse = np.linalg.pinv(S[np.ix_(free, free)], hermitian=True)
+    eliminated = Eliminated.of(bundle, scene)
     # The cameras' part alone: bones are of no concern here.
-    cameras = np.arange(GLOBALS)[free] < BONE.start
+    cameras = slice(0, BONE.start)
 
     def variance(names: np.ndarray) -> float:
-        return float(np.trace((_scatter(score, names)[np.ix_(free, free)] @ inverse)[np.ix_(cameras, cameras)]))
+        return float(np.trace((_scatter(eliminated.score, names) @ eliminated.inverse)[cameras, cameras]))
 
     return variance(cluster) / max(variance(np.arange(len(cluster))), 1e-12)
-
-
-def _eliminated(bundle: Bundle, scene: Scene) -> tuple[np.ndarray, np.ndarray]:
-    """(28, 28) normal matrix and (F, 28) gradients of the pairs once the joints are eliminated."""
-    system = bundle.linearise(scene)
-    A = system.A + 1e-6 * np.eye(system.A.shape[-1])
-    solved = np.linalg.solve(A, np.concatenate([system.W, system.a[..., None]], -1))
-    S = system.H - np.tensordot(system.W, solved[..., :GLOBALS], ([0, 1], [0, 1]))
-    return S, system.h[:-1] - np.einsum("fia,fi->fa", system.W, solved[..., GLOBALS])
 
 
 def _scatter(score: np.ndarray, cluster: np.ndarray) -> np.ndarray:

@@ -39,8 +39,9 @@ SEARCH_EVERY = 4
 """Once the cameras are known, one problem in so many searches other initializations too."""
 MAX_PIXEL_ERROR = 0.25
 """Mean expected error of a hand's pixels, hands, up to which it becomes a keyframe."""
-FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.03
-"""Standard deviations of focal lengths about that of 60°, and of their difference for equal cameras, logarithmic."""
+FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.1
+"""Standard deviations of focal lengths about that of 60°, and of their difference for cameras that seem to be equal, logarithmic:
+biased landmarks make equal cameras look unequal, and unequal ones that are taken for equal displace the baseline."""
 BONE_SIGMA, BONE_NOISE = 0.1, 0.05
 FROZEN_SHARE = 0.01
 """A view whose hand moves by less than this share of its motion in the other view is frozen."""

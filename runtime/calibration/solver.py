@@ -11,12 +11,13 @@ import numpy as np
 from capture.views import VIEWS, PerView, View
 from hand.rotations import angle_deg
 from runtime.calibration.bundle import Bundle, Keypoints, centred, normalized_weights
+from runtime.calibration.claims import claimed_covariance, uncertainty
 from runtime.calibration.initialization import CameraEstimate, from_essential, from_shapes, scene_at
 from runtime.calibration.minimizer import minimize
-from runtime.calibration.noise import covariance, error_correlation, noise
+from runtime.calibration.noise import error_correlation, noise
 from runtime.calibration.robust_losses import FINAL_LOSSES, INITIAL_LOSSES
 from runtime.calibration.status import Uncertainty
-from runtime.calibration.variables import CHILD, FOCAL, PARENT, SHIFT, TURN, Prior, Scene
+from runtime.calibration.variables import CHILD, PARENT, Prior, Scene
 
 GRID_FOVS_DEG = (38.0, 48.0, 60.0, 75.0, 93.0, 115.0)
 """Horizontal fields of view of the initializations, where a camera's is not known."""
@@ -29,9 +30,6 @@ _NOISE_FACTOR, _BONE_NOISE = (0.2, 6.0), (0.01, 0.25)
 """Smallest and largest that are accepted."""
 _MAX_CORRELATION = 20.0
 _EPIPOLAR_KNEE, _BONE_KNEE = 2.0, 0.15
-UNCERTAINTY_SCALE = 1.6
-"""Factor on the standard deviations, calibrated on synthetic motion (`tools.evaluate.geometry`): errors are larger than the
-residuals' scatter suggests, which does not show the choice among nearby local minima."""
 UNEQUAL_GAIN, UNEQUAL_STANDARD_ERRORS = 0.04, 3.0
 """Relative cost, times the error correlation, and standard errors, by which cameras of unequal focal lengths must explain the
 pairs better than equal ones."""
@@ -100,6 +98,7 @@ def solve(problem: Problem) -> Solution | None:
         return None
     candidates = _candidates(few, initial)
     bundle, best = _refined(problem, candidates[0], cluster)
+    alternative: Scene | None = None
     if all(sigma > 0 for sigma in problem.prior.focal_sigma):
         unequal = replace(problem, prior=replace(problem.prior, equal_sigma=float("inf")))
         free = Bundle(bundle.views, unequal.prior, FINAL_LOSSES, bundle.prior_weight)
@@ -112,16 +111,18 @@ def solve(problem: Problem) -> Solution | None:
         if gain > UNEQUAL_GAIN * correlation and _lead(free, other, best, cluster) > UNEQUAL_STANDARD_ERRORS:
             candidates = [estimate_of(other), estimate_of(best), *candidates]
             bundle, best = _refined(unequal, estimate_of(other), cluster)
-    uncertainty = _uncertainty(best, UNCERTAINTY_SCALE**2 * covariance(bundle, best, cluster))
+        else:
+            alternative = other
+    claimed = uncertainty(bundle, best, claimed_covariance(bundle, best, cluster, alternative))
     return Solution(
         cameras=estimate_of(best),
         bones=np.exp(best.log_bones),
-        uncertainty=uncertainty,
+        uncertainty=claimed,
         noise=_noise(bundle, problem),
         bone_noise=bundle.prior.bone_noise,
         inliers=_inliers(problem, best),
         shape_error=PerView.of(lambda view: _shape_error(problem.views[view], best, view)),
-        rival=_rival(problem, bundle, best, candidates[1:], cluster, max(RIVAL_DEG, 2.5 * uncertainty.rotation_deg)),
+        rival=_rival(problem, bundle, best, candidates[1:], cluster, max(RIVAL_DEG, 2.5 * claimed.rotation_deg)),
         error_correlation=bundle.prior_weight,
         pairs=len(problem.time_ns),
         epoch=problem.epoch,
@@ -216,17 +217,6 @@ def _noise(bundle: Bundle, problem: Problem) -> PerView[float]:
 
 def _apart_deg(scene: Scene, other: Scene) -> float:
     return float(angle_deg(scene.R_right_from_left, other.R_right_from_left))
-
-
-def _uncertainty(scene: Scene, cov: np.ndarray) -> Uncertainty:
-    t = scene.t_right_from_left
-    length = max(float(np.linalg.norm(t)), 1e-9)
-    across = np.eye(3) - np.outer(t, t) / length**2
-    return Uncertainty(
-        float(np.degrees(np.sqrt(np.trace(cov[TURN, TURN])))),
-        float(np.degrees(min(np.sqrt(np.trace(across @ cov[SHIFT, SHIFT] @ across)) / length, np.pi))),
-        PerView(*(float(100 * np.sqrt(value)) for value in np.diag(cov[FOCAL, FOCAL]))),
-    )
 
 
 def _inliers(problem: Problem, scene: Scene) -> float:

@@ -59,6 +59,9 @@ class Uncertainty:
     baseline_deg: float
     """Of the direction of the line between the cameras."""
     focal_percent: PerView[float]
+    hand_mm: float | None = None
+    """Of the joints of a hand of 90 mm that is fitted with these cameras, wrist-aligned, in both cameras' axes: what all of them
+    come to. None where that is not known."""
 
 
 class CheckOutcome(Enum):
