@@ -63,6 +63,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("evaluate locator", "tools.evaluate.locator", "Evaluate the locator."),
         Command("evaluate labels", "tools.evaluate.labels", "Compare kinds of pseudo-labels."),
         Command("evaluate geometry", "tools.evaluate.geometry", "Evaluate self-calibration on synthetic cameras."),
+        Command("evaluate windows", "tools.evaluate.windows", "Compare the cameras that parts of a recording give."),
         Command("evaluate promotion", "tools.evaluate.promotion", "Evaluate the promotion gate of live adaptation."),
         Command("evaluate landmark-confidence", "tools.evaluate.landmark_confidence", "Fit the error of MediaPipe's landmarks."),
         Command("make hand", "tools.make.hand", "Make the hand that ships."),

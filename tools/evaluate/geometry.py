@@ -3,14 +3,17 @@
 Random camera pairs watch synthetic motion (`tools.evaluate.two_views`), 30 pairs a second; the self-calibrator gets what a
 network would predict. With `--faults` it gets what determines no geometry, and must not calibrate. With `--clip` the landmarks
 of a recorded clip take the place of synthetic motion and are compared with its calibration: a folder with left.mp4, right.mp4,
-reference.npz and calibration.json.
+reference.npz and calibration.json. With `--rendered` drawn hands go through real estimators, whose landmarks stay in that folder
+(`tools.evaluate.streams.rendered`): rendering and estimating takes about a minute a rig, once.
 """
 
 import multiprocessing
 import signal
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -19,14 +22,20 @@ from capture.views import PerView
 from hand import program
 from hand.errors import UserError
 from hand.outputs import ProgramFiles
+from runtime.estimators.registry import EstimatorName
 from tools.evaluate import faults, motion, two_views
 from tools.evaluate.clip import observed_clip
 from tools.evaluate.geometry_errors import Outcome, follow
 from tools.evaluate.geometry_report import clip_report, fault_report, report
 from tools.evaluate.motion import sample_motion
+from tools.evaluate.streams.landmark_errors import describe_errors, measure
+from tools.evaluate.streams.landmarks import Landmarks
+from tools.evaluate.streams.rendered import RenderedRigs, RenderSettings
+from tools.evaluate.streams.rendered_report import rendered_report
 from tools.evaluate.two_views import Observed, Rig, observe, sample_rig
 from tools.report.figures import save_figure
 from tools.report.geometry_page import draw_page
+from tools.report.rendered_page import draw_rendered_page
 
 
 @dataclass
@@ -49,6 +58,14 @@ class Settings:
     """Show pairs of views that no geometry explains."""
     clip: Path | None = None
     """Folder of a recorded clip: reference.npz, calibration.json."""
+    rendered: Path | None = None
+    """Folder of rendered rigs' landmarks: those that are missing are made, --rigs of --seconds each."""
+    estimators: tuple[EstimatorName, ...] = ("detnet",)
+    """What sees rendered rigs."""
+    fps: float = 15.0
+    """Frames a second of rendered rigs."""
+    only_make: bool = False
+    """Make rendered rigs' landmarks and judge nothing."""
     page: Path | None = None
     """PNG file to draw the report into."""
     overwrite: bool = False
@@ -56,6 +73,17 @@ class Settings:
     processes: int = 1
     """Rigs at a time."""
     seed: int = 0
+
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What came of one estimator's landmarks of one rig."""
+
+    landmarks: Landmarks
+    outcome: Outcome
 
 
 def synthetic_stream(settings: Settings, number: int) -> Observed:
@@ -92,18 +120,18 @@ def faulty_streams(settings: Settings, number: int) -> dict[str, Observed]:
     }
 
 
-def _stream_all(settings: Settings) -> list[Outcome]:
-    """Every rig's outcome; Ctrl-C ends with those that are done."""
-    outcomes: list[Outcome] = []
+def _each_rig(settings: Settings, of_rig: Callable[[int], Result]) -> list[Result]:
+    """Every rig's result; Ctrl-C ends with those that are done."""
+    results: list[Result] = []
     with multiprocessing.get_context("spawn").Pool(settings.processes, initializer=_leave_interrupts) as pool:
-        streamed = pool.imap_unordered(partial(_follow_synthetic, settings), range(settings.rigs))
+        done = pool.imap_unordered(of_rig, range(settings.rigs))
         try:
-            outcomes.extend(tqdm(streamed, desc="rigs", unit="rig", total=settings.rigs))
+            results.extend(tqdm(done, desc="rigs", unit="rig", total=settings.rigs))
         except KeyboardInterrupt:
-            print(f"interrupted after {len(outcomes)} of {settings.rigs} rigs")
-            if not outcomes:
+            print(f"interrupted after {len(results)} of {settings.rigs} rigs")
+            if not results:
                 raise
-    return outcomes
+    return results
 
 
 def _leave_interrupts() -> None:
@@ -120,11 +148,43 @@ def known_fov(settings: Settings, rig: Rig) -> PerView[float | None]:
     return PerView(*rig.fov_deg) if settings.known_fov else PerView(None, None)
 
 
+def _rendered(settings: Settings, folder: Path) -> None:
+    """Self-calibration on what real estimators see of drawn hands."""
+    asked = RenderedRigs(folder, RenderSettings(settings.seed, settings.seconds, settings.fps), settings.estimators)
+    judged = _each_rig(settings, partial(_follow_rendered, settings, asked))
+    if settings.only_make:
+        print(f"landmarks of {len(judged)} rigs are in {folder}")
+        return
+    outcomes = {name: [of_rig[name].outcome for of_rig in judged] for name in settings.estimators}
+    measured = [measure([of_rig[name].landmarks for of_rig in judged]) for name in settings.estimators]
+    print(f"{rendered_report(outcomes)}\n\n{describe_errors(measured)}")
+    if settings.page:
+        title = f"{len(judged)} rendered rigs, {settings.seconds:g} s at {settings.fps:g} a second"
+        save_figure(draw_rendered_page(outcomes, measured, title), settings.page)
+
+
+def _follow_rendered(settings: Settings, asked: RenderedRigs, number: int) -> dict[str, Judged]:
+    """By estimator; empty where landmarks are only to be made."""
+    store = asked.store()
+    store.make(number)
+    if settings.only_make:
+        return {}
+    judged = {}
+    for name in asked.estimators:
+        landmarks = store.load(number, name)
+        observed = landmarks.observed()
+        judged[name] = Judged(landmarks, follow(observed, known_fov(settings, observed.rig)))
+    return judged
+
+
 def main(settings: Settings) -> None:
     if settings.rigs < 1 or settings.seconds <= 0:
         raise UserError(f"{settings.rigs} rigs of {settings.seconds} s were asked for: give one or more of some seconds")
     files = ProgramFiles(overwrite=settings.overwrite).reads("--clip", settings.clip)
-    files.writes("--page", settings.page).check()
+    files.writes("--page", settings.page).fills("--rendered", settings.rendered).check()
+    if settings.rendered:
+        _rendered(settings, settings.rendered)
+        return
     if settings.clip:
         observed, pixels = observed_clip(settings.clip)
         outcomes = [follow(observed, known_fov(settings, observed.rig), pixels)]
@@ -138,7 +198,7 @@ def main(settings: Settings) -> None:
         print(fault_report(by_fault))
         return
     else:
-        outcomes = _stream_all(settings)
+        outcomes = _each_rig(settings, partial(_follow_synthetic, settings))
         print(report(outcomes))
         title = f"{len(outcomes)} rigs, {settings.seconds:g} s, {settings.noise_px:g} px noise, {settings.outliers:.0%} outliers"
     if settings.page:

@@ -14,6 +14,7 @@ from runtime.calibration.solver import Problem, solve
 from runtime.calibration.status import Uncertainty
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.reporting.calibration_text import describe
+from runtime.types import Side, ViewHand
 from tools.evaluate.two_views import Observed
 
 
@@ -80,13 +81,28 @@ def errors_of(
 
 
 def problems(observed: Observed, calibrator: SelfCalibrator) -> Iterator[tuple[int, Problem]]:
-    """Play the observations to a self-calibrator; each problem with the time it is due, to be solved before the next comes."""
-    for captured_ns, pair in zip(observed.captured_ns.tolist(), observed.pairs, strict=True):
+    """Play the observations to a self-calibrator, as `play` does."""
+    return play(observed.captured_ns, observed.pairs, calibrator)
+
+
+def play(
+    captured_ns: np.ndarray, pairs: list[PerView[ViewHand] | None], calibrator: SelfCalibrator
+) -> Iterator[tuple[int, Problem]]:  # fmt: skip
+    """Give pairs captured at `captured_ns` (N,) to a self-calibrator; each problem with the time it is due, to be solved before
+    the next comes.
+
+    Calibration starts anew where the handedness changes, as it does live.
+    """
+    side: Side | None = None
+    for now_ns, pair in zip(captured_ns.tolist(), pairs, strict=True):
         if pair is not None:
-            calibrator.add(captured_ns, pair)
-        problem = calibrator.due(captured_ns)
+            if side is not None and pair.left.side != side:
+                calibrator.forget()
+            side = pair.left.side
+            calibrator.add(now_ns, pair)
+        problem = calibrator.due(now_ns)
         if problem is not None:
-            yield captured_ns, problem
+            yield now_ns, problem
 
 
 def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[np.ndarray] | None = None) -> Outcome:

@@ -30,10 +30,13 @@ def sample_motion(rng: np.random.Generator, seconds: float, fps: float = 30, per
     return hand @ R.swapaxes(1, 2) + path[:, None]
 
 
-def sample_path(rng: np.random.Generator, count: int, fps: float) -> tuple[np.ndarray, np.ndarray]:
-    """How a hand turns and travels: (count, 3, 3) R_space_from_hand and (count, 3) mm, the palm's middle, space axes."""
-    R = from_vector(smooth_noise(rng, count, 3, 1.0, fps) * 0.6) @ from_vector(rng.normal(0, 1.2, 3))
-    path = smooth_noise(rng, count, 3, rng.uniform(0.4, 1.0), fps) * (rng.uniform(*TRAVEL_MM) / 4)
+def sample_path(rng: np.random.Generator, count: int, fps: float, amount: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """How a hand turns and travels: (count, 3, 3) R_space_from_hand and (count, 3) mm, the palm's middle, space axes.
+
+    `amount`: how far, as a share of what a hand does that is shown to the cameras.
+    """
+    R = from_vector(smooth_noise(rng, count, 3, 1.0, fps) * 0.6 * amount) @ from_vector(rng.normal(0, 1.2, 3))
+    path = smooth_noise(rng, count, 3, rng.uniform(0.4, 1.0), fps) * (rng.uniform(*TRAVEL_MM) / 4 * amount)
     path = path.clip(-TRAVEL_MM[1] / 2, TRAVEL_MM[1] / 2)
     if count > 1:
         path *= min(1.0, SPEED_MM_S / (np.linalg.norm(np.diff(path, axis=0), axis=1).max() * fps))

@@ -3,7 +3,7 @@
 `capture.sources.synthetic` is one fixed stream; here cameras, person, motion, light and backgrounds are sampled.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from capture.frames import Frame, FramePair
 from capture.views import PerView, View
+from hand.camera import PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM, unit_hand
 from hand.model import HandModel
 from hand.synth.appearance import Appearance, sample_appearance
@@ -19,6 +20,8 @@ from hand.synth.backgrounds import Backgrounds
 from hand.synth.light import Lights
 from hand.synth.render import render
 from hand.synth.sleeves import sleeved
+from runtime.geometry.two_view import TwoViewGeometry
+from runtime.types import Side
 from tools.evaluate.motion import PALM_MM, sample_path, smooth_poses
 from tools.evaluate.two_views import Rig
 from tools.make.headset_picture import Room
@@ -26,6 +29,10 @@ from tools.make.headset_picture import Room
 _PLACE_SIDE = 160
 """Side of the pictures that places are made of, px: what is behind hands is out of focus."""
 _MARGIN_PX = 2
+NO_BEND = PerView(0.0, 0.0)
+"""Lenses without distortion."""
+_FARTHEST_BEND = 0.2
+"""Most by which a lens stretches or shrinks an image, as a share of the distance from its middle."""
 _NOISE_SHIFT = 64
 _NOISE = 0.012
 """Of the sensors; standard deviation, of 1."""
@@ -39,6 +46,14 @@ class SyntheticStream:
     pairs: list[FramePair]
     joints_mm: np.ndarray
     """(N, 21, 3) true joints, left camera's axes."""
+    radial: PerView[float] = NO_BEND
+    """Each lens's radial distortion, as in `distorted`."""
+
+    @property
+    def pixels(self) -> PerView[np.ndarray]:
+        """(N, 21, 2) where each view's frames show the true joints."""
+        seen = self.rig.geometry.in_view_axes(self.joints_mm)
+        return PerView.of(lambda view: distorted(self.rig.geometry.cameras[view], seen[view], self.radial[view]))
 
     @property
     def truth(self) -> PerView[np.ndarray]:
@@ -76,8 +91,15 @@ def render_stream(
     texture: int | None = None,
     backgrounds: Backgrounds | None = None,
     start_ns: int = 1_000_000_000,
+    radial: PerView[float] = NO_BEND,
+    motion: float = 1.0,
+    side: Side = "right",
 ) -> SyntheticStream:
-    """A right hand of a random person moves before the cameras of `rig`; `model` and `texture` as for `CropRenderer`."""
+    """A hand of a random person moves before the cameras of `rig`; `model` and `texture` as for `CropRenderer`.
+
+    `radial`: the lenses' distortion, as in `distorted`. `motion`: how far the hand turns and travels, 1 as if it were shown to
+    the cameras. A left hand is the mirrored stream of a right one, its rig mirrored too.
+    """
     model = model or HandModel.load()
     backgrounds = backgrounds or Backgrounds.load(None, "held_out")
     generator = torch.Generator().manual_seed(int(rng.integers(1 << 31)))
@@ -85,7 +107,7 @@ def render_stream(
     look = sample_appearance(1, generator, torch.device("cpu"), 1 if texture is None else texture)
     shape = torch.randn(1, model.components, generator=generator).expand(count, -1)
     hands = model.pose(shape, smooth_poses(generator, count, fps, model))
-    R, path = sample_path(rng, count, fps)
+    R, path = sample_path(rng, count, fps, motion)
     room = Room.random(rng)
 
     def in_left(points: torch.Tensor) -> np.ndarray:
@@ -106,14 +128,53 @@ def render_stream(
         scene = _Scene(model, look, room.seen(R_camera_from_space[view]), place, _exposed(place), noise)
         drawn = []
         for number in tqdm(range(count), desc=f"rendering the {view} view", unit="frame", leave=False, disable=None):
-            pixels = rig.geometry.cameras[view].project(skin_mm[view][number])
+            pixels = distorted(rig.geometry.cameras[view], skin_mm[view][number], radial[view])
             image = _take(scene, skin_mm[view][number], pixels, rng)
             image.flags.writeable = False
             drawn.append(Frame(view, number, captured_ns[number], captured_ns[number], image))
         return drawn
 
     pairs = [FramePair(left, right) for left, right in zip(*PerView.of(frames), strict=True)]
-    return SyntheticStream(rig, pairs, joints_mm)
+    stream = SyntheticStream(rig, pairs, joints_mm, radial)
+    return stream if side == "right" else mirrored(stream)
+
+
+def distorted(camera: PinholeCamera, points: np.ndarray, radial: float) -> np.ndarray:
+    """Pixels (..., 2) of points (..., 3), camera's axes, through a lens with the radial coefficient k1 of OpenCV.
+
+    Far outside of the picture the distortion stays what it is at `_FARTHEST_BEND`, so that nothing is folded back into it.
+    """
+    if radial == 0:
+        return camera.project(points)
+    sight = points[..., :2] / points[..., 2:]
+    bend = np.clip(radial * (sight**2).sum(-1, keepdims=True), -_FARTHEST_BEND, _FARTHEST_BEND)
+    return sight * (1 + bend) * camera.focal_px + np.asarray(camera.centre_px)
+
+
+def mirrored(stream: SyntheticStream) -> SyntheticStream:
+    """The stream as in a mirror: a hand becomes one of the other side, before cameras that are mirrored too."""
+    mirror = np.array([-1.0, 1.0, 1.0])
+    rig, g = stream.rig, stream.rig.geometry
+
+    def camera(of_view: PinholeCamera) -> PinholeCamera:
+        return replace(of_view, centre_px=(of_view.size_px[0] - 1 - of_view.centre_px[0], of_view.centre_px[1]))
+
+    def frame(one: Frame) -> Frame:
+        image = np.ascontiguousarray(one.image[:, ::-1])
+        image.flags.writeable = False
+        return replace(one, image=image)
+
+    geometry = TwoViewGeometry(
+        g.cameras.map(camera), mirror[:, None] * g.R_right_from_left * mirror, mirror * g.t_right_from_left_mm
+    )
+    there = replace(
+        rig,
+        geometry=geometry,
+        R_left_from_space=mirror[:, None] * rig.R_left_from_space * mirror,
+        t_left_from_space_mm=mirror * rig.t_left_from_space_mm,
+    )
+    pairs = [FramePair(frame(pair.left), frame(pair.right)) for pair in stream.pairs]
+    return SyntheticStream(there, pairs, stream.joints_mm * mirror, stream.radial)
 
 
 def _place(backgrounds: Backgrounds, width: int, height: int, generator: torch.Generator) -> np.ndarray:

@@ -1,0 +1,1 @@
+"""Two-view streams of frames through real estimators: rendered rigs and recorded clips, their landmarks stored once."""
