@@ -56,6 +56,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
     "Networks": (
         Command("train", "tools.train", "Train a hand network on synthetic hands."),
         Command("train locator", "tools.train.locator", "Train the locator."),
+        Command("train mediapipe-3d", "tools.train.mediapipe_3d", "Train the depth and the doubt of mediapipe-3d."),
         Command("train bank", "tools.train.bank", "Render hands for training in advance."),
         Command("train backgrounds", "tools.train.backgrounds", "Collect photographs for the background."),
         Command("train trunks", "tools.train.trunks", "Compare networks of different trunks."),

@@ -15,7 +15,14 @@ from torch.nn import functional as F
 
 from hand.joints import JOINTS
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
-from runtime.networks.mediapipe_landmarks import INPUT_PX, LandmarkHands, LandmarkOutput, MediaPipeLandmarks, spatial
+from runtime.networks.mediapipe_landmarks import (
+    INPUT_PX,
+    InvertedResidual,
+    LandmarkHands,
+    LandmarkOutput,
+    MediaPipeLandmarks,
+    spatial,
+)
 from runtime.networks.network import unit
 
 _FIRST_ERROR = 0.2
@@ -64,6 +71,9 @@ class MediaPipe3D(MediaPipeLandmarks):
         """`hidden`: width of the heads' hidden layer; `own_blocks`: how many blocks before the last layers are copied too."""
         super().__init__(root)
         self._shared_blocks = len(self.blocks) - own_blocks
+        before_own = [*self.blocks][self._shared_blocks - 1]
+        assert isinstance(before_own, InvertedResidual)
+        self._shared_channels: int = before_own.project.out_channels
         self.own_trunk = nn.Sequential(*deepcopy([*self.blocks][self._shared_blocks :]), deepcopy(self.last))
         self.own_hidden = nn.Linear(self.feature_count, hidden)
         self.correction = nn.Linear(hidden, 3 * JOINTS)
@@ -83,8 +93,22 @@ class MediaPipe3D(MediaPipeLandmarks):
     def features(self, images: Tensor) -> Tensor:
         """(N, 2 · `feature_count`): what MediaPipe's heads read, then what the own heads read."""
         shared = self.blocks[: self._shared_blocks](self.stem(images))
-        theirs = self.last(self.blocks[self._shared_blocks :](shared))
-        return torch.cat([theirs.mean((2, 3)), self.own_trunk(shared).mean((2, 3))], 1)
+        return torch.cat([self._theirs(shared), self.own_trunk(shared).mean((2, 3))], 1)
+
+    def fixed(self, images: Tensor) -> Tensor:
+        """(N, K): what MediaPipe's own layers give, which never learn, so that it is computed once for each crop."""
+        shared = self.blocks[: self._shared_blocks](self.stem(images))
+        return torch.cat([self._theirs(shared), shared.permute(0, 2, 3, 1).flatten(1)], 1)
+
+    def features_of(self, fixed: Tensor) -> Tensor:
+        """See `features`; of what `fixed` gives."""
+        theirs, shared = fixed[:, : self.feature_count], fixed[:, self.feature_count :]
+        side = math.isqrt(shared.shape[1] // self._shared_channels)
+        shared = shared.unflatten(1, (side, side, self._shared_channels)).permute(0, 3, 1, 2)
+        return torch.cat([theirs, self.own_trunk(shared).mean((2, 3))], 1)
+
+    def _theirs(self, shared: Tensor) -> Tensor:
+        return self.last(self.blocks[self._shared_blocks :](shared)).mean((2, 3))
 
     def read(self, features: Tensor) -> Output3D:
         theirs, own = features.split(self.feature_count, 1)

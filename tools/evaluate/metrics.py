@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hand.rotations import align
+
 
 def pck(errors: np.ndarray, threshold: float) -> float:
     """Percentage of correct keypoints, as a share: errors of any shape that are below `threshold`; a NaN counts as incorrect."""
@@ -36,6 +38,14 @@ def _ranks(values: np.ndarray) -> np.ndarray:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     last = counts.cumsum()
     return (last - (counts - 1) / 2)[place]
+
+
+def aligned_errors(joints: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """(N, J) distances of joints (N, J, 3) from the truth after the best rotation, scale and shift (Procrustes; Umeyama 1991)."""
+    source, target = (points - points.mean(1, keepdims=True) for points in (joints, truth))
+    turned = source @ np.swapaxes(align(source, target), -1, -2)
+    scale = (turned * target).sum((1, 2)) / (source**2).sum((1, 2))
+    return np.linalg.norm(scale[:, None, None] * turned - target, axis=-1)
 
 
 @dataclass(frozen=True, slots=True)
