@@ -15,6 +15,7 @@ from runtime.estimators.crop_estimator import Locator, load_engine
 from runtime.estimators.crop_prediction import MIN_PRESENCE, tells_hand
 from runtime.estimators.registry import EstimatorName, EstimatorOptions
 from runtime.estimators.search import SearchHit, box_grid, search, without_duplicates
+from runtime.estimators.several_looks import seen_again
 from runtime.networks.weights import DEFAULT_WEIGHTS
 from runtime.types import HandBox
 
@@ -51,7 +52,7 @@ class NetworkSearch:
         found = search(self.engine, image, camera, boxes)
         if not any(one.score >= MIN_PRESENCE for one in found):
             found = search(self.engine, image, camera, [*boxes, *grid])
-        return found[:MAX_HANDS]
+        return seen_again(self.engine, image, camera, found[:MAX_HANDS])
 
 
 class FetchedModels:
