@@ -3,7 +3,7 @@
 import logging
 import math
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import tyro
@@ -15,7 +15,7 @@ from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.logs import Level
 from runtime.engines.names import EngineName
-from runtime.estimators.registry import EstimatorName
+from runtime.estimators.registry import AdaptableName, EstimatorName
 from runtime.types import Side
 
 log = logging.getLogger(__name__)
@@ -223,9 +223,11 @@ def check(settings: Settings) -> Settings:
             f"hand_size_mm is {settings.hand_size_mm:g}: expected {HAND_SIZES_MM[0]} to {HAND_SIZES_MM[1]}, the length from the "
             "wrist to the middle finger's knuckle in mm"
         )
-    if settings.adapt != "off" and settings.estimator != "detnet":
+    if settings.adapt != "off" and settings.estimator not in get_args(AdaptableName):
+        learning = " and ".join(get_args(AdaptableName))
         raise UserError(
-            f"adapt is {settings.adapt} with estimator {settings.estimator}: only detnet's network learns, leave out one of both"
+            f"adapt is {settings.adapt} with estimator {settings.estimator}: only the networks of {learning} learn, leave out "
+            "one of both"
         )
     if settings.adapt == "on" and settings.merge == "rotation":
         raise UserError("adapt is on with merge rotation: it learns from where the cameras are, so use merge auto or geometry")

@@ -14,6 +14,7 @@ import torch
 from tqdm import tqdm
 
 from adapt.core.geometry_teacher import label_recording
+from adapt.core.kept_inputs import KeptInputs
 from adapt.core.training_samples import TrainingSample, TrainingSet
 from adapt.offline import adapt_recording
 from adapt.offline.adapt_recording import MakeEstimator, estimator
@@ -23,9 +24,9 @@ from capture.views import PerView
 from hand import program
 from hand.files import saving_lines
 from hand.rotations import angle_deg
+from runtime.estimators.adaptable_networks import load_adaptable
 from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
-from runtime.networks.weights import load_network
 from runtime.types import ViewHand
 
 
@@ -44,20 +45,20 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
     make = make_estimator or (lambda: estimator(settings))
     settings.check()
     settings.check_files(settings.run / "hands.jsonl")
-    network, manifest = load_network(settings.weights)
+    network, manifest = load_adaptable(settings.estimator, settings.weights)
     calibration = settings.calibrated(make())
     geometry = calibration.state.geometry
     assert geometry is not None
     learning = make_mean_teacher(settings, network, manifest, geometry)
     own, samples, count = RotationEstimator(), list[TrainingSample](), 0
-    order = torch.Generator().manual_seed(settings.seed)
+    kept, order = KeptInputs(network, settings.most, settings.recipe), torch.Generator().manual_seed(settings.seed)
     with saving_lines(settings.run / "hands.jsonl", overwrite=settings.overwrite) as file:
         labelled = label_recording(settings.read("judging and learning"), make(), calibration.state)
         for pair in labelled:
             if pair is None:
                 continue
             sample = TrainingSample.cut(pair, manifest)
-            predictions = predict_samples(learning.teacher, manifest, TrainingSet.of([sample]))
+            predictions = predict_samples(learning.teacher, manifest, kept(TrainingSet.of([sample])))
             hands = PerView.of(
                 lambda view, predictions=predictions, sample=sample: ViewHand(
                     view, sample.side, predictions.joints[view][0], predictions.pixels[view][0], predictions.confidence[view][0]
@@ -71,7 +72,7 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
             if settings.learn:
                 rows = torch.randperm(len(samples), generator=order)[: settings.batch - 1].tolist()
                 # The newest pair is always among them.
-                training_set = TrainingSet.of([samples[row] for row in {*rows, len(samples) - 1}])
+                training_set = kept(TrainingSet.of([samples[row] for row in {*rows, len(samples) - 1}]))
                 R, labels = geometry.R_right_from_left, training_set.labels
                 learning.step(training_set.pairs, R, labels=settings.labels, geometry_labels=labels)
     if own.rotation is not None:

@@ -22,6 +22,8 @@ class CropPairs:
     """(N, 3, 3) proper rotations; the mirror is not in them."""
     mirror: Tensor
     """(N,) bool: left hands, which crops show as right ones."""
+    inputs: PerView[Tensor] | None = None
+    """(N, …) what the learning part of a network reads of the images, where that is computed once (`adapt.core.learner`)."""
 
     @classmethod
     def of(cls, pairs: Sequence[PerView[HandCrop]]) -> "CropPairs":
@@ -37,12 +39,12 @@ class CropPairs:
     def rows(self, rows: Tensor) -> "CropPairs":
         """Those numbered `rows` (M,)."""
         images, rotations = (part.map(lambda x: x[rows]) for part in (self.images, self.R_frame_from_crop))
-        return CropPairs(images, rotations, self.mirror[rows])
+        return CropPairs(images, rotations, self.mirror[rows], self.inputs and self.inputs.map(lambda x: x[rows]))
 
     def to(self, device: torch.device) -> "CropPairs":
         """The same, on `device`."""
         images, rotations = (part.map(lambda x: x.to(device)) for part in (self.images, self.R_frame_from_crop))
-        return CropPairs(images, rotations, self.mirror.to(device))
+        return CropPairs(images, rotations, self.mirror.to(device), self.inputs and self.inputs.map(lambda x: x.to(device)))
 
     def frame_from_crop(self, axes: Literal["crop", "frame"]) -> PerView[Tensor]:
         """(N, 3, 3) from the axes of a network's predictions (`Manifest.axes`) to the cameras': orthogonal, mirror included."""

@@ -5,34 +5,31 @@ Nothing here is random but what is handed in with a seed: the same batches in th
 
 from copy import deepcopy
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from adapt.core.augment import Augmenter
 from adapt.core.batch_rotation import angle_deg, batch_rotation, drift, initial_rotation, published_batch_rotation
 from adapt.core.crop_pairs import CropPairs
-from adapt.core.losses import Loss, adaptation_loss
+from adapt.core.learner import learner_of, with_inputs
+from adapt.core.losses import Loss
 from adapt.core.rehearsal import Rehearsal
-from adapt.core.synthetic_losses import drawn_loss
 from adapt.core.targets import (
     LABEL_METHODS,
     GeometryLabelBatch,
     LabelSource,
     PseudoLabels,
     Recipe,
-    Targets,
     TwoViewPredictions,
-    delta_target,
-    heat_target,
-    location_target,
+    ViewPredictions,
     pseudo_labels,
 )
-from capture.views import PerView, View
+from capture.views import PerView
 from hand.synth.turn import Turn
-from runtime.networks.detnet_lite import read_scalar
-from runtime.networks.network import HandNetwork, Maps, map_network, normalise, unit
+from runtime.networks.network import HandNetwork, unit
 from runtime.networks.weights import Manifest
 
 _RECIPE = Recipe()
@@ -74,19 +71,20 @@ class MeanTeacher:
         `R_right_from_left` (3, 3) to start from, such as one of a table; without it the first batch, or `initialize_rotation`,
         estimates it. `augment` changes the student's crops, `rehearsal` adds synthetic hands; both are on `device`.
 
-        Raises UserError for a network without maps.
+        Raises UserError for a network that cannot learn.
         """
-        map_network(network)
+        self._learner = learner_of(network, recipe)
         self.manifest, self.recipe, self.device = manifest, recipe, torch.device(device)
         self.teacher = _copy(network, self.device).requires_grad_(False)
         """The momentum network: the one that is used afterwards."""
         self.student = _copy(network, self.device)
-        for module in self.student.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.requires_grad_(False)
+        self._trained = self._learner.trained(self.student)
+        self.student.requires_grad_(False)
+        for parameter in self._trained:
+            parameter.requires_grad_(True)
         self.steps = 0
         self._augment, self._rehearsal = augment, rehearsal
-        self._optimiser = torch.optim.Adam((p for p in self.student.parameters() if p.requires_grad), recipe.rate)
+        self._optimiser = torch.optim.Adam(self._trained, recipe.rate)
         self._rotation = None if R_right_from_left is None else self._tensor(R_right_from_left)
 
     @property
@@ -125,25 +123,38 @@ class MeanTeacher:
         """
         method = LABEL_METHODS[labels]
         assert geometry_labels is not None or not method.geometry, f"labels {labels!r} need geometry_labels"
-        pairs = pairs.to(self.device)
+        pairs = with_inputs(self.teacher, pairs.to(self.device), self.recipe)
         if R_right_from_left is not None:
             self._rotation = self._tensor(R_right_from_left)
         elif self._rotation is None:
             self.initialize_rotation(pairs)
         assert self._rotation is not None
         rotation = self._rotation
-        seen, maps = self._predict(pairs)
+        seen, of_views = self._predict(pairs)
         agreed = pseudo_labels(seen, rotation.to(seen.joints.left), self.manifest.root, self.recipe)
         batch = self._rotation_of(agreed).to(rotation)
         if R_right_from_left is None:
             self._rotation = drift(rotation, batch, self.recipe.eta)
         turns = pairs.images.map(lambda images: None if self._augment is None else self._augment.turn(len(images)))
-        targets: list[PerView[Targets]] = []
+        targets: list[PerView[Any]] = []
         if method.agreement:
-            targets.append(self._targets(pairs, agreed.joints, maps, seen, turns))
-        if method.geometry and geometry_labels is not None:
+            joints = self._in_crops(pairs, agreed.joints)
             targets.append(
-                self._targets(pairs, geometry_labels.map(lambda x: x.joints.to(self.device)), maps, geometry_labels, turns)
+                PerView.of(
+                    lambda view: self._learner.agreed_targets(
+                        self.student, joints[view], seen.visible[view], of_views[view], turns[view]
+                    )
+                )
+            )
+        if method.geometry and geometry_labels is not None:
+            labels_here = geometry_labels.map(lambda label: label.to(self.device))
+            told = self._in_crops(pairs, labels_here.map(lambda label: label.joints))
+            targets.append(
+                PerView.of(
+                    lambda view: self._learner.geometry_targets(
+                        self.student, told[view], labels_here[view], of_views[view], turns[view]
+                    )
+                )
             )
         losses, rehearsed = self._train(pairs, targets, turns)
         self._update_teacher()
@@ -152,71 +163,42 @@ class MeanTeacher:
         return StepFigures(*parts, apart=apart, batch_off_deg=batch_off_deg, rehearsed=rehearsed)
 
     @torch.no_grad()
-    def _predict(self, pairs: CropPairs) -> tuple[TwoViewPredictions, PerView[Maps]]:
-        """The teacher's predictions, in the cameras' axes, and its maps."""
-        network, frame_from_crop = map_network(self.teacher), pairs.frame_from_crop(self.manifest.axes)
-        maps = pairs.images.map(lambda images: network(normalise(images).contiguous(memory_format=torch.channels_last)))
-        decoded = maps.map(lambda m: network.decode(m, self.manifest.crop_size))
-        joints = PerView.of(lambda view: decoded[view].joints @ frame_from_crop[view].to(decoded[view].joints).mT)
-        confidence = decoded.map(lambda d: d.confidence)
-        return TwoViewPredictions(joints, confidence, confidence.map(lambda c: c >= self.recipe.least_confidence)), maps
+    def _predict(self, pairs: CropPairs) -> tuple[TwoViewPredictions, PerView[ViewPredictions]]:
+        """The teacher's predictions: in the cameras' axes, and as it gives them."""
+        frame_from_crop = pairs.frame_from_crop(self.manifest.axes)
+        seen = self._inputs(pairs).map(lambda inputs: self._learner.see(self.teacher, inputs))
+        joints = PerView.of(lambda view: seen[view].joints @ frame_from_crop[view].to(seen[view].joints).mT)
+        confidence = seen.map(lambda of_view: of_view.confidence)
+        return TwoViewPredictions(joints, confidence, confidence.map(lambda c: c >= self.recipe.least_confidence)), seen
+
+    @torch.no_grad()
+    def _inputs(self, pairs: CropPairs) -> PerView[Tensor]:
+        """What the learning part reads of the plain crops."""
+        return pairs.inputs or pairs.images.map(lambda images: self._learner.inputs(self.teacher, images))
+
+    def _in_crops(self, pairs: CropPairs, joints: PerView[Tensor]) -> PerView[Tensor]:
+        """Joints (N, 21, 3) in the network's axes, of those in the cameras'."""
+        frame_from_crop = pairs.frame_from_crop(self.manifest.axes)
+        return PerView.of(lambda view: joints[view] @ frame_from_crop[view].to(joints[view]))
 
     def _rotation_of(self, labels: PseudoLabels) -> Tensor:
         if self.recipe.published_rotation:
             return published_batch_rotation(labels.joints, labels.weight)
         return batch_rotation(labels.rooted, labels.weight)
 
-    def _targets(
-        self,
-        pairs: CropPairs,
-        joints: PerView[Tensor],
-        maps: PerView[Maps],
-        by: "TwoViewPredictions | PerView[GeometryLabelBatch]",
-        turns: PerView[Turn | None],
-    ) -> PerView[Targets]:
-        """Targets of joints (N, 21, 3) in the cameras' axes, with the momentum network's heat or that of the labelled pixels.
-
-        Targets of augmented crops are turned by the same `turns`.
-        """
-        frame_from_crop = pairs.frame_from_crop(self.manifest.axes)
-        size = self.manifest.crop_size
-
-        def of(view: View) -> Targets:
-            heat, log_error, turn = maps[view].heat, maps[view].log_error, turns[view]
-            in_crop = joints[view] @ frame_from_crop[view].to(joints[view])
-            if turn is not None:
-                in_crop = turn.vectors(in_crop)
-            expected = None if log_error is None else read_scalar(log_error, heat)
-            location, delta = location_target(in_crop, self.manifest.root), delta_target(in_crop)
-            if isinstance(by, TwoViewPredictions):
-                if turn is not None:
-                    heat = map_network(self.student).normalise_heat(turn.pictures(heat, heat.shape[-1], "zeros"))
-                return Targets(location, delta, heat, by.visible[view], expected)
-            label = by[view].to(self.device)
-            pixels = label.pixels if turn is None else turn.pixels(label.pixels, size, size)
-            inside = ((pixels > -0.5) & (pixels < size - 0.5)).all(-1)
-            read = pixels if self.recipe.pixel_term else None
-            return Targets(location, delta, self._heat(pixels, inside, heat), inside, expected, label.weight, read)
-
-        return PerView.of(of)
-
-    def _heat(self, pixels: Tensor, inside: Tensor, like: Tensor) -> Tensor:
-        """(N, 21, M, M) target heat of joints at crop pixels (N, 21, 2); a joint outside of its crop has none."""
-        network = map_network(self.student)
-        heat = heat_target(pixels, like.shape[-1], self.manifest.crop_size, network.heat_sigma)
-        return network.normalise_heat(heat * inside[..., None, None])
-
-    def _train(self, pairs: CropPairs, targets: list[PerView[Targets]], turns: PerView[Turn | None]) -> tuple[list[Loss], float]:
+    def _train(self, pairs: CropPairs, targets: list[PerView[Any]], turns: PerView[Turn | None]) -> tuple[list[Loss], float]:
         """One step of Adam on both views, all targets counting alike; the views' losses, and the error on synthetic hands.
 
         One view's graph at a time is held, which halves the memory.
         """
         self._optimiser.zero_grad()
-        losses = []
+        plain, losses = self._inputs(pairs), []
         for view, images in pairs.images.items():
-            turn = turns[view]
-            augmented = images if self._augment is None or turn is None else self._augment(images, turn)
-            loss = adaptation_loss(map_network(self.student), augmented, [each[view] for each in targets])
+            turn, inputs = turns[view], plain[view]
+            if self._augment is not None and turn is not None:
+                with torch.no_grad():
+                    inputs = self._learner.inputs(self.student, self._augment(images, turn))
+            loss = self._learner.loss(self.student, inputs, [each[view] for each in targets])
             loss.total.backward()
             losses.append(Loss(*(part.detach() for part in loss)))
         rehearsed = float("nan") if self._rehearsal is None else self._rehearse(pairs, self._rehearsal)
@@ -226,8 +208,8 @@ class MeanTeacher:
 
     def _rehearse(self, pairs: CropPairs, rehearsal: Rehearsal) -> float:
         """Add the gradients of synthetic hands, each image counting like one of a real hand; their mean error, hands."""
-        drawn = rehearsal.batch_for(torch.cat(list(pairs.images)))
-        loss = drawn_loss(map_network(self.student), drawn, self.manifest.crop_size)
+        drawn, inputs = rehearsal.draw(torch.cat(list(pairs.images)))
+        loss = self._learner.drawn_loss(self.student, drawn, inputs)
         (loss.total * (len(drawn.images) / len(pairs))).backward()
         return float(loss.joints.detach())
 
@@ -235,7 +217,7 @@ class MeanTeacher:
     def _update_teacher(self) -> None:
         """The teacher's weights ← a moving average that begins as the mean of all steps."""
         memory = min(1 - 1 / (self.steps + 1), self.recipe.memory)
-        for old, new in zip(self.teacher.parameters(), self.student.parameters(), strict=True):
+        for old, new in zip(self._learner.trained(self.teacher), self._trained, strict=True):
             old.lerp_(new, 1 - memory)
 
     def _tensor(self, rotation: np.ndarray) -> Tensor:

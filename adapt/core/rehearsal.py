@@ -4,6 +4,7 @@ With `spectra` they look more like the target domain: they take the amplitudes o
 tint and contrast; their own phases keep every edge, and so the labels (Yang & Soatto, "FDA", CVPR 2020).
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import torch
@@ -49,20 +50,46 @@ class Rehearsal:
     """Batches of synthetic hands in random order, augmented anew each time; deterministic by seed on one kind of device."""
 
     def __init__(
-        self, bank: SyntheticCrops, share: float, seed: int, device: torch.device | str = "cpu", *, spectra: bool = False
+        self,
+        bank: SyntheticCrops,
+        share: float,
+        seed: int,
+        device: torch.device | str = "cpu",
+        *,
+        spectra: bool = False,
+        read: Callable[[Tensor], Tensor] | None = None,
     ):
-        """`share` in (0, 1): share of synthetic images among all that are trained on; `bank` from `render_bank`."""
+        """`share` in (0, 1): share of synthetic images among all that are trained on; `bank` from `render_bank`.
+
+        `read`: what a network reads of images, where it is kept in place of them; hands are then turned once alone.
+        """
         assert 0 < share < 1, f"a share of {share:g} is no rehearsal"
         self.share, self.spectra = share, spectra
         self._bank = bank.to(device)
         self._generator = torch.Generator(device=device).manual_seed(seed)
         self._order = torch.empty(0, dtype=torch.long, device=device)
+        self._inputs: Tensor | None = None
+        if read is not None:
+            assert not spectra, "spectra change with the crops that they are taken from"
+            self._bank = turned(self._bank, self._bank.images.shape[1] - 2 * BORDER, self._generator)
+            self._inputs = read(self._bank.images)
+            self._bank = replace(self._bank, images=self._bank.images[:, :0])
+
+    def draw(self, images: Tensor) -> tuple[SyntheticCrops, Tensor | None]:
+        """As `batch_for`; where a network's inputs are kept, hands without pictures, and these inputs."""
+        if self._inputs is None:
+            return self.batch_for(images), None
+        rows = self._next(self._count(images))
+        return self._bank.rows(rows), self._inputs[rows]
 
     def batch_for(self, images: Tensor) -> SyntheticCrops:
         """The synthetic hands that go with crops (N, S, S, 3) uint8 of the target domain."""
-        count = max(1, round(len(images) * self.share / (1 - self.share)))
+        count = self._count(images)
         drawn = turned(self._bank.rows(self._next(count)), images.shape[1], self._generator)
         return self._mixed(drawn, images) if self.spectra else drawn
+
+    def _count(self, images: Tensor) -> int:
+        return max(1, round(len(images) * self.share / (1 - self.share)))
 
     def _next(self, count: int) -> Tensor:
         while len(self._order) < count:

@@ -1,7 +1,7 @@
 """Pseudo-labels of the momentum network's two views (S2DHand), and the targets of a network's maps that follow from labels."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,6 +15,10 @@ from runtime.fusion.merge import DEFAULT_BETA, MergeRule
 
 LabelSource = Literal["s2dhand", "geometry", "both"]
 """Where pseudo-labels come from: agreement of the two views, triangulation of both, or both sources."""
+
+
+TrainedPart = Literal["layers", "heads"]
+"""What of `mediapipe-3d` learns: its own last layers and heads, or the heads alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,8 @@ class Recipe:
     """Confidence below which a joint counts as hidden in that view; there are no annotations to say so."""
     pixel_term: bool = True
     """Whether DetNet-lite has a loss on the pixels that it reads from its heat, besides the loss on the heat itself."""
+    part: TrainedPart = "layers"
+    """Of a network that stands on a fetched model; others learn as a whole."""
     published_rotation: bool = False
     """Whether visible joints count alike, and a batch's rotation is its pseudo-labels' mean quaternion.
 
@@ -76,6 +82,18 @@ LABEL_METHODS: dict[LabelSource, LabelMethod] = {
 more stable with a longer memory."""
 FAITHFUL = Recipe(merge="max", beta=1.0, pixel_term=False, published_rotation=True)
 """As published: joints from the view with the higher confidence alone, the rotation from pseudo-labels."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewPredictions:
+    """A teacher's predictions for N crops of one view."""
+
+    joints: Tensor
+    """(N, 21, 3) in the network's axes, near its own root and of its own scale."""
+    confidence: Tensor
+    """(N, 21) in [0, 1]."""
+    guide: Any
+    """Which joints targets are to follow, as its kind of network tells it: `Maps`, or logarithms of expected errors (N, 21)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ The cameras are calibrated on the network's predictions, which gives pseudo-labe
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,9 +16,9 @@ import torch
 from tqdm import tqdm
 
 from adapt.core.checkpoint import load_progress, progress_at, save_progress
+from adapt.core.learner import learner_of, rehearsal_of, with_inputs
 from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.metrics import PairScores
-from adapt.core.rehearsal import Rehearsal
 from adapt.datasets.assembly_hands import HandPairs
 from adapt.datasets.geometry import calibrate_dataset
 from adapt.datasets.models import Models
@@ -81,7 +81,11 @@ def adapt(settings: Settings, models: Models | None = None) -> Outcome:
     rehearsal = None
     if settings.rehearse:
         bank = models.bank(manifest.crop_size, Framing.of(manifest), settings.seed)
-        rehearsal = Rehearsal(bank, settings.rehearse, settings.seed, device, spectra=True)
+        # Pictures that are not kept cannot change.
+        spectra = not learner_of(network).keeps_inputs
+        how = {"spectra": spectra, "recipe": settings.recipe}
+        rehearsal = rehearsal_of(network, bank, settings.rehearse, settings.seed, device, **how)
+    samples = replace(samples, pairs=with_inputs(network, samples.pairs, settings.recipe))
     session = MeanTeacher(
         network, manifest, settings.recipe, R_right_from_left=samples.R_right_from_left, device=device, rehearsal=rehearsal
     )

@@ -19,19 +19,19 @@ import msgspec
 import tyro
 
 from adapt.core.geometry_teacher import label_recording
+from adapt.core.learner import learner_of
 from adapt.core.training_samples import EvenSubsample, TrainingSample, TrainingSet
 from adapt.offline.label_error import label_error
 from adapt.offline.recording import RecordingSettings, frame_size, resolve_handedness
-from adapt.offline.training import LearningSettings, make_mean_teacher, train
+from adapt.offline.training import LearningSettings, make_mean_teacher, prepared, train
 from hand.errors import UserError
 from hand.outputs import ProgramFiles, with_manifest
-from runtime.engines.torch_engine import TorchEngine
-from runtime.estimators.crop_estimator import CropEstimator
+from runtime.estimators import adaptable_networks
+from runtime.estimators.adaptable_networks import load_adaptable
 from runtime.estimators.estimator import Estimator, FollowSettings
-from runtime.estimators.locator import load_locator
-from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
+from runtime.estimators.registry import AdaptableName, EstimatorName, EstimatorOptions, load_estimator
 from runtime.geometry.two_view import TwoViewGeometry
-from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network, save_network
+from runtime.networks.weights import Manifest, save_network
 from runtime.reporting.calibration_text import describe
 
 STRETCH, HELD_OUT_EVERY = 15, 5
@@ -48,8 +48,10 @@ class Settings(RecordingSettings, LearningSettings):
     """Folder to write the adapted weights to."""
     teacher: Teacher = "own"
     """Whose joints the geometry is made of: those of the network that adapts (own), or an estimator's."""
-    weights: Path = DEFAULT_WEIGHTS
-    """Of the network to adapt."""
+    estimator: AdaptableName = "detnet"
+    """Whose network adapts; mediapipe-3d learns its own layers and heads alone, its pixels stay MediaPipe's."""
+    weights: Path | None = None
+    """Of the network to adapt; none: those that the estimator comes with."""
     most: int = 1024
     """Pairs to learn from; of a longer recording, evenly spread."""
     overwrite: bool = False
@@ -63,7 +65,8 @@ class Settings(RecordingSettings, LearningSettings):
     def check_files(self, *written: Path) -> None:
         """Raises UserError where what is `written` is an input, is there already, or cannot be written."""
         files = self.state_files(ProgramFiles(overwrite=self.overwrite))
-        files.reads("--weights", *with_manifest(self.weights))
+        if self.weights is not None:
+            files.reads("--weights", *with_manifest(self.weights))
         files.fills("RUN", self.run).writes("RUN", *written, plain=True).check()
 
 
@@ -73,8 +76,8 @@ def estimator(settings: Settings) -> Estimator:
     sizes_px = settings.clips.map(frame_size)
     if settings.teacher != "own":
         return load_estimator(settings.teacher, EstimatorOptions(follow=follow)).make(sizes_px)
-    engine = TorchEngine(*load_network(settings.weights), threads=settings.threads, device=settings.torch_device.type)
-    return CropEstimator(engine, load_locator(), sizes_px, follow)
+    name, weights, device = settings.estimator, settings.weights, settings.torch_device
+    return adaptable_networks.make_estimator(name, weights, sizes_px, follow, settings.threads, device)
 
 
 def collect_samples(
@@ -105,7 +108,8 @@ def collect_samples(
 
 def train_and_save(settings: Settings, geometry: TwoViewGeometry, training_set: TrainingSet, held_out: TrainingSet) -> bool:
     """Adapt the network, and save it where it is better on the held-out set; whether it was."""
-    network, manifest = load_network(settings.weights)
+    network, manifest = load_adaptable(settings.estimator, settings.weights)
+    training_set, held_out = (prepared(settings, network, samples) for samples in (training_set, held_out))
     session = make_mean_teacher(settings, network, manifest, geometry)
     before = label_error(session.teacher, manifest, held_out)
     train(settings, session, geometry, training_set)
@@ -118,14 +122,17 @@ def train_and_save(settings: Settings, geometry: TwoViewGeometry, training_set: 
     training_data = f"{manifest.training_data}; adapted to two cameras by {settings.labels}, teacher {settings.teacher}"
     # The network's accuracy was measured before the adaptation.
     save_network(file, session.teacher, msgspec.structs.replace(manifest, training_data=training_data, accuracy={}))
-    print(f"{result}: {file}; use it with stream.py --weights {file}")
+    option = "" if settings.estimator == "detnet" else f"--estimator {settings.estimator} "
+    print(f"{result}: {file}; use it with stream.py {option}--weights {file}")
     return True
 
 
 def adapt(settings: Settings, make_estimator: MakeEstimator | None = None) -> bool:
     """Adapt to the recording; whether better weights were saved. Raises UserError where the recording gives too few samples."""
     _check(settings)
-    _, manifest = load_network(settings.weights)
+    network, manifest = load_adaptable(settings.estimator, settings.weights)
+    # One that cannot learn is refused before the recording is read.
+    learner_of(network)
     return train_and_save(settings, *collect_samples(settings, manifest, make_estimator))
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from adapt.core.learner import predict
 from adapt.core.training_samples import TrainingSet
 from capture.views import PerView, View
 from runtime.estimators.uncertainty import px_per_hand
@@ -35,13 +36,11 @@ class LabelError:
 @torch.inference_mode()
 def label_error(network: HandNetwork, manifest: Manifest, samples: TrainingSet) -> LabelError:
     """Mean over both views. Labels come from before the adaptation: views that merely come to agree are no nearer to them."""
-    device = next(network.parameters()).device
-    frame_from_crop = samples.pairs.frame_from_crop(manifest.axes)
+    frame_from_crop, inputs = samples.pairs.frame_from_crop(manifest.axes), samples.pairs.inputs
 
     def of(view: View) -> LabelError:
         labels = samples.labels[view]
-        outputs = [network(part.to(device)) for part in samples.pairs.images[view].split(64)]
-        joints, pixels = (torch.cat([getattr(each, name).float().cpu() for each in outputs]) for name in ("joints", "pixels"))
+        joints, pixels, _ = predict(network, samples.pairs.images[view], inputs and inputs[view], 64)
         turned = joints @ frame_from_crop[view].to(joints).mT
         truth = labels.joints.double().numpy(), labels.pixels.double().numpy()
         in_crop = labels.joints @ frame_from_crop[view].to(labels.joints)

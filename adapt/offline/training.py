@@ -7,9 +7,10 @@ import torch
 from tqdm import tqdm
 
 from adapt.core.augment import Augmenter
+from adapt.core.learner import learner_of, rehearsal_of, with_inputs
 from adapt.core.mean_teacher import MeanTeacher
-from adapt.core.rehearsal import Rehearsal, render_bank
-from adapt.core.targets import LABEL_METHODS, LabelSource, Recipe
+from adapt.core.rehearsal import render_bank
+from adapt.core.targets import LABEL_METHODS, LabelSource, Recipe, TrainedPart
 from adapt.core.training_samples import TrainingSet
 from hand.errors import UserError
 from hand.synth.crops import SyntheticCrops
@@ -18,8 +19,8 @@ from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import Manifest
 
-BANK = 1500
-"""Synthetic hands for rehearsal; rendering takes half a minute of a core, and they take 40 MB."""
+BANK, KEPT_BANK = 1500, 400
+"""Synthetic hands for rehearsal, and for networks that read them once; rendering takes about half a minute of a core."""
 
 
 @dataclass(kw_only=True)
@@ -37,6 +38,8 @@ class LearningSettings:
     """Whether the drawn hands take on the recording's light and tint: amplitudes of its spectra."""
     pixel_term: bool = True
     """Whether there is a loss on the joints' pixels besides their heat, where labels by geometry have them."""
+    part: TrainedPart = "layers"
+    """What of mediapipe-3d learns: its own last layers and heads, or the heads alone, whose steps are cheaper."""
     epochs: int = 10
     batch: int = 32
     rate: float = 5e-4
@@ -61,6 +64,11 @@ class LearningSettings:
     def torch_device(self) -> torch.device:
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         return torch.device(auto if self.device == "auto" else self.device)
+
+    @property
+    def recipe(self) -> Recipe:
+        how = {"rate": self.rate, "memory": self.teacher_memory, "pixel_term": self.pixel_term, "part": self.part}
+        return replace(Recipe.of(self.labels), **how)
 
     def check(self) -> None:
         """Raises UserError for what could only fail later."""
@@ -94,17 +102,29 @@ def make_mean_teacher(
     torch.set_num_threads(settings.threads)
     device, rehearsal = settings.torch_device, None
     if settings.rehearsed:
-        bank = bank or render_bank(BANK, manifest.crop_size, Framing.of(manifest), settings.seed)
-        rehearsal = Rehearsal(bank, settings.rehearsed, settings.seed, device, spectra=settings.spectra)
+        bank = bank or bank_for(network, manifest, settings.seed)
+        how = {"spectra": settings.spectra, "recipe": settings.recipe}
+        rehearsal = rehearsal_of(network, bank, settings.rehearsed, settings.seed, device, **how)
     return MeanTeacher(
         network,
         manifest,
-        replace(Recipe.of(settings.labels), rate=settings.rate, memory=settings.teacher_memory, pixel_term=settings.pixel_term),
+        settings.recipe,
         geometry.R_right_from_left,
         device,
         augment=Augmenter(settings.seed, device) if settings.augment else None,
         rehearsal=rehearsal,
     )
+
+
+def bank_for(network: HandNetwork, manifest: Manifest, seed: int) -> SyntheticCrops:
+    """Hands for the rehearsal of such a network."""
+    count = KEPT_BANK if learner_of(network).keeps_inputs else BANK
+    return render_bank(count, manifest.crop_size, Framing.of(manifest), seed)
+
+
+def prepared(settings: LearningSettings, network: HandNetwork, samples: TrainingSet) -> TrainingSet:
+    """The samples with what the part of `network` that learns reads of them, where that is computed once."""
+    return replace(samples, pairs=with_inputs(network, samples.pairs, settings.recipe))
 
 
 def train(settings: LearningSettings, session: MeanTeacher, geometry: TwoViewGeometry, training_set: TrainingSet) -> None:

@@ -4,16 +4,19 @@ It is fed with pairs and cameras and has no threads, clocks or files; `adapt.onl
 """
 
 from collections import Counter, deque
+from collections.abc import Callable
 from copy import deepcopy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
+from adapt.core.kept_inputs import KeptInputs
+from adapt.core.learner import kept_inputs, learner_of, rehearsal_of
 from adapt.core.mean_teacher import MeanTeacher
 from adapt.core.rehearsal import Rehearsal
-from adapt.core.targets import LabelSource, Recipe
+from adapt.core.targets import LabelSource, Recipe, TrainedPart
 from adapt.core.training_samples import TrainingSet
-from adapt.online.live_pairs import Cameras, LivePair, LivePairs
+from adapt.online.live_pairs import HELD_OUT, TRAINING, Cameras, LivePair, LivePairs
 from adapt.online.promotion import PromotionDecision, ValidationResult, ValidationRound, decide_promotion
 from adapt.online.status import AdaptationFigures, AdaptationPhase, AdaptationStatus
 from adapt.online.validation import ValidationMetrics, predict_samples, synthetic_error, validate
@@ -47,6 +50,8 @@ class Pace:
     """Steps times batch that each new pair adds; without new pairs adaptation waits."""
     rehearse: float = 0.25
     """Share of synthetic hands in each step, where there is a sample bank."""
+    part: TrainedPart = "layers"
+    """What of mediapipe-3d learns."""
     most_refusals: int = 3
     """Refused candidates in a row after which training restarts from the network in use."""
 
@@ -84,17 +89,23 @@ class Adapter:
         serving: HandNetwork | None = None,
         labels: LabelSource = "both",
         pace: Pace = _PACE,
-        bank: SyntheticCrops | None = None,
+        bank: Callable[[], SyntheticCrops] | None = None,
         device: torch.device | str = "cpu",
     ):
         """`shipped` is the reference of all metrics, `serving` the network in use, if another one; `synthetic` are hands on which
-        forgetting is measured, `bank` others for rehearsal (`adapt.core.rehearsal.render_bank`).
+        forgetting is measured, `bank` draws others for rehearsal, once a student begins (`adapt.core.rehearsal.render_bank`).
+
+        Raises UserError for a network that cannot learn.
         """
         self._manifest, self._synthetic, self._device = manifest, synthetic, device
         self._labels: LabelSource = labels
         self._pace, self._bank = pace, bank
+        self._recipe = replace(Recipe.of(labels), part=pace.part)
         self._shipped = shipped
-        self._shipped_synthetic_error = synthetic_error(shipped, synthetic)
+        self._kept = KeptInputs(shipped, TRAINING + HELD_OUT, self._recipe)
+        keeps = learner_of(shipped).keeps_inputs
+        self._synthetic_inputs = kept_inputs(shipped, synthetic.images, self._recipe) if keeps else None
+        self._shipped_synthetic_error = synthetic_error(shipped, synthetic, self._synthetic_inputs)
         self._serving, self._previous = serving or shipped, shipped
         self._pairs = LivePairs(widths_px)
         self._cameras: Cameras | None = None
@@ -105,7 +116,8 @@ class Adapter:
         self._counts: Counter[str] = Counter()
         """By field of `AdaptationFigures`."""
         self._waiting = self._since_validation = self._refusals = self._new = 0
-        self._session = self._start_session()
+        self._learning: MeanTeacher | None = None
+        self._rehearsal: Rehearsal | None = None
 
     def set_cameras(self, cameras: Cameras) -> None:
         """The calibration is known, or better known than before."""
@@ -118,7 +130,7 @@ class Adapter:
         self._pairs.clear()
         self._cameras = self._split = None
         self._previous = self._shipped
-        self._session = self._start_session()
+        self._restart()
 
     def add_pair(self, pair: LivePair) -> None:
         """Add a pair in which both views show the hand."""
@@ -171,7 +183,7 @@ class Adapter:
                 # Tried again with new pairs.
                 self._waiting, self._split = 0, None
                 return None
-            self._split = SampleSplit(training, held_out)
+            self._split = SampleSplit(self._kept(training), self._kept(held_out))
         return self._split
 
     def _step(self, training: TrainingSet) -> None:
@@ -200,7 +212,7 @@ class Adapter:
             decision = decide_promotion(previous, serving, shipped)
             if decision.better:
                 network, self._serving, self._previous = self._previous, self._previous, self._shipped
-                self._session = self._start_session()
+                self._restart()
                 return self._validated(ValidationResult.ROLLED_BACK, decision, len(held_out.pairs), previous, serving, network)
         candidate = metrics_of(self._session.teacher)
         decision = decide_promotion(candidate, serving, shipped)
@@ -210,7 +222,7 @@ class Adapter:
             return self._validated(ValidationResult.PROMOTED, decision, len(held_out.pairs), candidate, serving, self._serving)
         self._refusals += 1
         if self._refusals >= self._pace.most_refusals:
-            self._session = self._start_session()
+            self._restart()
         return self._validated(ValidationResult.REFUSED, decision, len(held_out.pairs), candidate, serving, None)
 
     def _validated(
@@ -228,10 +240,25 @@ class Adapter:
         return Update(validation, network)
 
     def _synthetic_error_of(self, network: HandNetwork) -> float:
-        return self._shipped_synthetic_error if network is self._shipped else synthetic_error(network, self._synthetic)
+        return (
+            self._shipped_synthetic_error
+            if network is self._shipped
+            else synthetic_error(network, self._synthetic, self._synthetic_inputs)
+        )
 
-    def _start_session(self) -> MeanTeacher:
+    def _restart(self) -> None:
         """Train from the network in use; pending steps are dropped until new pairs come."""
         self._refusals = self._since_validation = self._waiting = 0
-        rehearsal = Rehearsal(self._bank, self._pace.rehearse, 0, self._device) if self._bank is not None else None
-        return MeanTeacher(self._serving, self._manifest, Recipe.of(self._labels), device=self._device, rehearsal=rehearsal)
+        self._learning = None
+
+    @property
+    def _session(self) -> MeanTeacher:
+        """The student and its teacher, made when the first step needs them: hands for rehearsal take their time."""
+        if self._learning is None:
+            if self._rehearsal is None and self._bank is not None:
+                share, device, recipe = self._pace.rehearse, self._device, self._recipe
+                self._rehearsal = rehearsal_of(self._shipped, self._bank(), share, 0, device, recipe=recipe)
+            self._learning = MeanTeacher(
+                self._serving, self._manifest, self._recipe, device=self._device, rehearsal=self._rehearsal
+            )
+        return self._learning

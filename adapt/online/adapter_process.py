@@ -14,6 +14,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from adapt.core.learner import learner_of
 from adapt.core.rehearsal import render_bank
 from adapt.core.targets import LabelSource
 from adapt.online.adapted_weights import AdaptedWeights, AdaptedWeightsFile
@@ -34,8 +35,8 @@ QUEUED = 16
 """Messages on their way to the adapter; what comes while it is full is dropped and counted."""
 SYNTHETIC_SEED, SYNTHETIC = 4_000_000, 96
 """Seed and number of the synthetic hands that forgetting is measured on: neither training nor tests draw there."""
-REHEARSED = 300
-"""Synthetic hands for rehearsal: other ones."""
+REHEARSED, KEPT_REHEARSED = 300, 120
+"""Synthetic hands for rehearsal, other ones; fewer for networks that read them once, whose crops take longer to draw."""
 IDLE_S = 0.2
 """How long the process waits for input before it checks that its parent is alive."""
 WORK_EVERY = 4
@@ -100,8 +101,18 @@ class AdapterWorker:
         self._file = job.adapted
         found = self._file.newest() if self._file else None
         serving = None if found is None else found.network()
-        synthetic = _synthetic(self._manifest.crop_size, Framing.of(self._manifest))
-        self.adapter = Adapter(shipped, self._manifest, synthetic, job.widths_px, serving=serving, labels=job.labels)
+        framing = Framing.of(self._manifest)
+        synthetic = _synthetic(self._manifest.crop_size, framing)
+        count = KEPT_REHEARSED if learner_of(shipped).keeps_inputs else REHEARSED
+        self.adapter = Adapter(
+            shipped,
+            self._manifest,
+            synthetic,
+            job.widths_px,
+            serving=serving,
+            labels=job.labels,
+            bank=lambda: _bank(count, self._manifest.crop_size, framing),
+        )
 
     def take(self, message: AdapterInput) -> None:
         if isinstance(message, LivePair):
@@ -203,9 +214,9 @@ def _synthetic(size: int, framing: Framing) -> SyntheticCrops:
 
 
 @cache
-def _bank(size: int, framing: Framing) -> SyntheticCrops:
+def _bank(count: int, size: int, framing: Framing) -> SyntheticCrops:
     """Synthetic hands for rehearsal."""
-    return render_bank(REHEARSED, size, framing, 0, shown=False)
+    return render_bank(count, size, framing, 0, shown=False)
 
 
 def network_of(weights: Mapping[str, np.ndarray], manifest: Manifest) -> HandNetwork:

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+from adapt.core.learner import learner_class
 from adapt.online.adapted_weights import AdaptedWeightsFile
 from adapt.online.adapter_process import AdapterJob, BackgroundAdapter, InlineAdapter
 from adapt.online.live_adaptation import LiveAdaptation
@@ -12,7 +13,8 @@ from hand.folders import data_folder
 from runtime.camera_setup import CameraSetup
 from runtime.engines.engine import RefittableEngine
 from runtime.estimators.adaptable import Adaptable
-from runtime.networks.weights import DEFAULT_WEIGHTS
+from runtime.estimators.adaptable_networks import estimator_of, weights_of
+from runtime.networks.weights import network_class
 from runtime.pipeline import Pipeline
 from runtime.settings import Settings
 
@@ -28,7 +30,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, findings: 
         return None
     estimator = pipeline.estimator
     if not isinstance(estimator, Adaptable):
-        raise UserError(f"--adapt {settings.adapt} is for detnet's network: leave it out with --estimator {settings.estimator}")
+        raise UserError(f"--adapt {settings.adapt} is for networks of ours: leave it out with --estimator {settings.estimator}")
     file = adapted_weights_file(settings, known, estimator.manifest.sha256)
     if file is not None:
         _load_adapted(file, estimator, findings, needed=settings.adapt == "frozen")
@@ -36,7 +38,8 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, findings: 
         raise UserError("--adapt frozen uses adapted weights of two live cameras, and these are recordings: give --profile NAME")
     if settings.adapt == "frozen":
         return None
-    weights = settings.weights or DEFAULT_WEIGHTS
+    learner_class(network_class(estimator.manifest.architecture))
+    weights = weights_of(estimator_of(estimator.manifest), settings.weights)
     widths_px = known.cameras.map(lambda camera: camera.size_px[0])
     job = AdapterJob(weights, widths_px, settings.adapt_labels, file)
     port = InlineAdapter(job) if settings.every_pair else BackgroundAdapter(job)

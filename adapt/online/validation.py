@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import torch
 
+from adapt.core.learner import predict
 from adapt.core.training_samples import TrainingSet
 from capture.views import VIEWS, PerView, View
 from hand.joints import unit_hand
@@ -73,14 +74,10 @@ class ValidationPredictions:
 @torch.inference_mode()
 def predict_samples(network: HandNetwork, manifest: Manifest, samples: TrainingSet) -> ValidationPredictions:
     """The network's predictions for both views' crops."""
-    device = next(network.parameters()).device
-    frame_from_crop = samples.pairs.frame_from_crop(manifest.axes)
+    frame_from_crop, inputs = samples.pairs.frame_from_crop(manifest.axes), samples.pairs.inputs
 
     def of(view: View) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        outputs = [network(part.to(device)) for part in samples.pairs.images[view].split(BATCH)]
-        joints, pixels, confidence = (
-            torch.cat([getattr(each, name).float().cpu() for each in outputs]) for name in ("joints", "pixels", "confidence")
-        )
+        joints, pixels, confidence = predict(network, samples.pairs.images[view], inputs and inputs[view], BATCH)
         turned = (joints.double() @ frame_from_crop[view].double().mT).numpy()
         crops = [sample.crops[view].camera for sample in samples.samples]
         in_frame = [crop.frame_from_crop(of_crop) for crop, of_crop in zip(crops, pixels.double().numpy(), strict=True)]
@@ -116,10 +113,9 @@ def validate(
 
 
 @torch.inference_mode()
-def synthetic_error(network: HandNetwork, hands: SyntheticCrops) -> float:
-    """Mean distance from the truth on synthetic hands, hands."""
-    device = next(network.parameters()).device
-    joints = torch.cat([network(part.to(device)).joints.float().cpu() for part in hands.images.split(BATCH)])
+def synthetic_error(network: HandNetwork, hands: SyntheticCrops, inputs: torch.Tensor | None = None) -> float:
+    """Mean distance from the truth on synthetic hands, hands; `inputs`: theirs, where they are kept (`adapt.core.learner`)."""
+    joints, _, _ = predict(network, hands.images, inputs, BATCH)
     return float((joints - hands.joints).norm(dim=-1)[hands.present & ~hands.mirrored].mean())
 
 

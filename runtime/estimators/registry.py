@@ -11,6 +11,8 @@ from runtime.engines.names import EngineName
 from runtime.estimators.estimator import ANY_HAND, Estimator, FollowSettings
 
 EstimatorName = Literal["detnet", "mediapipe-3d", "mediapipe", "mediapipe-lite"]
+AdaptableName = Literal["detnet", "mediapipe-3d"]
+"""Those whose network can be adapted."""
 ESTIMATORS: dict[EstimatorName, tuple[str, str]] = {
     "detnet": ("runtime.estimators.crop_estimator", "load_detnet"),
     "mediapipe-3d": ("runtime.estimators.mediapipe_3d", "load_mediapipe_3d"),

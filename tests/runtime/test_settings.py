@@ -140,9 +140,10 @@ def test_engine_alone_implies_detnet(toml, caplog):
     assert not caplog.records
 
 
-def test_adaptation_requires_detnet():
-    with pytest.raises(UserError, match="estimator mediapipe"):
+def test_adaptation_requires_a_network_that_learns():
+    with pytest.raises(UserError, match="only the networks of detnet and mediapipe-3d learn"):
         read_settings(["--estimator", "mediapipe", "--adapt"])
+    assert read_settings(["--estimator", "mediapipe-3d", "--adapt", "on"]).adapt == "on"
 
 
 def test_a_byte_order_mark_is_no_part_of_a_settings_file(toml):

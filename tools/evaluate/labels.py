@@ -20,13 +20,12 @@ import msgspec
 import torch
 import tyro
 
-from adapt.core.rehearsal import render_bank
 from adapt.core.targets import LabelSource
 from adapt.core.training_samples import TrainingSet
 from adapt.offline.adapt_recording import Settings as Offline
 from adapt.offline.adapt_recording import Teacher, collect_samples
 from adapt.offline.label_error import label_error
-from adapt.offline.training import BANK, make_mean_teacher, train
+from adapt.offline.training import bank_for, make_mean_teacher, prepared, train
 from hand import program
 from hand.errors import UserError
 from hand.files import saving
@@ -34,10 +33,12 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.outputs import ProgramFiles
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import SyntheticCrops
+from runtime.estimators.adaptable_networks import load_adaptable
 from runtime.estimators.framing import Framing
+from runtime.estimators.registry import AdaptableName
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.network import HandNetwork
-from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network, save_network
+from runtime.networks.weights import Manifest, save_network
 from tools.evaluate.clip_scores import WholeScores, score_hands
 from tools.evaluate.held_out_hands import BATCH, Kind, upright_hands
 from tools.report.table import table
@@ -76,6 +77,8 @@ class Settings:
     """Further options of adapt.offline for all rows, such as 'epochs 20 rate 1e-3'."""
     seeds: tuple[int, ...] = (0,)
     """Of the training; a row shows the mean over them."""
+    estimator: AdaptableName = "detnet"
+    """Whose network adapts."""
     teacher: Teacher = "own"
     """The network whose joints the geometry is estimated from."""
     hands: int = 500
@@ -118,11 +121,18 @@ class Comparison:
     @cached_property
     def offline(self) -> Offline:
         clip, folder = self.settings.clip, self.settings.folder
-        return Offline(folder, left=clip / "left.mp4", right=clip / "right.mp4", teacher=self.settings.teacher, device="cpu")
+        return Offline(
+            folder,
+            left=clip / "left.mp4",
+            right=clip / "right.mp4",
+            teacher=self.settings.teacher,
+            device="cpu",
+            estimator=self.settings.estimator,
+        )
 
     @cached_property
     def manifest(self) -> Manifest:
-        return load_network(DEFAULT_WEIGHTS)[1]
+        return load_adaptable(self.settings.estimator)[1]
 
     @cached_property
     def watched(self) -> tuple[TwoViewGeometry, TrainingSet, TrainingSet]:
@@ -130,7 +140,7 @@ class Comparison:
 
     @cached_property
     def bank(self) -> SyntheticCrops:
-        return render_bank(BANK, self.manifest.crop_size, Framing.of(self.manifest), seed=0)
+        return bank_for(*load_adaptable(self.settings.estimator), seed=0)
 
     @cached_property
     def drawn(self) -> dict[Kind, SyntheticCrops]:
@@ -142,13 +152,14 @@ class Comparison:
         """Make the row if it does not exist yet; without `labels` the network as it ships."""
         if any((row.name, row.seed) == (name, seed) for row in self.rows):
             return
-        network, manifest = load_network(DEFAULT_WEIGHTS)
+        network, manifest = load_adaptable(self.settings.estimator)
         folder = self.settings.folder / f"{name.replace(' + ', '+').replace(', ', ',').replace(' ', '-')}-{seed}"
         folder.mkdir(exist_ok=True)
         held_out, learnt_s = float("nan"), 0.0
         if labels is not None:
             geometry, learn_from, judge_by = self.watched
             how = replace(self.offline, labels=labels, seed=seed, **adaptation_options(addition, self.settings.also))
+            learn_from, judge_by = (prepared(how, network, samples) for samples in (learn_from, judge_by))
             session = make_mean_teacher(how, network, manifest, geometry, self.bank if how.rehearsed else None)
             started = time.process_time()
             train(how, session, geometry, learn_from)
@@ -182,7 +193,15 @@ class Comparison:
             "--merge",
             merge,
         ]
-        arguments += ["--weights", (folder / "weights.safetensors").resolve(), "--save", hands, "--overwrite"]
+        arguments += [
+            "--estimator",
+            self.settings.estimator,
+            "--weights",
+            (folder / "weights.safetensors").resolve(),
+            "--save",
+            hands,
+            "--overwrite",
+        ]
         ended = subprocess.run([sys.executable, "stream.py", *arguments], cwd=ROOT, capture_output=True, text=True)
         if ended.returncode:
             raise UserError(f"stream.py ended with {ended.returncode} on {clip}: {ended.stderr.strip() or ended.stdout.strip()}")
@@ -212,7 +231,8 @@ def adaptation_options(addition: str, also: Mapping[str, float] = MappingProxyTy
 
 def requested_rows(settings: Settings) -> Iterator[tuple[str, LabelSource, str]]:
     """The rows that are asked for: name, kind of labels, addition."""
-    common = [settings.teacher] if settings.teacher != "own" else []
+    common = [settings.estimator] if settings.estimator != "detnet" else []
+    common += [settings.teacher] if settings.teacher != "own" else []
     common += [f"{name} {value:g}" for name, value in settings.also.items()]
     for labels in settings.labels:
         for addition in settings.additions:

@@ -112,8 +112,10 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
         """Fields of the row; adapted weights go to `folder`. Raises UserError."""
         from adapt.offline.adapt_recording import Settings, collect_samples, train_and_save
         from adapt.offline.label_error import label_error
+        from runtime.estimators.adaptable_networks import estimator_of
         from runtime.networks.weights import load_network
 
+        network, manifest = load_network(Path(self.weights))
         settings = Settings(
             folder,
             left=Path(self.left),
@@ -121,10 +123,10 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
             labels=self.labels,
             epochs=self.epochs,
             seed=self.seed,
+            estimator=estimator_of(manifest),
             weights=Path(self.weights),
             device="cpu",
         )
-        network, manifest = load_network(settings.weights)
         geometry, training_set, held_out = collect_samples(settings, manifest)
         before = label_error(network, manifest, held_out)
         saved = train_and_save(settings, geometry, training_set, held_out)

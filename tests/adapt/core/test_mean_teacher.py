@@ -277,7 +277,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Targets]:
         kept.extend(asked)
         return adaptation_loss(network, images, asked)
 
-    monkeypatch.setattr("adapt.core.mean_teacher.adaptation_loss", keep)
+    monkeypatch.setattr("adapt.core.map_learner.adaptation_loss", keep)
     return kept
 
 

@@ -20,6 +20,10 @@ def test_a_better_candidate_is_promoted_for_its_depth():
     assert decision == PromotionDecision(True, GateMetric.DEPTH, USUAL.depth, BETTER.depth)
 
 
+def test_a_network_whose_pixels_never_change_can_be_better():
+    assert decide_promotion(replace(BETTER, rays=USUAL.rays), USUAL, USUAL).better
+
+
 def test_nothing_is_better_than_itself():
     assert not decide_promotion(USUAL, USUAL, USUAL).better
 
