@@ -25,7 +25,7 @@ def minimize(bundle: Bundle, scene: Scene, iterations: int, tolerance: float = 1
     """
     own_damping = np.full(bundle.count, 1e-2)
     scene, own_damping, cost = refine_joints(bundle, scene, own_damping, FIRST_JOINT_STEPS)
-    damping = 1e-3
+    damping = 1e-5
     for _ in range(iterations):
         reduced = _Reduced.of(bundle.linearise(scene), own_damping)
         while True:

@@ -13,6 +13,7 @@ from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.acceptance import confirms, figures_of, rejection_reason, views_agree
 from runtime.calibration.bundle import Keypoints
 from runtime.calibration.given_check import GivenCheck
+from runtime.calibration.held_out import HeldOutPairs
 from runtime.calibration.hypotheses import GivenCalibration
 from runtime.calibration.initialization import CameraEstimate
 from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
@@ -28,15 +29,19 @@ from runtime.types import ViewHand
 FIRST_PAIRS, FIRST_NS = 20, 800_000_000
 """Keyframes, and time since the first pair, before the first problem."""
 SOLVE_INTERVAL_NS, REFINE_INTERVAL_NS = 1_000_000_000, 6_000_000_000
-"""Between two problems: until the rotation is certain to `REFINE_BELOW_DEG`, and from then on."""
+"""Between two problems: the least, and, once cameras are known, the longest that new pairs wait."""
+EVIDENCE_GROWTH = 1.25
+"""Once cameras are known, the next problem comes sooner where so many times the evidence of the last one is there: often while
+there is little, ever more rarely later."""
 MIN_TRAVEL = 0.2
 """Hands; minimum motion of the joints, as views repeat the same errors on a still hand."""
-REFINE_BELOW_DEG = 2.0
-"""Standard deviation of the rotation below which problems become rare."""
 NEW_PAIRS = 6
 """Pairs since the last problem that a new one needs."""
-SEARCH_EVERY = 4
+SEARCH_EVERY = 2
 """Once the cameras are known, one problem in so many searches other initializations too."""
+KEEP_LEAD, REPLACE_LEAD = 2.0, 3.0
+"""Standard errors by which the cameras in use must explain held-out pairs better to be kept against a solution that is accepted,
+and by which that must explain them better to replace other cameras before a second one agrees."""
 MAX_PIXEL_ERROR = 0.25
 """Mean expected error of a hand's pixels, hands, up to which it becomes a keyframe."""
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.1
@@ -97,6 +102,9 @@ class SelfCalibrator:
         self._prior = self._make_prior(fov_deg)
         self._remembered = self._known = None if known is None else self._estimate_of(known, fov_deg)
         self._buffer: KeyframeBuffer[Keyframe] = KeyframeBuffer(sizes_px.map(lambda size: size[0]))
+        self._held_out = HeldOutPairs(sizes_px.map(lambda size: size[0]))
+        self._evidence = self._solved_evidence = 0.0
+        """Sum of the squared distances of all keyframes so far from those before, each at most 1; and at the last problem."""
         self._last_solution: Solution | None = None
         self._monitor: MotionMonitor | None = None
         self._solving = False
@@ -135,12 +143,11 @@ class SelfCalibrator:
 
     def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
         """Add a pair that both views saw; pairs of low confidence, or of different handedness, are skipped."""
-        if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MAX_PIXEL_ERROR:
-            return
-        pair = Keyframe.of(captured_ns, hands)
+        pair = _keyframe(captured_ns, hands)
         if pair is None:
             return
-        self._buffer.add(pair)
+        # Squared, so that jitter is none.
+        self._evidence += min(self._buffer.add(pair), 1.0) ** 2
         if self._status.phase is CalibrationPhase.NO_HANDS:
             self._status = replace(self._status, phase=CalibrationPhase.COLLECTING)
         self._new_pairs += 1
@@ -151,6 +158,12 @@ class SelfCalibrator:
             self._buffer.forget_before(captured_ns - MOVED_NS // 2)
             self._reset(captured_ns)
             self._use_check(self._check)
+
+    def hold_out(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
+        """A pair that no calibration is to be solved on: later ones are compared on it. The same ones are skipped."""
+        pair = _keyframe(captured_ns, hands)
+        if pair is not None:
+            self._held_out.add(pair)
 
     def due(self, captured_ns: int) -> Problem | None:
         """The problem to solve now, whose solution is to be given to `accept`; None while there is none."""
@@ -170,6 +183,7 @@ class SelfCalibrator:
             self._status = CalibrationStatus(CalibrationPhase.NEEDS_MOTION)
             return None
         self._solving, self._submitted_ns, self._new_pairs = True, captured_ns, 0
+        self._solved_evidence = self._evidence
         pairs = self._buffer.pairs
         search = not self._fixed and (self._known is None or self._solved % SEARCH_EVERY == SEARCH_EVERY - 1)
         return Problem(
@@ -211,11 +225,9 @@ class SelfCalibrator:
 
     def _pause_ns(self) -> int:
         """Time between two problems."""
-        uncertainty = self.state.uncertainty
-        certain = bool(self._solved) and (
-            self._fixed or (uncertainty is not None and uncertainty.rotation_deg <= REFINE_BELOW_DEG)
-        )
-        return REFINE_INTERVAL_NS if certain else SOLVE_INTERVAL_NS
+        known = bool(self._solved) and (self._fixed or self.state.geometry is not None)
+        grown = not self._fixed and self._evidence >= EVIDENCE_GROWTH * self._solved_evidence
+        return REFINE_INTERVAL_NS if known and not grown else SOLVE_INTERVAL_NS
 
     def accept(self, solution: Solution | None) -> None:
         """Accept or reject the solution of the last problem; None where nothing was found."""
@@ -235,16 +247,24 @@ class SelfCalibrator:
                 self._known = None
                 self._status = CalibrationStatus(CalibrationPhase.REJECTED, figures=figures_of(solution), rejection=rejection)
             return
+        lead = self._lead(solution)
+        if lead < -KEEP_LEAD:
+            return
         # Confirmed by a second solution, or by the remembered cameras: one alone may be a local minimum.
         before = [
             cameras for cameras in (self._known, self._last_solution and self._last_solution.cameras) if cameras is not None
         ]
         self._last_solution = solution
-        if any(confirms(solution, cameras) for cameras in before):
+        if lead > REPLACE_LEAD or any(confirms(solution, cameras) for cameras in before):
             self._use(solution)
         elif self.state.geometry is None:
             self._known = None
             self._status = CalibrationStatus(CalibrationPhase.VERIFYING, figures=figures_of(solution))
+
+    def _lead(self, solution: Solution) -> float:
+        """Standard errors by which a solution explains held-out pairs better than the cameras in use; 0 where there are none."""
+        in_use = self.state.geometry
+        return 0.0 if in_use is None else self._held_out.lead(self._geometry_of(solution.cameras), in_use)
 
     def _use(self, solution: Solution) -> None:
         geometry = self._geometry_of(solution.cameras)
@@ -286,6 +306,8 @@ class SelfCalibrator:
         if not self._fixed:
             self._known = None
         self._first_ns, self._solved, self._epoch = first_ns, 0, self._epoch + 1
+        self._held_out.forget_before(1 << 62 if first_ns is None else first_ns - MOVED_NS // 2)
+        self._evidence = self._solved_evidence = 0.0
 
     def _frozen(self) -> View | None:
         """The view whose hand stands still while the other's moves; None if there is none."""
@@ -313,6 +335,13 @@ class SelfCalibrator:
             lambda view: PinholeCamera(estimate.focal_px[view], self._cameras[view].centre_px, self._cameras[view].size_px)
         )
         return TwoViewGeometry(cameras, estimate.R_right_from_left, estimate.t_right_from_left * self._hand_size_mm)
+
+
+def _keyframe(captured_ns: int, hands: PerView[ViewHand]) -> Keyframe | None:
+    """None for hands of low confidence, or of different handedness, or without pixels to use."""
+    if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MAX_PIXEL_ERROR:
+        return None
+    return Keyframe.of(captured_ns, hands)
 
 
 def mean_bone_lengths() -> np.ndarray:

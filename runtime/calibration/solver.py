@@ -13,7 +13,7 @@ from hand.rotations import angle_deg
 from runtime.calibration.bundle import Bundle, Keypoints, centred, normalized_weights
 from runtime.calibration.claims import claimed_covariance, uncertainty
 from runtime.calibration.initialization import CameraEstimate, from_essential, from_shapes, scene_at
-from runtime.calibration.minimizer import minimize
+from runtime.calibration.minimizer import minimize, refine_joints
 from runtime.calibration.noise import error_correlation, noise
 from runtime.calibration.robust_losses import FINAL_LOSSES, INITIAL_LOSSES
 from runtime.calibration.status import Uncertainty
@@ -25,7 +25,7 @@ BEST_INITIALIZATIONS = 3
 SEARCH_PAIRS = 32
 """Pairs that initializations are ranked on."""
 _INITIAL_BONE_NOISE = 0.08
-_INITIAL_STEPS, _FINAL_STEPS, _FREE_STEPS, _NOISE_ROUNDS = 8, 6, 10, 3
+_INITIAL_STEPS, _FINAL_STEPS, _LAST_STEPS, _FREE_STEPS, _UNFOLDING_STEPS, _NOISE_ROUNDS = 8, 6, 10, 10, 12, 3
 _NOISE_FACTOR, _BONE_NOISE = (0.2, 6.0), (0.01, 0.25)
 """Smallest and largest that are accepted."""
 _MAX_CORRELATION = 20.0
@@ -154,9 +154,24 @@ def _refined(problem: Problem, start: CameraEstimate, cluster: np.ndarray) -> tu
     for _ in range(_NOISE_ROUNDS):
         scene, _ = minimize(bundle, scene, _FINAL_STEPS, 1e-4)
         bundle = _with_noise(bundle, scene, problem)
+    scene = _unfolded(bundle, scene)
     weight = float(np.clip(error_correlation(bundle, scene, cluster), 1, _MAX_CORRELATION))
     bundle = Bundle(bundle.views, bundle.prior, FINAL_LOSSES, weight)
-    return bundle, minimize(bundle, scene, 2 * _FINAL_STEPS, 1e-5)[0]
+    scene, _ = minimize(bundle, scene, _FINAL_STEPS, 1e-5)
+    return bundle, minimize(bundle, _unfolded(bundle, scene), _LAST_STEPS, 1e-6)[0]
+
+
+def _unfolded(bundle: Bundle, scene: Scene) -> Scene:
+    """The scene with the joints triangulated anew by its cameras in the pairs where that is better.
+
+    A finger may point to or from a camera with bones of the same length: joints that once folded the wrong way stay there and
+    hold the cameras, elsewhere for each order of the steps.
+    """
+    cameras = estimate_of(scene)
+    anew = replace(scene, joints=scene_at(cameras, bundle.views, np.exp(scene.log_bones)).joints)
+    anew, *_ = refine_joints(bundle, anew, np.full(bundle.count, 1e-2), _UNFOLDING_STEPS)
+    better = bundle.pair_costs(anew) < bundle.pair_costs(scene)
+    return replace(scene, joints=np.where(better[:, None, None], anew.joints, scene.joints))
 
 
 def _initializations(problem: Problem) -> list[CameraEstimate]:

@@ -46,8 +46,9 @@ class Rig:
         if left is not None and right is not None:
             pair = PerView(left, right)
             self.rotation.update(captured_ns, left.joints, right.joints, np.sqrt(left.confidence * right.confidence))
-            if self._calibrator is not None and not self._validation.holds_out(pair):
-                self._calibrator.add(captured_ns, pair)
+            if self._calibrator is not None:
+                take = self._calibrator.hold_out if self._validation.holds_out(pair) else self._calibrator.add
+                take(captured_ns, pair)
         if self._calibrator is None:
             return
         self._solve(captured_ns, self._calibrator)

@@ -9,7 +9,14 @@ from capture.views import PerView
 from hand.camera import PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.rotations import angle_deg
-from runtime.calibration.self_calibrator import FIRST_PAIRS, NEW_PAIRS, CalibrationState, SelfCalibrator
+from runtime.calibration.self_calibrator import (
+    FIRST_PAIRS,
+    NEW_PAIRS,
+    REFINE_INTERVAL_NS,
+    SOLVE_INTERVAL_NS,
+    CalibrationState,
+    SelfCalibrator,
+)
 from runtime.calibration.solver import Problem, solve
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, RejectionReason
 from runtime.geometry.two_view import TwoViewGeometry
@@ -351,3 +358,59 @@ def test_two_agreeing_solutions_replace_wrong_cameras(quick: Observed):
     for _ in range(2):
         by.accept(solution_at(RIG.geometry, bones))
     assert error_deg(by.state.geometry, RIG.geometry) < 1e-6
+
+
+def held_out_every(observed: Observed, by: SelfCalibrator, every: int = 5) -> None:
+    """Give the calibrator the pairs that it must not solve on."""
+    for number in range(0, len(observed.pairs), every):
+        pair = observed.pairs[number]
+        if pair is not None:
+            by.hold_out(int(observed.captured_ns[number]), pair)
+
+
+def test_solutions_that_explain_held_out_pairs_worse_are_never_taken(quick: Observed):
+    by, _ = calibrated_on(quick)
+    held_out_every(quick, by)
+    bones, right = bones_of(quick), by.state.geometry
+    for _ in range(3):
+        by.accept(solution_at(turned(RIG.geometry, 12), bones))
+        assert by.state.geometry is right
+
+
+def test_a_solution_that_explains_held_out_pairs_better_is_taken_at_once(quick: Observed):
+    bones, by = bones_of(quick), calibrator()
+    first_problem(by, quick)
+    for _ in range(2):
+        by.accept(solution_at(turned(RIG.geometry, 12), bones))
+    held_out_every(quick, by)
+    by.accept(solution_at(RIG.geometry, bones))
+    assert error_deg(by.state.geometry, RIG.geometry) < 1e-6
+
+
+def test_once_calibrated_problems_come_as_evidence_grows_and_more_rarely():
+    longer = observation(moving(12, 30), fps=30)
+    by, solver = calibrator(), FixedSolver(RIG.geometry, bones_of(longer))
+    due = []
+    for captured_ns, problem in problems(longer, by):
+        due.append(captured_ns)
+        solver.submit(problem)
+        by.accept(*(solver.done() or ()))
+    pauses = np.diff(due[1:])
+    assert pauses.min() >= SOLVE_INTERVAL_NS and pauses[0] < REFINE_INTERVAL_NS / 3, "soon, while there is little evidence"
+    assert pauses[-1] > 1.4 * pauses[0]
+
+
+def test_once_calibrated_a_still_hand_is_no_new_evidence(quick: Observed):
+    by, _ = calibrated_on(quick)
+    # Without the outliers of the other streams, which seem to be new poses.
+    hand = motion.still(np.random.default_rng(3), 5.0, 30)
+    still = observe(np.random.default_rng(5), RIG, hand, noise_px=1, outliers=0, own_noise=0.1)
+    due = 0
+    for number, pair in enumerate(still.pairs):
+        now_ns = int(4e9) + int(number * 1e9 / 30)
+        if pair is not None:
+            by.add(now_ns, pair)
+        if by.due(now_ns) is not None:
+            due += 1
+            by.accept(None)
+    assert due <= 2
