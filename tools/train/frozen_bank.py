@@ -22,6 +22,7 @@ from hand.files import saving
 from hand.synth.backgrounds import Backgrounds
 from hand.synth.crops import CropRenderer
 from hand.synth.turn import Turn
+from runtime.estimators.crop import CropCamera
 from runtime.networks.mediapipe_3d import MediaPipe3D
 from runtime.networks.mediapipe_landmarks import INPUT_PX
 from tools.predict import read_picture
@@ -31,7 +32,7 @@ from tools.train.looks import PALM, look
 SHARD_CROPS = 512
 """A shard is of 11 MiB."""
 LOOKS = 2
-"""Crops of each drawn hand."""
+"""Crops of each hand, next to each other."""
 _BORDER = 24
 """Rendered around a crop, px, for looks beyond it; what is farther out is black, as beyond a frame's edge."""
 _RENDER_BATCH = 16
@@ -41,7 +42,7 @@ _RECOLOURED = 0.5
 
 @dataclass(frozen=True, slots=True)
 class FrozenCrops:
-    """N crops."""
+    """N crops, those of one hand next to each other."""
 
     fixed: Tensor
     """(N, K) float16, `MediaPipe3D.fixed`."""
@@ -49,6 +50,8 @@ class FrozenCrops:
     """(N, 21, 3) true unit hands in the crop's axes; NaN for photographs."""
     pixels: Tensor
     """(N, 21, 2) true pixels in the crop; NaN for photographs."""
+    frame_from_crop: Tensor
+    """(N, 3, 3) turns joints into axes that all looks at one hand share; of a mirrored crop it is no rotation."""
 
     @classmethod
     def joined(cls, parts: "Sequence[FrozenCrops]") -> "FrozenCrops":
@@ -56,6 +59,10 @@ class FrozenCrops:
 
     def rows(self, rows: Tensor) -> "FrozenCrops":
         return FrozenCrops(*(getattr(self, name)[rows] for name in FrozenCrops.__slots__))
+
+    def hands(self, hands: Tensor) -> "FrozenCrops":
+        """All crops of the hands of these numbers (M,)."""
+        return self.rows((LOOKS * hands[:, None] + torch.arange(LOOKS)).flatten())
 
     def to(self, device: torch.device) -> "FrozenCrops":
         return FrozenCrops(*(getattr(self, name).to(device) for name in FrozenCrops.__slots__))
@@ -86,7 +93,7 @@ def drawn_shard(frozen: FrozenLayers, backgrounds: Backgrounds, seed: int, crops
     for start in range(0, hands, _RENDER_BATCH):
         drawn = renderer.render(min(_RENDER_BATCH, hands - start))
         side = drawn.images.shape[1]
-        images, joints, pixels = [], [], []
+        images, joints, pixels, turns = [], [], [], []
         truth = zip(*(values.cpu().numpy() for values in (drawn.images, drawn.joints, drawn.pixels, drawn.focal)), strict=True)
         for image, true_joints, true_pixels, focal in truth:
             camera = PinholeCamera(float(focal), ((side - 1) / 2, (side - 1) / 2), (side, side))
@@ -95,22 +102,32 @@ def drawn_shard(frozen: FrozenLayers, backgrounds: Backgrounds, seed: int, crops
                 images.append(crop.cut(image))
                 joints.append(crop.joints_in_crop(true_joints))
                 pixels.append(crop.crop_from_frame(true_pixels))
+                turns.append(frame_from_crop(crop))
         seen = _recoloured(torch.from_numpy(np.stack(images)), random, recolour)
-        parts.append(FrozenCrops(frozen(seen), *(torch.from_numpy(np.stack(values)).float() for values in (joints, pixels))))
+        values = (torch.from_numpy(np.stack(each)).float() for each in (joints, pixels, turns))
+        parts.append(FrozenCrops(frozen(seen), *values))
     return FrozenCrops.joined(parts).rows(torch.arange(crops))
 
 
 def photograph_shard(frozen: FrozenLayers, photographs: Sequence[LabelledPhotograph], seed: int) -> FrozenCrops:
-    """A crop of each photograph. Raises UserError for one that cannot be read."""
+    """The crops of photographs. Raises UserError for one that cannot be read."""
     random, recolour = np.random.default_rng(seed), Augmenter(seed)
-    images = []
+    images, turns = [], []
     for one in photographs:
         image = read_picture(one.file)
         camera = PinholeCamera.from_fov(image.shape[1], image.shape[0])
-        images.append(look(one.pixels, camera, INPUT_PX, mirror=not one.right, random=random).cut(image))
+        for _ in range(LOOKS):
+            crop = look(one.pixels, camera, INPUT_PX, mirror=not one.right, random=random)
+            images.append(crop.cut(image))
+            turns.append(frame_from_crop(crop))
     fixed = frozen(_recoloured(torch.from_numpy(np.stack(images)), random, recolour))
     unknown = torch.full((len(images), 21, 3), torch.nan)
-    return FrozenCrops(fixed, unknown, unknown[..., :2])
+    return FrozenCrops(fixed, unknown, unknown[..., :2], torch.from_numpy(np.stack(turns)).float())
+
+
+def frame_from_crop(crop: CropCamera) -> np.ndarray:
+    """(3, 3) of `FrozenCrops.frame_from_crop`: what `CropCamera.joints_in_frame` multiplies by."""
+    return crop.joints_in_frame(np.eye(3)).T
 
 
 def _recoloured(images: Tensor, random: np.random.Generator, recolour: Augmenter) -> Tensor:

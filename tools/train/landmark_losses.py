@@ -1,7 +1,7 @@
 """What MediaPipe 3D's own layers learn by: joints in 3D of drawn hands, and, of photographs, that joints fit what is seen.
 
 A photograph has no depth, but the fetched model sees where its joints are; a hand in 3D must lie there, whatever its place
-and size, with bones as long as hands have them.
+and size, with bones as long as hands have them. And one hand is the same in all crops of it.
 """
 
 import torch
@@ -14,8 +14,8 @@ from runtime.networks.mediapipe_landmarks import spatial
 from tools.evaluate.metrics import aligned_errors, rank_correlation
 from tools.train.frozen_bank import FrozenCrops
 
-MISFIT, BONES = 0.3, 0.1
-"""Weights of photographs' terms beside the joints of drawn hands."""
+MISFIT, BONES, AGREEMENT = 0.3, 0.1, 0.3
+"""Weights beside the joints of drawn hands: of photographs' terms, and of what sets the looks at one hand apart."""
 _LEAST_BONE = 1e-3
 
 
@@ -46,24 +46,32 @@ def bone_misfits(joints: Tensor, log_bones: Tensor) -> Tensor:
     return (bone_lengths(joints).clamp_min(_LEAST_BONE).log() - log_bones).abs()
 
 
+def looks_apart(joints: Tensor, frame_from_crop: Tensor) -> Tensor:
+    """(N / 2, 21) distances between the two looks at each hand, next to each other, of joints (N, 21, 3) in their crops' axes."""
+    shared = joints @ frame_from_crop.mT
+    return (shared[::2] - shared[1::2]).norm(dim=-1)
+
+
 def usual_bones(joints: Tensor) -> Tensor:
     """(20,) mean logarithms of the bones' lengths in hands (N, 21, 3)."""
     return bone_lengths(joints).clamp_min(_LEAST_BONE).log().mean(0)
 
 
 def landmark_loss(output: Output3D, crops: FrozenCrops, log_bones: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-    """The loss of a batch, drawn hands and photographs in any order, and its figures by name, hands."""
+    """The loss of a batch, and its figures by name, hands: drawn hands and photographs in any order, two looks at each."""
     drawn = crops.joints.isfinite().all(-1).all(-1)
     errors = (output.joints - torch.nan_to_num(crops.joints)).norm(dim=-1).mean(1)
     joints = (errors * drawn).sum() / drawn.sum().clamp_min(1)
-    figures = {"joints": joints.detach()}
+    apart = looks_apart(output.joints, crops.frame_from_crop).mean()
+    figures = {"joints": joints.detach(), "apart": apart.detach()}
+    loss = joints + AGREEMENT * apart
     if drawn.all():
-        return joints, figures
+        return loss, figures
     photographs = ~drawn
     seen = spatial(output.landmarks)[1].detach()
     misfit = (misfits(output.joints, seen).mean(1) * photographs).sum() / photographs.sum()
     bones = (bone_misfits(output.joints, log_bones).mean(1) * photographs).sum() / photographs.sum()
-    return joints + MISFIT * misfit + BONES * bones, figures | {"misfit": misfit.detach(), "bones": bones.detach()}
+    return loss + MISFIT * misfit + BONES * bones, figures | {"misfit": misfit.detach(), "bones": bones.detach()}
 
 
 def fit_expected_error(network: MediaPipe3D, output: Output3D, crops: FrozenCrops, steps: int = 300) -> None:

@@ -31,7 +31,7 @@ from runtime.networks.weights import Manifest, load_network, save_network
 from tools.train import frozen_bank
 from tools.train.backgrounds import DEFAULT_BANK
 from tools.train.checkpoints import load_checkpoint, save_checkpoint
-from tools.train.frozen_bank import SHARD_CROPS, FrozenCrops, FrozenLayers, load_shards
+from tools.train.frozen_bank import LOOKS, SHARD_CROPS, FrozenCrops, FrozenLayers, load_shards
 from tools.train.labelled_photographs import LabelledPhotograph, labelled_photographs
 from tools.train.landmark_losses import fit_expected_error, held_out_figures, landmark_loss, usual_bones
 from tools.train.loop import PIECE_BYTES, learning_rate, log, optimiser_step, update_teacher
@@ -67,9 +67,9 @@ class Settings:
     """Others, in front of other backgrounds, which the figures are of."""
     steps: int = 2_000
     batch: int = 64
-    """Crops of drawn hands a step."""
-    photographs_batch: int = 21
-    """Photographs a step."""
+    """Crops of drawn hands a step, two of each hand."""
+    photographs_batch: int = 22
+    """Crops of photographs a step, two of each."""
     rate: float = 1e-3
     """Peak learning rate of the heads."""
     hidden: int = 256
@@ -162,10 +162,10 @@ class Run:
         """One step; what is random in it depends on the seed and its number alone, so that a run can be resumed anywhere."""
         settings = self.settings
         random = torch.Generator().manual_seed(settings.seed * 1_000_003 + step)
-        crops = drawn.rows(torch.randint(len(drawn), (settings.batch,), generator=random))
+        crops = drawn.hands(torch.randint(len(drawn) // LOOKS, (settings.batch // LOOKS,), generator=random))
         if seen is not None:
-            shown = seen.rows(torch.randint(len(seen), (settings.photographs_batch,), generator=random))
-            crops = FrozenCrops.joined([crops, shown])
+            shown = torch.randint(len(seen) // LOOKS, (settings.photographs_batch // LOOKS,), generator=random)
+            crops = FrozenCrops.joined([crops, seen.hands(shown)])
         crops = crops.to(self.device)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate(group["peak"], step / settings.steps)
@@ -186,12 +186,12 @@ class Run:
         return crops.fixed[:, : self.network.feature_count].float().std(0).to(self.device)
 
     def _known(self, crops: FrozenCrops) -> FrozenCrops:
-        """Those that the model takes for hands. Raises UserError where there is none."""
+        """Those that the model takes for hands in every look. Raises UserError where there is none."""
         presence = torch.cat([self._presence(part) for part in crops.fixed.split(SHARD_CROPS)])
-        rows = torch.nonzero(presence >= LEAST_PRESENCE)[:, 0]
-        if len(rows) < 2:
-            raise UserError(f"the model takes {len(rows)} of {len(crops)} crops for hands: give more of them, or another model")
-        return crops.rows(rows)
+        hands = torch.nonzero(presence.unflatten(0, (-1, LOOKS)).amin(1) >= LEAST_PRESENCE)[:, 0]
+        if not len(hands):
+            raise UserError(f"the model takes none of {len(crops) // LOOKS} for a hand: give more of them, or another model")
+        return crops.hands(hands)
 
     @torch.no_grad()
     def _presence(self, fixed: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ class Run:
 
     def _drawn(self, name: str, hands: int, seed: int) -> FrozenCrops:
         """The crops of so many drawn hands; the shards that are lacking are made."""
-        folder, crops = self.settings.run / name, hands * frozen_bank.LOOKS
+        folder, crops = self.settings.run / name, hands * LOOKS
         sizes = [min(SHARD_CROPS, crops - start) for start in range(0, crops, SHARD_CROPS)]
         files = [folder / f"{number:05d}.safetensors" for number in range(len(sizes))]
         lacking = [number for number, file in enumerate(files) if not file.exists()]
@@ -217,7 +217,8 @@ class Run:
     def _shown(self) -> FrozenCrops:
         """The crops of all photographs; the shards that are lacking are made."""
         order = np.random.default_rng(self.settings.seed).permutation(len(self.photographs))
-        shards = [order[start : start + SHARD_CROPS] for start in range(0, len(order), SHARD_CROPS)]
+        most = SHARD_CROPS // LOOKS
+        shards = [order[start : start + most] for start in range(0, len(order), most)]
         files = [self.settings.run / "photographs" / f"{number:05d}.safetensors" for number in range(len(shards))]
         for number, file in enumerate(tqdm(files, desc="looking at photographs", unit="shard")):
             if not file.exists():
@@ -246,7 +247,9 @@ class Run:
         log(self.settings.run / "log.jsonl", {"step": self.step, **figures, "settings": settings})
         count = (self.settings.batch + (self.settings.photographs_batch if seen is not None else 0)) * self.step
         count += self.manifest.images_seen or 0
-        taught = f"{len(drawn):,} crops of drawn hands" + (f", {len(seen):,} photographs' 2D" if seen is not None else "")
+        taught = f"{len(drawn):,} crops of drawn hands" + (
+            f", {len(seen):,} crops of photographs' 2D" if seen is not None else ""
+        )
         manifest = msgspec.structs.replace(self.manifest, training_data=taught, images_seen=count, accuracy=figures)
         save_network(self.weights, HandNetwork(network, INPUT_PX), manifest)
         return figures

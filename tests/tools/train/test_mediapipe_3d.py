@@ -98,7 +98,7 @@ def test_it_learns_and_leaves_weights_and_figures(finished):
     assert after < 0.9 * before
     assert network(torch.zeros(1, INPUT_PX, INPUT_PX, 3, dtype=torch.uint8)).joints.isfinite().all()
     assert manifest.accuracy == {name: figures[name] for name in manifest.accuracy} and manifest.accuracy["held_mono_mm"] > 0
-    assert manifest.images_seen == 40 * 6 and "3 photographs" in manifest.training_data
+    assert manifest.images_seen == 40 * 6 and "6 crops of photographs" in manifest.training_data
 
 
 def test_only_own_layers_and_the_expected_error_learn(finished):
