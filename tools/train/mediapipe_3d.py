@@ -212,7 +212,7 @@ class Run:
                     self._frozen(), backgrounds, seed + 1_009 * self.settings.seed + number, sizes[number]
                 )
                 frozen_bank.save_shard(made, files[number])
-        return load_shards(files)
+        return self._whole(files, crops)
 
     def _shown(self) -> FrozenCrops:
         """The crops of all photographs; the shards that are lacking are made."""
@@ -224,7 +224,18 @@ class Run:
             if not file.exists():
                 some: list[LabelledPhotograph] = [self.photographs[row] for row in shards[number]]
                 frozen_bank.save_shard(frozen_bank.photograph_shard(self._frozen(), some, self.settings.seed + number), file)
-        return load_shards(files)
+        return self._whole(files, len(order) * LOOKS)
+
+    def _whole(self, files: list[Path], crops: int) -> FrozenCrops:
+        """All of these shards. Raises UserError where they are of another number of hands."""
+        loaded = load_shards(files)
+        if len(loaded) != crops:
+            found, wanted = (count // LOOKS for count in (len(loaded), crops))
+            raise UserError(
+                f"{files[0].parent} is of {found:,} hands, this run of {wanted:,}: give the options that it was begun with, or "
+                "another folder"
+            )
+        return loaded
 
     def _frozen(self) -> FrozenLayers:
         return FrozenLayers(self.network, self.device, 8 if self.device.type == "cpu" else 256)

@@ -136,12 +136,14 @@ def test_another_seed_gives_other_weights(finished, tmp_path):
     assert one != other
 
 
-def test_damaged_shards_and_folders_without_photographs_are_named(finished, tmp_path):
+def test_shards_that_are_damaged_or_of_other_options_and_folders_without_photographs_are_named(finished, tmp_path):
     settings = with_shards_of(finished, tmp_path / "damaged")
     shard = settings.run / "drawn" / "00000.safetensors"
     shard.write_bytes(shard.read_bytes()[:100])
     with pytest.raises(UserError, match="00000.safetensors is not a whole shard"):
         Run(settings, untaught()).train()
+    with pytest.raises(UserError, match="doubt is of 1 hands, this run of 2: give the options that it was begun with"):
+        Run(replace(with_shards_of(finished, tmp_path / "more"), doubt_hands=2), untaught()).train()
     (tmp_path / "none").mkdir()
     with pytest.raises(UserError, match=r"holds no photographs with labels\.jsonl"):
         Run(replace(settings, photographs=tmp_path / "none"), untaught())
