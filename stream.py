@@ -70,6 +70,7 @@ class Stream:
         check_inputs(settings, self._findings)
         # Libraries of networks take seconds to import: what is wrong above is said before.
         from capture.stream import PairStream
+        from runtime.estimator_setup import settle_estimator
         from runtime.outputs.outputs import Outputs
         from runtime.pipeline_loader import PipelineLoader
         from runtime.synchronization.step_check import StepCheck
@@ -78,9 +79,12 @@ class Stream:
         # viewer the default of 5 ms doubles the network's time.
         sys.setswitchinterval(0.0005)
         self._stop = stop
-        settings = self._settings = _with_timing(settings, self._findings)
+        settled = settle_estimator(settings, self._findings, lambda: stop.requested)
+        settings = self._settings = _with_timing(settled.settings, self._findings)
         self._pairs, self._replay_check = _open_pairs(settings, self._findings)
-        self._loader = PipelineLoader(settings, self._replay_check)
+        self._loader = PipelineLoader(settings, self._replay_check, settled.engine)
+        if settled.why:
+            log.info(f"estimator: {settled.why}")
         live = not (settings.every_pair or settings.replay)
         self._report = Report(live=live, hand_size_mm=settings.hand_size_mm, true_hand=_true_hand(settings))
         self._report.findings = self._findings

@@ -11,7 +11,7 @@ from typing import Annotated
 import msgspec
 import tyro
 
-from runtime.settings import DECIDES_HANDS, ESTIMATOR_OF_ENGINE, Settings, check
+from runtime.settings import DECIDES_HANDS, ESTIMATOR_OF_ENGINE, HAVE_ENGINES, Settings, check
 from runtime.settings_file import read_file
 
 log = logging.getLogger(__name__)
@@ -31,14 +31,14 @@ def read_settings(arguments: Sequence[str] | None = None, prog: str = "stream.py
 
     Raises UserError for a file or a value that is wrong; exits with 2 for an unknown option, with 0 for --help.
     """
-    arguments = _estimator_spelt_out(_adapt_spelt_out(sys.argv[1:] if arguments is None else arguments))
+    arguments = _engine_names_replaced(_adapt_spelt_out(sys.argv[1:] if arguments is None else arguments))
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     first.add_argument("--config", type=Path)
     try:
         config = first.parse_known_args(arguments)[0].config
     except argparse.ArgumentError:
         config = None  # tyro, below, says what is wrong with it
-    defaults = as_recorded(read_file(config) if config else Settings(), arguments)
+    defaults = _heeding_engine(as_recorded(read_file(config) if config else Settings(), arguments), arguments)
     settings = tyro.cli(
         CommandLine,
         prog=prog,
@@ -60,22 +60,34 @@ def _adapt_spelt_out(arguments: Sequence[str]) -> list[str]:
     return spelt
 
 
-def _estimator_spelt_out(arguments: Sequence[str]) -> list[str]:
-    """`--engine` alone means `--estimator detnet`; the names of other estimators, which it once took, mean that estimator."""
+def _engine_names_replaced(arguments: Sequence[str]) -> list[str]:
+    """Names of estimators that `--engine` once took mean that estimator."""
+    engine, _, remaining = _engine_and_estimator(arguments)
+    if engine not in ESTIMATOR_OF_ENGINE:
+        return list(arguments)
+    estimator = ESTIMATOR_OF_ENGINE[engine]
+    log.warning("--engine %s is now --estimator %s", engine, estimator)
+    return [*remaining, "--estimator", estimator, "--engine", "auto"]
+
+
+def _heeding_engine(defaults: Settings, arguments: Sequence[str]) -> Settings:
+    """`--engine` alone leaves the estimator to `auto` where a file or a recording names one whose models run in LiteRT alone."""
+    engine, estimator, _ = _engine_and_estimator(arguments)
+    if engine in (None, "auto") or estimator is not None or defaults.estimator in HAVE_ENGINES:
+        return defaults
+    return msgspec.structs.replace(defaults, estimator="auto")
+
+
+def _engine_and_estimator(arguments: Sequence[str]) -> tuple[str | None, str | None, list[str]]:
+    """`--engine` and `--estimator` as they are given, and the other arguments."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     parser.add_argument("--engine")
     parser.add_argument("--estimator")
     try:
         parsed, remaining = parser.parse_known_args(arguments)
     except argparse.ArgumentError:
-        return list(arguments)  # tyro says what is wrong with it
-    if parsed.engine in ESTIMATOR_OF_ENGINE:
-        estimator = ESTIMATOR_OF_ENGINE[parsed.engine]
-        log.warning("--engine %s is now --estimator %s", parsed.engine, estimator)
-        return [*remaining, "--estimator", estimator, "--engine", "auto"]
-    if parsed.engine is None or parsed.estimator is not None:
-        return list(arguments)
-    return [*arguments, "--estimator", "detnet"]
+        return None, None, list(arguments)  # tyro says what is wrong with it
+    return parsed.engine, parsed.estimator, remaining
 
 
 def as_recorded(settings: Settings, arguments: Sequence[str]) -> Settings:

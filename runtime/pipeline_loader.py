@@ -7,6 +7,7 @@ import torch
 
 from runtime.calibration.solver_process import BackgroundSolver, InlineSolver, Solver
 from runtime.camera_setup import CameraSetup
+from runtime.engines.engine import Engine
 from runtime.estimators.estimator import FollowSettings
 from runtime.estimators.registry import EstimatorOptions, load_estimator
 from runtime.fusion.smoothing import OneEuroSettings
@@ -21,14 +22,17 @@ log = logging.getLogger(__name__)
 class PipelineLoader:
     """Loads the estimator's networks, and makes the pipeline around it."""
 
-    def __init__(self, settings: Settings, replay_check: ReplayCheck | None):
-        """`replay_check`: of the recording that is replayed. Raises UserError where a network cannot be loaded or run."""
+    def __init__(self, settings: Settings, replay_check: ReplayCheck | None, made: Engine | None = None):
+        """`replay_check`: of the recording that is replayed; `made`: the engine, where there is one already.
+
+        Raises UserError where a network cannot be loaded or run.
+        """
         self._settings, self._replay_check = settings, replay_check
-        threads = replay_check.threads if replay_check else _threads(settings)
+        threads = replay_check.threads if replay_check else engine_threads(settings)
         self._follow = FollowSettings(settings.hand_side, settings.rois)
         reselect = replay_check is None
-        options = EstimatorOptions(settings.engine, settings.weights, threads, reselect=reselect, follow=self._follow)
-        self._estimator = load_estimator(settings.estimator, options)
+        options = EstimatorOptions(settings.engine, settings.weights, threads, reselect=reselect, follow=self._follow, made=made)
+        self._estimator = load_estimator(settings.estimator_name, options)
         log.info(f"engine: {self._estimator.description}")
         self.metadata = RunMetadata.of(
             settings, self._estimator.description, self._estimator.weights, threads, torch.get_num_threads()
@@ -57,6 +61,6 @@ class PipelineLoader:
         return Pipeline(estimator, setup.cameras, pipeline_settings, calibrator=calibrator, solver=solver)
 
 
-def _threads(settings: Settings) -> int | None:
+def engine_threads(settings: Settings) -> int | None:
     """Of the CPU, for the engine: live, the cameras' processes and the viewer need the other half."""
     return None if settings.every_pair else max(1, (os.cpu_count() or 1) // 2)

@@ -15,7 +15,7 @@ from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from hand.logs import Level
 from runtime.engines.names import EngineName
-from runtime.estimators.registry import AdaptableName, EstimatorName
+from runtime.estimators.registry import AdaptableName, EstimatorName, EstimatorSetting
 from runtime.types import Side
 
 log = logging.getLogger(__name__)
@@ -64,6 +64,9 @@ OUTPUT_FILES: dict[str, tuple[str, ...]] = {
 
 ESTIMATOR_OF_ENGINE: dict[str, EstimatorName] = {"mediapipe": "mediapipe", "mediapipe-lite": "mediapipe-lite"}
 """Estimators that older command lines, files and recordings name as engines."""
+
+HAVE_ENGINES: frozenset[EstimatorSetting] = frozenset({"auto", "detnet", "mediapipe-3d"})
+"""Estimators whose network runs in an engine; the others' run in LiteRT."""
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -120,14 +123,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Write the run's figures to this JSON file: the time of every stage, skew, drops by reason."""
     log_level: Level = "info"
     """What to log, from this level on; --record also writes it to a file of the recording's name that ends in .log."""
-    estimator: EstimatorName = "detnet"
-    """What finds the joints: our network (detnet), MediaPipe's with depth of ours (mediapipe-3d), or MediaPipe's models as they
-    are; all but detnet need python -m tools.get_mediapipe."""
+    estimator: EstimatorSetting = "auto"
+    """What finds the joints: our small network (detnet), MediaPipe's with depth of ours (mediapipe-3d), or MediaPipe's models as
+    they are; auto: mediapipe-3d, which sees real hands best, unless it cannot be had or does not keep up with the cameras."""
+    fetch: bool = True
+    """Fetch MediaPipe's models (36 MB, once) where the estimator needs them and they are not there; else auto takes detnet."""
     engine: EngineName = "auto"
     """What runs the network of detnet or mediapipe-3d; auto: the fastest that passes the parity check on this machine, measured
-    once and remembered. Given alone, it means --estimator detnet."""
+    once and remembered."""
     weights: _File = None
-    """Weights of that network (.safetensors with its manifest, or a published .pth); none: those that ship with DuoHand."""
+    """Weights of that network (.safetensors with its manifest, or a published .pth), which decide what auto takes; none: those
+    that ship with DuoHand."""
     roi_left: _Roi = None
     """The hand's first box in the left view, px: centre and side length of a square; none: the locator finds it."""
     roi_right: _Roi = None
@@ -173,6 +179,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 )
         assert self.left and self.right
         return PerView(self.left, self.right)
+
+    @property
+    def estimator_name(self) -> EstimatorName:
+        """The estimator; that of `auto` is chosen before a run (`runtime.estimator_setup`)."""
+        name = self.estimator
+        assert name != "auto", "what auto stands for is chosen before a run"
+        return name
 
     @property
     def offset_s(self) -> float | None:
@@ -223,7 +236,7 @@ def check(settings: Settings) -> Settings:
             f"hand_size_mm is {settings.hand_size_mm:g}: expected {HAND_SIZES_MM[0]} to {HAND_SIZES_MM[1]}, the length from the "
             "wrist to the middle finger's knuckle in mm"
         )
-    if settings.adapt != "off" and settings.estimator not in get_args(AdaptableName):
+    if settings.adapt != "off" and settings.estimator not in ("auto", *get_args(AdaptableName)):
         learning = " and ".join(get_args(AdaptableName))
         raise UserError(
             f"adapt is {settings.adapt} with estimator {settings.estimator}: only the networks of {learning} learn, leave out "

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtime.settings import Settings
+from runtime.settings import HAVE_ENGINES, Settings
 
 _USUAL = Settings()
 
@@ -23,7 +23,7 @@ class _Unused:
 _UNUSED = (
     _Unused(("fov_deg",), lambda s: bool(s.calibration), "with --calibration, which says how the cameras see"),
     _Unused(("calibration_fix",), lambda s: not s.calibration, "without --calibration"),
-    _Unused(("engine",), lambda s: s.estimator not in ("detnet", "mediapipe-3d"), "with an estimator whose models run in LiteRT"),
+    _Unused(("engine",), lambda s: s.estimator not in HAVE_ENGINES, "with an estimator whose models run in LiteRT"),
     _Unused(("merge_rule",), lambda s: s.merge == "geometry", "with --merge geometry, which does not merge by rotation"),
     _Unused(("record_format",), lambda s: s.record is None, "without --record"),
     _Unused(("adapt_labels",), lambda s: s.adapt != "on", "without --adapt"),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from runtime.networks.network import HandNetwork
     from runtime.networks.weights import Manifest
 
+# Tests that fetch say so: none is to depend on whether a package index can be reached.
+os.environ["DUOHAND_NO_FETCH"] = "1"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

@@ -194,7 +194,8 @@ def test_a_run_without_a_pair_says_why_and_ends_with_1(tmp_path, weights):
 
 def test_figures_of_adaptation_are_kept_until_the_end(tmp_path, here):
     stats = tmp_path / "stats.json"
-    code, _, err = here(*clips(tmp_path, 12), "--every-pair", "--headless", *ROI, "--adapt", "on", "--stats", stats)
+    options = ["--every-pair", "--headless", *ROI, "--estimator", "detnet", "--adapt", "on", "--stats", stats]
+    code, _, err = here(*clips(tmp_path, 12), *options)
     assert code == 0, err
     # Counts of what never happened have no entry.
     assert {"note", "not_sent", "decisions"} <= json.loads(stats.read_text())["sections"]["adaptation"].keys()

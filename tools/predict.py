@@ -6,6 +6,7 @@ Keypoints are pixels of the picture as it is shown (its EXIF orientation taken i
 the camera that took it.
 """
 
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +24,15 @@ from hand.errors import UserError
 from hand.files import saving
 from hand.joints import BONES, FINGERS
 from hand.outputs import ProgramFiles, with_manifest
+from runtime.estimator_setup import BestNetwork, settle_name
 from runtime.estimators import locator
-from runtime.estimators.registry import EstimatorName
+from runtime.estimators.auto import Task
+from runtime.estimators.registry import EstimatorName, EstimatorSetting
 from runtime.estimators.search import SearchHit
+from runtime.networks.weights import architecture_of
 from tools.photographs import load_search
+
+log = logging.getLogger(__name__)
 
 COLOURS = ((255, 90, 80), (255, 200, 60), (90, 220, 110), (80, 190, 255), (200, 130, 255))
 """RGB of the fingers, from the thumb on."""
@@ -42,8 +48,10 @@ class Settings:
     """JSON lines file to write."""
     draw: Path | None = None
     """Folder to draw the hands into, one PNG a picture."""
-    estimator: EstimatorName = "detnet"
-    """What finds the joints, as in `duohand stream`."""
+    estimator: EstimatorSetting = "auto"
+    """What finds the joints, as in `duohand stream`; auto: mediapipe-3d where it can be had, else detnet, and weights' own."""
+    fetch: bool = True
+    """Fetch MediaPipe's models (36 MB, once) where the estimator needs them and they are not there."""
     weights: Path | None = None
     """Of the estimator's network; none: those that it comes with."""
     locator_weights: Path = locator.DEFAULT_WEIGHTS
@@ -161,12 +169,23 @@ def check_files(settings: Settings) -> None:
     files.check()
 
 
+def named_estimator(settings: Settings) -> EstimatorName:
+    """The estimator, `auto` decided, its models there. Raises UserError where what was named cannot be had."""
+    task = Task(architecture=architecture_of(settings.weights) if settings.weights else None)
+    name, choice = settle_name(settings.estimator, lambda: task, BestNetwork("torch", settings.threads), fetch=settings.fetch)
+    if choice is not None and choice.compromise:
+        log.warning(str(choice))
+    return name
+
+
 @torch.no_grad()
 def main(settings: Settings) -> None:
     check_files(settings)
     for path in settings.images:
         check_picture(path)
-    find = load_search(settings.estimator, settings.weights, locator_weights=settings.locator_weights, threads=settings.threads)
+    find = load_search(
+        named_estimator(settings), settings.weights, locator_weights=settings.locator_weights, threads=settings.threads
+    )
     lines = []
     for path in tqdm(settings.images, desc="pictures", unit="picture"):
         image = read_picture(path)

@@ -70,7 +70,7 @@ def load_engine(options: EstimatorOptions, weights: Path, *, tells: bool = False
     from runtime.engines.selection import select_engine
     from runtime.reselection import reselect_if_due
 
-    engine = select_engine(options.engine, weights, threads=options.threads)
+    engine = options.made or select_engine(options.engine, weights, threads=options.threads)
     if tells_hand(engine.manifest) != tells:
         fitting = "detnet" if tells else "mediapipe-3d"
         raise UserError(f"{weights} holds weights of a {engine.manifest.architecture}: use them with --estimator {fitting}")

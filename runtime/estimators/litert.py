@@ -1,10 +1,17 @@
 """Runs a TFLite model by LiteRT: one picture in, its outputs out."""
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from hand.errors import UserError
+
+
+def require_litert() -> None:
+    """Raises UserError where LiteRT is not installed."""
+    if find_spec("ai_edge_litert") is None:
+        raise _not_installed()
 
 
 class Model:
@@ -15,9 +22,7 @@ class Model:
         try:
             from ai_edge_litert.interpreter import Interpreter
         except ImportError as error:
-            raise UserError(
-                "LiteRT, which runs MediaPipe's models, is not installed: pip install ai-edge-litert, or use --estimator detnet"
-            ) from error
+            raise _not_installed() from error
         try:
             self._interpreter = Interpreter(str(path), num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -33,3 +38,9 @@ class Model:
         self._interpreter.set_tensor(self._input, np.multiply(image, np.float32(1 / 255), dtype=np.float32)[None])
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(index) for index in self._outputs]
+
+
+def _not_installed() -> UserError:
+    return UserError(
+        "LiteRT, which runs MediaPipe's models, is not installed: pip install ai-edge-litert, or use --estimator detnet"
+    )

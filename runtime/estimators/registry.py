@@ -4,15 +4,21 @@ import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from capture.views import PerView
 from runtime.engines.names import EngineName
 from runtime.estimators.estimator import ANY_HAND, Estimator, FollowSettings
 
+if TYPE_CHECKING:
+    # It brings torch, which settings do not wait for.
+    from runtime.engines.engine import Engine
+
 EstimatorName = Literal["detnet", "mediapipe-3d", "mediapipe", "mediapipe-lite"]
 AdaptableName = Literal["detnet", "mediapipe-3d"]
 """Those whose network can be adapted."""
+EstimatorSetting = Literal["auto", EstimatorName]
+"""`auto` stands for the one that `runtime.estimators.auto` takes."""
 ESTIMATORS: dict[EstimatorName, tuple[str, str]] = {
     "detnet": ("runtime.estimators.crop_estimator", "load_detnet"),
     "mediapipe-3d": ("runtime.estimators.mediapipe_3d", "load_mediapipe_3d"),
@@ -20,6 +26,8 @@ ESTIMATORS: dict[EstimatorName, tuple[str, str]] = {
     "mediapipe-lite": ("runtime.estimators.mediapipe", "load_lite"),
 }
 """Name → module and factory; imported when asked for."""
+NEED_MODELS: frozenset[EstimatorName] = frozenset({"mediapipe-3d", "mediapipe", "mediapipe-lite"})
+"""Those that use MediaPipe's models, which are fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,8 @@ class EstimatorOptions:
     reselect: bool = False
     """Whether an engine that is remembered for long may be tried again aside, for the next start."""
     follow: FollowSettings = ANY_HAND
+    made: "Engine | None" = None
+    """The engine of these options, where it was made already, to be timed."""
 
 
 @dataclass(frozen=True, slots=True)

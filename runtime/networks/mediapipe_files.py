@@ -32,7 +32,7 @@ def folder() -> Path:
 def model_file(name: str) -> Path:
     """One of the models. Raises ModelsNotFetched where it was not fetched, UserError where it is another one."""
     file = folder() / name
-    advice = "fetch MediaPipe's models once with python -m tools.get_mediapipe (35 MB), or choose another --estimator"
+    advice = "fetch MediaPipe's models once with python -m tools.get_mediapipe (36 MB), or choose another --estimator"
     if not file.is_file():
         raise ModelsNotFetched(f"{file} is not there: {advice}")
     if hashlib.sha256(file.read_bytes()).hexdigest() != SHA256[name]:

@@ -107,9 +107,15 @@ def save_network(path: Path, hand_network: HandNetwork, manifest: Manifest) -> M
     return save_tensors(path, state, manifest)
 
 
+def architecture_of(path: Path) -> str:
+    """The architecture of a weights file, by its manifest alone. Raises UserError where there is none to be read."""
+    published = path.suffix == ".pth" and not path.with_suffix(".json").exists()
+    return "detnet" if published else read_manifest(path).architecture
+
+
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], Manifest]:
     """Tensors by name, half floats widened, and their manifest; the hash is checked. Raises UserError."""
-    manifest = _read_manifest(path.with_suffix(".json"))
+    manifest = read_manifest(path)
     data = _read(path)
     _check_digest(path, data, manifest)
     try:
@@ -169,7 +175,7 @@ def fill(network: nn.Module, tensors: dict[str, Tensor], path: Path) -> None:
 def _load_published(path: Path) -> tuple[dict[str, Tensor], Manifest]:
     data = _read(path)
     if path.with_suffix(".json").exists():
-        manifest = _read_manifest(path.with_suffix(".json"))
+        manifest = read_manifest(path)
         if manifest.sha256:
             _check_digest(path, data, manifest)
     elif path.stem in PUBLISHED_ROOTS:
@@ -199,7 +205,9 @@ def _load_published(path: Path) -> tuple[dict[str, Tensor], Manifest]:
     return {name.removeprefix("module."): _widened(tensor) for name, tensor in stored.items()}, manifest
 
 
-def _read_manifest(path: Path) -> Manifest:
+def read_manifest(weights: Path) -> Manifest:
+    """The manifest beside a weights file. Raises UserError where there is none, or it is none."""
+    path = weights.with_suffix(".json")
     data = _read(path)
     try:
         return msgspec.json.decode(data, type=Manifest)

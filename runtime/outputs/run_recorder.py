@@ -80,7 +80,8 @@ class RunMetadata(msgspec.Struct, frozen=True, kw_only=True):
         try:
             values = msgspec.json.decode(text, type=dict[str, Any])
             if isinstance(settings := values.get("settings"), dict):
-                values["settings"] = with_estimator(settings)
+                # Before `auto` was the default, a run that named no estimator took detnet.
+                values["settings"] = {"estimator": "detnet", **with_estimator(settings)}
             return msgspec.convert(values, cls, dec_hook=lambda kind, value: kind(value))
         except msgspec.MsgspecError as error:
             what = str(error) if metadata else "nothing is said of its run"

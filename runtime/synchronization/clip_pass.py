@@ -136,7 +136,7 @@ def _estimator(settings: Settings, first: FramePair) -> Callable[[FramePair], Pe
     follow = FollowSettings(settings.hand_side, settings.rois)
     options = EstimatorOptions(engine=settings.engine, weights=settings.weights, follow=follow)
     cameras = PerView.of(camera)
-    estimator = load_estimator(settings.estimator, options).make(cameras.map(lambda camera: camera.size_px))
+    estimator = load_estimator(settings.estimator_name, options).make(cameras.map(lambda camera: camera.size_px))
     return lambda pair: estimator(pair, cameras)
 
 

@@ -130,13 +130,17 @@ def test_an_estimator_given_as_engine_is_accepted_with_a_warning(toml, caplog, n
         assert name in record.getMessage() and "estimator" in record.getMessage()
 
 
-def test_engine_alone_implies_detnet(toml, caplog):
+def test_engine_alone_is_heeded_whatever_estimator_a_file_names(toml, caplog):
     path = str(toml('estimator = "mediapipe"'))
     assert read_settings(["--config", path]).estimator == "mediapipe"
+    assert read_settings(["--config", path, "--engine", "auto"]).estimator == "mediapipe"
     settings = read_settings(["--config", path, "--engine", "onnx"])
-    assert (settings.estimator, settings.engine) == ("detnet", "onnx")
+    assert (settings.estimator, settings.engine) == ("auto", "onnx")
+    settings = read_settings(["--config", str(toml('estimator = "mediapipe-3d"')), "--engine", "onnx"])
+    assert (settings.estimator, settings.engine) == ("mediapipe-3d", "onnx")
     settings = read_settings(["--estimator", "mediapipe", "--engine", "onnx"])
     assert (settings.estimator, settings.engine) == ("mediapipe", "onnx")
+    assert read_settings(["--engine", "onnx"]).estimator == "auto"
     assert not caplog.records
 
 

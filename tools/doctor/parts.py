@@ -37,6 +37,7 @@ def check_parts() -> Iterator[Finding]:
     yield from check_engines()
     yield from _remembered_engines()
     yield from _other_estimators()
+    yield _estimator_auto()
     yield _drawing()
     yield _display()
 
@@ -126,10 +127,25 @@ def _other_estimators() -> Iterator[Finding]:
             continue
         try:
             yield Finding("ok", name, load_estimator(name).description)
-        except ModelsNotFetched as error:
-            yield Finding("ok", name, f"not installed, and not needed: {error}")
+        except ModelsNotFetched:
+            advice = "the first stream fetches them (36 MB), or fetch them now with python -m tools.get_mediapipe"
+            yield Finding("warning", name, "MediaPipe's models are not here yet", advice)
         except UserError as error:
             yield Finding("warning", name, str(error))
+
+
+def _estimator_auto() -> Finding:
+    """The one that a stream of two cameras takes with what is here now."""
+    from runtime.estimator_setup import BestNetwork, choose, task_of
+    from runtime.networks.mediapipe_files import models_installed
+    from runtime.pipeline_loader import engine_threads
+    from runtime.settings import Settings
+
+    if not models_installed():
+        return Finding("ok", "estimator auto", "detnet, unless the next stream can fetch MediaPipe's models")
+    settings = Settings(left="0", right="2")
+    choice = choose(task_of(settings), BestNetwork(settings.engine, engine_threads(settings)), fetch=False)
+    return Finding("ok", "estimator auto", f"two cameras of {settings.camera_fps:g} Hz: {choice}")
 
 
 def _drawing() -> Finding:

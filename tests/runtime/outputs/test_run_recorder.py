@@ -27,10 +27,8 @@ def test_old_metadata_with_the_estimator_as_engine_are_read():
     written = metadata_of(Settings()).to_metadata()
     settings = msgspec.json.decode(written["settings"])
     del settings["estimator"]
-    assert (
-        RunMetadata.from_metadata(RECORDING, written | {"settings": msgspec.json.encode(settings).decode()}).settings
-        == Settings()
-    )
+    read = RunMetadata.from_metadata(RECORDING, written | {"settings": msgspec.json.encode(settings).decode()})
+    assert read.settings == Settings(estimator="detnet"), "which was the default then"
     settings["engine"] = "mediapipe"
     read = RunMetadata.from_metadata(RECORDING, written | {"settings": msgspec.json.encode(settings).decode()})
     assert read.settings == Settings(estimator="mediapipe")

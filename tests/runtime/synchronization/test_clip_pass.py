@@ -52,7 +52,7 @@ CASE = SHARED / "cases" / "clips_out_of_step"
 
 @pytest.mark.skipif(not CASE.is_dir(), reason="the clips are not here")
 def test_a_real_clip_that_began_half_a_second_late():
-    settings = Settings(left=str(CASE / "left.mp4"), right=str(CASE / "right_late05.mp4"), offset="auto", engine="onnx")
+    settings = Settings(left=str(CASE / "left.mp4"), right=str(CASE / "right_late05.mp4"), offset="auto", estimator="detnet")
     findings = Findings()
     found = find_timing(settings, findings)
     assert found.offset == pytest.approx(0.5, abs=0.01) and found.rate == 1
