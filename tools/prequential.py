@@ -24,7 +24,6 @@ from capture.views import PerView
 from hand import program
 from hand.files import saving_lines
 from hand.rotations import angle_deg
-from runtime.estimators.adaptable_networks import load_adaptable
 from runtime.fusion.merge import merge
 from runtime.geometry.rotation_estimator import RotationEstimator
 from runtime.types import ViewHand
@@ -45,7 +44,7 @@ def run(settings: Settings, make_estimator: MakeEstimator | None = None) -> int:
     make = make_estimator or (lambda: estimator(settings))
     settings.check()
     settings.check_files(settings.run / "hands.jsonl")
-    network, manifest = load_adaptable(settings.estimator, settings.weights)
+    network, manifest = settings.load_network()
     calibration = settings.calibrated(make())
     geometry = calibration.state.geometry
     assert geometry is not None

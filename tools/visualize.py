@@ -25,13 +25,13 @@ from hand.joints import MIDDLE_MCP, WRIST
 from hand.outputs import ProgramFiles, with_manifest
 from hand.rotations import angle_deg
 from runtime.engines.engine import Engine
-from runtime.engines.torch_engine import TorchEngine
+from runtime.estimators.adaptable_networks import adaptable_engine
 from runtime.estimators.crop import CropCamera
 from runtime.estimators.crop_prediction import CropRequest, predict_crops
-from runtime.estimators.framing import BOX_MARGIN, box_around
+from runtime.estimators.framing import BOX_MARGIN, Framing, box_around
+from runtime.estimators.network_settings import NetworkSettings
 from runtime.fusion.merge import MergeRule, merge
 from runtime.geometry.rotation_estimator import RotationEstimator
-from runtime.networks.weights import DEFAULT_WEIGHTS, load_network
 from runtime.types import ViewHand
 from tools.report.figures import Tile, add_legend, draw_tiles, new_figure, save_figure
 
@@ -45,7 +45,7 @@ _WIDER = 1.9
 
 
 @dataclass
-class Settings:
+class Settings(NetworkSettings):
     """Draw predictions and truth of a data set's hand pairs."""
 
     data: tyro.conf.Positional[Path]
@@ -61,10 +61,9 @@ class Settings:
     pic: int = 64
     """Number of hand pairs that are predicted and scored, from the first on; -1 for all."""
     split: str = "val"
-    weights: Path = DEFAULT_WEIGHTS
     merge: MergeRule = "softmax"
     boxes: Boxes = "joints"
-    """Where crops are cut: around the annotated joints, or at the given boxes."""
+    """Where crops are cut: by the annotated joints, as the network frames hands, or at the given boxes."""
     cache: Path | None = None
     """Where index and list of invalid hands are kept; beside the annotations if not given."""
     threads: int = 1
@@ -97,7 +96,8 @@ class Compared:
 
 def predict_pair(engine: Engine, pair: TruePair, boxes: Boxes = "joints") -> PairPrediction:
     """Predict the hand in both views."""
-    requests = [CropRequest(hand.box(boxes), hand.camera, hand.read()) for hand in pair.hands]
+    framing = Framing.of(engine.manifest)
+    requests = [CropRequest(hand.box(boxes, framing), hand.camera, hand.read()) for hand in pair.hands]
     left, right = (prediction.hand for prediction in predict_crops(engine, requests))
     return PairPrediction(pair, PerView(left, right))
 
@@ -180,12 +180,13 @@ def main(settings: Settings) -> None:
     if cameras is None:
         raise UserError(f"--pair {settings.pair} is no camera pair: expected one of {' '.join(f'{a},{b}' for a, b in PAIRS)}")
     files = ProgramFiles(overwrite=settings.overwrite).reads("DATA", settings.data / "annotations", settings.data / "images")
-    files.reads("--weights", *with_manifest(settings.weights)).writes("--out", settings.out).check()
+    files.reads("--weights", *with_manifest(settings.weights_file)).writes("--out", settings.out).check()
     pairs = AssemblyHands(settings.data, settings.split, settings.cache).pairs(settings.setup, cameras)
     for number in settings.sample:
         if number not in range(len(pairs)):
             raise UserError(f"--sample {number} is not there: expected numbers from 0 to {len(pairs) - 1}")
-    engine = TorchEngine(*load_network(settings.weights), threads=settings.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    engine = adaptable_engine(*settings.load_network(), settings.threads, device)
     subset = pairs[: settings.pic] if settings.pic >= 0 else pairs
     bar = tqdm(subset, desc="predicting", unit="pair", total=len(subset))
     predicted = [predict_pair(engine, pair, settings.boxes) for pair in bar]

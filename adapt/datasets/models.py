@@ -9,9 +9,11 @@ from adapt.core.rehearsal import render_bank
 from adapt.datasets.assembly_hands import AssemblyHands
 from adapt.datasets.predictions import DatasetPredictions
 from hand.synth.crops import SyntheticCrops
+from runtime.estimators.adaptable_networks import load_adaptable
 from runtime.estimators.framing import Framing
+from runtime.estimators.registry import AdaptableName
 from runtime.networks.network import HandNetwork
-from runtime.networks.weights import Manifest, load_network
+from runtime.networks.weights import Manifest
 
 SplitPredictions = tuple[list[DatasetPredictions], list[DatasetPredictions]]
 """For pairs to adapt to, and for pairs to test on."""
@@ -30,15 +32,15 @@ class Models:
     """Networks, annotations and predictions that several runs share; the latest of each are held."""
 
     def __init__(self) -> None:
-        self._network = lru_cache(2)(load_network)
+        self._network = lru_cache(2)(load_adaptable)
         self._hands = lru_cache(2)(AssemblyHands)
         self.bank = lru_cache(1)(_bank)
         """Synthetic hands for rehearsal, by crop size, framing and seed."""
         self._predictions: OrderedDict[tuple[object, ...], SplitPredictions] = OrderedDict()
 
-    def network(self, file: Path) -> tuple[HandNetwork, Manifest]:
-        """The same object each time: whoever changes it copies it."""
-        return self._network(file)
+    def network(self, estimator: AdaptableName, file: Path) -> tuple[HandNetwork, Manifest]:
+        """The same object each time: whoever changes it copies it. Raises UserError for weights that are another estimator's."""
+        return self._network(estimator, file)
 
     def hands(self, root: Path, split: str, cache: Path | None) -> AssemblyHands:
         return self._hands(root, split, cache)

@@ -3,7 +3,7 @@
 The annotation says where a hand is and which hand it is, as in the published adaptation; its joints are not used. A network for
 upright hands needs their roll. First each view alone is predicted with several roll hypotheses, as the program does for hands
 that it finds; all pairs then give the rotation between the cameras. Where two views disagree, each is predicted again with the
-roll of the other view's hand, and the predictions with the highest confidence and agreement are kept. A network for any roll
+roll of the other view's hand, and the predictions that are surest of the hand and agree most are kept. A network for any roll
 predicts once, from the box as given.
 """
 
@@ -30,7 +30,7 @@ AT_ONCE = 8
 AGREEING = 0.4
 """Hands; views whose joints are no farther apart agree."""
 DISAGREEMENT = 0.6
-"""What a hand's length between two views' joints counts against confidence."""
+"""What a hand's length between two views' joints counts against how sure they are."""
 FAR = 5.0
 """Hands; distance of a hand at arm's length, for its projection."""
 
@@ -163,11 +163,11 @@ def _known(one: DatasetPredictions, view: View, requests: PerView[CropRequest]) 
 
 
 def _best(old: PerView[CropPrediction], new: PerView[CropPrediction], R_right_from_left: np.ndarray) -> PerView[CropPrediction]:
-    """One prediction of each view: those with the highest confidence and agreement."""
+    """One prediction of each view: those that are surest of the hand, and agree most."""
 
     def worth(both: PerView[CropPrediction]) -> float:
         apart = _apart(both.map(lambda prediction: prediction.hand), R_right_from_left)
-        return both.left.confidence + both.right.confidence - DISAGREEMENT * apart
+        return both.left.surely_it + both.right.surely_it - DISAGREEMENT * apart
 
     return max((PerView(left, right) for left in (old.left, new.left) for right in (old.right, new.right)), key=worth)
 

@@ -12,7 +12,8 @@ What each means there, after the README and the option parser of github.com/ut-v
 - `--epochs`, 10, counted from `--start_epoch`, 1; weights are kept after each. `-b`, 64 pairs; `-lr`, 0.0005, of Adam.
 - `--alpha`, 0.7: share of the merged hand in pseudo-labels. `--gpus`: which of them. The seed is 1.
 
-Where ours differs: weights need not be named, those that ship are the default; each camera pair has a folder of its own below
+Where ours differs: weights need not be named, those that ship are the default; `--estimator mediapipe-3d` adapts that network,
+whose weights are `ckp_mediapipe-3d_N`; each camera pair has a folder of its own below
 `--checkpoint`; a data set's folder may stand in the place of `ah`; and what the published code reads from a table or from
 annotations comes from the pictures unless `--faithful` asks for it.
 """
@@ -27,19 +28,18 @@ from tyro.conf import arg
 from adapt.core.targets import FAITHFUL, LabelSource, Recipe
 from adapt.datasets.assembly_hands import PAIRS
 from hand.errors import UserError
-from runtime.networks.weights import DEFAULT_WEIGHTS
+from runtime.estimators.network_settings import NetworkSettings
 
 PUBLISHED_FOLDERS = {"ah": "assemblyhands"}
 PRETRAINED = Path("pretrain")
-STEM = "ckp_detnet_"
 PUBLISHED_SEED, PUBLISHED_BATCH = 1, 64
 NAMES = ("-trs", "--datasets_train", "--datasets-train", "-tes", "--datasets_test", "--datasets-test")
 """By these a command line is known to be about a data set."""
 
 
 @dataclass(kw_only=True)
-class Settings:
-    """Adapt the network to one camera pair of a data set in AssemblyHands' layout, and test it after every epoch."""
+class Settings(NetworkSettings):
+    """Adapt a network to one camera pair of a data set in AssemblyHands' layout, and test it after every epoch."""
 
     datasets_train: Annotated[tuple[str, ...], arg(aliases=["-trs"])] = ("ah",)
     """Data set to adapt to: ah, in --data_root, or any folder that holds `annotations` and `images`."""
@@ -60,9 +60,7 @@ class Settings:
     evaluate: Annotated[bool, arg(aliases=["-e"])] = False
     """Test, and adapt nothing."""
     evaluate_id: Annotated[int | None, arg(aliases=["-eid"])] = None
-    """Number N of the weights ckp_detnet_N (.safetensors or .pth) in --checkpoint, or in `pretrain`."""
-    weights: Path = DEFAULT_WEIGHTS
-    """Of the network to adapt or to test where --evaluate_id names none."""
+    """Number N of the weights ckp_detnet_N (.safetensors or .pth) in --checkpoint, or in `pretrain`; in place of --weights."""
     epochs: int = 10
     start_epoch: Annotated[int, arg(aliases=["-se"])] = 1
     """Number of the first epoch."""
@@ -119,7 +117,12 @@ class Settings:
         return self.checkpoint / self.name
 
     def weights_of(self, epoch: int) -> Path:
-        return self.folder / f"{STEM}{epoch}.safetensors"
+        return self.folder / f"{self.stem}{epoch}.safetensors"
+
+    @property
+    def stem(self) -> str:
+        """What file names of weights begin with."""
+        return f"ckp_{self.estimator}_"
 
     @property
     def recipe(self) -> Recipe:
@@ -155,9 +158,9 @@ class Settings:
     def source(self) -> Path:
         """File of the weights to begin with. Raises UserError where it is not there."""
         if self.evaluate_id is None:
-            return self.weights
+            return self.weights_file
         folders = [self.folder, self.checkpoint, PRETRAINED]
-        names = [f"{STEM}{self.evaluate_id}{suffix}" for suffix in (".safetensors", ".pth")]
+        names = [f"{self.stem}{self.evaluate_id}{suffix}" for suffix in (".safetensors", ".pth")]
         for file in (folder / name for folder in folders for name in names):
             if file.is_file():
                 return file

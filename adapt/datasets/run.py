@@ -28,7 +28,8 @@ from adapt.datasets.samples import DatasetSamples, dataset_samples, rotation_in_
 from adapt.datasets.scores import TrueHands
 from hand.errors import UserError
 from hand.outputs import ProgramFiles, with_manifest
-from runtime.engines.torch_engine import TorchEngine
+from runtime.engines.engine import Engine
+from runtime.estimators.adaptable_networks import adaptable_engine
 from runtime.estimators.framing import Framing
 from runtime.fusion.merge import MergeRule
 from runtime.networks.network import HandNetwork
@@ -68,7 +69,7 @@ def adapt(settings: Settings, models: Models | None = None) -> Outcome:
     for epoch in epochs if settings.keep == "all" else epochs[-1:]:
         files.continues("--checkpoint", *with_manifest(settings.weights_of(epoch)))
     files.check()
-    network, manifest = models.network(source)
+    network, manifest = models.network(settings.estimator, source)
     train = _pairs(settings, models, "train")
     numbers = range(_count(settings.pic, train))
     evaluation = _Evaluation.of(settings, manifest, device, _pairs(settings, models, "test"), numbers)
@@ -123,7 +124,7 @@ def evaluate(settings: Settings, models: Models | None = None) -> PairScores:
     """Test a network, and change nothing. Raises UserError for what cannot be done."""
     models = models or Models()
     device = _begin(settings)
-    network, manifest = models.network(settings.source())
+    network, manifest = models.network(settings.estimator, settings.source())
     test = _pairs(settings, models, "test")
     evaluation = _Evaluation.of(settings, manifest, device, test[: _count(settings.pic, test)], ())
     predictions = evaluation.predict(network)
@@ -199,9 +200,9 @@ class _Evaluation:
         assert rotation is not None, "no step was taken yet"
         return rotation
 
-    def _engine(self, network: HandNetwork) -> TorchEngine:
+    def _engine(self, network: HandNetwork) -> Engine:
         # The engine folds what it is given.
-        return TorchEngine(deepcopy(network), self.manifest, threads=self.settings.threads, device=str(self.device))
+        return adaptable_engine(deepcopy(network), self.manifest, self.settings.threads, self.device)
 
 
 def _begin(settings: Settings) -> torch.device:

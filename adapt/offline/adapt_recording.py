@@ -27,9 +27,9 @@ from adapt.offline.training import LearningSettings, make_mean_teacher, prepared
 from hand.errors import UserError
 from hand.outputs import ProgramFiles, with_manifest
 from runtime.estimators import adaptable_networks
-from runtime.estimators.adaptable_networks import load_adaptable
 from runtime.estimators.estimator import Estimator, FollowSettings
-from runtime.estimators.registry import AdaptableName, EstimatorName, EstimatorOptions, load_estimator
+from runtime.estimators.network_settings import NetworkSettings
+from runtime.estimators.registry import EstimatorName, EstimatorOptions, load_estimator
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.networks.weights import Manifest, save_network
 from runtime.reporting.calibration_text import describe
@@ -41,17 +41,13 @@ MakeEstimator = Callable[[], Estimator]
 
 
 @dataclass
-class Settings(RecordingSettings, LearningSettings):
+class Settings(NetworkSettings, RecordingSettings, LearningSettings):
     """Adapt the network to two cameras."""
 
     run: tyro.conf.Positional[Path]
     """Folder to write the adapted weights to."""
     teacher: Teacher = "own"
     """Whose joints the geometry is made of: those of the network that adapts (own), or an estimator's."""
-    estimator: AdaptableName = "detnet"
-    """Whose network adapts; mediapipe-3d learns its own layers and heads alone, its pixels stay MediaPipe's."""
-    weights: Path | None = None
-    """Of the network to adapt; none: those that the estimator comes with."""
     most: int = 1024
     """Pairs to learn from; of a longer recording, evenly spread."""
     overwrite: bool = False
@@ -108,7 +104,7 @@ def collect_samples(
 
 def train_and_save(settings: Settings, geometry: TwoViewGeometry, training_set: TrainingSet, held_out: TrainingSet) -> bool:
     """Adapt the network, and save it where it is better on the held-out set; whether it was."""
-    network, manifest = load_adaptable(settings.estimator, settings.weights)
+    network, manifest = settings.load_network()
     training_set, held_out = (prepared(settings, network, samples) for samples in (training_set, held_out))
     session = make_mean_teacher(settings, network, manifest, geometry)
     before = label_error(session.teacher, manifest, held_out)
@@ -130,7 +126,7 @@ def train_and_save(settings: Settings, geometry: TwoViewGeometry, training_set: 
 def adapt(settings: Settings, make_estimator: MakeEstimator | None = None) -> bool:
     """Adapt to the recording; whether better weights were saved. Raises UserError where the recording gives too few samples."""
     _check(settings)
-    network, manifest = load_adaptable(settings.estimator, settings.weights)
+    network, manifest = settings.load_network()
     # One that cannot learn is refused before the recording is read.
     learner_of(network)
     return train_and_save(settings, *collect_samples(settings, manifest, make_estimator))

@@ -7,6 +7,7 @@ import torch
 
 from capture.views import PerView
 from hand.errors import UserError
+from runtime.engines.engine import Engine
 from runtime.engines.onnx_engine import OnnxEngine
 from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop_estimator import CropEstimator
@@ -43,6 +44,13 @@ def estimator_of(manifest: Manifest) -> AdaptableName:
     return "mediapipe-3d" if tells_hand(manifest) else "detnet"
 
 
+def adaptable_engine(network: HandNetwork, manifest: Manifest, threads: int, device: torch.device) -> Engine:
+    """The network in torch or, where that is much faster, in ONNX Runtime; it may be changed in place."""
+    if device.type == "cpu" and tells_hand(manifest):
+        return OnnxEngine(network, manifest, threads=threads)
+    return TorchEngine(network, manifest, threads=threads, device=str(device))
+
+
 def make_estimator(
     name: AdaptableName,
     given: Path | None,
@@ -53,13 +61,11 @@ def make_estimator(
 ) -> Estimator:
     """The estimator with that network, in torch or, where that is much faster, in ONNX Runtime. Raises UserError."""
     network, manifest = load_adaptable(name, given)
+    engine = adaptable_engine(network, manifest, threads, device)
     if name == "detnet":
         from runtime.estimators.locator import load_locator
 
-        engine = TorchEngine(network, manifest, threads=threads, device=device.type)
         return CropEstimator(engine, load_locator(), sizes_px, follow)
     from runtime.estimators.mediapipe_3d import ANYWHERE, load_palm_locator
 
-    in_torch = device.type == "cuda"
-    fast = TorchEngine(network, manifest, device=device.type) if in_torch else OnnxEngine(network, manifest, threads=threads)
-    return CropEstimator(fast, load_palm_locator(follow.roi, threads=threads), sizes_px, replace(follow, roi=ANYWHERE))
+    return CropEstimator(engine, load_palm_locator(follow.roi, threads=threads), sizes_px, replace(follow, roi=ANYWHERE))

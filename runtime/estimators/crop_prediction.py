@@ -84,6 +84,11 @@ class CropPrediction:
         return self.confidence if self.presence is None else self.presence
 
     @property
+    def surely_it(self) -> float:
+        """In [0, 1]: that there is a hand, of the box's side; of networks that do not tell, the mean confidence of the joints."""
+        return self.confidence if self.presence is None or self.same_side is None else self.presence * self.same_side
+
+    @property
     def preference(self) -> tuple[bool, float]:
         """The larger, the better: a hand before anything else, then the confidence that it is one of the box's side."""
         if self.presence is None or self.same_side is None:

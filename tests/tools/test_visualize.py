@@ -8,18 +8,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from adapt.datasets.assembly_hands import AssemblyHands, HandPairs, TruePair
 from capture.views import VIEWS, PerView, View
 from hand.errors import UserError
 from hand.joints import unit_hand
 from hand.rotations import angle_deg, from_vector
+from runtime.estimators.adaptable_networks import adaptable_engine
+from runtime.estimators.framing import Framing
 from runtime.types import ViewHand
 from tests.paths import ROOT
 from tests.tools.report.skeletons import count_skeletons
 from tools import visualize
 from tools.make.headset_set import Settings, make
 from tools.visualize import MERGED, OWN, TRUE, PairPrediction, aligned_to_truth, compare, draw, estimate_rotation, main, score
+
+LINE = r"0-set1-2,3: num:\d+, Mono-M:\d+\.\d\d, Dual-M:\d+\.\d\d, rotation \d+\.\d deg off"
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +100,22 @@ def test_the_command_draws_and_prints_the_published_line(folder, tmp_path):
     command = [sys.executable, "-m", "tools.visualize", folder, "--setup", 1, "--pair", "2,3", "--sample", 0, 1, "--out", out]
     done = subprocess.run(list(map(str, command)), cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    line = r"0-set1-2,3: num:\d+, Mono-M:\d+\.\d\d, Dual-M:\d+\.\d\d, rotation \d+\.\d deg off"
-    assert re.fullmatch(line, done.stdout.strip()), done.stdout
+    assert re.fullmatch(LINE, done.stdout.strip()), done.stdout
     image = cv2.imread(str(out))
     assert image is not None and image.shape[0] > 400
+
+
+def test_another_estimators_network_is_shown_hands_as_it_frames_them(folder, mediapipe_models, tmp_path, capsys):
+    settings = visualize.Settings(folder, estimator="mediapipe-3d", setup=1, pair="2,3", out=tmp_path / "pairs.png")
+    main(settings)
+    assert re.fullmatch(LINE, capsys.readouterr().out.strip())
+    engine = adaptable_engine(*settings.load_network(), 1, torch.device("cpu"))
+    true = AssemblyHands(folder).pairs(1, (2, 3))[0]
+    framing = Framing.of(engine.manifest)
+    for view, hand in visualize.predict_pair(engine, true).views.items():
+        crop = true.hands[view].crop(224, framing=framing)
+        again = engine(crop.image[None])
+        np.testing.assert_allclose(hand.pixels, crop.camera.frame_from_crop(again.pixels[0]), atol=1e-2)
 
 
 def test_a_pair_or_sample_that_is_not_there_is_named(folder):

@@ -9,7 +9,7 @@ page shows all of it.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from runtime.engines.engine import Engine
 from runtime.engines.names import EngineName
 from runtime.estimators import locator
 from runtime.estimators.framing import Framing
+from runtime.estimators.network_settings import NetworkSettings
 from runtime.networks.detnet_lite import CONFIDENCE_SCALE
 from runtime.networks.weights import network_class
 from tools.evaluate.colours import COLOURS
@@ -35,17 +36,13 @@ from tools.train.backgrounds import DEFAULT_BANK
 
 
 @dataclass
-class Settings:
+class Settings(NetworkSettings):
     """Evaluate a network on held-out synthetic hands, a clip and photographs."""
 
-    estimator: Literal["detnet", "mediapipe-3d"] = "detnet"
-    """Whose network, drawn hands being framed as it asks; at the 224 px of mediapipe-3d they take long: give few --hands."""
-    weights: Path | None = None
-    """Of the estimator's network; none: those that it comes with."""
     engine: EngineName = "torch"
     """What runs the network."""
     hands: int = 2000
-    """Held-out hands of each kind; 0 for the real pictures alone."""
+    """Held-out hands of each kind; 0 for the real pictures alone. At the 224 px of mediapipe-3d drawing takes long: give few."""
     clip: Path | None = None
     """Folder of a recorded clip: left.mp4, right.mp4, reference.npz, calibration.json."""
     stills: Path | None = None

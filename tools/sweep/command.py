@@ -18,7 +18,8 @@ from adapt.datasets.assembly_annotations import HEADSETS
 from adapt.datasets.assembly_hands import PAIRS
 from hand.errors import UserError
 from hand.outputs import ProgramFiles, with_manifest
-from runtime.networks.weights import DEFAULT_WEIGHTS, load_tensors
+from runtime.estimators.network_settings import NetworkSettings
+from runtime.networks.weights import load_tensors
 from tools.sweep.jobs import Job, PairJob, recording_job
 from tools.sweep.pool import run_jobs
 from tools.sweep.rows import Rows
@@ -26,7 +27,7 @@ from tools.sweep.table import draw_table, table_of
 
 
 @dataclass
-class Settings:
+class Settings(NetworkSettings):
     """Adapt to many camera pairs or recordings and print a table of the results."""
 
     out: tyro.conf.Positional[Path]
@@ -57,8 +58,6 @@ class Settings:
     rehearse: float = 0.0
     """Share of synthetic hands in each training batch, for data sets; 0 for none."""
     seed: int = 1
-    weights: Path = DEFAULT_WEIGHTS
-    """Weights of the network to adapt."""
     workers: int = 1
     """Processes, one core each; on a Ray cluster 0 is one a CPU."""
     ray: str | None = None
@@ -78,8 +77,8 @@ def jobs_of(settings: Settings) -> Iterator[Job]:
     common = {
         "epochs": settings.epochs,
         "seed": settings.seed,
-        "weights": str(settings.weights.resolve()),
-        "weights_sha256": _sha256(settings.weights),
+        "weights": str(settings.weights_file.resolve()),
+        "weights_sha256": _sha256(settings.weights_file),
     }
     if settings.data is not None:
         methods: list[tuple[LabelSource, bool]] = [(labels, False) for labels in settings.labels]
@@ -116,7 +115,7 @@ def sweep(settings: Settings) -> Rows:
     """Run all jobs that have no row yet. Raises UserError for wrong settings; an error of a job stands in its row."""
     _check(settings)
     files = ProgramFiles(overwrite=settings.overwrite).reads("--recordings", settings.recordings)
-    files.reads("--rotations", settings.rotations).reads("--weights", *with_manifest(settings.weights))
+    files.reads("--rotations", settings.rotations).reads("--weights", *with_manifest(settings.weights_file))
     if settings.data:
         files.reads("--data", settings.data / "annotations", settings.data / "images")
     files.fills("OUT", settings.out).fills("--keep", settings.keep).continues("OUT", settings.out / "rows.parquet")
@@ -149,6 +148,8 @@ def sweep(settings: Settings) -> Rows:
 
 
 def _check(settings: Settings) -> None:
+    # Weights of another estimator are refused before the first run.
+    settings.load_network()
     if (settings.data is None) == (settings.recordings is None):
         raise UserError("give either --data FOLDER, a data set, or --recordings FILE, a list of clips")
     known = {f"{a},{b}" for a, b in PAIRS}

@@ -63,7 +63,11 @@ class PairJob(_Job, frozen=True, kw_only=True, tag="pair"):
         """Fields of the row; adapted weights go to `folder`. Raises UserError."""
         from adapt.datasets.published_options import Settings
         from adapt.datasets.run import adapt
+        from runtime.estimators.adaptable_networks import estimator_of
+        from runtime.networks.weights import load_network
 
+        # Whose network it is, is no field: the key has the weights by their hash.
+        _, manifest = load_network(Path(self.weights))
         settings = Settings(
             datasets_train=(self.data,),
             setup=self.setup,
@@ -78,6 +82,7 @@ class PairJob(_Job, frozen=True, kw_only=True, tag="pair"):
             rehearse=0.0 if self.faithful else self.rehearse,
             epochs=self.epochs,
             seed=self.seed,
+            estimator=estimator_of(manifest),
             weights=Path(self.weights),
             checkpoint=folder,
             keep="last",
