@@ -37,6 +37,7 @@ GROUPS: dict[str, tuple[Command, ...]] = {
         Command("predict", "tools.predict", "Find hands in photographs."),
         Command("visualize", "tools.visualize", "Draw a data set's labels or predictions."),
         Command("label", "tools.label", "Label real hands for training by two-view geometry."),
+        Command("label photos", "tools.photos", "Make photographs of hands into training data."),
     ),
     "Adaptation": (
         Command("adapt", "adapt.offline", "Adapt the network to two clips or a data set, without labels.", reads_line=True),

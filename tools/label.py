@@ -171,6 +171,7 @@ def shard_of(crops: list[LabelledCrop]) -> SyntheticCrops:
         focal=torch.tensor([crop.camera.focal_px for crop in crops], dtype=torch.float),
         surface=torch.zeros(count, 5, cells, cells, dtype=torch.float16),
         weight=weight,
+        weight_3d=torch.ones_like(weight),
         taught=~no,
     )
 

@@ -61,12 +61,14 @@ def lite_drawn_loss(maps: tuple[Tensor, Tensor, Tensor, Tensor], drawn: Syntheti
     counts = inside * drawn.weight
     off_px = ((mean_pixels(heat, size) - drawn.pixels).norm(dim=-1) * counts).sum() / counts.sum().clamp_min(1)
     distance = (read(location, heat) - drawn.joints).norm(dim=-1)
-    counts = present * drawn.weight
+    counts = present * drawn.weight * drawn.weight_3d
     joint_loss = (distance * counts).mean()
     delta_loss = ((read(delta, heat) - delta_target(drawn.joints)).norm(dim=-1) * counts).mean()
     error = torch.where(present > 0, distance, torch.ones_like(distance)).detach()
     expected = read_scalar(log_error, heat.detach())
-    error_loss = ((error * torch.exp(-expected) + expected) * drawn.weight).mean()
+    # Where there is no hand, or the other one, that is certain.
+    sure = drawn.weight * torch.where(present > 0, drawn.weight_3d, torch.ones_like(drawn.weight_3d))
+    error_loss = ((error * torch.exp(-expected) + expected) * sure).mean()
     total = HEAT * heat_loss + PIXEL * off_px / size + LOCATION * joint_loss + DELTA * delta_loss + LOG_ERROR * error_loss
     return DrawnLoss(total, joint_loss, off_px)
 
@@ -79,7 +81,7 @@ def detnet_drawn_loss(maps: Maps, drawn: SyntheticCrops, size: int) -> DrawnLoss
     target = heat_target(drawn.pixels, cells, size, DetNet.heat_sigma) * present[..., None, None]
     # Most cells are empty: unweighed, the answer zero is a long-lived valley.
     heat_loss = ((heat - target) ** 2 * (1 + 30 * target) * drawn.weight[..., None, None]).mean()
-    share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2) * drawn.weight[..., None]
+    share = (target / target.sum((2, 3), keepdim=True).clamp_min(1e-6)).flatten(2) * (drawn.weight * drawn.weight_3d)[..., None]
 
     def at_truth(maps: Tensor) -> Tensor:
         return maps.flatten(2).unflatten(1, (JOINTS, 3))

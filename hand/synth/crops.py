@@ -57,6 +57,8 @@ class SyntheticCrops:
     on the rest hand (x, y, z, hand axes) and its depth behind the wrist (unit hands)."""
     weight: torch.Tensor
     """(N, 21) weight of each joint in the loss, in [0, 1]; 1 for synthetic ones, whose labels are exact."""
+    weight_3d: torch.Tensor
+    """(N, 21) the same of its place in 3D alone, besides `weight`; below 1 where a picture tells more of pixels than of depth."""
     taught: torch.Tensor
     """(N,) bool: true for a real hand with pseudo-labels; surface, visible, family, facing, tone are then undefined."""
 
@@ -163,6 +165,7 @@ class CropRenderer:
             focal=view.focal,
             surface=avg_pool2d(surface, SURFACE_CELL).half(),
             weight=torch.ones_like(pixels[..., 0]),
+            weight_3d=torch.ones_like(pixels[..., 0]),
             taught=torch.zeros_like(present),
         )
 

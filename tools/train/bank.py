@@ -80,7 +80,7 @@ def save_shard(crops: SyntheticCrops, file: Path) -> None:
     tensors = {name: getattr(crops, name) for name in SyntheticCrops.__slots__}
     if not crops.taught.any():
         # Synthetic hands have full weight and no pseudo-labels.
-        del tensors["weight"], tensors["taught"]
+        del tensors["weight"], tensors["weight_3d"], tensors["taught"]
     # Training reads complete files only.
     with saving(file) as part:
         part.write_bytes(save(tensors))
@@ -89,7 +89,8 @@ def save_shard(crops: SyntheticCrops, file: Path) -> None:
 def load_shard(file: Path) -> SyntheticCrops:
     tensors = load_file(file)
     present = tensors["present"]
-    return SyntheticCrops(**{"weight": torch.ones(len(present), JOINTS), "taught": torch.zeros_like(present)} | tensors)
+    full = {name: torch.ones(len(present), JOINTS) for name in ("weight", "weight_3d")}
+    return SyntheticCrops(**full | {"taught": torch.zeros_like(present)} | tensors)
 
 
 class HandBank:

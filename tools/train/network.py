@@ -3,7 +3,8 @@
 On a GPU every hand is rendered for the step that uses it; on a CPU, where rendering takes longer than a training step, hands come
 from a bank rendered before (`tools.train.bank`), with a new roll, scale and light at each use. Runs are resumed from their
 checkpoint; the current weights are saved every few minutes. With `--pictures` the same bank and seed give the same weights. With
-`--taught` a share of each batch are real hands with pseudo-labels (`tools.label`); the rest stays synthetic, as rehearsal.
+`--taught` a share of each batch are real hands with pseudo-labels (`tools.label`), with `--photos` photographs (`tools.photos`);
+the rest stays synthetic, as rehearsal.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -30,6 +31,7 @@ from tools.train.checkpoints import load_checkpoint, save_checkpoint
 from tools.train.loop import PIECE_BYTES, learning_rate, log, optimiser_step, run_training, set_rate, update_teacher
 from tools.train.losses import surface_head, training_loss
 from tools.train.muon import muon
+from tools.train.photograph_bank import PhotographBank
 
 HELD_OUT_SEED = 1_000_000
 """Seed of the validation hands; training seeds stay below."""
@@ -57,6 +59,12 @@ class Settings:
     """Real hands with pseudo-labels to train on too, made by tools.label."""
     taught_share: float = 0.5
     """Share of the --taught hands in each batch; the rest is synthetic."""
+    photos: Path | None = None
+    """Photographs to train on too, made by 'duohand label photos'."""
+    photos_share: float = 0.5
+    """Share of the --photos in each batch."""
+    photos_3d: float = 0.5
+    """Weight of their teacher's 3D in the loss; pixels weigh 1."""
     crop_size: int = 64
     batch: int = 32
     optimiser: Literal["muon", "adamw"] = "muon"
@@ -131,6 +139,28 @@ def with_missing_blocks(network: nn.Module, tensors: dict[str, Tensor]) -> dict[
     return tensors | {key: value for key, value in network.state_dict().items() if key.startswith(lacking)}
 
 
+def training_data(settings: Settings) -> str:
+    """What the weights learn from, for their manifest."""
+    taught = [f"{DRAWN}"]
+    taught += ["real ones that a teacher labelled (tools.label)"] if settings.taught else []
+    taught += ["photographs that a teacher labelled (tools.photos)"] if settings.photos else []
+    return " and ".join(taught)
+
+
+def _check_shares(settings: Settings) -> None:
+    """Raises UserError where shares of the batch, or weights, are impossible."""
+    for option, value in (("--taught-share", settings.taught_share), ("--photos-share", settings.photos_share)):
+        if not 0 < value < 1:
+            raise UserError(f"{option} is {value:g}, expected a number between 0 and 1, such as 0.5")
+    if settings.taught and settings.photos and settings.taught_share + settings.photos_share >= 1:
+        raise UserError(
+            f"--taught-share {settings.taught_share:g} and --photos-share {settings.photos_share:g} leave nothing for drawn"
+            " hands: give shares that add up to less than 1"
+        )
+    if not settings.photos_3d >= 0:
+        raise UserError(f"--photos-3d is {settings.photos_3d:g}, expected a weight of 0 or more, such as 0.5")
+
+
 class Run:
     """One training run: its networks, its data and its folder."""
 
@@ -139,12 +169,12 @@ class Run:
         self.settings = settings
         auto = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(auto if settings.device == "auto" else settings.device)
-        if not 0 < settings.taught_share < 1:
-            raise UserError(f"--taught-share is {settings.taught_share:g}, expected a number between 0 and 1, such as 0.5")
+        _check_shares(settings)
         torch.set_num_threads(settings.threads)
         torch.manual_seed(settings.seed)
         weights = settings.run / "weights.safetensors"
         files = ProgramFiles().reads("--bank", settings.bank, whole=True).reads("--taught", settings.taught, whole=True)
+        files.reads("--photos", settings.photos, whole=True)
         files.reads("--start", *with_manifest(settings.start)).reads("--backgrounds", settings.backgrounds)
         files.fills("RUN", settings.run).continues("RUN", *with_manifest(weights), settings.run / "log.jsonl").check()
         settings.run.mkdir(parents=True, exist_ok=True)
@@ -159,7 +189,7 @@ class Run:
             axes="crop",
             upright=True,
             options=settings.options,
-            training_data=DRAWN if settings.taught is None else f"{DRAWN} and real ones that a teacher labelled (tools.label)",
+            training_data=training_data(settings),
             seed=settings.seed,
         )
         self.student, self.teacher = (
@@ -183,6 +213,9 @@ class Run:
         else:
             self.bank = HandBank(settings.bank, settings.crop_size, seed)
         self._taught = HandBank(settings.taught, settings.crop_size, seed, "tools.label") if settings.taught else None
+        self._photos = None
+        if settings.photos:
+            self._photos = PhotographBank(settings.photos, settings.crop_size, seed, settings.photos_3d, self.device)
 
     def _restore(self) -> int:
         """Fill the networks from the checkpoint, else from the weights to start from; the pictures that they have seen."""
@@ -203,13 +236,14 @@ class Run:
         """Crops of one training step, augmented."""
         settings = self.settings
         real = max(1, round(settings.batch * settings.taught_share)) if self._taught else 0
-        if self.bank:
-            crops = self.bank.take(settings.batch - real)
-        else:
-            crops = self._renderer.render(settings.batch - real, settings.absent, settings.mirrored)
+        photos = max(1, round(settings.batch * settings.photos_share)) if self._photos else 0
+        drawn = max(1, settings.batch - real - photos)
+        parts = [self.bank.take(drawn) if self.bank else self._renderer.render(drawn, settings.absent, settings.mirrored)]
         if self._taught:
-            crops = SyntheticCrops.joined([crops, self._taught.take(real).to(self.device)])
-        return turned(crops, settings.crop_size, self._generator)
+            parts.append(self._taught.take(real).to(self.device))
+        if self._photos:
+            parts.append(self._photos.take(photos))
+        return turned(SyntheticCrops.joined(parts), settings.crop_size, self._generator)
 
     def step(self, progress: float) -> dict[str, Tensor]:
         """Train on one batch at `progress` in [0, 1] of the run; its losses by name."""
