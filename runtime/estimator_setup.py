@@ -12,7 +12,7 @@ from capture.sources.registry import parse_source
 from hand.errors import UserError
 from hand.findings import Finding, Findings
 from runtime.engines.engine import Engine
-from runtime.engines.int8 import plan_file
+from runtime.engines.int8 import WITHOUT, plan_file
 from runtime.engines.names import EngineName
 from runtime.engines.selection_cache import EngineSelection, load_selection
 from runtime.engines.timing import time_engines
@@ -129,7 +129,7 @@ def choose(task: Task, network: BestNetwork, *, fetch: bool, stop: Callable[[], 
         load_palm_locator()
         default_weights()
 
-    choice = choose_estimator(task, provide, network.pair_ms, plan_file(OWN_WEIGHTS))
+    choice = choose_estimator(task, provide, network.pair_ms, plan_file(OWN_WEIGHTS), WITHOUT[BEST])
     if choice.too_slow:
         network.reselect_if_due()
     return choice

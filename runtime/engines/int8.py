@@ -20,6 +20,11 @@ from runtime.networks.weights import DEFAULT_WEIGHTS
 
 _QUANTISED = ("Add", "Clip", "Concat", "Conv", "MaxPool", "Relu", "Resize")
 _BATCH = 16
+WITHOUT: dict[str, str] = {
+    "mediapipe-3d": "with the ten convolutions that suffer most in float, joints on the stored crops still move by 4.2 mm on "
+    "average, and 1.5 are allowed",
+}
+"""Architectures for which no plan ships, and why (docs/results.md, Engines)."""
 
 
 class Plan(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -54,6 +59,9 @@ def load_plan(weights: Path, architecture: str) -> Plan:
         raise EngineRefused(
             f"{path} is no plan for int8 ({error}): make it anew, python -m export.int8 --weights {weights}"
         ) from error
+    if plan.architecture != architecture and architecture in WITHOUT:
+        why = f"and none of a {architecture} ships: {WITHOUT[architecture]}"
+        raise EngineRefused(f"there is no int8 plan for {weights}, {why}; use --engine onnx")
     if plan.architecture != architecture:
         raise EngineRefused(f"there is no int8 plan for {weights}: calibrate it once, python -m export.int8 --weights {weights}")
     return plan

@@ -55,13 +55,15 @@ class EstimatorChoice:
         return f"{self.name}, since {self.why}"
 
 
-def choose_estimator(task: Task, provide: Callable[[], object], pair_ms: Callable[[], float], int8_plan: Path) -> EstimatorChoice:
+def choose_estimator(
+    task: Task, provide: Callable[[], object], pair_ms: Callable[[], float], int8_plan: Path, no_int8: str = "it has no plan"
+) -> EstimatorChoice:
     """The estimator for a task.
 
     `provide` makes the best one's parts be there and raises UserError where it cannot; `pair_ms` measures what its network takes
-    for a pair on this machine, ms; `int8_plan` is its plan's file.
+    for a pair on this machine, ms; `int8_plan` is its plan's file, and `no_int8` says why there is none.
     """
-    decided = _decided(task, int8_plan)
+    decided = _decided(task, int8_plan, no_int8)
     if decided is not None:
         return decided
     try:
@@ -81,7 +83,7 @@ def choose_estimator(task: Task, provide: Callable[[], object], pair_ms: Callabl
     return EstimatorChoice(BEST, f"it sees real hands best, and takes {took_ms:.0f} of {task.period_ms:.0f} ms a pair")
 
 
-def _decided(task: Task, int8_plan: Path) -> EstimatorChoice | None:
+def _decided(task: Task, int8_plan: Path, no_int8: str) -> EstimatorChoice | None:
     """The choice where what was asked for leaves only one; else None."""
     if task.architecture is not None:
         name = _OF_ARCHITECTURE.get(task.architecture, OTHERWISE)

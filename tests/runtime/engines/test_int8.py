@@ -105,6 +105,7 @@ def test_a_plan_next_to_its_weights_precedes_the_shipped_one(plan, tmp_path):
     [
         (b"{", "detnet-lite", "no plan for int8"),
         (None, "detnet", "calibrate it once"),
+        (None, "mediapipe-3d", "none of a mediapipe-3d ships: .*move by 4.2 mm on average.*--engine onnx"),
         (b'{"ranges": {}}', "detnet-lite", "no plan"),
     ],
 )
