@@ -64,6 +64,8 @@ class Settings:
     """What sees rendered rigs."""
     fps: float = 15.0
     """Frames a second of rendered rigs."""
+    at_end: bool = False
+    """Calibrate each rendered rig once, on the keyframes of its whole stream: ten times quicker than as it goes on live."""
     only_make: bool = False
     """Make rendered rigs' landmarks and judge nothing."""
     page: Path | None = None
@@ -173,7 +175,7 @@ def _follow_rendered(settings: Settings, asked: RenderedRigs, number: int) -> di
     for name in asked.estimators:
         landmarks = store.load(number, name)
         observed = landmarks.observed()
-        judged[name] = Judged(landmarks, follow(observed, known_fov(settings, observed.rig)))
+        judged[name] = Judged(landmarks, follow(observed, known_fov(settings, observed.rig), at_end=settings.at_end))
     return judged
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from capture.views import PerView
 from hand.joints import DEFAULT_HAND_SIZE_MM, MIDDLE_MCP, unit_hand
 from hand.rotations import angle_deg
+from runtime.calibration.acceptance import rejection_reason
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver import Problem, solve
 from runtime.calibration.status import Uncertainty
@@ -85,14 +86,29 @@ def problems(observed: Observed, calibrator: SelfCalibrator) -> Iterator[tuple[i
     return play(observed.captured_ns, observed.pairs, calibrator)
 
 
+def _last_problem(observed: Observed, calibrator: SelfCalibrator) -> list[tuple[int, Problem]]:
+    """What is due once all is seen: one problem, or none."""
+    for _ in _added(observed.captured_ns, observed.pairs, calibrator):
+        pass
+    last_ns = int(observed.captured_ns[-1])
+    problem = calibrator.due(last_ns)
+    return [] if problem is None else [(last_ns, problem)]
+
+
 def play(
     captured_ns: np.ndarray, pairs: list[PerView[ViewHand] | None], calibrator: SelfCalibrator
 ) -> Iterator[tuple[int, Problem]]:  # fmt: skip
     """Give pairs captured at `captured_ns` (N,) to a self-calibrator; each problem with the time it is due, to be solved before
     the next comes.
-
-    Calibration starts anew where the handedness changes, as it does live.
     """
+    for now_ns in _added(captured_ns, pairs, calibrator):
+        problem = calibrator.due(now_ns)
+        if problem is not None:
+            yield now_ns, problem
+
+
+def _added(captured_ns: np.ndarray, pairs: list[PerView[ViewHand] | None], calibrator: SelfCalibrator) -> Iterator[int]:
+    """Add the pairs; when each was captured. Calibration starts anew where the handedness changes, as it does live."""
     side: Side | None = None
     for now_ns, pair in zip(captured_ns.tolist(), pairs, strict=True):
         if pair is not None:
@@ -100,14 +116,15 @@ def play(
                 calibrator.forget()
             side = pair.left.side
             calibrator.add(now_ns, pair)
-        problem = calibrator.due(now_ns)
-        if problem is not None:
-            yield now_ns, problem
+        yield now_ns
 
 
-def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[np.ndarray] | None = None) -> Outcome:
+def follow(
+    observed: Observed, fov_deg: PerView[float | None], pixels: PerView[np.ndarray] | None = None, *, at_end: bool = False
+) -> Outcome:
     """Play the observations to a new self-calibrator, each update done before the next pair comes.
 
+    `at_end`: one update, after the last pair, of the keyframes of the whole stream; it needs no second one to confirm it.
     Triangulated hands are compared at `pixels` (N, 21, 2) of the frames with a pair, those of the true joints if not given.
     """
     calibrator = SelfCalibrator(observed.sizes_px, fov_deg, DEFAULT_HAND_SIZE_MM)
@@ -123,7 +140,8 @@ def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[n
         at_s = (captured_ns - int(observed.captured_ns[0])) / 1e9
         return Update(at_s, expected, errors_of(geometry, truth, joints_mm, pixels))
 
-    for captured_ns, problem in problems(observed, calibrator):
+    due = _last_problem(observed, calibrator) if at_end else problems(observed, calibrator)
+    for captured_ns, problem in due:
         started = time.perf_counter()
         solution = solve(problem)
         update_s.append(time.perf_counter() - started)
@@ -131,7 +149,9 @@ def follow(observed: Observed, fov_deg: PerView[float | None], pixels: PerView[n
         if solution is not None:
             last = update(captured_ns, solution.cameras.geometry(problem.views), solution.uncertainty)
         state = calibrator.state
-        if state.geometry is not None and state.uncertainty is not None:
+        if at_end and last is not None and solution is not None and rejection_reason(solution) is None:
+            calibrated.append(last)
+        elif state.geometry is not None and state.uncertainty is not None:
             calibrated.append(update(captured_ns, state.geometry, state.uncertainty))
-    final = calibrated[-1] if calibrated and calibrator.state.geometry is not None else None
+    final = calibrated[-1] if calibrated and (at_end or calibrator.state.geometry is not None) else None
     return Outcome(observed, calibrated, final, last, update_s, describe(calibrator.status))
