@@ -45,4 +45,4 @@ def confirms(solution: Solution, before: CameraEstimate) -> bool:
 def figures_of(solution: Solution) -> SolutionFigures:
     """The figures of a solution, for its status."""
     angle = float(angle_deg(solution.cameras.R_right_from_left, np.eye(3)))
-    return SolutionFigures(angle, solution.uncertainty, solution.inliers)
+    return SolutionFigures(angle, solution.uncertainty, solution.inliers, solution.advice)

@@ -14,9 +14,10 @@ from runtime.calibration.bundle import Bundle, Keypoints, centred, normalized_we
 from runtime.calibration.claims import claimed_covariance, uncertainty
 from runtime.calibration.initialization import CameraEstimate, from_essential, from_shapes, scene_at
 from runtime.calibration.minimizer import minimize, refine_joints
+from runtime.calibration.motion_advice import advised
 from runtime.calibration.noise import error_correlation, noise
 from runtime.calibration.robust_losses import FINAL_LOSSES, INITIAL_LOSSES
-from runtime.calibration.status import Uncertainty
+from runtime.calibration.status import HandMotion, Uncertainty
 from runtime.calibration.variables import CHILD, PARENT, Prior, Scene
 
 GRID_FOVS_DEG = (38.0, 48.0, 60.0, 75.0, 93.0, 115.0)
@@ -83,6 +84,8 @@ class Solution:
     """Factor by which correlated errors lower the pairs' information, at least 1."""
     pairs: int
     epoch: int
+    advice: HandMotion | None = None
+    """The motion of the hand that would help most now; None where none would help much, or none is needed."""
 
 
 def solve(problem: Problem) -> Solution | None:
@@ -126,6 +129,7 @@ def solve(problem: Problem) -> Solution | None:
         error_correlation=bundle.prior_weight,
         pairs=len(problem.time_ns),
         epoch=problem.epoch,
+        advice=advised(bundle, best),
     )
 
 

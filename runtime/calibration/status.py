@@ -41,6 +41,19 @@ class RejectionReason(Enum):
     """A rival solution explains the keyframes about as well."""
 
 
+class HandMotion(Enum):
+    """What the user can do with the hand for the cameras to become better known."""
+
+    TURN = "turn"
+    NEARER_LEFT = "nearer_left"
+    """To the left camera."""
+    NEARER_RIGHT = "nearer_right"
+    AWAY = "away"
+    """From both cameras."""
+    ACROSS = "across"
+    """Through the whole picture."""
+
+
 class MergeDecision(Enum):
     """By what the two views are merged, once the cameras are calibrated."""
 
@@ -136,6 +149,8 @@ class SolutionFigures:
     uncertainty: Uncertainty
     inliers: float
     """Share of the joints, in [0, 1]."""
+    advice: HandMotion | None = None
+    """The motion that would help most now; None where none would help much, or none is needed."""
 
 
 @dataclass(frozen=True, slots=True)

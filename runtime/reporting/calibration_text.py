@@ -1,6 +1,13 @@
 """Text of a calibration status, for the status line and the output of commands."""
 
-from runtime.calibration.status import CalibrationPhase, CalibrationStatus, MergeDecision, RejectionReason, SolutionFigures
+from runtime.calibration.status import (
+    CalibrationPhase,
+    CalibrationStatus,
+    HandMotion,
+    MergeDecision,
+    RejectionReason,
+    SolutionFigures,
+)
 from runtime.reporting.calibration_check_text import describe_check
 
 _MERGE = {
@@ -8,6 +15,14 @@ _MERGE = {
     MergeDecision.ROTATION: "merged by rotation, which predicts better",
     MergeDecision.GEOMETRY: "merged by geometry",
 }
+_MOTION = {
+    HandMotion.TURN: "turn the hand",
+    HandMotion.NEARER_LEFT: "come nearer to the left camera",
+    HandMotion.NEARER_RIGHT: "come nearer to the right camera",
+    HandMotion.AWAY: "go farther from both cameras",
+    HandMotion.ACROSS: "move through the whole picture",
+}
+ANY_MOTION = "move and turn the hand"
 
 
 def describe(status: CalibrationStatus) -> str:
@@ -23,16 +38,16 @@ def _calibration(status: CalibrationStatus) -> str:
         case CalibrationPhase.NO_HANDS | CalibrationPhase.COLLECTING:
             return "cameras: show the hand to both"
         case CalibrationPhase.NEEDS_MOTION:
-            return "cameras: move and turn the hand"
+            return f"cameras: {ANY_MOTION}"
         case CalibrationPhase.VIEW_FROZEN:
             return f"cameras unknown: the {status.view} picture stands still"
         case CalibrationPhase.REJECTED:
             assert status.rejection is not None and status.figures is not None, status
             return describe_rejection(status.rejection, status.figures)
         case CalibrationPhase.VERIFYING:
-            return f"cameras: {_placed(status)}; making sure"
+            return f"cameras: {_placed(status)}; making sure{_advised(status, ': ')}"
         case CalibrationPhase.CALIBRATED:
-            return f"cameras: {_placed(status)}"
+            return f"cameras: {_placed(status)}{_advised(status, '; for a better calibration ')}"
         case CalibrationPhase.GIVEN:
             return f"cameras {describe_check(status.check)}"
         case CalibrationPhase.MOVED:
@@ -48,9 +63,20 @@ def describe_rejection(reason: RejectionReason, figures: SolutionFigures) -> str
         case RejectionReason.SHAPE_MISMATCH:
             return "cameras unknown: the triangulated hand has not the shape that each view predicts (is one picture mirrored?)"
         case RejectionReason.TOO_UNCERTAIN:
-            return f"cameras: {_angle(figures)}; move and turn the hand"
+            return f"cameras: {_angle(figures)}; {motion_text(figures.advice)}"
         case RejectionReason.AMBIGUOUS:
-            return "cameras: two places fit about as well; move and turn the hand"
+            return f"cameras: two places fit about as well; {motion_text(figures.advice)}"
+
+
+def motion_text(advice: HandMotion | None) -> str:
+    """What the user is asked to do, as a request."""
+    return ANY_MOTION if advice is None else _MOTION[advice]
+
+
+def _advised(status: CalibrationStatus, begin: str) -> str:
+    """The advice that goes with cameras that are known, after `begin`; empty where there is none."""
+    advice = status.figures.advice if status.figures else None
+    return "" if advice is None else begin + motion_text(advice)
 
 
 def _placed(status: CalibrationStatus) -> str:

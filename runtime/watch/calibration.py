@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hand.findings import Finding
 from runtime.calibration.self_calibrator import FIRST_PAIRS
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, RejectionReason, SolutionFigures
+from runtime.reporting.calibration_text import motion_text
 from runtime.reporting.run_stats import CalibrationStats
 from runtime.watch.watched import WatchedPair
 
@@ -140,8 +141,10 @@ class CalibrationWatch:
             return None
         ended = "; the process that calibrates ended, so nothing more was found" if status.stopped else ""
         if self._known:
+            advice = self._known.figures.advice
+            better = "" if advice is None else f"; for a better calibration {motion_text(advice)}"
             trust = ", not to be trusted: see the findings" if self.contradicted else ""
-            return f"after {self._known.after_ns / 1e9:.1f} s: {_certainty(self._known.figures)}{trust}{ended}"
+            return f"after {self._known.after_ns / 1e9:.1f} s: {_certainty(self._known.figures)}{better}{trust}{ended}"
         if status.phase is CalibrationPhase.GIVEN:
             return f"by --calibration{ended}"
         return f"no: {'see the findings' if self.contradicted else self._missing(status)}{ended}"
@@ -195,7 +198,7 @@ def rejection_sentence(reason: RejectionReason, figures: SolutionFigures) -> str
                 "mirrored, lags, or is distorted by a wide lens (--calibration)"
             )
         case RejectionReason.TOO_UNCERTAIN:
-            return f"they are {_certainty(figures)}, which is too uncertain; move the hand through both pictures and turn it"
+            return f"they are {_certainty(figures)}, which is too uncertain; {_request(figures)}"
         case RejectionReason.AMBIGUOUS:
             return "two places fit about as well; move the hand nearer and farther, and turn it"
 
@@ -204,6 +207,11 @@ def _misfits(status: CalibrationStatus) -> bool:
     """Whether something is wrong with what the views show, which more of the same does not mend."""
     rejected = status.rejection is not None and status.rejection not in _UNDECIDED
     return rejected or status.phase is CalibrationPhase.VIEW_FROZEN
+
+
+def _request(figures: SolutionFigures) -> str:
+    """What to do for cameras that are too uncertain."""
+    return "move the hand through both pictures and turn it" if figures.advice is None else motion_text(figures.advice)
 
 
 def _certainty(figures: SolutionFigures) -> str:

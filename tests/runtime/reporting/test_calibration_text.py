@@ -1,17 +1,20 @@
 """Every calibration status is described in one line."""
 
+from dataclasses import replace
+
 import pytest
 
 from capture.views import PerView
 from runtime.calibration.status import (
     CalibrationPhase,
     CalibrationStatus,
+    HandMotion,
     MergeDecision,
     RejectionReason,
     SolutionFigures,
     Uncertainty,
 )
-from runtime.reporting.calibration_text import describe
+from runtime.reporting.calibration_text import describe, motion_text
 
 FIGURES = SolutionFigures(61.6, Uncertainty(1.23, 2.0, PerView(3.0, 3.0)), 0.4)
 REJECTED = CalibrationPhase.REJECTED
@@ -61,3 +64,13 @@ def test_stopped_solver_and_merge_decision_are_appended():
     given = CalibrationStatus(CalibrationPhase.GIVEN)
     for decision, words in (("rotation", "merged by rotation"), ("comparing", "being compared")):
         assert words in describe(CalibrationStatus(given.phase, merge=MergeDecision(decision)))
+
+
+@pytest.mark.parametrize("motion", HandMotion)
+def test_an_advised_motion_stands_with_the_certainty(motion: HandMotion):
+    advised = replace(FIGURES, advice=motion)
+    uncertain = describe(CalibrationStatus(REJECTED, figures=advised, rejection=RejectionReason.TOO_UNCERTAIN))
+    assert uncertain == f"cameras: 62 +- 1.2 deg apart; {motion_text(motion)}"
+    known = describe(CalibrationStatus(CalibrationPhase.CALIBRATED, figures=advised))
+    assert known.startswith("cameras: 62 +- 1.2 deg apart; ") and known.endswith(motion_text(motion))
+    assert len({motion_text(one) for one in HandMotion}) == len(HandMotion)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from runtime.calibration.status import CalibrationPhase, CalibrationStatus, MergeDecision, RejectionReason
+from runtime.calibration.status import CalibrationPhase, CalibrationStatus, HandMotion, MergeDecision, RejectionReason
 from runtime.reporting.run_stats import CalibrationStats
 from runtime.watch.calibration import CalibrationWatch
 from tests.runtime.watch.watching import UNSEEN, both, figures, rejected, show, watched
@@ -42,6 +42,18 @@ def test_known_cameras_are_logged_once_and_updated_in_the_figures(caplog):
     assert not watch.findings
     assert watch.lines()[0] == ("calibrated", "after 3.2 s: 43.0 deg apart, +- 0.8 deg")
     assert (watch.figures.known_after_s, watch.figures.rotation_uncertainty_deg) == (pytest.approx(3.2, abs=0.01), 0.8)
+
+
+def test_a_motion_that_would_help_is_told_with_the_certainty():
+    known = replace(CALIBRATED, figures=replace(figures(43.0, 0.8), advice=HandMotion.TURN))
+    assert run((known, 30)).lines()[0] == (
+        "calibrated",
+        "after 0.0 s: 43.0 deg apart, +- 0.8 deg; for a better calibration turn the hand",
+    )
+    unsure = rejected(RejectionReason.TOO_UNCERTAIN)
+    assert unsure.figures is not None
+    asked = replace(unsure, figures=replace(unsure.figures, advice=HandMotion.NEARER_LEFT))
+    assert run((asked, 30)).lines()[0][1].endswith("too uncertain; come nearer to the left camera")
 
 
 def test_places_are_counted_of_all_hands():
