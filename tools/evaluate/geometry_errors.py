@@ -13,6 +13,7 @@ from runtime.calibration.acceptance import rejection_reason
 from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver import Problem, solve
 from runtime.calibration.status import Uncertainty
+from runtime.fusion.merge_validation import MergeValidation
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.reporting.calibration_text import describe
 from runtime.types import Side, ViewHand
@@ -108,14 +109,16 @@ def play(
 
 
 def _added(captured_ns: np.ndarray, pairs: list[PerView[ViewHand] | None], calibrator: SelfCalibrator) -> Iterator[int]:
-    """Add the pairs; when each was captured. Calibration starts anew where the handedness changes, as it does live."""
+    """Add the pairs; when each was captured. As live, some are held out, and another handedness makes calibration start anew."""
     side: Side | None = None
+    validation = MergeValidation()
     for now_ns, pair in zip(captured_ns.tolist(), pairs, strict=True):
         if pair is not None:
             if side is not None and pair.left.side != side:
                 calibrator.forget()
             side = pair.left.side
-            calibrator.add(now_ns, pair)
+            take = calibrator.hold_out if validation.holds_out(pair) else calibrator.add
+            take(now_ns, pair)
         yield now_ns
 
 
