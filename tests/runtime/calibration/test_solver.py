@@ -92,6 +92,16 @@ def test_known_focal_lengths_are_kept_and_lower_the_uncertainty(equal: tuple[Pro
     assert solution.uncertainty.rotation_deg < equal[2].uncertainty.rotation_deg
 
 
+def test_exchanged_views_give_the_same_cameras(equal: tuple[Problem, SyntheticPairs, Solution]):
+    asked, _, solution = equal
+    views = PerView(asked.views.right, asked.views.left)
+    exchanged = solved(replace(asked, views=views)).cameras
+    assert angle_deg(exchanged.R_right_from_left.T, solution.cameras.R_right_from_left) < 1
+    t = -exchanged.R_right_from_left.T @ exchanged.t_right_from_left
+    assert direction_deg(t, solution.cameras.t_right_from_left) < 2
+    assert exchanged.focal_px.right == pytest.approx(solution.cameras.focal_px.left, rel=0.03)
+
+
 def test_unequal_cameras_are_solved_as_unequal():
     """With equal cameras as the prior."""
     asked, truth = problem(PerView(50.0, 100.0), seed=1)
