@@ -50,8 +50,8 @@ class Pace:
     """Steps times batch that each new pair adds; without new pairs adaptation waits."""
     rehearse: float = 0.25
     """Share of synthetic hands in each step, where there is a sample bank."""
-    part: TrainedPart = "layers"
-    """What of mediapipe-3d learns."""
+    part: TrainedPart = "heads"
+    """What of mediapipe-3d learns: pair by pair the heads alone get as far as its own layers do, in a third of the time."""
     most_refusals: int = 3
     """Refused candidates in a row after which training restarts from the network in use."""
 
@@ -100,7 +100,7 @@ class Adapter:
         self._manifest, self._synthetic, self._device = manifest, synthetic, device
         self._labels: LabelSource = labels
         self._pace, self._bank = pace, bank
-        self._recipe = replace(Recipe.of(labels), part=pace.part)
+        self._recipe = _recipe(labels, pace, shipped, serving or shipped)
         self._shipped = shipped
         self._kept = KeptInputs(shipped, TRAINING + HELD_OUT, self._recipe)
         keeps = learner_of(shipped).keeps_inputs
@@ -262,3 +262,13 @@ class Adapter:
                 self._serving, self._manifest, self._recipe, device=self._device, rehearsal=self._rehearsal
             )
         return self._learning
+
+
+def _recipe(labels: LabelSource, pace: Pace, shipped: HandNetwork, serving: HandNetwork) -> Recipe:
+    """All of its own layers learn where the heads' inputs, which are kept, would differ between the networks."""
+    recipe = replace(Recipe.of(labels), part=pace.part)
+    learner = learner_of(shipped, recipe)
+    trained = {id(parameter) for parameter in learner.trained(shipped)}
+    fixed = (pair for pair in zip(shipped.parameters(), serving.parameters(), strict=True) if id(pair[0]) not in trained)
+    alike = not learner.keeps_inputs or all(torch.equal(one, other) for one, other in fixed)
+    return recipe if alike else replace(recipe, part="layers")
