@@ -122,7 +122,7 @@ class Seen:
 
 @pytest.fixture(scope="module")
 def seen(settings: Settings) -> Seen:
-    return Seen(*collect_samples(settings, load_network(settings.weights)[1], Truth))
+    return Seen(*collect_samples(settings, load_network(settings.weights or DEFAULT_WEIGHTS)[1], Truth))
 
 
 def test_held_out_samples_are_not_trained_on(seen):
@@ -191,7 +191,7 @@ def test_each_switch_changes_the_weights(settings, seen, monkeypatch, on):
     monkeypatch.setattr("adapt.offline.training.BANK", 20)
 
     def learnt(how: Settings) -> torch.Tensor:
-        network, manifest = load_network(how.weights)
+        network, manifest = load_network(how.weights or DEFAULT_WEIGHTS)
         session = make_mean_teacher(how, network, manifest, seen.geometry)
         train(how, session, seen.geometry, TrainingSet.of(seen.material.samples[:8]))
         return torch.cat([p.flatten() for p in session.teacher.parameters()])

@@ -19,6 +19,7 @@ def test_light_size_and_compression_leave_a_near_duplicate(pictures):
     darker = (first * 0.7 + 10).astype(np.uint8)
     smaller = cv2.resize(first, (60, 50), interpolation=cv2.INTER_AREA)
     packed = cv2.imdecode(cv2.imencode(".jpg", first, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], cv2.IMREAD_COLOR)
+    assert packed is not None
     counts = near_duplicates([picture_hash(one) for one in (first, darker, smaller, packed, *others)])
     assert (counts[:4] == 4).all() and (counts[4:] == 1).all()
 
