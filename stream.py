@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from capture.frames import FramePair
     from capture.recording.replay import ReplayPairs
     from capture.stream import PairStream
+    from runtime.calibration.recordings.known_cameras import KnownCameras
     from runtime.camera_setup import CameraSetup
     from runtime.outputs.replay_check import ReplayCheck
     from runtime.pipeline import Pipeline
@@ -71,6 +72,7 @@ class Stream:
         # Libraries of networks take seconds to import: what is wrong above is said before.
         from capture.stream import PairStream
         from runtime.estimator_setup import settle_estimator
+        from runtime.first_pass import reads_first
         from runtime.outputs.outputs import Outputs
         from runtime.pipeline_loader import PipelineLoader
         from runtime.synchronization.step_check import StepCheck
@@ -79,6 +81,7 @@ class Stream:
         # viewer the default of 5 ms doubles the network's time.
         sys.setswitchinterval(0.0005)
         self._stop = stop
+        self._reads_first = reads_first(settings)
         settled = settle_estimator(settings, self._findings, lambda: stop.requested)
         settings = self._settings = _with_timing(settled.settings, self._findings)
         self._pairs, self._replay_check = _open_pairs(settings, self._findings)
@@ -90,6 +93,8 @@ class Stream:
         self._report.findings = self._findings
         self._report.sections["clocks"] = lambda: self._pairs.clocks
         clips = isinstance(self._pairs, PairStream) and self._pairs.of_clips
+        self._known: KnownCameras | None = None
+        """Cameras that a first pass has found."""
         self._step_check = StepCheck(self._findings, clips=clips, offset_s=settings.offset_s)
         self._report.skew_note = self._step_check.sentence
         self._outputs = Outputs(settings, self._loader.metadata, self._findings)
@@ -102,9 +107,12 @@ class Stream:
         from tqdm import tqdm
 
         from capture.frame_check_text import no_pairs
+        from runtime.first_pass import find_cameras
 
         pairs, replay_check = self._pairs, self._replay_check
         try:
+            if self._reads_first:
+                self._known = find_cameras([self._settings], self._loader.make, self._stop).known
             with pairs, tqdm(desc="pairs", unit=" pairs", disable=None if self._settings.every_pair else True) as bar:
                 for note in pairs.notes:
                     log.info(note)
@@ -140,7 +148,7 @@ class Stream:
 
         settings, outputs, report, replay_check = self._settings, self._outputs, self._report, self._replay_check
         setup = self._set_up(first)
-        solver = outputs.begin(self._loader.solver(), setup.remembered)
+        solver = outputs.begin(self._loader.solver(), setup.remembered, setup.found)
         processor = CameraPipeline(settings, self._loader, solver, self._findings, setup)
 
         def set_up_anew(pair: "FramePair") -> None:
@@ -189,11 +197,12 @@ class Stream:
         from runtime.camera_setup import CameraSetup
 
         setup = CameraSetup.of(self._settings, pair, self._replay_check.profile() if self._replay_check else None)
+        setup = setup.with_found(self._replay_check.found() if self._replay_check else self._known)
         sizes = ", ".join(
             f"{view} {'absent' if pair[view].absent else '{}x{} px'.format(*camera.size_px)}"
             for view, camera in setup.cameras.items()
         )
-        log.info(f"cameras: {sizes}{', remembered' if setup.remembered else ''}; Ctrl-C ends")
+        log.info(f"cameras: {sizes}{', remembered' if setup.remembered else ''}{', found' if setup.found else ''}; Ctrl-C ends")
         return setup
 
     def _save_profile(self, setup: "CameraSetup", pipeline: "Pipeline") -> None:

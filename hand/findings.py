@@ -28,7 +28,9 @@ class Finding:
 class Findings:
     """The findings of one run. May be used by several threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        """`quiet`: nothing is logged, as of clips that are read again afterwards."""
+        self._quiet = quiet
         self._findings: dict[tuple[str, str | None], Finding] = {}
         self._logged: set[tuple[str, str | None]] = set()
         self._lock = threading.Lock()
@@ -40,7 +42,7 @@ class Findings:
             self._findings[key] = finding
             new = key not in self._logged
             self._logged.add(key)
-        if new:
+        if new and not self._quiet:
             log.log(_NUMBERS[finding.level], finding.text)
 
     def withdraw(self, kind: str, view: str | None = None) -> None:

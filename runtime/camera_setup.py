@@ -15,6 +15,7 @@ from hand.errors import UserError
 from runtime.calibration.calibration_files import read_calibration
 from runtime.calibration.camera_profile import CameraPair, Profile, default_folder, load_profile, profile_file, save_profile
 from runtime.calibration.formats.calibration import Calibration
+from runtime.calibration.recordings.known_cameras import KnownCalibrator, KnownCameras
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.geometry.lens import Lens, Undistorter
 from runtime.geometry.two_view import TwoViewGeometry
@@ -40,6 +41,8 @@ class CameraSetup:
     remembered: Profile | None
     fix: bool = False
     """Whether the user's calibration is corrected where hands show a usual mistake in it."""
+    found: KnownCameras | None = None
+    """What a first pass over the recording has found."""
 
     @classmethod
     def of(cls, settings: Settings, first: FramePair, remembered: Profile | None = None) -> "CameraSetup":
@@ -78,8 +81,17 @@ class CameraSetup:
         file = profile_file(pair, default_folder()) if live and settings.remember else None
         return cls(cameras, fov_deg, None, None, file, pair, load_profile(file) if file else remembered)
 
-    def calibrator(self, hand_size_mm: float) -> SelfCalibrator:
+    def with_found(self, found: KnownCameras | None) -> "CameraSetup":
+        """The same with the cameras of a first pass, if they are of such frames."""
+        geometry = found and found.state.geometry
+        if geometry is None or geometry.cameras.map(lambda camera: camera.size_px) != self.cameras.map(lambda c: c.size_px):
+            return self
+        return replace(self, cameras=geometry.cameras, found=found)
+
+    def calibrator(self, hand_size_mm: float) -> SelfCalibrator | KnownCalibrator:
         """The self-calibrator for what is not known."""
+        if self.found is not None:
+            return KnownCalibrator(self.found)
         sizes_px = self.cameras.map(lambda camera: camera.size_px)
         remembered = self.remembered.geometry(hand_size_mm) if self.remembered else None
         lenses = self.undistorters.map(lambda undistorter: undistorter.lens) if self.undistorters else None

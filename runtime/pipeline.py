@@ -9,13 +9,12 @@ from capture.views import PerView
 from hand.camera import PinholeCamera
 from hand.errors import UserError
 from hand.joints import DEFAULT_HAND_SIZE_MM
-from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.calibration.status import CalibrationStatus
 from runtime.estimators.estimator import Estimator
 from runtime.fusion.hand_track import HandTrack, HandTrackSettings, side_of
 from runtime.fusion.merge import DEFAULT_BETA, MergeRule
-from runtime.fusion.rig import MergeChoice, Rig
+from runtime.fusion.rig import Calibrator, MergeChoice, Rig
 from runtime.fusion.smoothing import OneEuroSettings
 from runtime.reporting.tracking import TrackingCounts
 from runtime.types import DualHand, Timings
@@ -44,7 +43,7 @@ class Pipeline:
         settings: PipelineSettings = PipelineSettings(),
         clock_ns: Callable[[], int] = time.monotonic_ns,
         *,
-        calibrator: SelfCalibrator | None = None,
+        calibrator: Calibrator | None = None,
         solver: Solver | None = None,
     ):
         """`calibrator` and `solver` calibrate the cameras; without them only their rotation is estimated."""

@@ -150,6 +150,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     calibration_fix: bool = False
     """Correct the calibration where hands show that it was written down by a usual mistake (R and T the wrong way round, cameras
     exchanged, another unit or size of frames); else it is used as it is, and the run ends with exit code 1."""
+    calibrate: Literal["first", "stream"] = "stream"
+    """When cameras are calibrated: while the run goes on (stream), or, for clips and recordings with --every-pair, in a pass over
+    all of it before the run, whose cameras give every hand from the first pair on (first)."""
     remember: bool = True
     """Keep what was found of two live cameras for their next run."""
     merge: Literal["auto", "geometry", "rotation"] = "auto"

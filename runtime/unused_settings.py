@@ -23,6 +23,7 @@ class _Unused:
 _UNUSED = (
     _Unused(("fov_deg",), lambda s: bool(s.calibration), "with --calibration, which says how the cameras see"),
     _Unused(("calibration_fix",), lambda s: not s.calibration, "without --calibration"),
+    _Unused(("calibrate",), lambda s: s.merge == "rotation", "with --merge rotation, which needs no calibration"),
     _Unused(("engine",), lambda s: s.estimator not in HAVE_ENGINES, "with an estimator whose models run in LiteRT"),
     _Unused(("merge_rule",), lambda s: s.merge == "geometry", "with --merge geometry, which does not merge by rotation"),
     _Unused(("record_format",), lambda s: s.record is None, "without --record"),

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "runtime": {
         *("hand", "capture", "capture.sources", "runtime.geometry", "runtime.networks", "runtime.engines"),
         *("runtime.estimators", "runtime.calibration", "runtime.fusion", "runtime.reporting", "runtime.outputs"),
-        "runtime.calibration.formats",
+        *("runtime.calibration.formats", "runtime.calibration.recordings"),
     },
     "runtime.synchronization": {"hand", "capture", "capture.sources", "runtime", "runtime.estimators"},
     "runtime.geometry": {"hand", "capture"},
@@ -32,13 +32,17 @@ MAY_IMPORT = {
         "runtime.calibration.formats",
     },
     "runtime.calibration.formats": {"hand", "capture", "runtime.geometry"},
-    "runtime.fusion": {"hand", "capture", "runtime", "runtime.geometry", "runtime.estimators", "runtime.calibration"},
+    "runtime.calibration.recordings": {"hand", "capture", "runtime", "runtime.geometry", "runtime.calibration"},
+    "runtime.fusion": {
+        *("hand", "capture", "runtime", "runtime.geometry", "runtime.estimators", "runtime.calibration"),
+        "runtime.calibration.recordings",
+    },
     "runtime.watch": {"hand", "capture", "runtime", "runtime.calibration", "runtime.reporting"},
     "runtime.view": {"hand", "capture", "runtime", "runtime.geometry"},
     "runtime.reporting": {"hand", "capture", "runtime", "runtime.outputs", "runtime.calibration"},
     "runtime.outputs": {
         *("hand", "capture", "capture.transport", "capture.recording"),
-        *("runtime", "runtime.geometry", "runtime.calibration"),
+        *("runtime", "runtime.geometry", "runtime.calibration", "runtime.calibration.recordings"),
     },
     "adapt": set(),
     "adapt.core": {

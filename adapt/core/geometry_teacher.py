@@ -15,9 +15,10 @@ from capture.views import PerView, View
 from hand.camera import DEFAULT_FOV_DEG, PinholeCamera
 from hand.findings import Finding, Findings
 from hand.joints import MIDDLE_MCP, WRIST
-from runtime.calibration.self_calibrator import REFINE_INTERVAL_NS, CalibrationState, SelfCalibrator
+from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import InlineSolver
 from runtime.calibration.status import CalibrationStatus
+from runtime.calibration_pass import CalibrationPass
 from runtime.estimators.estimator import Estimator
 from runtime.fusion.hand_fit import FittedHand
 from runtime.geometry.two_view import TwoViewGeometry
@@ -76,31 +77,31 @@ class RecordingCalibration:
 
 
 def calibrate_recording(
-    pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV
+    pairs: Iterable[FramePair], estimator: Estimator, fov_deg: PerView[float | None] = UNKNOWN_FOV, *, whole: bool = True
 ) -> RecordingCalibration:
     """Calibrate two cameras on all of a recording; `fov_deg`: horizontal fields of view, where they are known.
 
+    `whole`: keyframes of all of it are solved at once in the end; else the cameras are what a stream comes to.
     What is wrong with what the cameras show is logged.
     """
-    counting, count, last_ns = _CountingEstimator(estimator), 0, 0
-    pipeline: Pipeline | None = None
+    counting, count = _CountingEstimator(estimator), 0
+    reading: CalibrationPass | None = None
     findings = Findings()
-    watch = RunWatch(findings, lambda: pipeline and pipeline.calibration_status)
+    watch = RunWatch(findings, lambda: reading and reading.pipeline.calibration_status)
     for pair in pairs:
-        pipeline = pipeline or _uncalibrated_pipeline(counting, pair, fov_deg)
-        watch.take(pair, pipeline.step(pair))
-        count, last_ns = count + 1, max(pair.left.captured_ns, pair.right.captured_ns)
-    if pipeline is None:
+        reading = reading or CalibrationPass(_uncalibrated_pipeline(counting, pair, fov_deg), whole=whole)
+        watch.take(pair, reading.step(pair))
+        count += 1
+    if reading is None:
         return RecordingCalibration(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
-    # Live, the next seconds would have brought a solution from all that was seen by now.
-    pipeline.rig.update(last_ns + REFINE_INTERVAL_NS, PerView(None, None))
-    status = pipeline.rig.status
+    reading.finish()
+    status = reading.pipeline.rig.status
     assert status is not None, "a watching pipeline calibrates"
     return RecordingCalibration(
         count,
         PerView(counting.left, counting.right),
         counting.both,
-        pipeline.rig.state,
+        reading.pipeline.rig.state,
         replace(status, merge=None),
         tuple(findings.all),
     )

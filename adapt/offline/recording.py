@@ -47,6 +47,9 @@ class RecordingSettings:
     hand_side: Literal["auto", "left", "right"] = "auto"
     """Which hand of the person is shown."""
 
+    calibrate: Literal["first", "stream"] = "first"
+    """How cameras are found in the first pass: keyframes of the whole recording at once, or as a stream finds them."""
+
     @property
     def clips(self) -> PerView[Path]:
         """Both sources. Raises UserError where it is not said which."""
@@ -72,7 +75,8 @@ class RecordingSettings:
     def calibrated(self, estimator: Estimator) -> RecordingCalibration:
         """One pass over the recording that calibrates its cameras. Raises UserError, with the reason, where that fails."""
         fov_deg: PerView[float | None] = PerView(*self.fov) if self.fov else UNKNOWN_FOV
-        calibration = calibrate_recording(self.read("calibrating"), estimator, fov_deg)
+        whole = self.calibrate == "first"
+        calibration = calibrate_recording(self.read("calibrating"), estimator, fov_deg, whole=whole)
         require_hands(calibration)
         require_two_views(calibration)
         require_calibration(calibration)

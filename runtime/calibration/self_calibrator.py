@@ -3,6 +3,7 @@
 Without threads or clocks: it is given pairs and solutions. `runtime.calibration.solver_process` solves its problems.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -143,7 +144,7 @@ class SelfCalibrator:
 
     def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
         """Add a pair that both views saw; pairs of low confidence, or of different handedness, are skipped."""
-        pair = _keyframe(captured_ns, hands)
+        pair = keyframe_of(captured_ns, hands)
         if pair is None:
             return
         # Squared, so that jitter is none.
@@ -161,9 +162,26 @@ class SelfCalibrator:
 
     def hold_out(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
         """A pair that no calibration is to be solved on: later ones are compared on it. The same ones are skipped."""
-        pair = _keyframe(captured_ns, hands)
+        pair = keyframe_of(captured_ns, hands)
         if pair is not None:
             self._held_out.add(pair)
+
+    def problem_of(self, keyframes: KeyframeBuffer[Keyframe]) -> Problem | None:
+        """These keyframes as one problem, with what was found so far as `known`; None where they are too few or too alike."""
+        if self._fixed or len(keyframes) < FIRST_PAIRS or keyframes.travel < MIN_TRAVEL:
+            return None
+        pairs = keyframes.pairs
+        if pairs[-1].captured_ns - pairs[0].captured_ns < FIRST_NS or self._frozen(pairs) is not None:
+            return None
+        views = keyframes.keypoints(self._cameras.map(lambda camera: np.array(camera.centre_px)))
+        return Problem(views, np.array([pair.captured_ns for pair in pairs]), self._prior, self._known, epoch=self._epoch)
+
+    def conclude(self, solution: Solution) -> bool:
+        """Use the solution of a whole recording's `problem_of`, which needs no second one; False for one of other hands."""
+        if solution.epoch != self._epoch:
+            return False
+        self._use(solution)
+        return True
 
     def due(self, captured_ns: int) -> Problem | None:
         """The problem to solve now, whose solution is to be given to `accept`; None while there is none."""
@@ -175,7 +193,7 @@ class SelfCalibrator:
             return None
         if self._submitted_ns is not None and captured_ns - self._submitted_ns < self._pause_ns():
             return None
-        frozen = self._frozen()
+        frozen = self._frozen(self._buffer.pairs)
         if frozen is not None:
             self._status = CalibrationStatus(CalibrationPhase.VIEW_FROZEN, view=frozen)
             return None
@@ -309,9 +327,9 @@ class SelfCalibrator:
         self._held_out.forget_before(1 << 62 if first_ns is None else first_ns - MOVED_NS // 2)
         self._evidence = self._solved_evidence = 0.0
 
-    def _frozen(self) -> View | None:
+    def _frozen(self, pairs: Sequence[Keyframe]) -> View | None:
         """The view whose hand stands still while the other's moves; None if there is none."""
-        pixels = PerView.of(lambda view: np.array([pair.hands[view].pixels for pair in self._buffer.pairs]))
+        pixels = PerView.of(lambda view: np.array([pair.hands[view].pixels for pair in pairs]))
         motion = PerView.of(lambda view: float(pixels[view].std(0).mean()) / self._cameras[view].size_px[0])
         if motion.left < FROZEN_SHARE * motion.right:
             return "left"
@@ -337,7 +355,7 @@ class SelfCalibrator:
         return TwoViewGeometry(cameras, estimate.R_right_from_left, estimate.t_right_from_left * self._hand_size_mm)
 
 
-def _keyframe(captured_ns: int, hands: PerView[ViewHand]) -> Keyframe | None:
+def keyframe_of(captured_ns: int, hands: PerView[ViewHand]) -> Keyframe | None:
     """None for hands of low confidence, or of different handedness, or without pixels to use."""
     if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MAX_PIXEL_ERROR:
         return None

@@ -80,8 +80,11 @@ def load_lite(options: EstimatorOptions) -> LoadedEstimator:
 def _load(name: MediaPipeName, options: EstimatorOptions) -> LoadedEstimator:
     if options.weights:
         raise UserError(f"--weights {options.weights} is for --estimator detnet: leave it out with --estimator {name}")
-    estimator = load_mediapipe(name, options.follow)
-    return LoadedEstimator(estimator.description, None, lambda sizes_px: estimator)
+    loaded = [load_mediapipe(name, options.follow)]
+    # What is followed is the estimator's state: each pass over a recording begins with another.
+    return LoadedEstimator(
+        loaded[0].description, None, lambda sizes_px: loaded.pop() if loaded else load_mediapipe(name, options.follow)
+    )
 
 
 def load_mediapipe(name: MediaPipeName, follow: FollowSettings = ANY_HAND, *, threads: int = 2) -> "MediaPipeEstimator":

@@ -56,8 +56,7 @@ class LoadedEstimator:
     weights: Path | None
     """The network's file; None for an estimator whose models are not ours."""
     make: Callable[[PerView[tuple[int, int]]], Estimator]
-    """Gives the estimator for frames of (width, height) px. To be called once for a pair of
-    cameras: what is followed is the estimator's state."""
+    """Gives an estimator for frames of (width, height) px, another one each time: what is followed is the estimator's state."""
 
 
 class EstimatorFactory(Protocol):

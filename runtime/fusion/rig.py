@@ -10,6 +10,7 @@ import numpy as np
 
 from capture.views import PerView
 from hand.camera import PinholeCamera
+from runtime.calibration.recordings.known_cameras import KnownCalibrator
 from runtime.calibration.self_calibrator import CalibrationState, SelfCalibrator
 from runtime.calibration.solver_process import Solver
 from runtime.calibration.status import CalibrationStatus, MergeDecision
@@ -17,6 +18,8 @@ from runtime.fusion.merge_validation import MergeErrors, MergeValidation, prefer
 from runtime.geometry.rotation_estimator import MAX_ROTATION_UNCERTAINTY_DEG, RotationEstimator
 from runtime.types import ViewHand
 
+Calibrator = SelfCalibrator | KnownCalibrator
+"""What the cameras come from: hands, or a user; or an earlier pass over the same recording."""
 MergeChoice = Literal["auto", "geometry", "rotation"]
 """By what two views are merged; `auto` takes the geometry unless the rotation predicts held-out finger tips clearly better."""
 COMPARE_INTERVAL_NS = 1_000_000_000
@@ -26,7 +29,7 @@ COMPARE_INTERVAL_NS = 1_000_000_000
 class Rig:
     """The cameras' rotation, self-calibration and merge validation, updated pair by pair. Used by one thread."""
 
-    def __init__(self, choice: MergeChoice, hand_size_mm: float, calibrator: SelfCalibrator | None, solver: Solver | None):
+    def __init__(self, choice: MergeChoice, hand_size_mm: float, calibrator: Calibrator | None, solver: Solver | None):
         """Without `calibrator` and `solver`, or with the choice `rotation`, there is no calibration."""
         self.rotation = RotationEstimator()
         self.merge_errors: MergeErrors | None = None
@@ -57,7 +60,7 @@ class Rig:
         elif self._state.geometry is not None and captured_ns - self._compared_ns >= COMPARE_INTERVAL_NS:
             self._compare(captured_ns)
 
-    def _solve(self, captured_ns: int, calibrator: SelfCalibrator) -> None:
+    def _solve(self, captured_ns: int, calibrator: Calibrator) -> None:
         """Give the solver its next problem, and take the solution that it has finished."""
         if self._solver is None:
             return
@@ -85,6 +88,11 @@ class Rig:
     def cameras(self, cameras: PerView[PinholeCamera]) -> PerView[PinholeCamera]:
         """The calibrated cameras; `cameras` until there are any."""
         return cameras if self._state.geometry is None else self._state.geometry.cameras
+
+    @property
+    def calibrator(self) -> Calibrator | None:
+        """Where the cameras come from; None where nothing is calibrated."""
+        return self._calibrator
 
     @property
     def state(self) -> CalibrationState:

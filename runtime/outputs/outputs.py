@@ -8,6 +8,7 @@ from capture.stream import Tap
 from capture.transport.keys import load_keys
 from hand.findings import Finding, Findings
 from runtime.calibration.camera_profile import Profile
+from runtime.calibration.recordings.known_cameras import KnownCameras
 from runtime.calibration.solver_log import RecordingSolver
 from runtime.calibration.solver_process import Solver
 from runtime.loop import PairSource
@@ -94,11 +95,12 @@ class Outputs:
         if self._record:
             self._record.drops = drops
 
-    def begin(self, solver: Solver | None, remembered: Profile | None) -> Solver | None:
-        """Record the profile known at the first pair; returns the solver to use, whose solutions are recorded."""
+    def begin(self, solver: Solver | None, remembered: Profile | None, found: KnownCameras | None = None) -> Solver | None:
+        """Record the profile, or a first pass's cameras; returns the solver to use, whose solutions are recorded."""
         if self._record is None:
             return solver
         self._record.write_profile(remembered)
+        self._record.write_found(found)
         self._record.solver = RecordingSolver(solver) if solver else None
         return self._record.solver
 

@@ -11,10 +11,11 @@ from capture.recording.replay import ReplayPairs
 from hand.errors import UserError
 from hand.findings import Finding
 from runtime.calibration.camera_profile import Profile
+from runtime.calibration.recordings.known_cameras import KnownCameras
 from runtime.calibration.solver_log import ReplayingSolver, SolverEvent
 from runtime.calibration.solver_process import InlineSolver, Solver
 from runtime.outputs.hand_line import hand_line
-from runtime.outputs.run_recorder import HAND_TOPIC, PROFILE, RUN, RunMetadata
+from runtime.outputs.run_recorder import FOUND, HAND_TOPIC, PROFILE, RUN, RunMetadata
 from runtime.settings import DECIDES_HANDS, Settings
 from runtime.types import DualHand
 
@@ -65,6 +66,14 @@ class ReplayCheck:
             return None if text is None else msgspec.json.decode(text, type=Profile)
         except msgspec.MsgspecError as error:
             raise UserError(f"the recording {self._path} has a damaged profile of its cameras: {error}") from error
+
+    def found(self) -> KnownCameras | None:
+        """Cameras of the recorded run's first pass, once the first pair was read. Raises UserError if they are damaged."""
+        text = self.pairs.about.get(FOUND, {}).get("cameras")
+        try:
+            return None if text is None else msgspec.json.decode(text, type=KnownCameras)
+        except msgspec.MsgspecError as error:
+            raise UserError(f"the recording {self._path} has damaged cameras: {error}") from error
 
     def solver(self) -> Solver:
         """Replays the recorded timing of solutions; with other settings the problems differ, and solving is inline."""

@@ -16,13 +16,14 @@ from capture.recording.replay import PAIR_TOPIC, RecordedPair
 from capture.views import VIEWS
 from hand.errors import UserError
 from runtime.calibration.camera_profile import Profile
+from runtime.calibration.recordings.known_cameras import KnownCameras
 from runtime.calibration.solver_log import RecordingSolver
 from runtime.outputs.hand_line import HandLine, hand_line
 from runtime.settings import Settings, with_estimator
 from runtime.types import DualHand
 
 HAND_TOPIC, DROPS_TOPIC = "/hand", "/drops"
-RUN, PROFILE = "duohand.run", "duohand.profile"
+RUN, PROFILE, FOUND = "duohand.run", "duohand.profile", "duohand.found"
 """Names of metadata records."""
 _DROPS_EVERY_NS = 1_000_000_000
 
@@ -109,6 +110,11 @@ class RunRecorder:
         """Record the camera profile that the run starts with."""
         if profile is not None:
             self.recorder.about(PROFILE, {"profile": msgspec.json.encode(profile).decode()})
+
+    def write_found(self, found: KnownCameras | None) -> None:
+        """Record the cameras that a first pass has found."""
+        if found is not None:
+            self.recorder.about(FOUND, {"cameras": msgspec.json.encode(found).decode()})
 
     def mark_processed(self, pair: FramePair) -> None:
         """Mark the frames of a pair whose processing starts: a replay needs them."""
