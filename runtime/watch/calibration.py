@@ -77,7 +77,7 @@ class CalibrationWatch:
             return
         if self._known is None:
             self._known = _Known(passed_ns, status.figures)
-            log.info(f"cameras known {_since(passed_ns)}: {_certainty(status.figures)}")
+            log.info(f"cameras known after {passed_ns / 1e9:.1f} s: {_certainty(status.figures)}")
         elif status.figures is not self._known.figures:
             self._known = _Known(self._known.after_ns, status.figures)
 
@@ -144,7 +144,7 @@ class CalibrationWatch:
             advice = self._known.figures.advice
             better = "" if advice is None else f"; for a better calibration {motion_text(advice)}"
             trust = ", not to be trusted: see the findings" if self.contradicted else ""
-            return f"{_since(self._known.after_ns)}: {_certainty(self._known.figures)}{better}{trust}{ended}"
+            return f"after {self._known.after_ns / 1e9:.1f} s: {_certainty(self._known.figures)}{better}{trust}{ended}"
         if status.phase is CalibrationPhase.GIVEN:
             return f"by --calibration{ended}"
         return f"no: {'see the findings' if self.contradicted else self._missing(status)}{ended}"
@@ -182,11 +182,6 @@ class CalibrationWatch:
             f"both cameras saw the hand in {self._both} of {self._pairs} pairs, and {varied} of the {FIRST_PAIRS} clear ones "
             "that are needed were found; show one hand to both, in good light, and move and turn it"
         )
-
-
-def _since(passed_ns: int) -> str:
-    """From when on the cameras were known; from the first pair on, by a pass over the recording before."""
-    return f"after {passed_ns / 1e9:.1f} s" if passed_ns else "from the first pair on"
 
 
 def rejection_sentence(reason: RejectionReason, figures: SolutionFigures) -> str:
