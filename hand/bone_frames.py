@@ -10,7 +10,8 @@ from typing import Literal
 
 import numpy as np
 
-from hand.joints import FINGERS, JOINTS, MIDDLE_MCP, WRIST
+from hand.joints import FINGERS, JOINTS, MIDDLE_MCP, PARENTS, WRIST
+from hand.rotations import from_quaternion, to_quaternion
 
 _MIRROR = np.diag([-1.0, 1.0, 1.0])
 _INDEX_MCP, _LITTLE_MCP = FINGERS["index"][0], FINGERS["little"][0]
@@ -77,49 +78,8 @@ def joint_rotations(joints: np.ndarray, side: Literal["left", "right"]) -> np.nd
     return to_quaternion(relative)
 
 
-def to_quaternion(rotation: np.ndarray) -> np.ndarray:
-    """(..., 4) unit quaternions (w, x, y, z), w ≥ 0, of rotations (..., 3, 3).
-
-    Of the four ways to read one, that with the largest component (Shepperd 1978).
-    """
-    m = np.asarray(rotation, float)
-    xx, yy, zz = m[..., 0, 0], m[..., 1, 1], m[..., 2, 2]
-    a, b, c = m[..., 2, 1] - m[..., 1, 2], m[..., 0, 2] - m[..., 2, 0], m[..., 1, 0] - m[..., 0, 1]
-    d, e, f = m[..., 1, 0] + m[..., 0, 1], m[..., 0, 2] + m[..., 2, 0], m[..., 2, 1] + m[..., 1, 2]
-    rows = np.stack(
-        [
-            np.stack([1 + xx + yy + zz, a, b, c], -1),
-            np.stack([a, 1 + xx - yy - zz, d, e], -1),
-            np.stack([b, d, 1 - xx + yy - zz, f], -1),
-            np.stack([c, e, f, 1 - xx - yy + zz], -1),
-        ],
-        -2,
-    )
-    best = np.argmax(np.diagonal(rows, axis1=-2, axis2=-1), -1)
-    quaternion = np.take_along_axis(rows, best[..., None, None], -2)[..., 0, :]
-    quaternion = quaternion / np.linalg.norm(quaternion, axis=-1, keepdims=True)
-    return np.where(quaternion[..., :1] < 0, -quaternion, quaternion)
-
-
-def from_quaternion(quaternion: np.ndarray) -> np.ndarray:
-    """Rotations (..., 3, 3) of unit quaternions (..., 4), (w, x, y, z)."""
-    w, x, y, z = np.moveaxis(np.asarray(quaternion, float), -1, 0)
-    rows = (
-        (1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)),
-        (2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)),
-        (2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)),
-    )
-    return np.stack([np.stack(row, -1) for row in rows], -2)
-
-
-def _parents() -> np.ndarray:
-    parents = np.zeros(JOINTS, int)
-    for chain in FINGERS.values():
-        parents[list(chain[1:])] = chain[:-1]
-    return parents
-
-
-_PARENTS = _parents()
+_PARENTS = np.maximum(PARENTS, 0)
+"""The wrist's is itself."""
 _CHAINS = np.array(list(FINGERS.values()))
 """(5, 4) joints of each finger from its base; the thumb first."""
 _R_PALM_FROM_THUMB_AT_REST = from_quaternion(

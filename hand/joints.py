@@ -44,3 +44,10 @@ def unit_hand(joints: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         knuckle = rooted[..., MIDDLE_MCP, :]
         return rooted / np.sqrt((knuckle * knuckle).sum(-1))[..., None, None]
+
+
+def finger_extension(joints: np.ndarray) -> np.ndarray:
+    """(5,) of each finger of a hand (21, 3) its ends' distance over its bones' length: 1 for a straight one."""
+    chains = joints[np.array(list(FINGERS.values()))]
+    bones = np.linalg.norm(np.diff(chains, axis=1), axis=-1).sum(1)
+    return np.linalg.norm(chains[:, -1] - chains[:, 0], axis=-1) / np.maximum(bones, 1e-9)

@@ -13,10 +13,10 @@ from typing import Literal
 
 import numpy as np
 
-from hand.bone_frames import bone_axes, to_quaternion
+from hand.bone_frames import bone_axes
 from hand.joints import FINGERS, JOINTS, MIDDLE_MCP, WRIST
 from hand.orders import OPENXR
-from hand.rotations import between
+from hand.rotations import between, to_quaternion
 
 METACARPAL_BASE = 0.2
 """Where a finger's metacarpal begins, as a share of the way from the wrist to its knuckle."""

@@ -26,13 +26,18 @@ def run_line(main: Callable[[], int | None]) -> NoReturn:
     spec = sys.modules["__main__"].__spec__
     name = sys.argv[0] if spec is None else spec.name.removesuffix(".__main__")
     logs.configure("warning", name=name)
+    with guarded_output():
+        code = code_of(main, name)
+    sys.exit(code)
+
+
+def code_of(main: Callable[[], int | None], name: str) -> int:
+    """The exit code of the program `name` after `main`: its own, or 2 with the sentence of a UserError on standard error."""
     try:
-        with guarded_output():
-            code = main()
+        return main() or 0
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
-        code = 2
-    sys.exit(code)
+        return 2
 
 
 class OutputError(OSError):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from capture.views import PerView
+from hand.rotations import from_quaternion
 from runtime.geometry.rotation_estimator import RotationEstimator
 
 
@@ -102,12 +103,5 @@ def _quaternion(rotation: Tensor) -> Tensor:
 
 def _from_quaternion(quaternion: Tensor) -> Tensor:
     """(3, 3) of w, x, y, z (4,) of any length but zero."""
-    w, x, y, z = (quaternion / quaternion.norm()).tolist()
-    matrix = np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    matrix = from_quaternion(np.array((quaternion / quaternion.norm()).tolist()))
     return torch.from_numpy(matrix).to(quaternion)

@@ -31,6 +31,7 @@ import numpy as np
 
 from hand.errors import UserError
 from hand.joints import JOINTS
+from hand.orders import ASSEMBLYHANDS
 from runtime.types import Side
 
 VERSION = "v1-1"
@@ -43,7 +44,7 @@ HEADSETS = (
 CAMERAS = len(HEADSETS[0])
 SIDES: tuple[Side, Side] = ("right", "left")
 """In the order of the annotations."""
-OURS_FROM_ASSEMBLY = (20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16)
+OURS_FROM_ASSEMBLY: tuple[int, ...] = tuple(np.argsort(ASSEMBLYHANDS.ours).tolist())
 """AssemblyHands' number of each of our joints, within a hand."""
 FEWEST_JOINTS = 10
 """Valid joints without which a hand is not used."""

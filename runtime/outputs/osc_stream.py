@@ -19,11 +19,13 @@ from pythonosc.osc_bundle_builder import IMMEDIATELY, OscBundleBuilder
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from hand.errors import UserError
-from hand.joints import FINGERS, JOINT_NAMES, PARENTS
+from hand.joints import FINGERS, JOINT_NAMES, finger_extension
 from runtime.outputs.hand_message import HandMessage
 from runtime.outputs.stream_address import StreamAddress
 
 ROOT = "/duohand"
+_FIST = 0.8
+"""What a finger lacks of being straight in a fist."""
 
 
 class OscStream:
@@ -78,9 +80,5 @@ def osc_bundle(message: HandMessage) -> bytes:
 
 
 def grab(joints: np.ndarray) -> float:
-    """How far the four fingers of a hand (21, 3) are bent, in [0, 1]: 1 − the tip's distance from its knuckle over the length."""
-    shares = []
-    for chain in list(FINGERS.values())[1:]:
-        length = sum(float(np.linalg.norm(joints[joint] - joints[PARENTS[joint]])) for joint in chain[1:])
-        shares.append(1 - float(np.linalg.norm(joints[chain[-1]] - joints[chain[0]])) / max(length, 1e-9))
-    return float(np.clip(np.mean(shares) / 0.8, 0, 1))
+    """How far the four fingers of a hand (21, 3) are bent, in [0, 1]; 1 is a fist."""
+    return float(np.clip((1 - finger_extension(joints)[1:]).mean() / _FIST, 0, 1))

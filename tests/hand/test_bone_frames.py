@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from hand.bone_frames import bone_axes, from_quaternion, joint_rotations, palm_axes, to_quaternion
+from hand.bone_frames import bone_axes, joint_rotations, palm_axes
 from hand.joints import FINGERS, PARENTS
 from hand.model import BONE_JOINTS, HandModel, HandPose
-from hand.rotations import between
+from hand.rotations import between, from_quaternion, to_quaternion
 from tests.runtime.hands import random_rotation
 
 MIRROR = np.diag([-1.0, 1.0, 1.0])

@@ -5,9 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from hand.bone_frames import from_quaternion
 from hand.openxr import xr_hand
 from hand.orders import OPENXR
+from hand.rotations import from_quaternion
 from tests.hand.test_bone_frames import MIRROR, posed
 from tests.runtime.hands import random_rotation
 

@@ -44,3 +44,4 @@ def test_what_is_missing_there_is_marked():
 
 def test_assemblyhands_is_the_order_that_its_data_is_read_with():
     np.testing.assert_array_equal(np.argsort(ASSEMBLYHANDS.ours), OURS_FROM_ASSEMBLY)
+    assert OURS_FROM_ASSEMBLY == (20, 3, 2, 1, 0, 7, 6, 5, 4, 11, 10, 9, 8, 15, 14, 13, 12, 19, 18, 17, 16)

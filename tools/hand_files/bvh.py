@@ -14,7 +14,7 @@ import numpy as np
 
 from hand.bone_frames import bone_axes
 from hand.errors import UserError
-from hand.joints import FINGERS, JOINT_NAMES, WRIST
+from hand.joints import FINGERS, JOINT_NAMES, PARENTS, WRIST
 from runtime.outputs.hand_line import HandLine
 
 _SPACE_FROM_CAMERA = np.diag([1.0, -1.0, -1.0])
@@ -84,10 +84,9 @@ def _hierarchy(offsets_cm: np.ndarray) -> list[str]:
 
 def _angles_deg(axes: np.ndarray) -> np.ndarray:
     """(N, 3 · 16) angles about z, x, y of axes (N, 21, 3, 3): each joint's against the bone before, R = R_z R_x R_y."""
-    before = {joint: parent for chain in FINGERS.values() for parent, joint in zip((WRIST, *chain), chain, strict=False)}
     angles = []
     for joint in _TURNING:
-        R = axes[:, joint] if joint == WRIST else np.swapaxes(axes[:, before[joint]], -1, -2) @ axes[:, joint]
+        R = axes[:, joint] if joint == WRIST else np.swapaxes(axes[:, PARENTS[joint]], -1, -2) @ axes[:, joint]
         x = np.arcsin(np.clip(R[:, 2, 1], -1, 1))
         z, y = np.arctan2(-R[:, 0, 1], R[:, 1, 1]), np.arctan2(-R[:, 2, 0], R[:, 2, 2])
         angles += [z, x, y]

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from hand.errors import UserError
-from hand.joints import FINGERS, MIDDLE_MCP
+from hand.joints import JOINTS, MIDDLE_MCP
 from hand.model import BONE_JOINTS
+from hand.orders import WEBXR
+from hand.rotations import from_quaternion
 
 PACKAGE = "@webxr-input-profiles/assets"
 VERSION = "1.0.20"
@@ -95,26 +97,12 @@ def read_rig(glb: bytes) -> Rig:
 
 def bone_names() -> list[str]:
     """WebXR's name of each of our 21 joints; the fingers' metacarpals belong to our palm."""
-    names = ["wrist"]
-    for finger in FINGERS:
-        if finger == "thumb":
-            names += [f"thumb-{part}" for part in ("metacarpal", "phalanx-proximal", "phalanx-distal", "tip")]
-        else:
-            rig = "pinky" if finger == "little" else finger
-            names += [f"{rig}-finger-{part}" for part in ("phalanx-proximal", "phalanx-intermediate", "phalanx-distal", "tip")]
-    return names
+    return [WEBXR.joints[WEBXR.ours.index(joint)] for joint in range(JOINTS)]
 
 
 def quaternion_matrix(xyzw: np.ndarray) -> np.ndarray:
-    """(3, 3) rotation of a unit quaternion (x, y, z, w), glTF's order."""
-    x, y, z, w = xyzw / np.linalg.norm(xyzw)
-    return np.array(
-        [
-            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-        ]
-    )
+    """(3, 3) rotation of a quaternion (x, y, z, w), glTF's order, of any length but zero."""
+    return from_quaternion(np.roll(xyzw / np.linalg.norm(xyzw), 1))
 
 
 def bone_frame(flex: np.ndarray, along: np.ndarray) -> np.ndarray:

@@ -5,18 +5,17 @@ Frames of one video differ by little; a network that sees them as often as all e
 
 from collections import Counter
 from collections.abc import Sequence
-from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from hand.joints import FINGERS
+from hand.joints import finger_extension
 
 SAME_BITS = 6
 """Most bits of 64 in which the hashes of near-duplicates differ."""
 _HASH_SIDE = 8
-_STRAIGHT = {"thumb": 0.85, "index": 0.82, "middle": 0.82, "ring": 0.82, "little": 0.82}
-"""A finger is straight whose ends are at least so far apart, as a share of its bones together."""
+_STRAIGHT = np.array([0.85, 0.82, 0.82, 0.82, 0.82])
+"""Extension from which on each finger is straight, the thumb first."""
 
 
 def picture_hash(image: np.ndarray) -> int:
@@ -35,13 +34,7 @@ def near_duplicates(hashes: Sequence[int]) -> np.ndarray:
 
 def articulation(joints: np.ndarray) -> tuple[bool, ...]:
     """Which fingers of a hand (21, 3) are straight."""
-
-    def straight(name: str, chain: Sequence[int]) -> bool:
-        ends = np.linalg.norm(joints[chain[-1]] - joints[chain[0]])
-        bones = sum(np.linalg.norm(joints[b] - joints[a]) for a, b in pairwise(chain))
-        return bool(ends >= _STRAIGHT[name] * bones)
-
-    return tuple(straight(name, chain) for name, chain in FINGERS.items())
+    return tuple((finger_extension(joints) >= _STRAIGHT).tolist())
 
 
 def shares(collections: Sequence[str], articulations: Sequence[tuple[bool, ...]], duplicates: np.ndarray) -> np.ndarray:

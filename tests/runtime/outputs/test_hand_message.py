@@ -5,7 +5,8 @@ import time
 import msgspec
 import numpy as np
 
-from hand.bone_frames import bone_axes, from_quaternion
+from hand.bone_frames import bone_axes
+from hand.rotations import from_quaternion
 from runtime.outputs.hand_line import HandLine, hand_line
 from runtime.outputs.hand_message import hand_message, json_schema
 from tests.paths import ROOT
