@@ -126,10 +126,9 @@ class Outputs:
         for output, guard in self._opened:
             with guard:
                 output.close()
-        for url, stream in self._streams.items():
-            if stream.missed:
-                text = f"--output {url} was given {stream.written}, and {stream.missed} more its receivers were too slow for"
-                self._findings.add(Finding("output_missed", text))
+        slow = [f"{url} {stream.missed} hands beside {stream.written}" for url, stream in self._streams.items() if stream.missed]
+        if slow:
+            self._findings.add(Finding("output_missed", f"--output: receivers were too slow, and missed at {', at '.join(slow)}"))
 
     def _add(self, output: HandOutput, name: str, value: object) -> None:
         self._opened.append((output, OutputGuard(self._findings, name, value, lambda: output.written)))

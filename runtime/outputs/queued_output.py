@@ -36,7 +36,8 @@ class QueuedOutput:
 
     def __init__(self, stream: HandStream) -> None:
         self._stream = stream
-        self._waiting: deque[HandMessage] = deque()
+        self._waiting: deque[tuple[int, FramePair, DualHand]] = deque()
+        """Number of each hand, its pair, and the hand: what is displaced costs no encoding."""
         self._changed = threading.Condition()
         self._number = self._displaced = 0
         self._failure: OSError | None = None
@@ -49,13 +50,12 @@ class QueuedOutput:
         if self._failure:
             raise self._failure
         for hand in hands:
-            message = hand_message(self._number, hand_line(pair, hand, hand.R_right_from_left))
-            self._number += 1
             with self._changed:
                 if len(self._waiting) == QUEUED:
                     self._waiting.popleft()
                     self._displaced += 1
-                self._waiting.append(message)
+                self._waiting.append((self._number, pair, hand))
+                self._number += 1
                 self._changed.notify()
 
     @property
@@ -82,9 +82,9 @@ class QueuedOutput:
                     self._changed.wait()
                 if not self._waiting:
                     return
-                message = self._waiting.popleft()
+                number, pair, hand = self._waiting.popleft()
             try:
-                self._stream.send(message)
+                self._stream.send(hand_message(number, hand_line(pair, hand, hand.R_right_from_left)))
             except OSError as error:
                 self._failure = error
                 return

@@ -29,7 +29,7 @@ MAX_CLIENTS = 32
 MSGPACK, JSON = Subprotocol("duohand.msgpack"), Subprotocol("duohand.json")
 _LOCAL_PAGE = re.compile(r"https?://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?")
 _MAX_INCOMING = 1_024
-"""Bytes of a client's message; there is nothing to say to us, so they are read and forgotten."""
+"""Bytes of a client's message."""
 _STARTING_S = 5.0
 
 Encode = Callable[[HandMessage], object]
@@ -126,14 +126,16 @@ class WebSocketStream:
     async def _serve_client(self, connection: ServerConnection) -> None:
         client = _Client(connection)
         self._clients.add(client)
-        reading = asyncio.create_task(_forget_messages(connection))
+        sending = asyncio.create_task(client.run())
         try:
-            await client.run()
+            # There is nothing to say to us: what clients send is read, so that they are not held up, until they leave.
+            async for _ in connection:
+                pass
         except ConnectionClosed:
             pass
         finally:
             self._clients.discard(client)
-            reading.cancel()
+            sending.cancel()
 
 
 class _Client:
@@ -152,30 +154,19 @@ class _Client:
         return int(displaced)
 
     async def run(self) -> None:
-        """Send until the connection ends. Raises ConnectionClosed then."""
-        closed = asyncio.create_task(self.connection.wait_closed())
-        try:
-            while not closed.done():
-                arrived = asyncio.create_task(self._arrived.wait())
-                await asyncio.wait((arrived, closed), return_when=asyncio.FIRST_COMPLETED)
-                arrived.cancel()
+        """Send until the connection ends."""
+        with suppress(ConnectionClosed):
+            while True:
+                await self._arrived.wait()
                 self._arrived.clear()
                 message, self._newest = self._newest, None
                 if message is not None:
                     await self.connection.send(message)
-        finally:
-            closed.cancel()
 
 
 def _subprotocol(connection: ServerConnection, asked: Sequence[Subprotocol]) -> Subprotocol | None:
     """The first that the client asks for and we know; most ask for none."""
     return next((known for known in asked if known in (JSON, MSGPACK)), None)
-
-
-async def _forget_messages(connection: ServerConnection) -> None:
-    with suppress(ConnectionClosed):
-        async for _ in connection:
-            pass
 
 
 async def _leave(server: Server) -> None:
