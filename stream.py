@@ -112,7 +112,10 @@ class Stream:
         pairs, replay_check = self._pairs, self._replay_check
         try:
             if self._reads_first:
-                self._known = find_cameras([self._settings], self._loader.make, self._stop).known
+                found = find_cameras(self._settings, self._loader.make, self._stop)
+                self._known = found and found.known
+                if found and found.doubt:
+                    self._findings.add(found.doubt)
             with pairs, tqdm(desc="pairs", unit=" pairs", disable=None if self._settings.every_pair else True) as bar:
                 for note in pairs.notes:
                     log.info(note)

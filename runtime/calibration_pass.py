@@ -12,16 +12,13 @@ from runtime.types import DualHand
 class CalibrationPass:
     """Give it every pair in order, then `finish`. Does no input or output."""
 
-    def __init__(self, pipeline: Pipeline, keyframes: RecordingKeyframes | None = None, *, whole: bool = True) -> None:
-        """`pipeline` calibrates cameras that are not known, inline; without `whole` they are what its stream comes to.
-
-        `keyframes`: those of other recordings of the same cameras, which this one adds to.
-        """
+    def __init__(self, pipeline: Pipeline, *, whole: bool = True) -> None:
+        """`pipeline` calibrates cameras that are not known, inline; without `whole` they are what its stream comes to."""
         self._whole = whole
         self.pipeline = pipeline
         self.moved = False
         """Whether a camera was moved: no cameras are those of the whole recording then."""
-        self.keyframes = keyframes
+        self._keyframes: RecordingKeyframes | None = None
         """None until there was a pair."""
         self.pairs = self.both = 0
         """Pairs, and those with a hand in both views."""
@@ -29,15 +26,13 @@ class CalibrationPass:
         """Frames with a hand, by view."""
         self._side_changes = 0
         self._last_ns = 0
-        if keyframes is not None:
-            keyframes.begin_recording()
 
     def step(self, pair: FramePair) -> list[DualHand]:
         """The pair's hands, as a stream gives them."""
         hands = self.pipeline.step(pair)
         self._last_ns = max(pair.left.captured_ns, pair.right.captured_ns)
         widths_px = PerView.of(lambda view: pair[view].image.shape[1])
-        keyframes = self.keyframes = self.keyframes or RecordingKeyframes(widths_px)
+        keyframes = self._keyframes = self._keyframes or RecordingKeyframes(widths_px)
         moved, changes = self.pipeline.rig.state.moved > 0, self.pipeline.tracking.side_changes
         if (moved and not self.moved) or changes != self._side_changes:
             keyframes.clear()
@@ -59,8 +54,8 @@ class CalibrationPass:
         # Live, the next seconds would have brought a solution from all that was seen by now.
         rig.update(self._last_ns + REFINE_INTERVAL_NS, PerView(None, None))
         calibrator = rig.calibrator
-        if self._whole and self.keyframes is not None and isinstance(calibrator, SelfCalibrator) and not self.moved:
-            calibrate_on(self.keyframes, calibrator)
+        if self._whole and self._keyframes is not None and isinstance(calibrator, SelfCalibrator) and not self.moved:
+            calibrate_on(self._keyframes, calibrator)
             rig.update(self._last_ns + REFINE_INTERVAL_NS, PerView(None, None))
         status = rig.status
         if rig.state.geometry is None or status is None or status.figures is None:

@@ -1,62 +1,61 @@
 """`--calibrate first`: reads clips once for their cameras, before the run gives every hand by these."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
 
-import cv2
 from tqdm import tqdm
 
 from capture.frames import FramePair
+from capture.sources.clip_header import frame_count
 from capture.sources.registry import parse_source
 from capture.stream import PairStream
 from capture.views import PerView
 from hand.errors import UserError
-from hand.findings import Findings
+from hand.findings import Finding, Findings
 from runtime.calibration.recordings.known_cameras import KnownCameras
-from runtime.calibration.recordings.whole_recording import RecordingKeyframes
-from runtime.calibration.self_calibrator import CalibrationState
 from runtime.calibration.solver_process import InlineSolver, Solver
 from runtime.calibration.status import CalibrationStatus
 from runtime.calibration_pass import CalibrationPass
 from runtime.camera_setup import CameraSetup, UndistortedPairs
 from runtime.late_view import LateView
-from runtime.loop import StopFlag, first_pair
+from runtime.loop import POLL_S, StopFlag, first_pair
 from runtime.pipeline import Pipeline
+from runtime.reporting.calibration_text import describe
 from runtime.settings import Settings
 
 log = logging.getLogger(__name__)
-_POLL_S = 0.1
 MakePipeline = Callable[[CameraSetup, Solver | None], Pipeline]
-
-
-class Step(Protocol):
-    """Takes the pairs of a recording in order."""
-
-    def step(self, pair: FramePair) -> object: ...
-
-
-StepT = TypeVar("StepT", bound=Step)
 
 
 @dataclass(frozen=True, slots=True)
 class FirstPass:
-    """What a pass over recordings of one pair of cameras has found."""
+    """What a pass over a recording has found."""
 
-    known: KnownCameras | None = None
-    """None where the cameras are given, were moved, or were not found."""
-    moved: bool = False
-    """Whether a camera was moved in a recording."""
-    state: CalibrationState = CalibrationState()
-    status: CalibrationStatus = CalibrationStatus()
-    """Of the last recording, at its end."""
-    pairs: int = 0
-    seen: PerView[int] = PerView(0, 0)
+    known: KnownCameras | None
+    """None where a camera was moved, or the cameras were not found."""
+    moved: bool
+    """Whether a camera was moved in it."""
+    status: CalibrationStatus
+    """At its end."""
+    pairs: int
+    seen: PerView[int]
     """Frames with a hand, by view."""
-    both: int = 0
+    both: int
     """Pairs with a hand in both views."""
+
+    @property
+    def doubt(self) -> Finding | None:
+        """What the user is to know where there are no cameras that hold for all of the recording."""
+        if self.known is not None:
+            return None
+        why = (
+            "a camera was moved"
+            if self.moved
+            else f"{self.both:,} of {self.pairs:,} pairs show the hand to both views ({describe(self.status)})"
+        )
+        return Finding("cameras_not_found_first", f"--calibrate first found no cameras: {why}; they calibrate as the run goes on")
 
 
 def reads_first(settings: Settings) -> bool:
@@ -82,104 +81,62 @@ def _why_not(settings: Settings) -> str | None:
     return None
 
 
-def find_cameras(recordings: Sequence[Settings], make: MakePipeline, stop: StopFlag) -> FirstPass:
-    """The cameras that a pass over all pairs of `recordings`, of one pair of cameras, gives.
+def find_cameras(settings: Settings, make: MakePipeline, stop: StopFlag) -> FirstPass | None:
+    """What a pass over all pairs gives; None where the cameras are given, there is no pair, or it was stopped.
 
-    What the run itself says of the clips is not said here. Raises UserError for clips that cannot be read at all.
-    """
-    keyframes: RecordingKeyframes | None = None
-    reading: CalibrationPass | None = None
-    pairs, left, right, both = 0, 0, 0, 0
-    for settings in recordings:
-
-        def begin(setup: CameraSetup, pair: FramePair, before: RecordingKeyframes | None = keyframes) -> CalibrationPass | None:
-            return None if setup.given else CalibrationPass(make(setup, InlineSolver()), before)
-
-        reading = read_clips(settings, begin, stop, "calibrating", quiet=True)
-        if reading is None or stop.requested:
-            return FirstPass()
-        keyframes = reading.keyframes
-        pairs, both = pairs + reading.pairs, both + reading.both
-        left, right = left + reading.seen.left, right + reading.seen.right
-        if reading.moved:
-            log.info("a camera was moved while it was recorded, so no cameras hold for all of the recording")
-            break
-    if reading is None:
-        return FirstPass()
-    known = reading.finish()
-    rig = reading.pipeline.rig
-    status = rig.status or CalibrationStatus()
-    return FirstPass(None if reading.moved else known, reading.moved, rig.state, status, pairs, PerView(left, right), both)
-
-
-def read_clips(
-    settings: Settings,
-    begin: Callable[[CameraSetup, FramePair], StepT | None],
-    stop: StopFlag,
-    doing: str,
-    *,
-    quiet: bool = False,
-) -> StepT | None:
-    """Give all pairs of two clips, undistorted by a calibration if there is one, to what `begin` makes for their cameras.
-
-    Returns that; None where there is no pair, or where `begin` gives nothing. `begin` is called again where a camera came late.
-    `quiet`: what is wrong with the clips is said by another reading. Raises UserError for clips that cannot be read.
+    What is wrong with the clips is said by the run itself, which reads them again. Raises UserError for clips that cannot be read
+    at all.
     """
     stream = PairStream(
         settings.sources,
         every_pair=True,
         mode=settings.camera_mode,
-        findings=Findings(quiet=quiet),
+        findings=Findings(quiet=True),
         timing=settings.clip_timing,
     )
-    with _said_elsewhere(quiet), stream, tqdm(desc=doing, unit=" pairs", total=_frames(settings), disable=None) as bar:
+    bar = tqdm(desc="calibrating", unit=" pairs", total=frame_count(settings.sources.left), disable=None)
+    with _said_elsewhere(), stream, bar:
         first = first_pair(stream, stop)
         if first is None:
             return None
         setup = CameraSetup.of(settings, first)
-        taker = begin(setup, first)
-        undistorted: UndistortedPairs | None = None
+        if setup.given:
+            return None
+        reading = CalibrationPass(make(setup, InlineSolver()))
 
         def set_up_anew(pair: FramePair) -> None:
-            nonlocal taker
+            nonlocal reading
             setup = CameraSetup.of(settings, pair)
             if undistorted and setup.undistorters:
                 undistorted.undistorters = setup.undistorters
-            taker = begin(setup, pair)
+            reading = CalibrationPass(make(setup, InlineSolver()))
 
         pairs = LateView(stream, first, set_up_anew)
         undistorted = UndistortedPairs(pairs, setup.undistorters) if setup.undistorters else None
         pair = undistorted.undistort(first) if undistorted else first
         try:
-            while taker is not None and not stop.requested and (pair is not None or not stream.ended):
+            while not stop.requested and (pair is not None or not stream.ended):
                 if pair is not None:
-                    taker.step(pair)
+                    reading.step(pair)
                     bar.update()
-                pair = (undistorted or pairs).next_pair(_POLL_S)
+                pair = (undistorted or pairs).next_pair(POLL_S)
         except UserError as error:
-            if not quiet:
-                raise
-            # Another reading comes to the same pair, and says it with what it has by then.
-            log.debug(f"{doing}: {error}")
-        if stream.failure and not quiet:
-            raise UserError(stream.failure)
-    return taker
+            # The run comes to the same pair, and says it with what it has by then.
+            log.debug(f"calibrating: {error}")
+    if stop.requested:
+        return None
+    known = reading.finish()
+    status = reading.pipeline.rig.status or CalibrationStatus()
+    return FirstPass(None if reading.moved else known, reading.moved, status, reading.pairs, reading.seen, reading.both)
 
 
 @contextmanager
-def _said_elsewhere(quiet: bool) -> Iterator[None]:
-    """With `quiet`, what the cameras' supervisor says of clips that break off is left to another reading."""
+def _said_elsewhere() -> Iterator[None]:
+    """What the cameras' supervisor says of clips that break off is left to the run."""
     logger = logging.getLogger("capture")
     before = logger.level
-    logger.setLevel(logging.CRITICAL if quiet else before)
+    logger.setLevel(logging.CRITICAL)
     try:
         yield
     finally:
         logger.setLevel(before)
-
-
-def _frames(settings: Settings) -> int | None:
-    """About how many pairs there are; None where that is not known."""
-    left = settings.sources.left
-    count = 0 if "#" in left else int(cv2.VideoCapture(left).get(cv2.CAP_PROP_FRAME_COUNT))
-    return count if count > 0 else None

@@ -84,21 +84,20 @@ def calibrate_recording(
     `whole`: keyframes of all of it are solved at once in the end; else the cameras are what a stream comes to.
     What is wrong with what the cameras show is logged.
     """
-    counting, count = _CountingEstimator(estimator), 0
+    counting = _CountingEstimator(estimator)
     reading: CalibrationPass | None = None
     findings = Findings()
     watch = RunWatch(findings, lambda: reading and reading.pipeline.calibration_status)
     for pair in pairs:
         reading = reading or CalibrationPass(_uncalibrated_pipeline(counting, pair, fov_deg), whole=whole)
         watch.take(pair, reading.step(pair))
-        count += 1
     if reading is None:
         return RecordingCalibration(0, PerView(0, 0), 0, CalibrationState(), CalibrationStatus())
     reading.finish()
     status = reading.pipeline.rig.status
     assert status is not None, "a watching pipeline calibrates"
     return RecordingCalibration(
-        count,
+        reading.pairs,
         PerView(counting.left, counting.right),
         counting.both,
         reading.pipeline.rig.state,

@@ -16,17 +16,15 @@ from capture.views import PerView, View
 from hand.camera import PinholeCamera
 from hand.joints import DEFAULT_HAND_SIZE_MM
 from runtime.calibration.acceptance import figures_of, rejection_reason
-from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
+from runtime.calibration.keyframes import Keyframe, KeyframeBuffer, are_clear
 from runtime.calibration.self_calibrator import (
     BONE_NOISE,
     BONE_SIGMA,
     EQUAL_SIGMA,
-    MAX_PIXEL_ERROR,
     mean_bone_lengths,
 )
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.calibration.variables import Prior
-from runtime.estimators.uncertainty import pixel_error
 from runtime.fusion.hand_fit import FitSettings, HandFit
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.reporting.calibration_text import describe_rejection
@@ -65,7 +63,7 @@ def calibrate_dataset(predictions: Sequence[DatasetPredictions]) -> tuple[Datase
     lenses = predictions[0].cameras
     buffer = KeyframeBuffer(lenses.map(lambda camera: camera.size_px[0]), MAX_PAIRS)
     for one in predictions:
-        if max(float(pixel_error(hand).mean()) for hand in one.hands) <= MAX_PIXEL_ERROR:
+        if are_clear(one.hands):
             seen = Keyframe.of(one.number, PerView.of(lambda view, one=one: _through(one, view, lenses[view])))
             if seen is not None:
                 buffer.add(seen)

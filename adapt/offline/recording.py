@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
-import cv2
 from tqdm import tqdm
 
 from adapt.core.geometry_teacher import UNKNOWN_FOV, RecordingCalibration, calibrate_recording
 from adapt.offline.calibration_advice import advice
 from capture.frames import FramePair
+from capture.sources.clip_header import frame_count
 from capture.sources.image_sequence import ImageSequence, read_picture
 from capture.sources.recorded import RecordedCamera, recorded_size
 from capture.sources.registry import parse_source
@@ -102,8 +102,7 @@ def read_recording(clips: PerView[Path], doing: str, part: tuple[int, int] | Non
     `part`: the numbers of the first pair and of the one after the last. Raises UserError for clips that cannot be read.
     """
     first, end = part or (0, sys.maxsize)
-    frames = cv2.VideoCapture(str(clips.left)).get(cv2.CAP_PROP_FRAME_COUNT)
-    total = max(int(min(frames, end)) - first, 0) or None
+    total = max(min(frame_count(str(clips.left)) or 0, end) - first, 0) or None
     with PairStream(clips.map(str), every_pair=True) as stream, tqdm(desc=doing, unit="pair", total=total) as bar:
         while not stream.ended:
             pair = stream.next_pair(_WAIT_S)

@@ -18,13 +18,12 @@ from capture.frames import FramePair
 from capture.views import PerView, View
 from hand.errors import UserError
 from hand.findings import Finding, Findings
-from runtime.calibration.keyframes import Keyframe
-from runtime.calibration.self_calibrator import MAX_PIXEL_ERROR, CalibrationState
+from runtime.calibration.keyframes import Keyframe, are_clear
+from runtime.calibration.self_calibrator import CalibrationState
 from runtime.engines.engine import RefittableEngine
 from runtime.estimators.adaptable import Adaptable
 from runtime.estimators.crop import HandCrop
 from runtime.estimators.framing import Framing
-from runtime.estimators.uncertainty import pixel_error
 from runtime.pipeline import Pipeline
 from runtime.types import DualHand
 
@@ -131,10 +130,11 @@ class LiveAdaptation:
             return None
         left, right = hands[0].views
         assert left is not None and right is not None, "a fit that gives labels comes from both views"
-        if max(float(pixel_error(hand).mean()) for hand in (left, right)) > MAX_PIXEL_ERROR:
+        both = PerView(left, right)
+        if not are_clear(both):
             self.drops["unsure"] += 1
             return None
-        keyframe = Keyframe.of(captured_ns, PerView(left, right))
+        keyframe = Keyframe.of(captured_ns, both)
         if keyframe is None:
             return None
         self._sent_ns = captured_ns

@@ -88,6 +88,12 @@ class ClipHeader:
         return f"source '{self.path}' ends at {read_s:.1f} of {self.duration_s:.1f} s: {why}; copy it again from the camera"
 
 
+def frame_count(source: str) -> int | None:
+    """About how many frames a clip has, for progress bars; None where that is not known, as of a recording's view."""
+    count = 0 if "#" in source else int(cv2.VideoCapture(source).get(cv2.CAP_PROP_FRAME_COUNT))
+    return count if count > 0 else None
+
+
 def _pixel_aspect(capture: cv2.VideoCapture) -> float:
     numerator, denominator = capture.get(cv2.CAP_PROP_SAR_NUM), capture.get(cv2.CAP_PROP_SAR_DEN)
     if not (numerator > 0 and denominator > 0 and 0.1 < numerator / denominator < 10):

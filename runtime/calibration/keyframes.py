@@ -7,7 +7,7 @@ import numpy as np
 
 from capture.views import VIEWS, PerView, View
 from runtime.calibration.bundle import Keypoints
-from runtime.estimators.uncertainty import shape_sigma, sigma_px
+from runtime.estimators.uncertainty import pixel_error, shape_sigma, sigma_px
 from runtime.types import ViewHand
 
 CAPACITY = 64
@@ -15,6 +15,8 @@ MAX_AGE_NS = 300 * 10**9
 """Older keyframes are dropped: cameras drift."""
 SHAPE_DISTRUST = 4.0
 """Factor on the standard deviations of a view's own 3D hand: its errors are correlated between joints and over seconds."""
+MAX_PIXEL_ERROR = 0.25
+"""Mean expected error of a hand's pixels, hands, up to which it becomes a keyframe."""
 _ARM = 0.55
 """Hands; typical distance of a hand's projected joints from their mean."""
 _PLACE_SCALE, _SIZE_SCALE, _SHAPE_SCALE = 0.06, 0.12, 0.25
@@ -39,6 +41,16 @@ class Keyframe:
         ):
             return None
         return cls(captured_ns, hands, sigma)
+
+
+def are_clear(hands: PerView[ViewHand]) -> bool:
+    """Whether both views see the hand well enough for the cameras to be calibrated on it."""
+    return max(float(pixel_error(hand).mean()) for hand in hands) <= MAX_PIXEL_ERROR
+
+
+def keyframe_of(captured_ns: int, hands: PerView[ViewHand]) -> Keyframe | None:
+    """None for hands that are not seen clearly, of different handedness, or without pixels to use."""
+    return Keyframe.of(captured_ns, hands) if hands.left.side == hands.right.side and are_clear(hands) else None
 
 
 Pair = TypeVar("Pair", bound=Keyframe)

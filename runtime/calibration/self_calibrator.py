@@ -17,12 +17,11 @@ from runtime.calibration.given_check import GivenCheck
 from runtime.calibration.held_out import HeldOutPairs
 from runtime.calibration.hypotheses import GivenCalibration
 from runtime.calibration.initialization import CameraEstimate
-from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
+from runtime.calibration.keyframes import Keyframe, KeyframeBuffer, keyframe_of
 from runtime.calibration.motion_monitor import MOVED_NS, MotionMonitor
 from runtime.calibration.solver import Problem, Solution
 from runtime.calibration.status import CalibrationPhase, CalibrationStatus, Uncertainty
 from runtime.calibration.variables import Prior
-from runtime.estimators.uncertainty import pixel_error
 from runtime.geometry.lens import Lens
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.types import ViewHand
@@ -43,8 +42,6 @@ SEARCH_EVERY = 2
 KEEP_LEAD, REPLACE_LEAD = 2.0, 3.0
 """Standard errors by which the cameras in use must explain held-out pairs better to be kept against a solution that is accepted,
 and by which that must explain them better to replace other cameras before a second one agrees."""
-MAX_PIXEL_ERROR = 0.25
-"""Mean expected error of a hand's pixels, hands, up to which it becomes a keyframe."""
 FOCAL_SIGMA, EQUAL_SIGMA = 0.35, 0.1
 """Standard deviations of focal lengths about that of 60°, and of their difference for cameras that seem to be equal, logarithmic:
 biased landmarks make equal cameras look unequal, and unequal ones that are taken for equal displace the baseline."""
@@ -173,8 +170,7 @@ class SelfCalibrator:
         pairs = keyframes.pairs
         if pairs[-1].captured_ns - pairs[0].captured_ns < FIRST_NS or self._frozen(pairs) is not None:
             return None
-        views = keyframes.keypoints(self._cameras.map(lambda camera: np.array(camera.centre_px)))
-        return Problem(views, np.array([pair.captured_ns for pair in pairs]), self._prior, self._known, epoch=self._epoch)
+        return self._problem(keyframes, search=True)
 
     def conclude(self, solution: Solution) -> bool:
         """Use the solution of a whole recording's `problem_of`, which needs no second one; False for one of other hands."""
@@ -202,25 +198,21 @@ class SelfCalibrator:
             return None
         self._solving, self._submitted_ns, self._new_pairs = True, captured_ns, 0
         self._solved_evidence = self._evidence
-        pairs = self._buffer.pairs
         search = not self._fixed and (self._known is None or self._solved % SEARCH_EVERY == SEARCH_EVERY - 1)
-        return Problem(
-            self._keypoints(),
-            np.array([pair.captured_ns for pair in pairs]),
-            self._prior,
-            self._known,
-            search,
-            epoch=self._epoch,
-        )
+        return self._problem(self._buffer, search=search)
 
-    def _keypoints(self) -> PerView[Keypoints]:
-        return self._buffer.keypoints(self._cameras.map(lambda camera: np.array(camera.centre_px)))
+    def _problem(self, keyframes: KeyframeBuffer[Keyframe], *, search: bool) -> Problem:
+        times_ns = np.array([pair.captured_ns for pair in keyframes.pairs])
+        return Problem(self._keypoints(keyframes), times_ns, self._prior, self._known, search, epoch=self._epoch)
+
+    def _keypoints(self, keyframes: KeyframeBuffer[Keyframe]) -> PerView[Keypoints]:
+        return keyframes.keypoints(self._cameras.map(lambda camera: np.array(camera.centre_px)))
 
     def _test(self, captured_ns: int, check: GivenCheck) -> None:
         """Test the given calibration where it is time to."""
         check.begin(captured_ns)
         if check.is_due(captured_ns, self._first_ns, len(self._buffer)) and check.test(
-            captured_ns, self._keypoints(), self._buffer.pairs, varied=self._buffer.travel >= MIN_TRAVEL
+            captured_ns, self._keypoints(self._buffer), self._buffer.pairs, varied=self._buffer.travel >= MIN_TRAVEL
         ):
             self._use_check(check)
 
@@ -353,13 +345,6 @@ class SelfCalibrator:
             lambda view: PinholeCamera(estimate.focal_px[view], self._cameras[view].centre_px, self._cameras[view].size_px)
         )
         return TwoViewGeometry(cameras, estimate.R_right_from_left, estimate.t_right_from_left * self._hand_size_mm)
-
-
-def keyframe_of(captured_ns: int, hands: PerView[ViewHand]) -> Keyframe | None:
-    """None for hands of low confidence, or of different handedness, or without pixels to use."""
-    if hands.left.side != hands.right.side or max(float(pixel_error(hand).mean()) for hand in hands) > MAX_PIXEL_ERROR:
-        return None
-    return Keyframe.of(captured_ns, hands)
 
 
 def mean_bone_lengths() -> np.ndarray:

@@ -48,9 +48,9 @@ def make(setup: CameraSetup, solver: Solver | None) -> Pipeline:
 
 @pytest.fixture(scope="module")
 def found(clips) -> KnownCameras:
-    known = find_cameras([clips], make, StopFlag()).known
-    assert known is not None
-    return known
+    first = find_cameras(clips, make, StopFlag())
+    assert first is not None and first.known is not None and first.doubt is None
+    return first.known
 
 
 def test_every_hand_has_the_cameras_of_the_whole_recording(clips, found):
@@ -81,7 +81,8 @@ def test_a_recording_that_does_not_calibrate_gives_no_cameras(clips):
         scene.hidden.add("right")
         return Pipeline(Eyes(scene), setup.cameras, calibrator=setup.calibrator(90.0), solver=solver)
 
-    found = find_cameras([clips], still, StopFlag())
+    found = find_cameras(clips, still, StopFlag())
+    assert found is not None and found.doubt is not None and f"0 of {PAIRS} pairs show the hand to both" in found.doubt.text
     assert found.known is None and (found.pairs, found.seen, found.both) == (PAIRS, PerView(PAIRS, 0), 0)
 
 

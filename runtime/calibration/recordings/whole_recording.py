@@ -12,18 +12,16 @@ from capture.views import PerView
 from runtime.calibration.acceptance import rejection_reason
 from runtime.calibration.bundle import Bundle
 from runtime.calibration.initialization import scene_at
-from runtime.calibration.keyframes import Keyframe, KeyframeBuffer
+from runtime.calibration.keyframes import Keyframe, KeyframeBuffer, keyframe_of
 from runtime.calibration.minimizer import minimize
 from runtime.calibration.robust_losses import FINAL_LOSSES
-from runtime.calibration.self_calibrator import SelfCalibrator, keyframe_of
+from runtime.calibration.self_calibrator import SelfCalibrator
 from runtime.calibration.solver import Problem, Solution, solve
 from runtime.types import ViewHand
 
 DIVERSE, EVEN = 80, 40
 """Keyframes by diversity of the poses, and more that are spread evenly over the recording."""
 _ALWAYS = 1 << 62
-_BETWEEN_NS = 10_000_000_000
-"""Time from one recording to the next, so that errors of both do not count as correlated."""
 
 
 class RecordingKeyframes:
@@ -34,22 +32,12 @@ class RecordingKeyframes:
         self._diverse: KeyframeBuffer[Keyframe] = self._buffer(DIVERSE)
         self._even: list[Keyframe] = []
         self._every, self._seen = 1, 0
-        self._last_ns = self._shift_ns = 0
-        self._begins = False
-
-    def begin_recording(self) -> None:
-        """Pairs that are added from now on are of another recording, whose times have a beginning of their own."""
-        self._begins = True
 
     def add(self, captured_ns: int, hands: PerView[ViewHand]) -> None:
         """Add a pair that both views saw; one that calibration cannot use is skipped."""
         pair = keyframe_of(captured_ns, hands)
         if pair is None:
             return
-        if self._begins:
-            self._shift_ns, self._begins = self._last_ns + _BETWEEN_NS - captured_ns, False
-        pair = replace(pair, captured_ns=captured_ns + self._shift_ns)
-        self._last_ns = max(self._last_ns, pair.captured_ns)
         self._diverse.add(pair)
         if self._seen % self._every == 0:
             self._even.append(pair)
