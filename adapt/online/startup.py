@@ -13,7 +13,8 @@ from hand.folders import data_folder
 from runtime.camera_setup import CameraSetup
 from runtime.engines.engine import RefittableEngine
 from runtime.estimators.adaptable import Adaptable
-from runtime.estimators.adaptable_networks import estimator_of, weights_of
+from runtime.estimators.adaptable_networks import weights_of
+from runtime.estimators.registry import estimator_of
 from runtime.networks.weights import network_class
 from runtime.pipeline import Pipeline
 from runtime.settings import Settings
@@ -39,7 +40,7 @@ def begin(settings: Settings, known: CameraSetup, pipeline: Pipeline, findings: 
     if settings.adapt == "frozen":
         return None
     learner_class(network_class(estimator.manifest.architecture))
-    weights = weights_of(estimator_of(estimator.manifest), settings.weights)
+    weights = weights_of(estimator_of(estimator.manifest.architecture), settings.weights)
     widths_px = known.cameras.map(lambda camera: camera.size_px[0])
     job = AdapterJob(weights, widths_px, settings.adapt_labels, file)
     port = InlineAdapter(job) if settings.every_pair else BackgroundAdapter(job)

@@ -13,7 +13,7 @@ from runtime.engines.torch_engine import TorchEngine
 from runtime.estimators.crop_estimator import CropEstimator
 from runtime.estimators.crop_prediction import tells_hand
 from runtime.estimators.estimator import Estimator, FollowSettings
-from runtime.estimators.registry import AdaptableName
+from runtime.estimators.registry import AdaptableName, estimator_of
 from runtime.networks.network import HandNetwork
 from runtime.networks.weights import DEFAULT_WEIGHTS, Manifest, load_network
 
@@ -33,15 +33,10 @@ def load_adaptable(name: AdaptableName, given: Path | None = None) -> tuple[Hand
     """The estimator's network. Raises UserError for weights that are another estimator's, or cannot be loaded."""
     weights = weights_of(name, given)
     network, manifest = load_network(weights)
-    fitting = estimator_of(manifest)
+    fitting = estimator_of(manifest.architecture)
     if fitting != name:
         raise UserError(f"{weights} holds weights of a {manifest.architecture}: use them with --estimator {fitting}")
     return network, manifest
-
-
-def estimator_of(manifest: Manifest) -> AdaptableName:
-    """Whose network the weights are."""
-    return "mediapipe-3d" if tells_hand(manifest) else "detnet"
 
 
 def adaptable_engine(network: HandNetwork, manifest: Manifest, threads: int, device: torch.device) -> Engine:

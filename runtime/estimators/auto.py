@@ -10,18 +10,12 @@ from pathlib import Path
 
 from hand.errors import UserError
 from runtime.engines.names import EngineName
-from runtime.estimators.registry import EstimatorName
+from runtime.estimators.registry import EstimatorName, estimator_of
 
 BEST: EstimatorName = "mediapipe-3d"
 OTHERWISE: EstimatorName = "detnet"
 MAX_SHARE = 0.75
 """Of the time between two pairs, for the network: crops, geometry and outputs need some too."""
-_OF_ARCHITECTURE: dict[str, EstimatorName] = {
-    "mediapipe-landmarks": "mediapipe-3d",
-    "mediapipe-landmarks-lite": "mediapipe-3d",
-    "mediapipe-3d": "mediapipe-3d",
-}
-"""Whose weights are not detnet's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +80,7 @@ def choose_estimator(
 def _decided(task: Task, int8_plan: Path, no_int8: str) -> EstimatorChoice | None:
     """The choice where what was asked for leaves only one; else None."""
     if task.architecture is not None:
-        name = _OF_ARCHITECTURE.get(task.architecture, OTHERWISE)
-        return EstimatorChoice(name, f"the weights are those of a {task.architecture}")
+        return EstimatorChoice(estimator_of(task.architecture), f"the weights are those of a {task.architecture}")
     if task.engine == "onnx-int8" and not int8_plan.is_file():
         return EstimatorChoice(OTHERWISE, f"{BEST} has no int8", compromise=True)
     if task.drawn:

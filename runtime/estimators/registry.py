@@ -26,8 +26,17 @@ ESTIMATORS: dict[EstimatorName, tuple[str, str]] = {
     "mediapipe-lite": ("runtime.estimators.mediapipe", "load_lite"),
 }
 """Name → module and factory; imported when asked for."""
+_OF_ARCHITECTURE: dict[str, AdaptableName] = dict.fromkeys(
+    ("mediapipe-3d", "mediapipe-landmarks", "mediapipe-landmarks-lite"), "mediapipe-3d"
+)
+"""Whose weights are not detnet's."""
 NEED_MODELS: frozenset[EstimatorName] = frozenset({"mediapipe-3d", "mediapipe", "mediapipe-lite"})
 """Those that use MediaPipe's models, which are fetched."""
+
+
+def estimator_of(architecture: str) -> AdaptableName:
+    """Whose network has weights of this architecture."""
+    return _OF_ARCHITECTURE.get(architecture, "detnet")
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ class PairJob(_Job, frozen=True, kw_only=True, tag="pair"):
         """Fields of the row; adapted weights go to `folder`. Raises UserError."""
         from adapt.datasets.published_options import Settings
         from adapt.datasets.run import adapt
-        from runtime.estimators.adaptable_networks import estimator_of
+        from runtime.estimators.registry import estimator_of
         from runtime.networks.weights import load_network
 
         # Whose network it is, is no field: the key has the weights by their hash.
@@ -82,7 +82,7 @@ class PairJob(_Job, frozen=True, kw_only=True, tag="pair"):
             rehearse=0.0 if self.faithful else self.rehearse,
             epochs=self.epochs,
             seed=self.seed,
-            estimator=estimator_of(manifest),
+            estimator=estimator_of(manifest.architecture),
             weights=Path(self.weights),
             checkpoint=folder,
             keep="last",
@@ -117,7 +117,7 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
         """Fields of the row; adapted weights go to `folder`. Raises UserError."""
         from adapt.offline.adapt_recording import Settings, collect_samples, train_and_save
         from adapt.offline.label_error import label_error
-        from runtime.estimators.adaptable_networks import estimator_of
+        from runtime.estimators.registry import estimator_of
         from runtime.networks.weights import load_network
 
         network, manifest = load_network(Path(self.weights))
@@ -128,7 +128,7 @@ class ClipsJob(_Job, frozen=True, kw_only=True, tag="clips"):
             labels=self.labels,
             epochs=self.epochs,
             seed=self.seed,
-            estimator=estimator_of(manifest),
+            estimator=estimator_of(manifest.architecture),
             weights=Path(self.weights),
             device="cpu",
         )
