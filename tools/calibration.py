@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 import tyro
-from tqdm import tqdm
 from tyro.conf import Positional
 
 from capture.views import PerView
@@ -25,7 +24,7 @@ from runtime.calibration.camera_profile import Profile, default_folder, load_pro
 from runtime.calibration.formats.writing import WRITERS, FoundCameras
 from runtime.geometry.two_view import TwoViewGeometry
 from runtime.outputs.hand_line import HandLine
-from tools.hand_files.reading import read_hands
+from tools.hand_files.reading import read_shown
 
 Format = Literal["opencv", "kalibr", "anipose"]
 PROFILE = ".json"
@@ -88,9 +87,7 @@ def _of_profile(file: Path) -> FoundCameras:
 
 def _of_hands(file: Path) -> FoundCameras:
     """The cameras of the last hand that was fitted to any."""
-    size = file.stat().st_size if file.is_file() else None
-    with tqdm(desc="reading", total=size, unit="B", unit_scale=True, disable=None) as bar:
-        hands = read_hands(file, lambda position: bar.update(position - bar.n))
+    hands = read_shown(file)
     hand = next((hand for hand in reversed(hands) if hand.cameras), None)
     if hand is None:
         raise UserError(f"{file}: the cameras were not found in its {len(hands):,} hands; the run's summary says why")
@@ -116,12 +113,9 @@ COMMANDS: dict[str, Callable[..., None]] = {"list": list_profiles, "export": exp
 
 def main(arguments: Sequence[str] | None = None, prog: str = "tools.calibration") -> int:
     """Do what a command line asks for; the exit code."""
-    try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog=prog, description=__doc__, args=arguments)
-    except UserError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return program.code_of(
+        lambda: tyro.extras.subcommand_cli_from_dict(COMMANDS, prog=prog, description=__doc__, args=arguments), prog
+    )
 
 
 if __name__ == "__main__":

@@ -20,7 +20,6 @@ from capture.connection import Connection, ConnectionMonitor, why_silent
 from capture.transport.keys import load_keys
 from capture.transport.latest_publisher import subscribe_latest
 from hand import program
-from hand.errors import UserError
 from hand.joints import JOINTS
 from runtime.outputs.hand_message import HandMessage
 from runtime.outputs.hand_publisher import decode_hand
@@ -139,12 +138,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "tools.listen") -> 
     settings = tyro.cli(Settings, prog=prog, args=arguments)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: setattr(stop, "asked", True))
-    try:
-        print(listen(settings, stop), file=sys.stderr)
-    except UserError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return program.code_of(lambda: print(listen(settings, stop), file=sys.stderr), prog)
 
 
 if __name__ == "__main__":

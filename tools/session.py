@@ -6,7 +6,6 @@ python -m tools.session export session.mcap hands.npz
 python -m tools.session repair session.mcap whole.mcap
 """
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +21,7 @@ from hand import program
 from hand.errors import UserError
 from hand.files import saving
 from hand.outputs import ProgramFiles
-from tools.hand_files.reading import read_hands
+from tools.hand_files.reading import read_shown
 from tools.hand_files.registry import WRITERS, write_hands
 from tools.session_export import export_lines, export_video
 from tools.session_info import SessionInfo
@@ -99,9 +98,7 @@ def export(recording: Positional[Path], to: Positional[Path], overwrite: bool = 
     _check(recording, to, overwrite, (".jsonl", ".mp4", *WRITERS))
     kind = to.suffix.lower()
     if kind in WRITERS:
-        size = recording.stat().st_size if recording.is_file() else None
-        with tqdm(desc="reading", total=size, unit="B", unit_scale=True, disable=None) as bar:
-            hands = read_hands(recording, lambda position: _to(bar, position))
+        hands = read_shown(recording)
         write_hands(hands, to)
         print(f"{len(hands):,} hands in {to}")
         return
@@ -145,12 +142,9 @@ COMMANDS: dict[str, Callable[..., None]] = {"info": info, "cut": cut, "export": 
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "tools.session") -> int:
-    try:
-        tyro.extras.subcommand_cli_from_dict(COMMANDS, prog=prog, description=__doc__, args=arguments)
-    except UserError as error:
-        print(f"{prog}: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return program.code_of(
+        lambda: tyro.extras.subcommand_cli_from_dict(COMMANDS, prog=prog, description=__doc__, args=arguments), prog
+    )
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from capture.recording.reader import Note, Recording
+from capture.recording.reader import Recording
 from capture.recording.replay import ReplayPairs
 from capture.views import PerView, View
 from hand.errors import UserError
@@ -16,6 +16,7 @@ from runtime.outputs.run_recorder import HAND_TOPIC
 from runtime.types import ViewHand
 from runtime.view.panels import image_panel
 from runtime.view.video import VideoFile
+from tools.hand_files.reading import recorded_hands
 
 _decoder = msgspec.json.Decoder(HandLine)
 
@@ -24,11 +25,9 @@ def export_lines(recording: Recording, to: Path, on_item: Callable[[], object]) 
     """One JSON line a hand, unrounded; returns the number of hands."""
     count = 0
     with saving(to) as part, part.open("wb") as file:
-        for item in recording.items():
-            if isinstance(item, Note) and item.topic == HAND_TOPIC:
-                file.write(item.data + b"\n")
-                count += 1
-            on_item()
+        for line in recorded_hands(recording, on_item):
+            file.write(line + b"\n")
+            count += 1
     return count
 
 

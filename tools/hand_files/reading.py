@@ -1,9 +1,10 @@
 """Hands of a recording (`--record`) or of lines (`--save`), whichever a file holds."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from tqdm import tqdm
 
 from capture.recording.reader import Note, Recording
 from hand.errors import UserError
@@ -22,14 +23,24 @@ def read_hands(path: Path, on_bytes: Callable[[int], object] = lambda position: 
     return _of_lines(path, on_bytes) if path.suffix.lower() == LINES else _of_recording(path, on_bytes)
 
 
+def read_shown(path: Path) -> list[HandLine]:
+    """`read_hands` with a progress bar."""
+    size = path.stat().st_size if path.is_file() else None
+    with tqdm(desc="reading", total=size, unit="B", unit_scale=True, disable=None) as bar:
+        return read_hands(path, lambda position: bar.update(position - bar.n))
+
+
+def recorded_hands(recording: Recording, on_item: Callable[[], object]) -> Iterator[bytes]:
+    """The hands of a recording, each a line of JSON; `on_item` is called after each item of the file."""
+    for item in recording.items():
+        if isinstance(item, Note) and item.topic == HAND_TOPIC:
+            yield item.data
+        on_item()
+
+
 def _of_recording(path: Path, on_bytes: Callable[[int], object]) -> list[HandLine]:
-    hands = []
     with Recording(path) as recording:
-        for item in recording.items():
-            if isinstance(item, Note) and item.topic == HAND_TOPIC:
-                hands.append(_decoder.decode(item.data))
-            on_bytes(recording.position)
-    return hands
+        return [_decoder.decode(line) for line in recorded_hands(recording, lambda: on_bytes(recording.position))]
 
 
 def _of_lines(path: Path, on_bytes: Callable[[int], object]) -> list[HandLine]:

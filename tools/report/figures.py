@@ -1,6 +1,6 @@
 """How a page is made and saved: matplotlib's figures without its global state, imported only where a page is drawn."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -30,6 +30,18 @@ def new_figure(width_px: int, height_px: int, dpi: int = DPI) -> "Figure":
     except ImportError as error:
         raise UserError(NEEDS_MATPLOTLIB) from error
     return Figure((width_px / dpi, height_px / dpi), dpi=dpi, layout="constrained")
+
+
+def panels(figure: "Figure", rows: int, columns: int) -> "Callable[[int, int], Axes]":
+    """Gives the axes, with a grid, at a row and a column of a figure of such panels."""
+    grid = figure.add_gridspec(rows, columns)
+
+    def panel(row: int, column: int) -> "Axes":
+        axes = figure.add_subplot(grid[row, column])
+        axes.grid(alpha=0.3)
+        return axes
+
+    return panel
 
 
 def save_figure(figure: "Figure", file: Path) -> None:

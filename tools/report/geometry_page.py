@@ -10,7 +10,7 @@ from hand.joints import BONES
 from tools.evaluate.geometry_errors import Errors, Outcome
 from tools.evaluate.geometry_report import RIGHT_DEG
 from tools.evaluate.two_views import Observed
-from tools.report.figures import new_figure
+from tools.report.figures import new_figure, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,13 +26,7 @@ def draw_page(outcomes: list[Outcome], title: str) -> "Figure":
         raise UserError("there are no rigs to draw: ask for one or more")
     figure = new_figure(1600, 1400)
     figure.suptitle(title, fontsize=14)
-    grid = figure.add_gridspec(3, 3)
-
-    def panel(row: int, column: int) -> "Axes":
-        axes = figure.add_subplot(grid[row, column])
-        axes.grid(alpha=0.3)
-        return axes
-
+    panel = panels(figure, 3, 3)
     _reliability(panel(0, 0), outcomes, "rotation, deg", lambda errors: [errors.rotation_deg])
     _reliability(panel(0, 1), outcomes, "direction of the baseline, deg", lambda errors: [errors.baseline_deg])
     _reliability(panel(0, 2), outcomes, "focal lengths, %", lambda errors: list(errors.focal_percent))
@@ -41,7 +35,7 @@ def draw_page(outcomes: list[Outcome], title: str) -> "Figure":
     _first(panel(1, 2), outcomes)
     _over_time(panel(2, 0), outcomes)
     _hand(panel(2, 1), outcomes)
-    _rig(figure.add_subplot(grid[2, 2], projection="3d"), outcomes[0].observed)
+    _rig(figure.add_subplot(3, 3, 9, projection="3d"), outcomes[0].observed)
     return figure
 
 

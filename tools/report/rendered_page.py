@@ -11,7 +11,7 @@ from tools.evaluate.geometry_errors import Outcome
 from tools.evaluate.geometry_report import RIGHT_DEG
 from tools.evaluate.streams.landmark_errors import LAGS_S, LandmarkErrors
 from tools.evaluate.streams.rendered_report import TRUE_UP_TO, normalized_errors, values
-from tools.report.figures import new_figure
+from tools.report.figures import new_figure, panels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,13 +30,7 @@ def draw_rendered_page(outcomes: dict[str, list[Outcome]], measured: Sequence[La
         raise UserError("there are no rigs to draw: ask for one or more")
     figure = new_figure(1600, 1700)
     figure.suptitle(title, fontsize=14)
-    grid = figure.add_gridspec(4, 3)
-
-    def panel(row: int, column: int) -> "Axes":
-        axes = figure.add_subplot(grid[row, column])
-        axes.grid(alpha=0.3)
-        return axes
-
+    panel = panels(figure, 4, 3)
     for column, (name, label) in enumerate(KINDS.items()):
         _errors(panel(0, column), outcomes, name, label)
         _normalized(panel(1, column), outcomes, name, label)

@@ -1,10 +1,11 @@
 """What an estimator saw in a stream of both views, and what is true of it: kept in one NumPy file, read in no time."""
 
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from runtime.types import Side, ViewHand
 from tools.evaluate.two_views import Observed, Rig
 
 NO_HAND, LEFT_HAND, RIGHT_HAND = 0, 1, 2
+_OF_VIEWS = ("side", "pixels", "joints", "confidence", "pixel_share")
+"""Fields of `Landmarks` that hold an array for each view."""
 _SIDES: dict[int, Side] = {LEFT_HAND: "left", RIGHT_HAND: "right"}
 
 
@@ -94,6 +97,11 @@ class Landmarks:
 
     def __len__(self) -> int:
         return len(self.captured_ns)
+
+    def with_views(self, change: Callable[[PerView[np.ndarray]], PerView[np.ndarray]], **others: Any) -> Self:
+        """The same with what both views saw changed, each array alike, and `others` of its fields. The truth is left out."""
+        changed = {name: change(getattr(self, name)) for name in _OF_VIEWS}
+        return replace(self, truth=None, **changed, **others)
 
     def hand(self, view: View, number: int) -> ViewHand | None:
         """What a view saw in a pair."""

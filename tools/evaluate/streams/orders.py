@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from capture.views import PerView, View
 from runtime.geometry.two_view import TwoViewGeometry
 from tools.evaluate.streams.landmarks import LEFT_HAND, NO_HAND, RIGHT_HAND, Landmarks
 
+T = TypeVar("T")
 _MIRROR = np.array([-1.0, 1.0, 1.0])
 
 
@@ -20,27 +22,16 @@ class Order:
     told: Callable[[Landmarks], Landmarks]
     """Without its truth."""
     back: Callable[[TwoViewGeometry], TwoViewGeometry]
+    exchanges: bool = False
+    """Whether left and right are exchanged."""
 
 
 def part(landmarks: Landmarks, pairs: np.ndarray) -> Landmarks:
     """The pairs with these numbers, in this order; times stay in order. The truth is left out."""
-
-    def taken(values: PerView[np.ndarray]) -> PerView[np.ndarray]:
-        return values.map(lambda of_view: of_view[pairs])
-
     times = np.sort(landmarks.captured_ns[pairs])
     if len(pairs) > 1 and pairs[0] > pairs[-1]:
         times = times[0] + times[-1] - times[::-1]
-    return replace(
-        landmarks,
-        captured_ns=times,
-        side=taken(landmarks.side),
-        pixels=taken(landmarks.pixels),
-        joints=taken(landmarks.joints),
-        confidence=taken(landmarks.confidence),
-        pixel_share=taken(landmarks.pixel_share),
-        truth=None,
-    )
+    return landmarks.with_views(lambda values: values.map(lambda of_view: of_view[pairs]), captured_ns=times)
 
 
 def forwards(landmarks: Landmarks) -> Landmarks:
@@ -53,22 +44,14 @@ def backwards(landmarks: Landmarks) -> Landmarks:
     return part(landmarks, np.arange(len(landmarks))[::-1])
 
 
+def swapped(values: PerView[T]) -> PerView[T]:
+    """Left and right exchanged."""
+    return PerView(values.right, values.left)
+
+
 def exchanged(landmarks: Landmarks) -> Landmarks:
     """The left camera is called right, and the other way round."""
-
-    def swapped(values: PerView) -> PerView:
-        return PerView(values.right, values.left)
-
-    return replace(
-        landmarks,
-        sizes_px=swapped(landmarks.sizes_px),
-        side=swapped(landmarks.side),
-        pixels=swapped(landmarks.pixels),
-        joints=swapped(landmarks.joints),
-        confidence=swapped(landmarks.confidence),
-        pixel_share=swapped(landmarks.pixel_share),
-        truth=None,
-    )
+    return landmarks.with_views(swapped, sizes_px=swapped(landmarks.sizes_px))
 
 
 def mirrored(landmarks: Landmarks) -> Landmarks:
@@ -94,7 +77,7 @@ def _as_it_is(g: TwoViewGeometry) -> TwoViewGeometry:
 
 def _exchanged_back(g: TwoViewGeometry) -> TwoViewGeometry:
     R = g.R_right_from_left.T
-    return TwoViewGeometry(PerView(g.cameras.right, g.cameras.left), R, -R @ g.t_right_from_left_mm)
+    return TwoViewGeometry(swapped(g.cameras), R, -R @ g.t_right_from_left_mm)
 
 
 def _mirrored_back(g: TwoViewGeometry) -> TwoViewGeometry:
@@ -107,6 +90,6 @@ def _mirrored_back(g: TwoViewGeometry) -> TwoViewGeometry:
 ORDERS = (
     Order("forwards", forwards, _as_it_is),
     Order("backwards", backwards, _as_it_is),
-    Order("exchanged", exchanged, _exchanged_back),
+    Order("exchanged", exchanged, _exchanged_back, exchanges=True),
     Order("mirrored", mirrored, _mirrored_back),
 )

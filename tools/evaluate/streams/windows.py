@@ -3,7 +3,7 @@ their claims say so.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from runtime.calibration.status import Uncertainty
 from runtime.geometry.two_view import TwoViewGeometry
 from tools.evaluate.geometry_errors import play
 from tools.evaluate.streams.landmarks import Landmarks
-from tools.evaluate.streams.orders import ORDERS, Order, part
+from tools.evaluate.streams.orders import ORDERS, Order, part, swapped
 from tools.report.table import table
 
 UNKNOWN: PerView[float | None] = PerView(None, None)
@@ -59,8 +59,8 @@ def windows(pairs: int, shortest: int, step: int, longest: int | None, orders: S
 
 def answer(landmarks: Landmarks, window: Window, fov_deg: PerView[float | None] = UNKNOWN) -> Answer | None:
     """Play a window to a new self-calibrator; None where it has found no cameras at all."""
-    if window.order.name == "exchanged":
-        fov_deg = PerView(fov_deg.right, fov_deg.left)
+    if window.order.exchanges:
+        fov_deg = swapped(fov_deg)
     told = window.order.told(part(landmarks, np.arange(window.start, window.stop)))
     calibrator = SelfCalibrator(told.sizes_px, fov_deg, DEFAULT_HAND_SIZE_MM)
     last: Solution | None = None
@@ -79,9 +79,7 @@ def answer(landmarks: Landmarks, window: Window, fov_deg: PerView[float | None] 
 
 
 def _back(claim: Uncertainty, order: Order) -> Uncertainty:
-    focal = claim.focal_percent
-    focal = PerView(focal.right, focal.left) if order.name == "exchanged" else focal
-    return Uncertainty(claim.rotation_deg, claim.baseline_deg, focal)
+    return replace(claim, focal_percent=swapped(claim.focal_percent)) if order.exchanges else claim
 
 
 def apart_deg(answers: Sequence[Answer]) -> np.ndarray:
